@@ -1,0 +1,1 @@
+//! What an auditor could read alone: entries, commitments, the tree, checkpoints, proofs. Pure.

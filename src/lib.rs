@@ -1,0 +1,17 @@
+//! `expunged` disposes of records when their retention period has ended, before the deadline that was
+//! promised, and keeps proofs that an outsider can verify.
+//!
+//! A module imports only modules on lower floors; within a floor, only inside one folder
+//! (`tests/it/architecture.rs` holds it to that).
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0 | [`model`], [`clock`], [`secret`], [`diagnostic`]: no I/O but the host's clock |
+//! | 1 | [`config`], [`rules`], [`pseudonym`], [`ledger`] |
+//! | 2 | [`state`] |
+//! | 3 | [`datastore`] |
+//! | 4 | [`sweep`] |
+//! | 6 | [`cli`] |
+
+pub mod ledger;
+pub mod model;

