@@ -1,0 +1,93 @@
+//! What a datastore says of itself: tables, columns, keys, and what a deletion would take along.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::name::{ColumnName, TableName};
+
+/// A datastore's schema, as read from its own catalogue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// Every table the datastore's account can reach.
+    pub tables: BTreeMap<TableName, Table>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Table {
+    /// Columns in their order.
+    pub columns: Vec<Column>,
+    /// The primary key's columns in key order; empty where there is none.
+    pub primary_key: Vec<ColumnName>,
+    /// Sets of columns that the engine keeps unique, the primary key among them, each without NULLs.
+    pub unique: Vec<BTreeSet<ColumnName>>,
+    /// The first column of every index.
+    pub indexed: BTreeSet<ColumnName>,
+    /// Foreign keys that other tables hold on this one.
+    pub referenced_by: Vec<Reference>,
+    /// Names of the triggers on this table.
+    pub triggers: Vec<String>,
+    /// Tables that a `DELETE` of one row writes, this one included, as the engine itself plans it: through
+    /// foreign keys and triggers, transitively.
+    pub delete_writes: BTreeSet<TableName>,
+    /// The same for an `UPDATE` of all columns outside the primary key.
+    pub update_writes: BTreeSet<TableName>,
+}
+
+impl Table {
+    /// The column of that name.
+    pub fn column(&self, name: &ColumnName) -> Option<&Column> {
+        self.columns.iter().find(|c| &c.name == name)
+    }
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// As the catalogue spells it.
+    pub name: ColumnName,
+    /// What its declared type says of how a time stands in it, and whether it is the row's own number.
+    pub kind: ColumnKind,
+    /// The declared type, for messages.
+    pub declared: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+}
+
+/// What a declared type means to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// An instant: UTC RFC 3339 text of fixed width on `SQLite`.
+    Instant,
+    /// A local date and time without a zone.
+    Naive,
+    /// A civil date.
+    Date,
+    /// An integer.
+    Integer,
+    /// Text.
+    Text,
+    /// Anything else.
+    Other,
+}
+
+/// A foreign key, seen from the table it points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The table that holds the key.
+    pub from: TableName,
+    /// Its columns, and the columns of this table they equal.
+    pub columns: Vec<(ColumnName, ColumnName)>,
+    /// What happens to its rows when the row they point to is deleted.
+    pub on_delete: OnDelete,
+}
+
+/// What a foreign key does when its target goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDelete {
+    /// The deletion is refused.
+    Refuse,
+    /// The referencing rows go too.
+    Cascade,
+    /// The referencing rows are changed.
+    Change,
+}

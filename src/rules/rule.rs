@@ -1,0 +1,352 @@
+//! A rule as far as it can be known offline. Every value here has been parsed; nothing is checked again above.
+
+use chrono::{DateTime, Utc};
+
+use super::schedule::Schedule;
+use crate::model::calendar::{Calendar, Zone};
+use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName};
+use crate::model::period::{DeleteBy, Retain};
+use crate::model::value::Value;
+
+/// Every service whose rules were loaded together.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// In the order of their files' names.
+    pub services: Vec<Service>,
+}
+
+impl RuleSet {
+    /// Every rule with its service.
+    pub fn rules(&self) -> impl Iterator<Item = (&Service, &Rule)> {
+        self.services.iter().flat_map(|s| s.rules.iter().map(move |r| (s, r)))
+    }
+}
+
+/// One product or site whose data is governed.
+#[derive(Debug)]
+pub struct Service {
+    /// The stem of its file.
+    pub id: ServiceId,
+    /// What people call it.
+    pub name: String,
+    /// Whom to ask.
+    pub owner: String,
+    /// The zone of every civil day in its rules and promises.
+    pub calendar: Calendar,
+    /// What the published policy says.
+    pub promises: Vec<Promise>,
+    /// What keeps it.
+    pub rules: Vec<Rule>,
+}
+
+/// What the published policy says, restated.
+#[derive(Debug)]
+pub struct Promise {
+    /// Its name within the service.
+    pub id: PromiseId,
+    /// In our own words.
+    pub text: String,
+    /// The policy, its date and section.
+    pub source: String,
+    /// The event it speaks of.
+    pub trigger: String,
+    /// Not before.
+    pub not_before: Option<Retain>,
+    /// No later than; for `on_request`, one month.
+    pub no_later_than: Option<DeleteBy>,
+    /// Whether the data subject's request starts it.
+    pub on_request: bool,
+    /// Who decided which figure, and when, where the policy gives none.
+    pub decision: Option<String>,
+    /// What the promise leaves out, word for word as its rules say it.
+    pub except: Option<String>,
+    /// The classes of records it is about.
+    pub covers: Vec<ClassName>,
+}
+
+/// Which records, when, and what is done with them.
+#[derive(Debug)]
+pub struct Rule {
+    /// `service/rule`.
+    pub id: RuleId,
+    /// The class of the records it selects.
+    pub class: ClassName,
+    /// The promises it keeps.
+    pub keeps: Vec<PromiseId>,
+    /// What it leaves out, word for word as its promise says it.
+    pub except: Option<String>,
+    /// Where the records are.
+    pub datastore: DatastoreName,
+    /// The table they are rows of.
+    pub table: TableName,
+    /// What identifies one of them.
+    pub key: Vec<ColumnName>,
+    /// Whose data it is.
+    pub subject: Option<Subject>,
+    /// What starts the clock.
+    pub trigger: Trigger,
+    /// Not before.
+    pub retain: Retain,
+    /// No later than.
+    pub delete_by: DeleteBy,
+    /// When it is swept.
+    pub schedule: Schedule,
+    /// What is done with a due record.
+    pub action: Action,
+    /// Narrows the dataset by value.
+    pub only: Vec<Condition>,
+    /// Keeps a record while a matching row exists.
+    pub unless: Vec<Unless>,
+    /// Records that go with it; each after the one it names in `of`.
+    pub dependents: Vec<Dependent>,
+    /// What the author says it does.
+    pub tests: Vec<RuleTest>,
+    /// The service's zone.
+    pub calendar: Calendar,
+}
+
+/// Where the data subject's id stands, and what an erasure request means here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The column that holds the id.
+    pub column: ColumnName,
+    /// What a request does.
+    pub on_erasure: OnErasure,
+}
+
+/// What an erasure request does to a subject's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnErasure {
+    /// They go.
+    Dispose,
+    /// They stay, for the legal reason given.
+    Keep(String),
+}
+
+/// The event that starts the clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// Where its time is read.
+    pub place: TriggerPlace,
+    /// How the stored value is to be understood.
+    pub reading: Reading,
+    /// Which states are normal for it.
+    pub pending: Pending,
+}
+
+/// Where a trigger's time is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerPlace {
+    /// In the record.
+    Column(ColumnName),
+    /// In other rows.
+    Rows {
+        /// Their table.
+        table: TableName,
+        /// How they belong to the record.
+        matches: Vec<Match>,
+        /// The column that holds the time.
+        column: ColumnName,
+        /// Which of them counts.
+        pick: Pick,
+    },
+}
+
+impl TriggerPlace {
+    /// The column the time is read from, wherever it is.
+    pub fn column(&self) -> &ColumnName {
+        match self {
+            Self::Column(column) | Self::Rows { column, .. } => column,
+        }
+    }
+}
+
+/// Which of several times counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// The latest: a renewal moves it.
+    Latest,
+    /// The earliest: the first request counts.
+    Earliest,
+}
+
+/// How a stored trigger value is to be understood, as far as the rule says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// For integer columns.
+    pub unit: Option<Unit>,
+    /// For text columns, in chrono's `strftime` notation.
+    pub format: Option<String>,
+    /// For values without an offset.
+    pub time_zone: Option<Zone>,
+}
+
+/// The unit of an integer that counts from 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+}
+
+/// States in which a trigger has simply not happened yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// The column is NULL.
+    pub null: bool,
+    /// The time lies ahead.
+    pub future: bool,
+    /// No row matches.
+    pub no_row: bool,
+}
+
+/// `their` column of another table equals `our` column of the record. NULL never matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// In the other table.
+    pub theirs: ColumnName,
+    /// In the record, or in the dependent named by `of`.
+    pub ours: ColumnName,
+}
+
+/// One condition of `only`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// The column it looks at.
+    pub column: ColumnName,
+    /// What must hold.
+    pub test: Test,
+}
+
+/// What must hold of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// It equals one of these; NULL equals none. Never empty, never holds NULL.
+    In(Vec<Value>),
+    /// It equals none of these; NULL qualifies. Never empty, never holds NULL.
+    NotIn(Vec<Value>),
+    /// It is NULL.
+    Null,
+    /// It is not NULL.
+    NotNull,
+}
+
+/// Keeps a record while a matching row exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unless {
+    /// Where the row is looked for.
+    pub table: TableName,
+    /// How it belongs to the record.
+    pub matches: Vec<Match>,
+    /// Narrows the rows that count.
+    pub only: Vec<Condition>,
+}
+
+/// What is done with a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The row is deleted.
+    Delete,
+    /// Columns are replaced, and the mark is set.
+    Pseudonymize {
+        /// Which columns, and with what.
+        columns: Vec<(ColumnName, Strategy)>,
+        /// Set when done, and part of the predicate, so nothing is rewritten twice.
+        mark: ColumnName,
+    },
+}
+
+impl Action {
+    /// The word for it in the rule file and the ledger.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Pseudonymize { .. } => "pseudonymize",
+        }
+    }
+}
+
+/// What replaces a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strategy {
+    /// A unique random alphanumeric string.
+    Random,
+    /// An HMAC: the same input gives the same pseudonym while the key exists.
+    Keyed,
+    /// NULL.
+    Null,
+    /// The same text for everyone.
+    Fixed(String),
+    /// An IP address cut to /24 or /48.
+    TruncateIp,
+    /// A date cut to its month.
+    TruncateDate,
+}
+
+/// Records that go with the one a rule selects, before it.
+#[derive(Debug)]
+pub struct Dependent {
+    /// Its name within the rule.
+    pub id: LocalId,
+    /// The class of these records.
+    pub class: ClassName,
+    /// The dependent it hangs on; none: the rule's record.
+    pub of: Option<LocalId>,
+    /// Its table, in the rule's datastore.
+    pub table: TableName,
+    /// What identifies one; none: the catalogue's primary key.
+    pub key: Option<Vec<ColumnName>>,
+    /// How it belongs to what it hangs on.
+    pub matches: Vec<Match>,
+    /// What is done with it.
+    pub action: Action,
+}
+
+/// One `[[rule.test]]`.
+#[derive(Debug)]
+pub struct RuleTest {
+    /// What it shows, as a sentence.
+    pub name: String,
+    /// Where it stands: `file:line`.
+    pub place: String,
+    /// The records of the rule's table, values as the datastore holds them.
+    pub records: Vec<Row>,
+    /// Rows of other tables.
+    pub rows: Vec<(TableName, Vec<Row>)>,
+    /// Whether a hold covers every record.
+    pub held: bool,
+    /// What is expected when; `at` never goes back.
+    pub steps: Vec<Step>,
+    /// What each table holds after a sweep at the last step, as far as the columns are named.
+    pub after: Vec<(TableName, Vec<Row>)>,
+}
+
+/// Column values by name.
+pub type Row = Vec<(ColumnName, Value)>;
+
+/// One instant of a test and the verdicts expected at it, one a record.
+#[derive(Debug)]
+pub struct Step {
+    /// Both eligible and late.
+    pub at: DateTime<Utc>,
+    /// In the records' order.
+    pub expect: Vec<Expected>,
+}
+
+/// The verdict a test names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing happens to it yet.
+    Kept,
+    /// Its period has passed.
+    Due,
+    /// Its deadline has passed.
+    Overdue,
+    /// It would be due, but for a hold.
+    Held,
+    /// Its trigger gives no plausible instant.
+    Undated,
+}
