@@ -6,5 +6,7 @@ pub mod catalogue;
 pub mod key;
 pub mod name;
 pub mod now;
+pub mod orders;
 pub mod period;
+pub mod strategy;
 pub mod value;

@@ -6,6 +6,7 @@ use super::schedule::Schedule;
 use crate::model::calendar::{Calendar, Zone};
 use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName};
 use crate::model::period::{DeleteBy, Retain};
+pub use crate::model::strategy::Strategy;
 use crate::model::value::Value;
 
 /// Every service whose rules were loaded together.
@@ -267,23 +268,6 @@ impl Action {
             Self::Pseudonymize { .. } => "pseudonymize",
         }
     }
-}
-
-/// What replaces a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Strategy {
-    /// A unique random alphanumeric string.
-    Random,
-    /// An HMAC: the same input gives the same pseudonym while the key exists.
-    Keyed,
-    /// NULL.
-    Null,
-    /// The same text for everyone.
-    Fixed(String),
-    /// An IP address cut to /24 or /48.
-    TruncateIp,
-    /// A date cut to its month.
-    TruncateDate,
 }
 
 /// Records that go with the one a rule selects, before it.

@@ -1,0 +1,484 @@
+//! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+
+use super::connect::{Access, connect, failed, run, text};
+use super::marker::{self, Evidence, Incarnation};
+use super::read::{Page, Rows, page, selection};
+use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, quote, table};
+use super::{Cursor, Phase, catalogue};
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::model::catalogue::Catalogue;
+use crate::model::key::Key;
+use crate::model::name::{ColumnName, TableName};
+use crate::model::value::Value;
+use crate::pseudonym::{PseudonymKey, replace};
+use crate::rules::bind::{BoundRule, MarkKind};
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::Due;
+use crate::rules::rule::{Action, Match, Strategy};
+use crate::state::CommittedIntent;
+
+/// A connection that may dispose of records. One a sweep.
+pub struct Writer {
+    connection: SqliteConnection,
+    incarnation: Incarnation,
+    sealed: Option<String>,
+}
+
+impl Writer {
+    /// Opens the datastore for a sweep and sets up its marker.
+    pub async fn open(path: &Path) -> Result<Self, DatastoreError> {
+        let mut connection = connect(path, Access::Write).await?;
+        let incarnation = marker::ensure(&mut connection).await?;
+        Ok(Self { connection, incarnation, sealed: None })
+    }
+
+    /// The schema.
+    pub async fn catalogue(&mut self) -> Result<Catalogue, DatastoreError> {
+        catalogue::read(&mut self.connection).await
+    }
+
+    /// The marker's name, to be recorded with every intent.
+    pub fn incarnation(&self) -> &Incarnation {
+        &self.incarnation
+    }
+
+    /// Whether a batch of an earlier run was committed. It is forgotten only by [`Self::sealed`].
+    pub async fn evidence(&mut self, incarnation: &Incarnation, batch: &str) -> Result<Evidence, DatastoreError> {
+        marker::evidence(&mut self.connection, incarnation, batch).await
+    }
+
+    /// Says that a batch's outcome is in the ledger: its marker goes with the next batch, or with [`Self::close`].
+    pub fn sealed(&mut self, batch: &str) {
+        self.sealed = Some(batch.to_owned());
+    }
+
+    /// Forgets the last marker and closes the connection. A failure leaves a marker that says nothing wrong.
+    pub async fn close(mut self) -> Result<(), DatastoreError> {
+        if let Some(batch) = self.sealed.take() {
+            marker::forget(&mut self.connection, &batch).await?;
+        }
+        self.connection.close().await.map_err(failed("close the connection"))
+    }
+
+    /// Makes the temporary tables of a rule. They live as long as the connection.
+    pub async fn begin_rule(&mut self, rule: &BoundRule<'_>) -> Result<(), DatastoreError> {
+        for layer in layers(rule) {
+            for statement in [format!("DROP TABLE IF EXISTS {}", layer.temp()), layer.create()] {
+                run(&mut self.connection, &Sql::new(statement), "make a temporary table").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Selects up to `limit` records, in the walk's order after the cursor, and locks the datastore against every
+    /// other writer until the batch ends. Nothing has been changed yet.
+    pub async fn select<'w>(
+        &'w mut self,
+        rule: &'w BoundRule<'w>,
+        cutoffs: &'w Cutoffs,
+        phase: Phase,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Selected<'w>, DatastoreError> {
+        let operation = "select a batch";
+        let sealed = self.sealed.take();
+        let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = begun.map_err(failed(operation))?;
+        if let Some(sealed) = &sealed {
+            // Undone by a roll-back, and then a marker stays that says nothing wrong.
+            marker::forget(&mut transaction, sealed).await?;
+        }
+        let layers = layers(rule);
+        for layer in &layers {
+            run(&mut transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
+        }
+        let root = &layers[0];
+        let mut fill = Sql::new(format!("INSERT INTO {} ({}) ", root.temp(), root.columns().join(", ")));
+        let chosen = root.sources(&TriggerSql::of(rule).reading());
+        selection(&mut fill, rule, cutoffs, phase, cursor, limit, &chosen);
+        run(&mut transaction, &fill, operation).await?;
+        let trigger = if TriggerSql::of(rule).own_column().is_some() { encoded("b.trig") } else { "json(b.trig)".to_owned() };
+        let keys = (0..root.key.len()).map(|i| encoded(&format!("b.k{i}"))).collect::<Vec<_>>().join(", ");
+        let read = format!(
+            "SELECT json_group_array(json_array({keys}, {trigger})) FROM (SELECT * FROM {} ORDER BY n) AS b",
+            root.temp()
+        );
+        let identities = text(&mut transaction, &Sql::new(read), operation).await?;
+        let page = page(rule, phase, limit, &identities)?;
+        Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities })
+    }
+}
+
+/// Records that are locked, unchanged, and wait for the judge.
+pub struct Selected<'w> {
+    transaction: Transaction<'w, Sqlite>,
+    rule: &'w BoundRule<'w>,
+    cutoffs: &'w Cutoffs,
+    phase: Phase,
+    layers: Vec<Layer<'w>>,
+    /// The records, for the judge, and where the walk goes on.
+    pub page: Page,
+    identities: String,
+}
+
+impl<'w> Selected<'w> {
+    /// Ends the transaction; nothing has changed.
+    pub async fn rollback(self) -> Result<(), DatastoreError> {
+        self.transaction.rollback().await.map_err(failed("roll a batch back"))
+    }
+
+    /// Disposes of the due records and their dependents inside the open transaction. Nothing is irreversible yet: dropping
+    /// what this returns rolls back. `at` goes into the marks.
+    ///
+    /// An [`EngineError::Refused`] means that one of the rows cannot go; the transaction has been rolled back.
+    pub async fn dispose(
+        mut self,
+        due: &[Due],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Prepared<'w>, DatastoreError> {
+        let operation = "dispose of a batch";
+        self.keep_only(due).await?;
+        let mut parts = Vec::new();
+        for number in 1..self.layers.len() {
+            let layer = &self.layers[number];
+            let parent = layer.parent.unwrap_or(0);
+            let theirs: Vec<String> = layer.matches.iter().map(|m| column("t", &m.theirs)).collect();
+            let ours: Vec<String> = layer.matches.iter().map(|m| quoted_match(&m.ours)).collect();
+            let mut fill = Sql::new(format!(
+                "INSERT INTO {} ({}) SELECT {} FROM {} AS t WHERE {} IN (SELECT {} FROM {})",
+                layer.temp(),
+                layer.columns().join(", "),
+                layer.sources("NULL").join(", "),
+                table(layer.table),
+                vector(&theirs),
+                ours.join(", "),
+                self.layers[parent].temp(),
+            ));
+            if let Action::Pseudonymize { mark, .. } = layer.action {
+                fill.push(&format!(" AND {} IS NULL", column("t", mark)));
+            }
+            run(&mut self.transaction, &fill, operation).await?;
+        }
+        // What hangs lowest goes first, so that no foreign key ever points to nothing.
+        for number in (0..self.layers.len()).rev() {
+            let part = self.dispose_layer(number, due, at, pseudonyms).await?;
+            parts.extend(part);
+        }
+        parts.reverse();
+        let identities = std::mem::take(&mut self.identities);
+        Ok(Prepared { transaction: self.transaction, parts, identities })
+    }
+
+    /// Takes what was not judged due out of the batch.
+    async fn keep_only(&mut self, due: &[Due]) -> Result<(), DatastoreError> {
+        if due.len() == self.page.selected() {
+            return Ok(());
+        }
+        let keep: Vec<u32> = due.iter().map(Due::position).collect();
+        let keep = serde_json::json!(keep).to_string();
+        let delete = Sql {
+            text: format!("DELETE FROM {} WHERE n NOT IN (SELECT value + 1 FROM json_each(?1))", self.layers[0].temp()),
+            args: vec![Value::Text(keep)],
+        };
+        run(&mut self.transaction, &delete, "narrow a batch to what is due").await.map(drop)
+    }
+
+    async fn dispose_layer(
+        &mut self,
+        number: usize,
+        due: &[Due],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Option<PreparedPart>, DatastoreError> {
+        let operation = "dispose of a batch";
+        let layer = &self.layers[number];
+        let replaced = layer.replaced();
+        let (keys, values) = if number == 0 && replaced.is_empty() {
+            (due.iter().map(|d| d.key().clone()).collect(), Vec::new())
+        } else {
+            layer.read(&mut self.transaction).await?
+        };
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let mut sql = match layer.action {
+            Action::Delete => Sql::new(format!("DELETE FROM {} AS t WHERE {}", table(layer.table), layer.in_batch())),
+            Action::Pseudonymize { mark, .. } => {
+                layer.store_pseudonyms(&mut self.transaction, replaced, &values, pseudonyms).await?;
+                layer.update(mark, at)
+            }
+        };
+        if number == 0 {
+            sql.push(" AND ");
+            filters(&mut sql, self.rule);
+            sql.push(" AND ");
+            let trigger = TriggerSql::of(self.rule);
+            match self.phase {
+                Phase::Exact => trigger.past(&mut sql, self.cutoffs, self.cutoffs.due.as_ref()),
+                // SQL could not compare it; so that the judged value still stands has to be enough.
+                Phase::Candidates => drop(sql.push(&layer.unchanged(&trigger.reading()))),
+            }
+        }
+        let changed = run(&mut self.transaction, &sql, operation).await?;
+        if changed != keys.len() as u64 {
+            return Err(DatastoreError::Unexpected {
+                operation,
+                expected: format!("{} rows of `{}`", keys.len(), layer.table),
+                observed: format!("{changed}"),
+            });
+        }
+        let fields = replaced.iter().map(|(name, _)| name.as_str().to_owned()).collect();
+        Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.as_str(), fields, keys }))
+    }
+}
+
+/// A batch that has been disposed of inside an open transaction. Dropping it rolls back.
+pub struct Prepared<'w> {
+    transaction: Transaction<'w, Sqlite>,
+    parts: Vec<PreparedPart>,
+    identities: String,
+}
+
+/// The records of one dataset in a batch.
+#[derive(Debug)]
+pub struct PreparedPart {
+    /// Their table.
+    pub dataset: TableName,
+    /// `delete` or `pseudonymize`.
+    pub action: &'static str,
+    /// The columns that were replaced.
+    pub fields: Vec<String>,
+    /// Their keys; never empty.
+    pub keys: Vec<Key>,
+}
+
+/// What became of a commit.
+#[derive(Debug)]
+pub enum Committed {
+    /// Everything is gone, durably.
+    Yes,
+    /// The engine says it failed; only the marker can tell what is on the disk.
+    Unknown(EngineError),
+}
+
+impl Prepared<'_> {
+    /// One part a dataset, the rule's own first.
+    pub fn parts(&self) -> &[PreparedPart] {
+        &self.parts
+    }
+
+    /// The records' keys and triggers, encoded: to be sealed with the intent, and kept nowhere else.
+    pub fn identities(&self) -> &str {
+        &self.identities
+    }
+
+    /// Ends the transaction; everything is as it was before the batch was selected.
+    pub async fn rollback(self) -> Result<(), DatastoreError> {
+        self.transaction.rollback().await.map_err(failed("roll a batch back"))
+    }
+
+    /// Commits the batch whose intent is durable. All of it or nothing: the marker is in the same transaction.
+    ///
+    /// A crash before, within or after it leaves an open intent, which the marker resolves.
+    pub async fn commit(mut self, intent: &CommittedIntent) -> Result<Committed, DatastoreError> {
+        marker::set(&mut self.transaction, intent.batch()).await?;
+        match self.transaction.commit().await {
+            Ok(()) => Ok(Committed::Yes),
+            Err(error) => Ok(Committed::Unknown(EngineError::from(&error))),
+        }
+    }
+}
+
+/// A dataset of the rule and the temporary table that holds a batch of it: the record's own is number 0.
+struct Layer<'r> {
+    number: usize,
+    parent: Option<usize>,
+    table: &'r TableName,
+    key: &'r [ColumnName],
+    matches: &'r [Match],
+    action: &'r Action,
+    mark: Option<MarkKind>,
+    /// Columns that dependents of this one match.
+    matched: Vec<&'r ColumnName>,
+}
+
+fn layers<'r>(rule: &'r BoundRule<'_>) -> Vec<Layer<'r>> {
+    let own = rule.rule();
+    let mut layers = vec![Layer {
+        number: 0,
+        parent: None,
+        table: &own.table,
+        key: &own.key,
+        matches: &[],
+        action: &own.action,
+        mark: rule.mark(),
+        matched: Vec::new(),
+    }];
+    for (at, bound) in rule.dependents().iter().enumerate() {
+        let parent = bound.of.map_or(0, |of| of + 1);
+        for m in &bound.dependent.matches {
+            if !layers[parent].matched.contains(&&m.ours) {
+                layers[parent].matched.push(&m.ours);
+            }
+        }
+        layers.push(Layer {
+            number: at + 1,
+            parent: Some(parent),
+            table: &bound.dependent.table,
+            key: &bound.key,
+            matches: &bound.dependent.matches,
+            action: &bound.dependent.action,
+            mark: bound.mark,
+            matched: Vec::new(),
+        });
+    }
+    layers
+}
+
+/// One column by itself, several as a row value.
+fn vector(columns: &[String]) -> String {
+    match columns {
+        [only] => only.clone(),
+        several => format!("({})", several.join(", ")),
+    }
+}
+
+fn quoted_match(name: &ColumnName) -> String {
+    quote(&format!("m:{name}"))
+}
+
+impl Layer<'_> {
+    fn temp(&self) -> String {
+        format!("temp.expunged_batch_{}", self.number)
+    }
+
+    fn pseudonyms(&self) -> &'static str {
+        "temp.expunged_pseudonyms"
+    }
+
+    /// Key columns, the trigger, what dependents match, and what will be replaced.
+    fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = (0..self.key.len()).map(|i| format!("k{i}")).collect();
+        columns.push("trig".to_owned());
+        columns.extend(self.matched.iter().map(|m| quoted_match(m)));
+        columns.extend((0..self.replaced().len()).map(|i| format!("v{i}")));
+        columns
+    }
+
+    /// What fills them, from the table `t`.
+    fn sources(&self, trigger: &str) -> Vec<String> {
+        let mut sources: Vec<String> = self.key.iter().map(|c| column("t", c)).collect();
+        sources.push(trigger.to_owned());
+        sources.extend(self.matched.iter().map(|m| column("t", m)));
+        sources.extend(self.replaced().iter().map(|(name, _)| column("t", name)));
+        sources
+    }
+
+    fn create(&self) -> String {
+        format!("CREATE TEMP TABLE {} (n INTEGER PRIMARY KEY, {})", self.temp().replace("temp.", ""), self.columns().join(", "))
+    }
+
+    fn replaced(&self) -> &[(ColumnName, Strategy)] {
+        match self.action {
+            Action::Delete => &[],
+            Action::Pseudonymize { columns, .. } => columns,
+        }
+    }
+
+    fn key_list(&self) -> String {
+        (0..self.key.len()).map(|i| format!("k{i}")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn in_batch(&self) -> String {
+        let key: Vec<String> = self.key.iter().map(|c| column("t", c)).collect();
+        format!("{} IN (SELECT {} FROM {})", vector(&key), self.key_list(), self.temp())
+    }
+
+    fn unchanged(&self, reading: &str) -> String {
+        let key = self.key.iter().map(|c| column("t", c)).collect::<Vec<_>>().join(", ");
+        format!("({key}, {reading}) IN (SELECT {}, trig FROM {})", self.key_list(), self.temp())
+    }
+
+    /// The keys of the batch, and the values that will be replaced, in the order of `n`.
+    async fn read(&self, connection: &mut SqliteConnection) -> Result<(Vec<Key>, Vec<Vec<Value>>), DatastoreError> {
+        let columns = self.columns().into_iter().filter(|c| c.starts_with('k') || c.starts_with('v'));
+        let columns = columns.map(|c| encoded(&format!("b.{c}"))).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT json_group_array(json_array({columns})) FROM (SELECT * FROM {} ORDER BY n) AS b",
+            self.temp()
+        );
+        let json = text(connection, &Sql::new(sql), "read a batch").await?;
+        let mut keys = Vec::new();
+        let mut values = Vec::new();
+        for mut row in Rows::parse(&json)? {
+            let replaced = row.split_off(self.key.len());
+            keys.push(Key::from_values(&row)?);
+            values.push(replaced);
+        }
+        Ok((keys, values))
+    }
+
+    async fn store_pseudonyms(
+        &self,
+        connection: &mut SqliteConnection,
+        strategies: &[(ColumnName, Strategy)],
+        values: &[Vec<Value>],
+        key: Option<&PseudonymKey>,
+    ) -> Result<(), DatastoreError> {
+        let operation = "store a batch's pseudonyms";
+        let mut rows = Vec::with_capacity(values.len());
+        for row in values {
+            let replaced = strategies.iter().zip(row).map(|((_, strategy), value)| replace(strategy, value, key));
+            rows.push(replaced.map(|v| v.map(|v| Rows::encode(&v))).collect::<Result<Vec<_>, _>>()?);
+        }
+        let columns: Vec<String> = (0..strategies.len()).map(|i| format!("v{i}")).collect();
+        let extracted: Vec<String> =
+            (0..strategies.len()).map(|i| decoded(&format!("json_extract(j.value, '$[{i}]')"))).collect();
+        for statement in [
+            format!("DROP TABLE IF EXISTS {}", self.pseudonyms()),
+            format!("CREATE TEMP TABLE expunged_pseudonyms (at INTEGER PRIMARY KEY, {})", columns.join(", ")),
+        ] {
+            run(connection, &Sql::new(statement), operation).await?;
+        }
+        // Both are read in the order of n, which may have holes where something was not due.
+        let insert = Sql {
+            text: format!(
+                "INSERT INTO {} (at, {}) SELECT b.n, {} FROM (SELECT n, row_number() OVER (ORDER BY n) - 1 AS at FROM {}) AS b \
+                 JOIN json_each(?1) AS j ON j.key = b.at",
+                self.pseudonyms(),
+                columns.join(", "),
+                extracted.join(", "),
+                self.temp(),
+            ),
+            args: vec![Value::Text(serde_json::Value::from(rows.into_iter().map(serde_json::Value::from).collect::<Vec<_>>()).to_string())],
+        };
+        run(connection, &insert, operation).await.map(drop)
+    }
+
+    fn update(&self, mark: &ColumnName, at: DateTime<Utc>) -> Sql {
+        let set = self.replaced().iter().enumerate().map(|(i, (name, _))| format!("{} = p.v{i}", quote(name.as_str())));
+        let set = set.collect::<Vec<_>>().join(", ");
+        let same: Vec<String> =
+            self.key.iter().enumerate().map(|(i, c)| format!("{} = b.k{i}", column("t", c))).collect();
+        let mut sql = Sql::new(format!("UPDATE {} AS t SET {set}, {} = ", table(self.table), quote(mark.as_str())));
+        sql.bind(match self.mark {
+            Some(MarkKind::Date) => Value::Text(at.format("%Y-%m-%d").to_string()),
+            Some(MarkKind::Integer) => Value::Integer(at.timestamp()),
+            Some(MarkKind::Instant) | None => Value::Text(at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()),
+        });
+        sql.push(&format!(
+            " FROM {} AS b JOIN {} AS p ON p.at = b.n WHERE {} AND {} IS NULL",
+            self.temp(),
+            self.pseudonyms(),
+            same.join(" AND "),
+            column("t", mark),
+        ));
+        sql
+    }
+}

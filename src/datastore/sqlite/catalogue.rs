@@ -1,0 +1,188 @@
+//! The schema, and what a deletion would write, as the engine itself plans it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::connect::{all, failed};
+use super::marker;
+use super::sql::{Sql, quote};
+use crate::datastore::error::DatastoreError;
+use crate::model::catalogue::{Catalogue, Column, ColumnKind, OnDelete, Reference, Table};
+use crate::model::name::{ColumnName, TableName};
+use crate::model::value::Value;
+
+const OPERATION: &str = "read the catalogue";
+
+pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue, DatastoreError> {
+    let names = Sql::new(
+        "SELECT name, rootpage FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+         AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
+    );
+    let mut tables: BTreeMap<TableName, Table> = BTreeMap::new();
+    let mut pages: BTreeMap<i64, TableName> = BTreeMap::new();
+    for row in all(connection, &names, OPERATION).await? {
+        let name: String = get(&row, 0)?;
+        if let (true, Ok(name)) = (name != marker::TABLE, TableName::new(&name)) {
+            pages.insert(get(&row, 1)?, name.clone());
+            tables.insert(name, Table::default());
+        }
+    }
+    let every: Vec<TableName> = tables.keys().cloned().collect();
+    let mut references: Vec<(TableName, Reference)> = Vec::new();
+    for name in &every {
+        let mut table = table(connection, name).await?;
+        references.extend(foreign_keys(connection, name).await?);
+        table.delete_writes = writes(connection, &format!("DELETE FROM main.{}", quote(name.as_str())), &pages).await?;
+        let set = table.columns.iter().filter(|c| !table.primary_key.contains(&c.name));
+        let set: Vec<String> = set.map(|c| format!("{0} = {0}", quote(c.name.as_str()))).collect();
+        if !set.is_empty() {
+            let update = format!("UPDATE main.{} SET {}", quote(name.as_str()), set.join(", "));
+            table.update_writes = writes(connection, &update, &pages).await?;
+        }
+        tables.insert(name.clone(), table);
+    }
+    for (to, mut reference) in references {
+        if let Some(table) = tables.get_mut(&to) {
+            name_implicit_target(table, &mut reference);
+            table.referenced_by.push(reference);
+        }
+    }
+    Ok(Catalogue { tables })
+}
+
+/// `REFERENCES t` without columns means t's primary key.
+fn name_implicit_target(table: &Table, reference: &mut Reference) {
+    for (i, (_, to)) in reference.columns.iter_mut().enumerate() {
+        if to.as_str() == IMPLICIT {
+            if let Some(key) = table.primary_key.get(i) {
+                *to = key.clone();
+            }
+        }
+    }
+}
+
+const IMPLICIT: &str = "(primary key)";
+
+async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Table, DatastoreError> {
+    let mut table = Table::default();
+    let mut key: Vec<(i64, ColumnName)> = Vec::new();
+    // hidden = 0: generated columns cannot be written.
+    let columns = pragma("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid", name);
+    for row in all(connection, &columns, OPERATION).await? {
+        let declared: String = get(&row, 1)?;
+        let (not_null, pk): (i64, i64) = (get(&row, 2)?, get(&row, 3)?);
+        let Ok(name) = ColumnName::new(&get::<String>(&row, 0)?) else { continue };
+        if pk > 0 {
+            key.push((pk, name.clone()));
+        }
+        table.columns.push(Column { kind: kind(&declared), name, declared, not_null: not_null != 0 });
+    }
+    key.sort();
+    table.primary_key = key.into_iter().map(|(_, name)| name).collect();
+    // The rowid under its own name is never NULL, whatever the catalogue says.
+    if let [only] = table.primary_key.as_slice() {
+        for column in table.columns.iter_mut().filter(|c| &c.name == only && c.declared.eq_ignore_ascii_case("integer")) {
+            column.not_null = true;
+            table.unique.push(BTreeSet::from([only.clone()]));
+            table.indexed.insert(only.clone());
+        }
+    }
+    indexes(connection, name, &mut table).await?;
+    let triggers = pragma("SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name", name);
+    for row in all(connection, &triggers, OPERATION).await? {
+        table.triggers.push(get(&row, 0)?);
+    }
+    Ok(table)
+}
+
+async fn indexes(connection: &mut SqliteConnection, name: &TableName, table: &mut Table) -> Result<(), DatastoreError> {
+    let indexes = pragma(
+        "SELECT i.name, i.\"unique\", i.partial, x.name FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS x \
+         ORDER BY i.name, x.seqno",
+        name,
+    );
+    let mut found: BTreeMap<String, (bool, bool, Vec<Option<ColumnName>>)> = BTreeMap::new();
+    for row in all(connection, &indexes, OPERATION).await? {
+        let (unique, partial): (i64, i64) = (get(&row, 1)?, get(&row, 2)?);
+        let column = get::<Option<String>>(&row, 3)?.and_then(|c| ColumnName::new(&c).ok());
+        found.entry(get(&row, 0)?).or_insert((unique != 0, partial != 0, Vec::new())).2.push(column);
+    }
+    for (unique, partial, columns) in found.into_values() {
+        if partial {
+            continue;
+        }
+        table.indexed.extend(columns.first().cloned().flatten());
+        let named: Option<BTreeSet<ColumnName>> = columns.into_iter().collect();
+        let Some(named) = named.filter(|_| unique) else { continue };
+        // UNIQUE admits any number of NULLs.
+        if named.iter().all(|c| table.column(c).is_some_and(|c| c.not_null)) {
+            table.unique.push(named);
+        }
+    }
+    Ok(())
+}
+
+async fn foreign_keys(
+    connection: &mut SqliteConnection,
+    from: &TableName,
+) -> Result<Vec<(TableName, Reference)>, DatastoreError> {
+    let keys = pragma("SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list(?1) ORDER BY id, seq", from);
+    let mut found: BTreeMap<i64, (TableName, Reference)> = BTreeMap::new();
+    for row in all(connection, &keys, OPERATION).await? {
+        let to = get::<Option<String>>(&row, 3)?.unwrap_or_else(|| IMPLICIT.to_owned());
+        let names = (TableName::new(&get::<String>(&row, 1)?), ColumnName::new(&get::<String>(&row, 2)?), ColumnName::new(&to));
+        let (Ok(table), Ok(theirs), Ok(ours)) = names else { continue };
+        let on_delete = match get::<String>(&row, 4)?.as_str() {
+            "CASCADE" => OnDelete::Cascade,
+            "SET NULL" | "SET DEFAULT" => OnDelete::Change,
+            _ => OnDelete::Refuse,
+        };
+        let reference = Reference { from: from.clone(), columns: Vec::new(), on_delete };
+        found.entry(get(&row, 0)?).or_insert((table, reference)).1.columns.push((theirs, ours));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The tables a statement writes: the engine's own program for it, with the programs of its triggers and foreign-key
+/// actions, lists every table it opens for writing. Nothing is executed.
+async fn writes(
+    connection: &mut SqliteConnection,
+    statement: &str,
+    pages: &BTreeMap<i64, TableName>,
+) -> Result<BTreeSet<TableName>, DatastoreError> {
+    // A WHERE clause keeps the engine from planning a truncation, which fires no trigger.
+    let explain = Sql::new(format!("EXPLAIN {statement} WHERE random() = 0"));
+    let mut written = BTreeSet::new();
+    for row in all(connection, &explain, OPERATION).await? {
+        let opcode: String = get(&row, 1)?;
+        if opcode == "OpenWrite" {
+            written.extend(pages.get(&get(&row, 3)?).cloned());
+        }
+    }
+    Ok(written)
+}
+
+/// What a declared type means. `SQLite` itself would call most of these NUMERIC.
+fn kind(declared: &str) -> ColumnKind {
+    let declared = declared.trim().to_ascii_lowercase();
+    match declared.as_str() {
+        "timestamptz" | "timestamp with time zone" => ColumnKind::Instant,
+        "timestamp" | "datetime" | "timestamp without time zone" => ColumnKind::Naive,
+        "date" => ColumnKind::Date,
+        other if other.contains("int") => ColumnKind::Integer,
+        other if other.contains("char") || other.contains("text") || other.contains("clob") => ColumnKind::Text,
+        _ => ColumnKind::Other,
+    }
+}
+
+fn pragma(text: &str, name: &TableName) -> Sql {
+    Sql { text: text.to_owned(), args: vec![Value::Text(name.as_str().to_owned())] }
+}
+
+fn get<'r, T>(row: &'r sqlx::sqlite::SqliteRow, at: usize) -> Result<T, DatastoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(at).map_err(failed(OPERATION))
+}

@@ -1,0 +1,27 @@
+//! `SQLite`: one transaction holds a batch, its marker says afterwards whether it was committed.
+
+mod batch;
+mod catalogue;
+mod connect;
+mod marker;
+mod read;
+mod sql;
+
+pub use batch::{Committed, Prepared, PreparedPart, Selected, Writer};
+pub use marker::{Evidence, Incarnation};
+pub use read::{Census, Explained, Page, Reader};
+
+use crate::model::value::Value;
+
+/// Which records a selection is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Those whose trigger SQL compares with the cut-off itself.
+    Exact,
+    /// Those whose trigger only the judge can read.
+    Candidates,
+}
+
+/// Where a walk through a dataset goes on: after the last record seen, in the walk's own order.
+#[derive(Debug, Clone, Default)]
+pub struct Cursor(Option<Vec<Value>>);

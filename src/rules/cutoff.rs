@@ -1,0 +1,82 @@
+//! A rule's bounds turned into values that a query compares with: derived the other way round than the judge's.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::bind::{BoundRule, TriggerKind};
+use super::decide::FUTURE;
+use super::rule::Unit;
+use crate::model::calendar::{Cutoff, MomentKind};
+use crate::model::now::Now;
+use crate::model::value::Value;
+
+/// What the triggers of one rule are compared with, the same for a whole sweep.
+#[derive(Debug, Clone)]
+pub struct Cutoffs {
+    /// A trigger strictly before it is due; none: nothing is.
+    pub due: Option<Value>,
+    /// A trigger strictly before it is overdue; none: nothing is.
+    pub overdue: Option<Value>,
+    /// A trigger at or after it lies too far ahead.
+    pub future: Value,
+    /// A trigger at or before it is a zero, or older than computers' time.
+    pub epoch: Value,
+    /// The due cut-off as the ledger shows it.
+    pub shown: Option<String>,
+}
+
+impl Cutoffs {
+    /// The cut-offs of a rule for one frozen now.
+    pub fn of(rule: &BoundRule<'_>, now: Now) -> Self {
+        let (calendar, kind) = (rule.rule().calendar, rule.trigger());
+        let due = calendar.due_cutoff(now.eligible, &rule.rule().retain, kind.moment());
+        let overdue = calendar.deadline_cutoff(now.late, &rule.rule().delete_by, kind.moment());
+        let limit = now.late + FUTURE;
+        let microsecond = TimeDelta::microseconds(1);
+        let (future, epoch) = match kind.moment() {
+            MomentKind::Instant => (Cutoff::Instant(limit + microsecond), Cutoff::Instant(DateTime::UNIX_EPOCH)),
+            MomentKind::Local(zone) => (
+                Cutoff::Local(zone.wall_clock(limit) + microsecond),
+                Cutoff::Local(DateTime::UNIX_EPOCH.naive_utc()),
+            ),
+            MomentKind::Date => (
+                Cutoff::Date(calendar.local_date(limit) + TimeDelta::days(1)),
+                Cutoff::Date(DateTime::UNIX_EPOCH.date_naive()),
+            ),
+        };
+        Self {
+            shown: due.as_ref().map(shown),
+            due: due.as_ref().map(|c| value(kind, c)),
+            overdue: overdue.as_ref().map(|c| value(kind, c)),
+            future: value(kind, &future),
+            epoch: value(kind, &epoch),
+        }
+    }
+}
+
+fn shown(cutoff: &Cutoff) -> String {
+    match cutoff {
+        Cutoff::Instant(at) => instant(*at),
+        Cutoff::Local(at) => at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
+        Cutoff::Date(date) => date.format("%Y-%m-%d").to_string(),
+    }
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// The cut-off in the form the trigger's values have once they are normalised.
+fn value(kind: &TriggerKind, cutoff: &Cutoff) -> Value {
+    match (kind, cutoff) {
+        (TriggerKind::Integer(unit), Cutoff::Instant(at)) => {
+            let micros = at.timestamp_micros();
+            // Rounded up: n units lie before the cut-off exactly when n is less than the next whole unit.
+            Value::Integer(match unit {
+                Unit::Seconds => micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0),
+                Unit::Milliseconds => micros.div_euclid(1_000) + i64::from(micros.rem_euclid(1_000) > 0),
+                Unit::Microseconds => micros,
+            })
+        }
+        (_, cutoff) => Value::Text(shown(cutoff)),
+    }
+}

@@ -1,0 +1,278 @@
+//! The one judge: what happens to a record now, and why.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+
+use super::bind::{BoundRule, TriggerKind};
+use super::rule::{Pick, TriggerPlace, Unit};
+use crate::model::calendar::Moment;
+use crate::model::key::Key;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::model::value::Value;
+
+/// How far ahead of the later clock a trigger may lie and still be taken for a clock a little fast.
+pub const FUTURE: TimeDelta = TimeDelta::minutes(1);
+
+/// One record as a datastore handed it over for judgement.
+#[derive(Debug)]
+pub struct Record {
+    /// What identifies it.
+    pub key: Key,
+    /// What its trigger reads.
+    pub trigger: TriggerValue,
+    /// Its place among the records that were handed over with it.
+    pub position: u32,
+}
+
+/// What a trigger reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TriggerValue {
+    /// The value of the record's own column.
+    Own(Value),
+    /// The values of every matching row.
+    Rows(Vec<Value>),
+}
+
+/// The decision on one record, with its reason.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Nothing happens to it yet.
+    Kept(Kept),
+    /// Its retain period has fully passed.
+    Due(Due),
+    /// Its deadline has passed, and it is still there.
+    Overdue(Due),
+    /// It would be disposed of, but a hold covers it.
+    Held(Times),
+    /// Its trigger gives no plausible instant: never due.
+    Undated(Undated),
+}
+
+/// Why a record is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The trigger has not happened, in a way the rule calls normal.
+    NotStarted(Undated),
+    /// Its period runs.
+    Until(Times),
+    /// Its period ends beyond the calendar.
+    BeyondCalendar,
+}
+
+/// When a record becomes due and overdue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// The trigger's moment.
+    pub trigger: Moment,
+    /// The first instant at which it may go, in UTC.
+    pub due: DateTime<Utc>,
+    /// The instant from which it is overdue, in UTC.
+    pub deadline: DateTime<Utc>,
+}
+
+/// Why a trigger gives no plausible instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Undated {
+    /// NULL.
+    Null,
+    /// No row matches.
+    NoRow,
+    /// More than a minute ahead of the later clock.
+    Future,
+    /// Zero, or before 1970.
+    BeforeEpoch,
+    /// Not readable as the kind of time the rule expects.
+    Unreadable,
+}
+
+impl Undated {
+    /// The reason as it appears in tables and the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::NoRow => "no_row",
+            Self::Future => "future",
+            Self::BeforeEpoch => "before_1970",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A record that may be disposed of. Only [`decide`] builds one, and no datastore disposes of anything else.
+#[derive(Debug)]
+pub struct Due {
+    record: Record,
+    times: Times,
+}
+
+impl Due {
+    /// What identifies the record.
+    pub fn key(&self) -> &Key {
+        &self.record.key
+    }
+
+    /// What the trigger read when it was judged.
+    pub fn trigger(&self) -> &TriggerValue {
+        &self.record.trigger
+    }
+
+    /// Its place among the records that were handed over with it.
+    pub fn position(&self) -> u32 {
+        self.record.position
+    }
+
+    /// When it became due and overdue.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+}
+
+/// Judges one record. Pure; the order of precedence is: undated or not started; held, if otherwise due; overdue; due;
+/// kept.
+pub fn decide(rule: &BoundRule<'_>, record: Record, orders: &Orders, now: Now) -> Verdict {
+    let moment = match read(rule, &record.trigger, now) {
+        Ok(moment) => moment,
+        Err(why) => {
+            let pending = rule.rule().trigger.pending;
+            let normal = match why {
+                Undated::Null => pending.null,
+                Undated::Future => pending.future,
+                Undated::NoRow => pending.no_row,
+                Undated::BeforeEpoch | Undated::Unreadable => false,
+            };
+            return if normal { Verdict::Kept(Kept::NotStarted(why)) } else { Verdict::Undated(why) };
+        }
+    };
+    let calendar = rule.rule().calendar;
+    let due = calendar.due(&moment, &rule.rule().retain);
+    let deadline = calendar.deadline(&moment, &rule.rule().delete_by);
+    let (Some(due), Some(deadline)) = (due, deadline) else { return Verdict::Kept(Kept::BeyondCalendar) };
+    let times = Times { trigger: moment, due, deadline };
+    if due > now.eligible {
+        return Verdict::Kept(Kept::Until(times));
+    }
+    if orders.hold(&rule.rule().id) {
+        return Verdict::Held(times);
+    }
+    if deadline <= now.late {
+        return Verdict::Overdue(Due { record, times });
+    }
+    Verdict::Due(Due { record, times })
+}
+
+/// The moment that counts, of one value or of several rows'.
+fn read(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> Result<Moment, Undated> {
+    let limit = now.late + FUTURE;
+    match value {
+        TriggerValue::Own(value) => plausible(moment(rule.trigger(), value)?, rule, limit),
+        TriggerValue::Rows(values) => {
+            let pick = match &rule.rule().trigger.place {
+                TriggerPlace::Rows { pick, .. } => *pick,
+                TriggerPlace::Column(_) => Pick::Latest,
+            };
+            plausible(picked(rule, values, pick)?, rule, limit)
+        }
+    }
+}
+
+/// One row that cannot be read leaves the whole record undated: it might be the one that counts. For the latest, a
+/// NULL has no end and outlasts all others; for the earliest, one that is normal has not happened and does not count.
+fn picked(rule: &BoundRule<'_>, values: &[Value], pick: Pick) -> Result<Moment, Undated> {
+    let mut best: Option<Moment> = None;
+    let mut null = false;
+    for value in values {
+        let moment = match moment(rule.trigger(), value) {
+            Err(Undated::Null) => {
+                null = true;
+                continue;
+            }
+            other => epoch_passed(other?)?,
+        };
+        let better = best.is_none_or(|b| match pick {
+            Pick::Latest => before(&b, &moment),
+            Pick::Earliest => before(&moment, &b),
+        });
+        if better {
+            best = Some(moment);
+        }
+    }
+    let null_counts = pick == Pick::Latest || !rule.rule().trigger.pending.null || best.is_none();
+    match best {
+        _ if null && null_counts => Err(Undated::Null),
+        Some(moment) => Ok(moment),
+        None => Err(Undated::NoRow),
+    }
+}
+
+fn plausible(moment: Moment, rule: &BoundRule<'_>, limit: DateTime<Utc>) -> Result<Moment, Undated> {
+    let moment = epoch_passed(moment)?;
+    let ahead = match moment {
+        Moment::Instant(at) => at > limit,
+        Moment::Local(at, zone) => at > zone.wall_clock(limit),
+        Moment::Date(date) => date > rule.rule().calendar.local_date(limit),
+    };
+    if ahead { Err(Undated::Future) } else { Ok(moment) }
+}
+
+/// 1970-01-01 itself is what a zero looks like once something has rendered it.
+fn epoch_passed(moment: Moment) -> Result<Moment, Undated> {
+    let passed = match moment {
+        Moment::Instant(at) => at > DateTime::UNIX_EPOCH,
+        Moment::Local(at, _) => at > DateTime::UNIX_EPOCH.naive_utc(),
+        Moment::Date(date) => date > DateTime::UNIX_EPOCH.date_naive(),
+    };
+    if passed { Ok(moment) } else { Err(Undated::BeforeEpoch) }
+}
+
+fn moment(kind: &TriggerKind, value: &Value) -> Result<Moment, Undated> {
+    let text = || match value {
+        Value::Null => Err(Undated::Null),
+        Value::Text(text) => Ok(text.as_str()),
+        Value::Integer(_) | Value::Real(_) | Value::Blob(_) => Err(Undated::Unreadable),
+    };
+    let found = match kind {
+        TriggerKind::Instant => DateTime::parse_from_rfc3339(text()?).ok().map(|at| Moment::Instant(at.to_utc())),
+        TriggerKind::Naive(zone) => naive(text()?).map(|at| Moment::Local(at, *zone)),
+        TriggerKind::Date => date(text()?).map(Moment::Date),
+        TriggerKind::Integer(unit) => match value {
+            Value::Null => return Err(Undated::Null),
+            Value::Integer(n) => instant(*unit, *n).map(Moment::Instant),
+            Value::Real(_) | Value::Text(_) | Value::Blob(_) => None,
+        },
+        TriggerKind::Text(format, None) => {
+            DateTime::parse_from_str(text()?, format).ok().map(|at| Moment::Instant(at.to_utc()))
+        }
+        TriggerKind::Text(format, Some(zone)) => {
+            let text = text()?;
+            NaiveDateTime::parse_from_str(text, format).ok().map(|at| Moment::Local(at, *zone))
+        }
+    };
+    found.ok_or(Undated::Unreadable)
+}
+
+/// Moments of one column are of one kind.
+fn before(a: &Moment, b: &Moment) -> bool {
+    match (a, b) {
+        (Moment::Instant(a), Moment::Instant(b)) => a < b,
+        (Moment::Local(a, _), Moment::Local(b, _)) => a < b,
+        (Moment::Date(a), Moment::Date(b)) => a < b,
+        (Moment::Instant(_) | Moment::Local(..) | Moment::Date(_), _) => false,
+    }
+}
+
+fn instant(unit: Unit, n: i64) -> Option<DateTime<Utc>> {
+    match unit {
+        Unit::Seconds => DateTime::from_timestamp(n, 0),
+        Unit::Milliseconds => DateTime::from_timestamp_millis(n),
+        Unit::Microseconds => DateTime::from_timestamp_micros(n),
+    }
+}
+
+fn naive(text: &str) -> Option<NaiveDateTime> {
+    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"].iter().find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
+}
+
+/// Ten characters and no fewer: `2026-3-1` sorts after `2026-12-31`.
+fn date(text: &str) -> Option<NaiveDate> {
+    if text.len() == 10 { NaiveDate::parse_from_str(text, "%Y-%m-%d").ok() } else { None }
+}
