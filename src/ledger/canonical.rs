@@ -67,7 +67,9 @@ pub fn write(value: &Value) -> String {
 fn append(text: &mut String, value: &Value) {
     match value {
         // serde_json escapes as RFC 8785 demands: the two-character escapes, else \u00xx in lower case.
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&value.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            text.push_str(&value.to_string());
+        }
         Value::Array(items) => {
             for (n, item) in items.iter().enumerate() {
                 text.push(if n == 0 { '[' } else { ',' });

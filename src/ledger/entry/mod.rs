@@ -1,6 +1,6 @@
 //! Entries: the leaves of the ledger, one canonical JSON object each, with closed schemas.
 //!
-//! **Invariant:** an [`Entry`] holds the very bytes that were parsed, and nothing is an entry that would be
+//! **Invariant:** an [`Entry`] holds the very text that was parsed, and nothing is an entry that would be
 //! written differently. So the bytes are the leaf, and no verifier ever canonicalises.
 
 mod batch;
@@ -39,7 +39,7 @@ pub struct Entry {
     node: NodeName,
     sw: Software,
     body: Body,
-    bytes: Vec<u8>,
+    text: String,
 }
 
 impl Entry {
@@ -47,9 +47,9 @@ impl Entry {
     ///
     /// Refuses what [`Entry::parse`] would refuse: a body that contradicts itself, an integer of 2^53 and more, a
     /// year beyond 9999, and more than 65,535 bytes.
-    pub fn new(at: DateTime<Utc>, node: NodeName, body: Body) -> Result<Self, EntryError> {
+    pub fn new(at: DateTime<Utc>, node: &NodeName, body: &Body) -> Result<Self, EntryError> {
         let sw = concat!("expunged ", env!("CARGO_PKG_VERSION"));
-        let value = serde_json::to_value(&body).map_err(|source| EntryError::Schema { source })?;
+        let value = serde_json::to_value(body).map_err(|source| EntryError::Schema { source })?;
         let Value::Object(mut fields) = value else {
             return Err(EntryError::Common { field: "t", expected: "the type of the entry" });
         };
@@ -80,22 +80,23 @@ impl Entry {
             serde_json::from_value(Value::Object(fields)).map_err(|source| EntryError::Schema { source })?;
         body.check()?;
         check_rewritten(&body, &value)?;
-        Ok(Self { at, node, sw, body, bytes: bytes.to_vec() })
+        // Equal to `bytes`, or they would not have been canonical.
+        Ok(Self { at, node, sw, body, text: canonical::write(&value) })
     }
 
     /// The leaf: the exact bytes that are hashed, stored, exported and put into proofs.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.text.as_bytes()
     }
 
     /// As [`Entry::as_bytes`], owned.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.bytes.clone()
+        self.text.clone().into_bytes()
     }
 
     /// The leaf's hash.
     pub fn leaf_hash(&self) -> Hash {
-        leaf_hash(&self.bytes)
+        leaf_hash(self.text.as_bytes())
     }
 
     /// When it was written, by the writer's clock.
@@ -118,15 +119,15 @@ impl Entry {
         &self.body
     }
 
-    /// Canonical JSON is UTF-8.
-    pub(super) fn as_text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
+    /// The leaf as the JSON text it is.
+    pub fn as_text(&self) -> &str {
+        &self.text
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({})", self.as_text())
+        write!(f, "Entry({})", self.text)
     }
 }
 
