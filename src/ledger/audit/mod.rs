@@ -1,0 +1,323 @@
+//! The audit: reads a whole ledger from its first entry, in one pass, and finds every broken promise that can be
+//! seen from the entries alone.
+//!
+//! Memory grows with what is open, with the versions of rules, and by 16 bytes for each batch and sweep, since
+//! their names must be unique; not with the entries.
+
+mod finding;
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::commitment::{BatchId, EpochId};
+use super::entry::{
+    BatchAborted, BatchCommitted, BatchIntent, Body, Entry, Outcomes, RuleDigest, RuleId, SweepFinished,
+    SweepId, SweepStarted,
+};
+use super::hash::{leaf_hash, sha256};
+use super::tree::{EntryIndex, Frontier};
+
+pub use finding::{AuditReport, Finding, OpenIntent, OpenIntents, Violation};
+
+/// Enough to see what is wrong; a ledger full of it should not exhaust the auditor.
+const MAX_FINDINGS: usize = 1_000;
+
+/// Audits a whole ledger. For entries that arrive one by one, see [`Audit`].
+pub fn audit<B: AsRef<[u8]>>(
+    entries: impl IntoIterator<Item = (EntryIndex, B)>,
+    open_intents: OpenIntents,
+) -> AuditReport {
+    let mut audit = Audit::default();
+    for (index, bytes) in entries {
+        audit.push(index, bytes.as_ref());
+    }
+    audit.finish(open_intents)
+}
+
+/// An audit under way: what the entries read so far leave open.
+#[derive(Default)]
+pub struct Audit {
+    tree: Frontier,
+    last_at: Option<DateTime<Utc>>,
+    rules: BTreeMap<EntryIndex, (RuleId, RuleDigest)>,
+    epochs: HashSet<EpochId>,
+    names: HashSet<[u8; 16]>,
+    intents: BTreeMap<BatchId, PendingIntent>,
+    sweeps: BTreeMap<SweepId, PendingSweep>,
+    findings: Vec<Finding>,
+    suppressed: u64,
+}
+
+struct PendingIntent {
+    index: EntryIndex,
+    at: DateTime<Utc>,
+    intent: BatchIntent,
+}
+
+struct PendingSweep {
+    index: EntryIndex,
+    started: SweepStarted,
+    progress: Progress,
+    open: u64,
+    batches: u64,
+    aborted: u64,
+    totals: Outcomes,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Running,
+    /// Only its open intents may still be settled, by recovery.
+    Finished,
+}
+
+impl Audit {
+    /// Reads the next entry. Goes on after a finding, so that one broken entry does not hide another.
+    pub fn push(&mut self, index: EntryIndex, bytes: &[u8]) {
+        let before = self.tree.clone();
+        let expected = before.size().next_index();
+        self.tree.push(leaf_hash(bytes));
+        if index != expected {
+            self.find(index, Violation::Gap { expected });
+        }
+        let entry = match Entry::parse(bytes) {
+            Ok(entry) => entry,
+            Err(source) => return self.find(index, Violation::Unreadable { source }),
+        };
+        if self.last_at.is_some_and(|last| entry.at() < last) {
+            self.find(index, Violation::TimeRunsBack);
+        }
+        self.last_at = self.last_at.max(Some(entry.at()));
+        let is_genesis = matches!(entry.body(), Body::Genesis(_));
+        if is_genesis != (before.size().get() == 0) {
+            self.find(index, Violation::Genesis);
+        }
+        self.read(index, &entry, &before);
+    }
+
+    /// What was found. An intent without an outcome is a finding where the caller says so: a ledger at rest has
+    /// none, a daemon at work does.
+    pub fn finish(mut self, open_intents: OpenIntents) -> AuditReport {
+        let open: Vec<OpenIntent> = self
+            .intents
+            .iter()
+            .map(|(batch, pending)| OpenIntent { entry: pending.index, batch: batch.clone() })
+            .collect();
+        match open_intents {
+            OpenIntents::Allowed => {}
+            OpenIntents::Refused => {
+                for intent in &open {
+                    self.find(intent.entry, Violation::NoOutcome { batch: intent.batch.clone() });
+                }
+            }
+        }
+        if self.tree.size().get() == 0 {
+            self.find(EntryIndex::new(0), Violation::Genesis);
+        }
+        AuditReport {
+            size: self.tree.size(),
+            root: self.tree.root(),
+            findings: self.findings,
+            suppressed: self.suppressed,
+            open_intents: open,
+            open_sweeps: self.sweeps.into_keys().collect(),
+        }
+    }
+
+    fn read(&mut self, index: EntryIndex, entry: &Entry, before: &Frontier) {
+        match entry.body() {
+            Body::Open(open) => {
+                if open.size != before.size() || open.root != before.root() {
+                    self.find(index, Violation::OpenedAnotherTree);
+                }
+            }
+            Body::KeyEpoch(key) => {
+                if !self.epochs.insert(key.epoch.clone()) {
+                    self.find(index, Violation::RepeatedEpoch { epoch: key.epoch.clone() });
+                }
+            }
+            Body::RuleVersion(version) => {
+                self.rules.insert(index, (version.rule.clone(), version.rule_sha256));
+            }
+            Body::SweepStarted(sweep) => self.start(index, sweep),
+            Body::SweepFinished(sweep) => self.end(index, sweep),
+            Body::BatchIntent(intent) => self.intend(index, entry.at(), intent),
+            Body::BatchCommitted(committed) => self.commit(index, entry.at(), committed),
+            Body::BatchAborted(aborted) => self.abort(index, aborted),
+            Body::Residue(residue) => {
+                let rule = self.sweeps.get(&residue.sweep).map(|pending| &pending.started.rule);
+                if rule != Some(&residue.rule) {
+                    self.find(index, Violation::UnknownSweep { sweep: residue.sweep.clone() });
+                }
+            }
+            Body::Genesis(_) | Body::Approval(_) => {}
+        }
+    }
+
+    fn start(&mut self, index: EntryIndex, sweep: &SweepStarted) {
+        if !self.names.insert(name(b"sweep", sweep.sweep.as_str())) {
+            // Overwriting the first of that name would turn one finding into many.
+            return self.find(index, Violation::RepeatedSweep { sweep: sweep.sweep.clone() });
+        }
+        self.check_rule(index, sweep.rule_entry, &sweep.rule, sweep.rule_sha256);
+        let pending = PendingSweep {
+            index,
+            started: sweep.clone(),
+            progress: Progress::Running,
+            open: 0,
+            batches: 0,
+            aborted: 0,
+            totals: Outcomes::default(),
+        };
+        self.sweeps.insert(sweep.sweep.clone(), pending);
+    }
+
+    fn end(&mut self, index: EntryIndex, finished: &SweepFinished) {
+        let Some(sweep) = self.sweeps.get_mut(&finished.sweep) else {
+            return self.find(index, Violation::UnknownSweep { sweep: finished.sweep.clone() });
+        };
+        let mut violations = Vec::new();
+        if sweep.progress == Progress::Finished {
+            violations.push(Violation::SweepIsOver { sweep: finished.sweep.clone() });
+        }
+        if sweep.index != finished.started {
+            violations.push(Violation::Disagrees { field: "started" });
+        }
+        let counted = (sweep.batches, sweep.aborted, sweep.open, sweep.totals);
+        if counted != (finished.batches, finished.aborted, finished.open, finished.totals) {
+            violations.push(Violation::Totals { sweep: finished.sweep.clone() });
+        }
+        sweep.progress = Progress::Finished;
+        self.forget_if_settled(&finished.sweep);
+        self.find_all(index, violations);
+    }
+
+    fn intend(&mut self, index: EntryIndex, at: DateTime<Utc>, intent: &BatchIntent) {
+        if !self.names.insert(name(b"batch", intent.batch.as_str())) {
+            return self.find(index, Violation::RepeatedBatch { batch: intent.batch.clone() });
+        }
+        self.check_rule(index, intent.rule_entry, &intent.rule, intent.rule_sha256);
+        if !self.epochs.contains(&intent.epoch) {
+            self.find(index, Violation::UnknownEpoch { epoch: intent.epoch.clone() });
+        }
+        let mut violations = Vec::new();
+        match self.sweeps.get_mut(&intent.sweep) {
+            None => violations.push(Violation::UnknownSweep { sweep: intent.sweep.clone() }),
+            Some(sweep) => {
+                sweep.open += 1;
+                if sweep.progress == Progress::Finished {
+                    violations.push(Violation::SweepIsOver { sweep: intent.sweep.clone() });
+                }
+                if sweep.started.rule_entry != intent.rule_entry {
+                    violations.push(Violation::Disagrees { field: "rule_entry" });
+                }
+            }
+        }
+        self.find_all(index, violations);
+        self.intents.insert(intent.batch.clone(), PendingIntent { index, at, intent: intent.clone() });
+    }
+
+    fn commit(&mut self, index: EntryIndex, at: DateTime<Utc>, committed: &BatchCommitted) {
+        let Some(pending) = self.intents.remove(&committed.batch) else {
+            return self.find(index, Violation::NoIntent { batch: committed.batch.clone() });
+        };
+        let mut fields = disagreements(&pending, committed);
+        if at < committed.t1 {
+            fields.push("t1");
+        }
+        let mut violations: Vec<_> = fields.into_iter().map(|field| Violation::Disagrees { field }).collect();
+        if let Some(sweep) = self.sweeps.get_mut(&pending.intent.sweep) {
+            // Saturating: an intent that named its sweep before it was started was not counted.
+            sweep.open = sweep.open.saturating_sub(1);
+            sweep.batches += 1;
+            sweep.totals = sweep.totals.plus(&committed.totals());
+            if sweep.started.cause != committed.cause {
+                violations.push(Violation::Disagrees { field: "cause" });
+            }
+            if sweep.started.cutoff != committed.cutoff {
+                violations.push(Violation::Disagrees { field: "cutoff" });
+            }
+            if sweep.progress == Progress::Finished && !committed.recovered {
+                violations.push(Violation::SweepIsOver { sweep: committed.sweep.clone() });
+            }
+        }
+        self.forget_if_settled(&pending.intent.sweep);
+        self.find_all(index, violations);
+    }
+
+    fn abort(&mut self, index: EntryIndex, aborted: &BatchAborted) {
+        let Some(pending) = self.intents.remove(&aborted.batch) else {
+            return self.find(index, Violation::NoIntent { batch: aborted.batch.clone() });
+        };
+        if let Some(sweep) = self.sweeps.get_mut(&pending.intent.sweep) {
+            sweep.open = sweep.open.saturating_sub(1);
+            sweep.aborted += 1;
+        }
+        self.forget_if_settled(&pending.intent.sweep);
+        if pending.index != aborted.intent {
+            self.find(index, Violation::Disagrees { field: "intent" });
+        }
+    }
+
+    fn check_rule(&mut self, index: EntryIndex, entry: EntryIndex, rule: &RuleId, digest: RuleDigest) {
+        let known = self.rules.get(&entry).is_some_and(|version| *version == (rule.clone(), digest));
+        if !known {
+            self.find(index, Violation::UnknownRule { rule: rule.clone(), entry });
+        }
+    }
+
+    /// Keeps the memory bounded: of a sweep that is over and settled, only its name is still needed.
+    fn forget_if_settled(&mut self, sweep: &SweepId) {
+        let settled = |pending: &PendingSweep| pending.progress == Progress::Finished && pending.open == 0;
+        if self.sweeps.get(sweep).is_some_and(settled) {
+            self.sweeps.remove(sweep);
+        }
+    }
+
+    fn find_all(&mut self, entry: EntryIndex, violations: Vec<Violation>) {
+        for violation in violations {
+            self.find(entry, violation);
+        }
+    }
+
+    fn find(&mut self, entry: EntryIndex, violation: Violation) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(Finding { entry, violation });
+        } else {
+            self.suppressed += 1;
+        }
+    }
+}
+
+/// The fields of a seal that are not as its intent has them.
+fn disagreements(pending: &PendingIntent, committed: &BatchCommitted) -> Vec<&'static str> {
+    let intent = &pending.intent;
+    let same_parts = intent.parts.len() == committed.parts.len()
+        && intent.parts.iter().zip(&committed.parts).all(|(intent, committed)| {
+            let same_dataset = (&intent.datastore, &intent.dataset, intent.action)
+                == (&committed.datastore, &committed.dataset, committed.action);
+            // Where all of them went, the commitments are the same ones; else the root is over fewer.
+            let same_root = (intent.n == committed.n) == (intent.root == committed.root);
+            same_dataset && intent.n == committed.outcomes.total() && same_root
+        });
+    let checks = [
+        ("intent", pending.index == committed.intent),
+        ("sweep", intent.sweep == committed.sweep),
+        ("rule", intent.rule == committed.rule),
+        ("rule_entry", intent.rule_entry == committed.rule_entry),
+        ("rule_sha256", intent.rule_sha256 == committed.rule_sha256),
+        ("epoch", intent.epoch == committed.epoch),
+        ("parts", same_parts),
+        ("t0", pending.at <= committed.t0),
+    ];
+    checks.into_iter().filter(|(_, agrees)| !agrees).map(|(field, _)| field).collect()
+}
+
+/// 128 bits of a hash stand for a name: a collision is beyond reach, and a ledger has millions of batches.
+fn name(kind: &[u8], name: &str) -> [u8; 16] {
+    let hash = sha256(&[kind, b"\0", name.as_bytes()]);
+    let mut head = [0; 16];
+    head.copy_from_slice(&hash.as_bytes()[..16]);
+    head
+}

@@ -1,0 +1,163 @@
+//! Commitments: what stands for a record in the ledger without naming it.
+//!
+//! A commitment is a hash over the record's key and a nonce that only the epoch's key can compute. Showing one
+//! nonce opens one record and no other; once the epoch's key is destroyed, what was not opened cannot be tried
+//! against candidates any more.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::bytes::{bytes_newtype, debug_as_text};
+use super::error::DuplicateRecord;
+use super::hash::{Hash, leaf_hash, sha256};
+use super::tree;
+
+pub use super::name::{BatchId, EpochId};
+
+bytes_newtype! {
+    /// What opens one commitment. Without `Debug`: printed, it would give away the record.
+    Nonce, 16
+}
+bytes_newtype! {
+    /// SHA-256("R1" ‖ nonce ‖ key), cut to 24 bytes: still 96 bits against collisions.
+    Commitment, 24
+}
+bytes_newtype! {
+    /// Finds a record among the state's commitments. May collide; what it finds is to be recomputed.
+    Tag, 6
+}
+bytes_newtype! {
+    /// Tells whether a key file is the one that the ledger's `key.epoch` entry announced.
+    KeyCheck, 16
+}
+debug_as_text!(Commitment);
+debug_as_text!(Tag);
+debug_as_text!(KeyCheck);
+
+/// The secret that all commitments of one epoch depend on; overwritten when dropped.
+pub struct EpochKey(Zeroizing<[u8; 32]>);
+
+/// What computes the nonces of one dataset within one batch.
+pub struct BatchKey(Hmac<Sha256>);
+
+impl EpochKey {
+    /// From 32 bytes of a secure random source, or of the epoch's key file.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The key's bytes, for its file.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key for the records of `dataset` in `batch`: HMAC-SHA256 over "expunged/batch/1\0" ‖ batch ‖ "\0" ‖
+    /// dataset.
+    pub fn batch_key(&self, batch: &BatchId, dataset: &str) -> BatchKey {
+        let message: [&[u8]; 4] =
+            [b"expunged/batch/1\0", batch.as_str().as_bytes(), b"\0", dataset.as_bytes()];
+        let key = Zeroizing::new(mac(&self.hmac(), &message));
+        BatchKey(hmac(&key))
+    }
+
+    /// The tag of a record: HMAC-SHA256 over "expunged/tag/1\0" ‖ dataset ‖ "\0" ‖ key, cut to 6 bytes. The same
+    /// for every batch of the epoch.
+    pub fn tag(&self, dataset: &str, key: &str) -> Tag {
+        let message: [&[u8]; 4] = [b"expunged/tag/1\0", dataset.as_bytes(), b"\0", key.as_bytes()];
+        Tag::from_bytes(cut(&mac(&self.hmac(), &message)))
+    }
+
+    /// What `key.epoch` announces: HMAC-SHA256 over "expunged/epoch/1\0" ‖ epoch, cut to 16 bytes.
+    pub fn check(&self, epoch: &EpochId) -> KeyCheck {
+        let message: [&[u8]; 2] = [b"expunged/epoch/1\0", epoch.as_str().as_bytes()];
+        KeyCheck::from_bytes(cut(&mac(&self.hmac(), &message)))
+    }
+
+    fn hmac(&self) -> Hmac<Sha256> {
+        hmac(&self.0)
+    }
+}
+
+impl BatchKey {
+    /// The nonce of the record with this canonical key text: HMAC-SHA256 over it, cut to 16 bytes.
+    pub fn nonce(&self, key: &str) -> Nonce {
+        Nonce::from_bytes(cut(&mac(&self.0, &[key.as_bytes()])))
+    }
+
+    /// The commitment to the record with this canonical key text.
+    pub fn commit(&self, key: &str) -> Commitment {
+        Commitment::open(&self.nonce(key), key)
+    }
+}
+
+impl Commitment {
+    /// The commitment that this nonce opens as this key; needs no secret.
+    pub fn open(nonce: &Nonce, key: &str) -> Self {
+        Self(cut(sha256(&[b"R1", nonce.as_bytes(), key.as_bytes()]).as_bytes()))
+    }
+}
+
+/// The commitments of one part of a batch, sorted, so that their order says nothing about the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commitments(Vec<Commitment>);
+
+impl Commitments {
+    /// Sorts. Refuses a record that is listed twice: it would count as two disposals.
+    pub fn from_unsorted(mut commitments: Vec<Commitment>) -> Result<Self, DuplicateRecord> {
+        commitments.sort_unstable();
+        if commitments.is_sorted_by(|a, b| a < b) { Ok(Self(commitments)) } else { Err(DuplicateRecord) }
+    }
+
+    /// The RFC 6962 root over the commitments as leaves; of none, SHA-256 of nothing.
+    pub fn root(&self) -> Hash {
+        tree::Frontier::from_leaves(self.leaves()).root()
+    }
+
+    /// How many records.
+    pub fn n(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// Where a commitment stands, from 0.
+    pub fn position(&self, commitment: &Commitment) -> Option<u64> {
+        self.0.binary_search(commitment).ok().map(|position| position as u64)
+    }
+
+    /// The path from the commitment at a position up to the root; `None` where there is no such position.
+    pub fn inclusion(&self, position: u64) -> Option<Vec<Hash>> {
+        let leaves: Vec<Hash> = self.leaves().collect();
+        tree::inclusion(&leaves, position)
+    }
+
+    /// In ascending order.
+    pub fn as_slice(&self) -> &[Commitment] {
+        &self.0
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = Hash> + '_ {
+        self.0.iter().map(|commitment| leaf_hash(commitment.as_bytes()))
+    }
+}
+
+/// A key shorter than the block is padded with zeros (RFC 2104, Section 2); padded here, nothing can fail.
+fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    Hmac::new((&*block).into())
+}
+
+fn mac(keyed: &Hmac<Sha256>, message: &[&[u8]]) -> [u8; 32] {
+    let mut mac = keyed.clone();
+    for part in message {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn cut<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
+    const { assert!(N <= 32) };
+    let mut head = [0; N];
+    head.copy_from_slice(&bytes[..N]);
+    head
+}

@@ -1,0 +1,256 @@
+//! The types of entries and their fields.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::super::canonical::{RuleDigest, RuleDocument};
+use super::super::commitment::KeyCheck;
+use super::super::error::EntryError;
+use super::super::hash::Hash;
+use super::super::instant;
+use super::super::key::VerifierKey;
+use super::super::name::{EpochId, Origin, RoleName, RuleId, SweepId, TzdbVersion};
+use super::super::tree::{EntryIndex, TreeSize};
+use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes};
+
+/// What an entry says; its type is the field `t`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "t")]
+pub enum Body {
+    /// Entry 0, and no other.
+    #[serde(rename = "log.genesis")]
+    Genesis(Genesis),
+    /// A daemon opened the ledger.
+    #[serde(rename = "log.open")]
+    Open(Open),
+    /// A commitment key came into use.
+    #[serde(rename = "key.epoch")]
+    KeyEpoch(KeyEpoch),
+    /// A rule came into force, or changed.
+    #[serde(rename = "rule.version")]
+    RuleVersion(RuleVersion),
+    /// A sweep froze its now and its cut-off.
+    #[serde(rename = "sweep.started")]
+    SweepStarted(SweepStarted),
+    /// A sweep ended.
+    #[serde(rename = "sweep.finished")]
+    SweepFinished(SweepFinished),
+    /// A batch is about to become irreversible.
+    #[serde(rename = "batch.intent")]
+    BatchIntent(BatchIntent),
+    /// What happened to the records of an intent.
+    #[serde(rename = "batch.committed")]
+    BatchCommitted(BatchCommitted),
+    /// Nothing of an intent was carried out.
+    #[serde(rename = "batch.aborted")]
+    BatchAborted(BatchAborted),
+    /// An operator let a parked rule go on.
+    #[serde(rename = "approval")]
+    Approval(Approval),
+    /// What a sweep left behind.
+    #[serde(rename = "residue")]
+    Residue(Residue),
+}
+
+/// `log.genesis`: whose ledger this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The ledger's identity.
+    pub origin: Origin,
+    /// Its first key.
+    pub vkey: VerifierKey,
+}
+
+/// `log.open`: what the daemon found when it opened the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The number of entries before this one, so its own index.
+    pub size: TreeSize,
+    /// The root over them.
+    pub root: Hash,
+}
+
+/// `key.epoch`: commitments from here on may depend on this key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyEpoch {
+    /// The epoch; unique in the ledger.
+    pub epoch: EpochId,
+    /// Tells whether a key file is the right one.
+    pub check: KeyCheck,
+}
+
+/// `rule.version`: a rule as it is applied from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleVersion {
+    /// The rule.
+    pub rule: RuleId,
+    /// The digest of `rule_json`.
+    pub rule_sha256: RuleDigest,
+    /// The rule itself.
+    pub rule_json: RuleDocument,
+    /// The time-zone database its calendar is computed with.
+    pub tzdb: TzdbVersion,
+}
+
+/// `sweep.started`: one run of one rule, its now and its cut-off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepStarted {
+    /// Unique in the ledger.
+    pub sweep: SweepId,
+    /// The rule.
+    pub rule: RuleId,
+    /// The `rule.version` entry of the rule as it is applied.
+    pub rule_entry: EntryIndex,
+    /// The digest in that entry.
+    pub rule_sha256: RuleDigest,
+    /// Why it runs.
+    pub cause: Cause,
+    /// The instant that decides what is due.
+    #[serde(with = "instant")]
+    pub eligible: DateTime<Utc>,
+    /// The instant that decides what is overdue.
+    #[serde(with = "instant")]
+    pub late: DateTime<Utc>,
+    /// Records whose trigger lies before this are due.
+    #[serde(with = "instant")]
+    pub cutoff: DateTime<Utc>,
+}
+
+/// `sweep.finished`: the totals over the batches that were settled up to here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepFinished {
+    /// The sweep.
+    pub sweep: SweepId,
+    /// Its `sweep.started` entry.
+    pub started: EntryIndex,
+    /// How it ended.
+    pub result: SweepResult,
+    /// How many of its batches were committed.
+    pub batches: u64,
+    /// How many were aborted.
+    pub aborted: u64,
+    /// How many intents are still open; only recovery settles them, and outside these totals.
+    pub open: u64,
+    /// The outcomes of the committed batches.
+    pub totals: Outcomes,
+}
+
+/// `approval`: a parked rule may dispose of more than its guard allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The rule.
+    pub rule: RuleId,
+    /// The version approved: a changed rule needs another approval.
+    pub rule_sha256: RuleDigest,
+    /// The number of records the sweep may dispose of.
+    pub up_to: u64,
+    /// What the operator acted as.
+    pub by: RoleName,
+}
+
+/// `residue`: what a separate count found still there at the sweep's cut-off. A count that could not be made is
+/// `None` (`null`) and never zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Residue {
+    /// The sweep.
+    pub sweep: SweepId,
+    /// Its rule.
+    pub rule: RuleId,
+    /// Past the cut-off and still there, for whatever reason.
+    pub remaining: Option<u64>,
+    /// Under a legal hold.
+    pub held: Option<u64>,
+    /// Locked by someone else.
+    pub locked: Option<u64>,
+    /// The datastore would not let them go.
+    pub refused: Option<u64>,
+    /// Changed between judgement and disposal.
+    pub changed: Option<u64>,
+    /// Without a plausible trigger; not among `remaining`.
+    pub undated: Option<u64>,
+}
+
+/// Why a sweep runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The rule's schedule, or `expunged sweep`.
+    Schedule,
+    /// An erasure request.
+    Request,
+    /// A restore brought records back.
+    Replay,
+}
+
+/// How a sweep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepResult {
+    /// Nothing that could be disposed of was left.
+    Completed,
+    /// Stopped before that: run cap, window, pause or shutdown.
+    Stopped,
+    /// A guard asks for an approval.
+    Parked,
+    /// A precondition was not met: clocks, grants, foreign keys.
+    Refused,
+    /// An error ended it, or a crash.
+    Failed,
+}
+
+impl Body {
+    /// The type, as in the field `t`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Genesis(_) => "log.genesis",
+            Self::Open(_) => "log.open",
+            Self::KeyEpoch(_) => "key.epoch",
+            Self::RuleVersion(_) => "rule.version",
+            Self::SweepStarted(_) => "sweep.started",
+            Self::SweepFinished(_) => "sweep.finished",
+            Self::BatchIntent(_) => "batch.intent",
+            Self::BatchCommitted(_) => "batch.committed",
+            Self::BatchAborted(_) => "batch.aborted",
+            Self::Approval(_) => "approval",
+            Self::Residue(_) => "residue",
+        }
+    }
+
+    /// What can be seen to be wrong without any other entry.
+    pub(super) fn check(&self) -> Result<(), EntryError> {
+        let contradiction = |what| Err(EntryError::Contradiction { what });
+        match self {
+            Self::Genesis(genesis) if genesis.vkey.origin() != &genesis.origin => {
+                contradiction("the key is of another origin")
+            }
+            Self::RuleVersion(version) if version.rule_json.digest() != version.rule_sha256 => {
+                contradiction("`rule_sha256` is not the digest of `rule_json`")
+            }
+            Self::SweepStarted(sweep) if sweep.cutoff > sweep.eligible => {
+                contradiction("`cutoff` is after `eligible`: records would go before they are due")
+            }
+            Self::SweepStarted(sweep) if sweep.eligible > sweep.late => {
+                contradiction("`eligible` is after `late`")
+            }
+            Self::BatchIntent(intent) => intent.check(),
+            Self::BatchCommitted(committed) => committed.check(),
+            Self::Genesis(_)
+            | Self::Open(_)
+            | Self::KeyEpoch(_)
+            | Self::RuleVersion(_)
+            | Self::SweepStarted(_)
+            | Self::SweepFinished(_)
+            | Self::BatchAborted(_)
+            | Self::Approval(_)
+            | Self::Residue(_) => Ok(()),
+        }
+    }
+}

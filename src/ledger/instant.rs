@@ -1,0 +1,34 @@
+//! Instants in entries: RFC 3339 in UTC with exactly six decimals, `2026-11-23T14:15:00.000000Z`.
+
+use chrono::{DateTime, NaiveDateTime, Timelike as _, Utc};
+use serde::{Deserialize as _, Deserializer, Serializer};
+
+use super::error::EntryError;
+
+const FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
+
+/// Below the microsecond everything is cut off, never rounded up: an instant must not move into the future.
+pub(super) fn to_text(instant: &DateTime<Utc>) -> String {
+    instant.format(FORMAT).to_string()
+}
+
+/// Refuses every spelling but the one of [`to_text`], years outside 0000 to 9999, and leap seconds, which no
+/// clock that we read produces and few parsers agree on.
+pub(super) fn parse(text: &str) -> Result<DateTime<Utc>, EntryError> {
+    let refused = || EntryError::Instant { observed: text.to_owned() };
+    let instant = NaiveDateTime::parse_from_str(text, FORMAT).map_err(|_| refused())?.and_utc();
+    let leap_second = instant.nanosecond() >= 1_000_000_000;
+    // 27 characters: a year of five digits has 28 or more.
+    if leap_second || text.len() != 27 || to_text(&instant) != text {
+        return Err(refused());
+    }
+    Ok(instant)
+}
+
+pub(super) fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_text(instant))
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
