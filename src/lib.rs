@@ -6,12 +6,19 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 | [`model`], [`clock`], [`secret`], [`diagnostic`]: no I/O but the host's clock |
-//! | 1 | [`config`], [`rules`], [`pseudonym`], [`ledger`] |
+//! | 0 | [`model`], [`clock`], [`secret`], [`hook`], `diagnostic`: no I/O but the host's clock and randomness |
+//! | 1 | `config`, [`rules`], [`pseudonym`], [`ledger`] |
 //! | 2 | [`state`] |
 //! | 3 | [`datastore`] |
-//! | 4 | [`sweep`] |
-//! | 6 | [`cli`] |
+//! | 4 | `sweep` |
+//! | 6 | `cli` |
 
+pub mod clock;
+pub mod datastore;
+pub mod hook;
 pub mod ledger;
 pub mod model;
+pub mod pseudonym;
+pub mod rules;
+pub mod secret;
+pub mod state;

@@ -5,8 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::bind::{BoundRule, TriggerKind};
 use super::decide::FUTURE;
 use super::rule::Unit;
-use crate::model::calendar::{Cutoff, MomentKind};
+use crate::model::calendar::{Cutoff, Moment, MomentKind};
 use crate::model::now::Now;
+use crate::model::period::Retain;
 use crate::model::value::Value;
 
 /// What the triggers of one rule are compared with, the same for a whole sweep.
@@ -20,8 +21,8 @@ pub struct Cutoffs {
     pub future: Value,
     /// A trigger at or before it is a zero, or older than computers' time.
     pub epoch: Value,
-    /// The due cut-off as the ledger shows it.
-    pub shown: Option<String>,
+    /// The due cut-off on the one time line, as the ledger shows it; 1970 where nothing can be due.
+    pub instant: DateTime<Utc>,
 }
 
 impl Cutoffs {
@@ -44,12 +45,23 @@ impl Cutoffs {
             ),
         };
         Self {
-            shown: due.as_ref().map(shown),
+            instant: due.and_then(|c| on_the_time_line(rule, c)).unwrap_or_default(),
             due: due.as_ref().map(|c| value(kind, c)),
             overdue: overdue.as_ref().map(|c| value(kind, c)),
             future: value(kind, &future),
             epoch: value(kind, &epoch),
         }
+    }
+}
+
+/// A local cut-off means its later instant; a date, the start of its day.
+fn on_the_time_line(rule: &BoundRule<'_>, cutoff: Cutoff) -> Option<DateTime<Utc>> {
+    let calendar = rule.rule().calendar;
+    match (cutoff, rule.trigger().moment()) {
+        (Cutoff::Instant(at), _) => Some(at),
+        (Cutoff::Local(at), MomentKind::Local(zone)) => calendar.due(&Moment::Local(at, zone), &Retain::none()),
+        (Cutoff::Local(at), MomentKind::Instant | MomentKind::Date) => Some(at.and_utc()),
+        (Cutoff::Date(date), _) => calendar.first_instant(date),
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 
 use super::connect::{Access, connect, failed, run, text};
+use super::identity::Identities;
 use super::marker::{self, Evidence, Incarnation};
 use super::read::{Page, Rows, page, selection};
 use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, quote, table};
@@ -50,6 +51,11 @@ impl Writer {
     /// Whether a batch of an earlier run was committed. It is forgotten only by [`Self::sealed`].
     pub async fn evidence(&mut self, incarnation: &Incarnation, batch: &str) -> Result<Evidence, DatastoreError> {
         marker::evidence(&mut self.connection, incarnation, batch).await
+    }
+
+    /// Counts the records of a batch that are there as they were: for where the marker is lost.
+    pub async fn survivors(&mut self, identities: &Identities) -> Result<u64, DatastoreError> {
+        identities.survivors(&mut self.connection).await
     }
 
     /// Says that a batch's outcome is in the ledger: its marker goes with the next batch, or with [`Self::close`].
@@ -108,8 +114,9 @@ impl Writer {
             "SELECT json_group_array(json_array({keys}, {trigger})) FROM (SELECT * FROM {} ORDER BY n) AS b",
             root.temp()
         );
-        let identities = text(&mut transaction, &Sql::new(read), operation).await?;
-        let page = page(rule, phase, limit, &identities)?;
+        let rows = text(&mut transaction, &Sql::new(read), operation).await?;
+        let page = page(rule, phase, limit, &rows)?;
+        let identities = Identities::of(rule, rows);
         Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities })
     }
 }
@@ -123,7 +130,7 @@ pub struct Selected<'w> {
     layers: Vec<Layer<'w>>,
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
-    identities: String,
+    identities: Identities,
 }
 
 impl<'w> Selected<'w> {
@@ -171,8 +178,7 @@ impl<'w> Selected<'w> {
             parts.extend(part);
         }
         parts.reverse();
-        let identities = std::mem::take(&mut self.identities);
-        Ok(Prepared { transaction: self.transaction, parts, identities })
+        Ok(Prepared { transaction: self.transaction, parts, identities: self.identities })
     }
 
     /// Takes what was not judged due out of the batch.
@@ -242,7 +248,7 @@ impl<'w> Selected<'w> {
 pub struct Prepared<'w> {
     transaction: Transaction<'w, Sqlite>,
     parts: Vec<PreparedPart>,
-    identities: String,
+    identities: Identities,
 }
 
 /// The records of one dataset in a batch.
@@ -273,8 +279,8 @@ impl Prepared<'_> {
         &self.parts
     }
 
-    /// The records' keys and triggers, encoded: to be sealed with the intent, and kept nowhere else.
-    pub fn identities(&self) -> &str {
+    /// The records' keys and triggers: to be sealed with the intent, and kept nowhere else.
+    pub fn identities(&self) -> &Identities {
         &self.identities
     }
 

@@ -3,11 +3,13 @@
 mod batch;
 mod catalogue;
 mod connect;
+mod identity;
 mod marker;
 mod read;
 mod sql;
 
 pub use batch::{Committed, Prepared, PreparedPart, Selected, Writer};
+pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
 pub use read::{Census, Explained, Page, Reader};
 

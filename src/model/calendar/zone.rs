@@ -54,6 +54,11 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
 impl Zone {
+    /// What the clock on the wall shows at an instant.
+    pub fn wall_clock(&self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.with_timezone(&self.tz).naive_local()
+    }
+
     /// The name in the IANA database.
     pub fn name(&self) -> &'static str {
         self.tz.name()

@@ -1,0 +1,23 @@
+//! Named points at which a crash test kills the process. In a build without the feature `test-hooks` this is nothing.
+
+/// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`.
+#[cfg(feature = "test-hooks")]
+pub fn reach(point: &str) {
+    use std::sync::Mutex;
+    static REACHED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let Ok(wanted) = std::env::var("EXPUNGED_KILL_AT") else { return };
+    let Ok(mut reached) = REACHED.lock() else { return };
+    reached.push(point.to_owned());
+    let turn = reached.iter().filter(|p| *p == point).count();
+    if wanted == format!("{point}:{turn}") {
+        // No destructor, no flush, no exit handler: what a power cut leaves of a process.
+        let own = std::process::id().to_string();
+        let killed = std::process::Command::new("kill").args(["-9", &own]).status();
+        panic!("kill -9 of this process did not end it: {killed:?}");
+    }
+}
+
+/// Nothing: this build has no kill points.
+#[cfg(not(feature = "test-hooks"))]
+#[inline]
+pub fn reach(_point: &str) {}

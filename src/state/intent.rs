@@ -1,0 +1,330 @@
+//! Intents: what is durable before a batch becomes irreversible, and what a restart finds of it.
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chrono::{DateTime, Utc};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use sqlx::Row as _;
+use zeroize::Zeroizing;
+
+use super::error::StateError;
+use super::sweep::Sweep;
+use super::{State, failed, signed};
+use crate::clock;
+use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey, Tag};
+use crate::ledger::entry::{
+    Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart,
+};
+use crate::ledger::hash::Hash;
+use crate::ledger::tree::EntryIndex;
+use crate::model::key::Key;
+use crate::secret;
+
+/// A batch that has been disposed of inside an open transaction, about to be intended.
+pub struct NewBatch<'a> {
+    /// The run of the rule.
+    pub sweep: &'a Sweep,
+    /// The connection.
+    pub datastore: &'a str,
+    /// The name of the marker the datastore keeps, as evidence for a restart.
+    pub incarnation: &'a str,
+    /// One a dataset, none of them empty.
+    pub parts: Vec<BatchPart<'a>>,
+    /// The records' identities: encrypted, and dropped when the batch is sealed.
+    pub identities: &'a str,
+}
+
+/// The records of one dataset in a batch.
+pub struct BatchPart<'a> {
+    /// Their dataset.
+    pub dataset: &'a str,
+    /// What is done with them.
+    pub action: Action,
+    /// The fields that are replaced.
+    pub fields: &'a [String],
+    /// Their keys.
+    pub keys: &'a [Key],
+}
+
+/// A batch whose intent is durable: only with one can a datastore commit, and only this module makes one.
+#[derive(Debug)]
+pub struct CommittedIntent {
+    pub(super) batch: BatchId,
+    pub(super) intent: EntryIndex,
+    pub(super) epoch: EpochId,
+    pub(super) datastore: DatastoreName,
+    pub(super) t0: DateTime<Utc>,
+    pub(super) parts: Vec<PreparedPart>,
+}
+
+/// What the entry says of one dataset.
+#[derive(Debug, Clone)]
+pub(super) struct PreparedPart {
+    pub(super) dataset: DatasetName,
+    pub(super) action: Action,
+    pub(super) fields: Vec<FieldName>,
+    pub(super) n: u64,
+    pub(super) root: Hash,
+}
+
+impl CommittedIntent {
+    /// The batch's name, for the datastore's marker.
+    pub fn batch(&self) -> &str {
+        self.batch.as_str()
+    }
+
+    /// Records of all datasets.
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|p| p.n).sum()
+    }
+}
+
+/// An intent without an outcome, found at a start.
+pub struct OpenIntent {
+    /// To be sealed, or aborted.
+    pub intent: CommittedIntent,
+    /// The run it belongs to.
+    pub sweep: Sweep,
+    /// The marker that tells what happened.
+    pub incarnation: String,
+}
+
+impl OpenIntent {
+    /// The connection the batch was prepared on.
+    pub fn datastore(&self) -> &str {
+        self.intent.datastore.as_str()
+    }
+}
+
+/// How an intent was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The datastore acknowledged the commit.
+    Acknowledged,
+    /// The datastore's marker shows the commit.
+    MarkerFound,
+    /// The sweep stopped before it asked the datastore to commit.
+    NotAttempted,
+    /// The datastore's marker shows that the batch was rolled back.
+    RolledBack,
+    /// The marker is lost, and a record of the batch is there unchanged: it was rolled back.
+    SurvivorFound,
+    /// The marker is lost, and none of the records is there: it was committed, as far as anyone can tell.
+    NoneLeft,
+}
+
+impl State {
+    /// Makes the intent of a batch durable: its entry, its commitments and the sealed identities, in one transaction.
+    ///
+    /// Dying before this returns leaves no intent or an open one; the batch itself is rolled back by its datastore.
+    pub async fn commit_intent(&mut self, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
+        let epoch = self.current_epoch().await?;
+        let batch = name_batch(new.sweep)?;
+        let datastore = DatastoreName::parse(new.datastore)?;
+        let Some((_, key)) = &self.epoch else { return Err(StateError::KeyMissing { path: self.keys.path(epoch.as_str()) }) };
+        let sealed = seal(key, &batch, new.identities)?;
+        let mut parts = Vec::new();
+        let mut stored = Vec::new();
+        for part in &new.parts {
+            let (prepared, commitments, tags) = commit_part(key, &batch, part)?;
+            parts.push(prepared);
+            stored.push((commitments, tags));
+        }
+        crate::hook::reach("intent.before");
+        let mut writing = self.write().await?;
+        let t0 = writing.now();
+        let body = Body::BatchIntent(BatchIntent {
+            batch: batch.clone(),
+            sweep: new.sweep.id.clone(),
+            rule: new.sweep.rule.clone(),
+            rule_entry: new.sweep.rule_entry,
+            rule_sha256: new.sweep.rule_sha256,
+            epoch: epoch.clone(),
+            parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
+        });
+        let intent = writing.append_at(t0, &body).await?;
+        let records: u64 = parts.iter().map(|p| p.n).sum();
+        let insert = sqlx::query(
+            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, records, sealed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        );
+        let insert = insert
+            .bind(batch.as_str().to_owned())
+            .bind(new.sweep.id.as_str().to_owned())
+            .bind(signed(intent.get()))
+            .bind(epoch.as_str().to_owned())
+            .bind(datastore.as_str().to_owned())
+            .bind(new.incarnation.to_owned())
+            .bind(t0.timestamp_micros())
+            .bind(signed(records))
+            .bind(sealed);
+        writing.run("record an intent", insert).await?;
+        for ((number, part), (commitments, tags)) in (0i64..).zip(&parts).zip(stored) {
+            let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
+            let insert = sqlx::query(
+                "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            );
+            let insert = insert
+                .bind(batch.as_str().to_owned())
+                .bind(number)
+                .bind(part.dataset.as_str().to_owned())
+                .bind(action_text(part.action))
+                .bind(serde_json::json!(fields).to_string())
+                .bind(part.root.as_bytes().to_vec())
+                .bind(commitments)
+                .bind(tags);
+            writing.run("record the commitments of an intent", insert).await?;
+        }
+        writing.commit().await?;
+        crate::hook::reach("intent.after");
+        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, parts })
+    }
+
+    /// Every intent without an outcome, oldest first.
+    pub async fn open_intents(&mut self) -> Result<Vec<OpenIntent>, StateError> {
+        let operation = "read the open intents";
+        let rows = sqlx::query(
+            "SELECT id, sweep, intent, epoch, datastore, incarnation, t0 FROM batch WHERE outcome IS NULL ORDER BY intent",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let mut open = Vec::new();
+        for row in rows {
+            let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let batch = BatchId::parse(&text(0)?)?;
+            let (sweep, incarnation) = (text(1)?, text(5)?);
+            let (epoch, datastore) = (EpochId::parse(&text(3)?)?, DatastoreName::parse(&text(4)?)?);
+            let intent = EntryIndex::new(number(2)?.unsigned_abs());
+            let t0 = DateTime::from_timestamp_micros(number(6)?).unwrap_or_default();
+            let parts = self.parts(&batch).await?;
+            open.push(OpenIntent {
+                intent: CommittedIntent { batch, intent, epoch, datastore, t0, parts },
+                sweep: self.sweep(&sweep).await?,
+                incarnation,
+            });
+        }
+        Ok(open)
+    }
+
+    /// The identities of an open intent's records, as the datastore encoded them.
+    pub async fn identities(&mut self, intent: &CommittedIntent) -> Result<Zeroizing<String>, StateError> {
+        let lost = || StateError::Sealed { batch: intent.batch.to_string() };
+        let row = sqlx::query("SELECT sealed FROM batch WHERE id = ?1")
+            .bind(intent.batch.as_str())
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, "read sealed identities", e))?;
+        let sealed: Vec<u8> = row.try_get(0).map_err(|_| lost())?;
+        let key = self.epoch_key(&intent.epoch)?;
+        let (nonce, text) = sealed.split_at_checked(24).ok_or_else(lost)?;
+        let nonce = XNonce::try_from(nonce).map_err(|_| lost())?;
+        let payload = Payload { msg: text, aad: intent.batch.as_str().as_bytes() };
+        let opened = cipher(&key).decrypt(&nonce, payload).map_err(|_| lost())?;
+        String::from_utf8(opened).map(Zeroizing::new).map_err(|_| lost())
+    }
+
+    pub(super) async fn parts(&mut self, batch: &BatchId) -> Result<Vec<PreparedPart>, StateError> {
+        let operation = "read the parts of a batch";
+        let damaged = || StateError::Damaged { path: self.path.clone(), what: format!("a part of batch {batch}") };
+        let rows = sqlx::query(
+            "SELECT dataset, action, fields, root, length(commitments) / 24 FROM part WHERE batch = ?1 ORDER BY number",
+        )
+        .bind(batch.as_str())
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let mut parts = Vec::new();
+        for row in rows {
+            let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let fields: Vec<String> = serde_json::from_str(&text(2)?).map_err(|_| damaged())?;
+            let root: Vec<u8> = row.try_get(3).map_err(|e| failed(&self.path, operation, e))?;
+            let n: i64 = row.try_get(4).map_err(|e| failed(&self.path, operation, e))?;
+            parts.push(PreparedPart {
+                dataset: DatasetName::parse(&text(0)?)?,
+                action: if text(1)? == action_text(Action::Delete) { Action::Delete } else { Action::Pseudonymize },
+                fields: fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?,
+                n: n.unsigned_abs(),
+                root: Hash::from_bytes(root.try_into().map_err(|_| damaged())?),
+            });
+        }
+        Ok(parts)
+    }
+}
+
+impl PreparedPart {
+    fn announced(&self, datastore: &DatastoreName) -> IntentPart {
+        IntentPart {
+            datastore: datastore.clone(),
+            dataset: self.dataset.clone(),
+            action: self.action,
+            n: self.n,
+            root: self.root,
+        }
+    }
+}
+
+pub(super) fn action_text(action: Action) -> &'static str {
+    match action {
+        Action::Delete => "delete",
+        Action::Pseudonymize => "pseudonymize",
+    }
+}
+
+/// Commitments in ascending order, and the tags in the same order.
+fn commit_part(
+    key: &EpochKey,
+    batch: &BatchId,
+    part: &BatchPart<'_>,
+) -> Result<(PreparedPart, Vec<u8>, Vec<u8>), StateError> {
+    let batch_key = key.batch_key(batch, part.dataset);
+    let mut pairs: Vec<(Commitment, Tag)> = part
+        .keys
+        .iter()
+        .map(|k| (batch_key.commit(k.as_str()), key.tag(part.dataset, k.as_str())))
+        .collect();
+    pairs.sort_unstable();
+    let commitments = Commitments::from_unsorted(pairs.iter().map(|p| p.0).collect())?;
+    let mut fields: Vec<FieldName> = part.fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?;
+    fields.sort();
+    let prepared = PreparedPart {
+        dataset: DatasetName::parse(part.dataset)?,
+        action: part.action,
+        fields,
+        n: commitments.n(),
+        root: commitments.root(),
+    };
+    let flat = pairs.iter().flat_map(|p| *p.0.as_bytes()).collect();
+    let tags = pairs.iter().flat_map(|p| *p.1.as_bytes()).collect();
+    Ok((prepared, flat, tags))
+}
+
+/// Sorts by time for people; random, so that no two daemons ever agree on one.
+fn name_batch(sweep: &Sweep) -> Result<BatchId, StateError> {
+    let mut random = [0; 8];
+    secret::fill(&mut random)?;
+    let time = clock::now().format("%Y%m%dT%H%M%SZ");
+    let service = sweep.rule.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let service: String = service.chars().take(24).collect();
+    Ok(BatchId::parse(&format!("{time}-{service}-{:016x}", u64::from_be_bytes(random)))?)
+}
+
+fn cipher(key: &EpochKey) -> XChaCha20Poly1305 {
+    let mut derived = Zeroizing::new([0; 32]);
+    // 32 bytes are far below the 8,160 that HKDF-SHA256 can give.
+    let expanded = Hkdf::<Sha256>::new(None, key.as_bytes()).expand(b"expunged/identities/1", derived.as_mut_slice());
+    debug_assert!(expanded.is_ok(), "a fixed length that HKDF allows");
+    XChaCha20Poly1305::new((&*derived).into())
+}
+
+fn seal(key: &EpochKey, batch: &BatchId, identities: &str) -> Result<Vec<u8>, StateError> {
+    let mut nonce = [0; 24];
+    secret::fill(&mut nonce)?;
+    let payload = Payload { msg: identities.as_bytes(), aad: batch.as_str().as_bytes() };
+    let sealed = cipher(key).encrypt(&XNonce::from(nonce), payload);
+    let sealed = sealed.map_err(|_| StateError::Sealed { batch: batch.to_string() })?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}

@@ -1,0 +1,396 @@
+//! The state database: the durable ledger, open intents, sweeps, approvals; key files beside it.
+//!
+//! **Invariant:** a [`CommittedIntent`] exists only after its entry, its commitments and the sealed identities of its
+//! records are on the disk.
+//!
+//! **Invariant:** an entry is appended in the same transaction as the rows derived from it, under the next index of
+//! the ledger as the disk has it, whoever else appends.
+
+mod checkpoint;
+mod error;
+mod intent;
+mod key_file;
+mod overview;
+mod prove;
+mod seal;
+mod sweep;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+use crate::clock;
+use crate::ledger::commitment::{EpochId, EpochKey};
+use crate::ledger::entry::{Body, Entry, Genesis, KeyEpoch, NodeName, Open};
+use crate::ledger::hash::Hash;
+use crate::ledger::key::SigningKey;
+use crate::ledger::tree::{EntryIndex, Frontier};
+use crate::pseudonym::PseudonymKey;
+use key_file::KeyDirectory;
+
+pub use error::StateError;
+pub use intent::{BatchPart, CommittedIntent, NewBatch, OpenIntent, Settled};
+pub use overview::{LastSweep, RuleOverview};
+pub use sweep::{Sweep, SweepEnd, SweepStart, VersionStanding};
+
+/// `expu` in ASCII: what `file` and this program know the database by.
+const APPLICATION_ID: i64 = 0x6578_7075;
+const VERSION: i64 = 1;
+
+/// Where the state and its keys are, and whose ledger it is.
+pub struct Settings {
+    /// The database.
+    pub path: PathBuf,
+    /// Epoch and pseudonymization keys.
+    pub keys: PathBuf,
+    /// Signs the ledger, and names its origin.
+    pub signing_key: SigningKey,
+}
+
+/// What the caller is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Dispose of records: one process at a time; creates the state if there is none.
+    Disposer,
+    /// Anything else: beside a disposer.
+    Beside,
+}
+
+/// The open state.
+pub struct State {
+    connection: SqliteConnection,
+    path: PathBuf,
+    keys: KeyDirectory,
+    signing_key: SigningKey,
+    node: NodeName,
+    frontier: Frontier,
+    last_at: DateTime<Utc>,
+    epoch: Option<(EpochId, EpochKey)>,
+    /// Held until the state is dropped; the system releases it when the process dies.
+    _lock: Option<File>,
+}
+
+impl State {
+    /// Opens the state, checks that it is whole and that it contains what was published.
+    pub async fn open(settings: Settings, role: Role) -> Result<Self, StateError> {
+        let Settings { path, keys, signing_key } = settings;
+        if role == Role::Beside && !path.exists() {
+            return Err(StateError::Missing { path });
+        }
+        let lock = if role == Role::Disposer { Some(lock(&path)?) } else { None };
+        let mut connection = connect(&path).await?;
+        prepare(&mut connection, &path).await?;
+        let node = NodeName::parse("expunged")?;
+        let mut state = Self {
+            connection,
+            path,
+            keys: KeyDirectory::new(&keys),
+            signing_key,
+            node,
+            frontier: Frontier::default(),
+            last_at: DateTime::UNIX_EPOCH,
+            epoch: None,
+            _lock: lock,
+        };
+        state.check_published().await?;
+        if state.frontier.size().get() == 0 {
+            let genesis =
+                Genesis { origin: state.signing_key.origin().clone(), vkey: state.signing_key.verifier() };
+            state.append(Body::Genesis(genesis)).await?;
+        } else {
+            state.check_genesis().await?;
+        }
+        if role == Role::Disposer {
+            let open = Open { size: state.frontier.size(), root: state.frontier.root() };
+            state.append(Body::Open(open)).await?;
+        }
+        Ok(state)
+    }
+
+    /// The newest instant in the ledger: a clock far behind it has been set back.
+    pub fn high_water_mark(&self) -> DateTime<Utc> {
+        self.last_at
+    }
+
+    /// The database's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one entry, durably.
+    async fn append(&mut self, body: Body) -> Result<EntryIndex, StateError> {
+        let mut writing = self.write().await?;
+        let index = writing.append(&body).await?;
+        writing.commit().await?;
+        Ok(index)
+    }
+
+    /// Begins a transaction in which entries are appended together with what is derived from them.
+    async fn write(&mut self) -> Result<Writing<'_>, StateError> {
+        let path = self.path.clone();
+        let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = begun.map_err(|e| failed(&path, "begin a transaction", e))?;
+        // Orders are appended beside us: the disk knows the size, the frontier only remembers it.
+        let mut frontier = self.frontier.clone();
+        let last_at = catch_up(&mut transaction, &path, &mut frontier, self.last_at).await?;
+        Ok(Writing {
+            transaction,
+            path,
+            node: self.node.clone(),
+            frontier,
+            last_at,
+            into: (&mut self.frontier, &mut self.last_at),
+        })
+    }
+
+    async fn check_genesis(&mut self) -> Result<(), StateError> {
+        let damaged = |what: &str| StateError::Damaged { path: self.path.clone(), what: what.to_owned() };
+        let row = sqlx::query("SELECT bytes FROM entry WHERE idx = 0").fetch_one(&mut self.connection).await;
+        let bytes: Vec<u8> = row.and_then(|r| r.try_get(0)).map_err(|e| failed(&self.path, "read entry 0", e))?;
+        let entry = Entry::parse(&bytes).map_err(|e| damaged(&e.to_string()))?;
+        let Body::Genesis(genesis) = entry.body() else { return Err(damaged("entry 0 is not `log.genesis`")) };
+        let (observed, expected) = (&genesis.origin, self.signing_key.origin());
+        if observed != expected {
+            return Err(StateError::Origin { observed: observed.to_string(), expected: expected.to_string() });
+        }
+        if genesis.vkey != self.signing_key.verifier() {
+            return Err(StateError::Origin {
+                observed: genesis.vkey.to_text(),
+                expected: self.signing_key.verifier().to_text(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The commitment key of the month, made and announced on first use.
+    async fn current_epoch(&mut self) -> Result<EpochId, StateError> {
+        let epoch = EpochId::parse(&clock::now().format("%Y-%m").to_string())?;
+        if self.epoch.as_ref().is_some_and(|(current, _)| current == &epoch) {
+            return Ok(epoch);
+        }
+        let name = epoch_file(&epoch);
+        let announced = self.announced(&epoch).await?;
+        let key = match (self.keys.read(&name)?, &announced) {
+            (Some(key), _) => key,
+            (None, Some(_)) => return Err(StateError::KeyMissing { path: self.keys.path(&name) }),
+            (None, None) => self.keys.create(&name)?,
+        };
+        crate::hook::reach("epoch-key.after");
+        let key = EpochKey::from_bytes(*key);
+        match announced {
+            // Died between the file and its entry: the file is as good as new, nothing depends on it yet.
+            None => {
+                let body = Body::KeyEpoch(KeyEpoch { epoch: epoch.clone(), check: key.check(&epoch) });
+                let mut writing = self.write().await?;
+                let entry = writing.append(&body).await?;
+                let insert = sqlx::query("INSERT INTO epoch (id, entry) VALUES (?1, ?2)");
+                writing.run("record an epoch", insert.bind(epoch.as_str().to_owned()).bind(signed(entry.get()))).await?;
+                writing.commit().await?;
+            }
+            Some(announced) if announced.check == key.check(&epoch) => {}
+            Some(_) => return Err(StateError::WrongKey { path: self.keys.path(&name) }),
+        }
+        self.epoch = Some((epoch.clone(), key));
+        Ok(epoch)
+    }
+
+    async fn announced(&mut self, epoch: &EpochId) -> Result<Option<KeyEpoch>, StateError> {
+        let row = sqlx::query("SELECT e.bytes FROM epoch JOIN entry AS e ON e.idx = epoch.entry WHERE epoch.id = ?1")
+            .bind(epoch.as_str())
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, "look for an epoch key", e))?;
+        let Some(row) = row else { return Ok(None) };
+        let bytes: Vec<u8> = row.try_get(0).map_err(|e| failed(&self.path, "look for an epoch key", e))?;
+        match Entry::parse(&bytes)?.body() {
+            Body::KeyEpoch(found) => Ok(Some(found.clone())),
+            _ => Err(StateError::Damaged { path: self.path.clone(), what: format!("epoch {epoch} has no entry") }),
+        }
+    }
+
+    fn epoch_key(&self, epoch: &EpochId) -> Result<EpochKey, StateError> {
+        let name = epoch_file(epoch);
+        match self.keys.read(&name)? {
+            Some(key) => Ok(EpochKey::from_bytes(*key)),
+            None => Err(StateError::KeyMissing { path: self.keys.path(&name) }),
+        }
+    }
+
+    /// The key of keyed pseudonyms, made on first use.
+    pub fn pseudonym_key(&self) -> Result<PseudonymKey, StateError> {
+        let key = match self.keys.read("pseudonyms")? {
+            Some(key) => key,
+            None => self.keys.create("pseudonyms")?,
+        };
+        Ok(PseudonymKey::from_bytes(key))
+    }
+}
+
+fn epoch_file(epoch: &EpochId) -> String {
+    format!("epoch-{epoch}")
+}
+
+/// A transaction of the state that appends entries.
+struct Writing<'s> {
+    transaction: sqlx::Transaction<'s, sqlx::Sqlite>,
+    path: PathBuf,
+    node: NodeName,
+    frontier: Frontier,
+    last_at: DateTime<Utc>,
+    into: (&'s mut Frontier, &'s mut DateTime<Utc>),
+}
+
+impl Writing<'_> {
+    /// The instant of the entries appended now: the clock's, but never before the entry before.
+    fn now(&mut self) -> DateTime<Utc> {
+        self.last_at = self.last_at.max(clock::now());
+        self.last_at
+    }
+
+    async fn append(&mut self, body: &Body) -> Result<EntryIndex, StateError> {
+        let at = self.now();
+        self.append_at(at, body).await
+    }
+
+    async fn append_at(&mut self, at: DateTime<Utc>, body: &Body) -> Result<EntryIndex, StateError> {
+        let entry = Entry::new(at, &self.node, body)?;
+        let index = self.frontier.size().next_index();
+        let leaf = entry.leaf_hash();
+        sqlx::query("INSERT INTO entry (idx, bytes, leaf) VALUES (?1, ?2, ?3)")
+            .bind(signed(index.get()))
+            .bind(entry.to_bytes())
+            .bind(leaf.as_bytes().to_vec())
+            .execute(&mut *self.transaction)
+            .await
+            .map_err(|e| failed(&self.path, "append an entry", e))?;
+        self.frontier.push(leaf);
+        Ok(index)
+    }
+
+    async fn run(
+        &mut self,
+        operation: &'static str,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<(), StateError> {
+        let done = query.execute(&mut *self.transaction).await;
+        done.map(drop).map_err(|e| failed(&self.path, operation, e))
+    }
+
+    async fn commit(self) -> Result<(), StateError> {
+        self.transaction.commit().await.map_err(|e| failed(&self.path, "commit", e))?;
+        *self.into.0 = self.frontier;
+        *self.into.1 = self.last_at;
+        Ok(())
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StateError> {
+    let path = path.with_added_extension("lock");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(|source| StateError::File { operation: "open the lock file", path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked { path }),
+        Err(std::fs::TryLockError::Error(source)) => {
+            Err(StateError::File { operation: "lock", path, source })
+        }
+    }
+}
+
+async fn connect(path: &Path) -> Result<SqliteConnection, StateError> {
+    let opened = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .foreign_keys(true)
+        // A sealed identity that was dropped must not stay in a free page.
+        .pragma("secure_delete", "on")
+        .disable_statement_logging()
+        .connect()
+        .await;
+    opened.map_err(|source| match failed(path, "open", source) {
+        StateError::Statement { source, .. } => StateError::Open { path: path.to_owned(), source },
+        other => other,
+    })
+}
+
+/// Creates the tables, or checks that they are ours.
+async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), StateError> {
+    let number = async |connection: &mut SqliteConnection, sql: &'static str| -> Result<i64, StateError> {
+        let row = sqlx::query(sql).fetch_one(connection).await;
+        row.and_then(|r| r.try_get(0)).map_err(|e| failed(path, "read its version", e))
+    };
+    let application = number(connection, "PRAGMA application_id").await?;
+    let version = number(connection, "PRAGMA user_version").await?;
+    let tables = number(connection, "SELECT count(*) FROM sqlite_schema").await?;
+    if tables > 0 {
+        if application != APPLICATION_ID {
+            return Err(StateError::Foreign { path: path.to_owned() });
+        }
+        if version != VERSION {
+            return Err(StateError::Version { path: path.to_owned(), observed: version, expected: VERSION });
+        }
+        return Ok(());
+    }
+    let schema = concat!(include_str!("schema.sql"), "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 1;");
+    let mut transaction = connection.begin().await.map_err(|e| failed(path, "create its tables", e))?;
+    sqlx::raw_sql(schema).execute(&mut *transaction).await.map_err(|e| failed(path, "create its tables", e))?;
+    transaction.commit().await.map_err(|e| failed(path, "create its tables", e))
+}
+
+/// Brings the frontier up to the entries on the disk; the newest entry's instant.
+async fn catch_up(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    frontier: &mut Frontier,
+    mut last_at: DateTime<Utc>,
+) -> Result<DateTime<Utc>, StateError> {
+    let damaged = |what: String| StateError::Damaged { path: path.to_owned(), what };
+    let rows = sqlx::query("SELECT idx, leaf FROM entry WHERE idx >= ?1 ORDER BY idx")
+        .bind(signed(frontier.size().get()))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|e| failed(path, "read its entries", e))?;
+    if rows.is_empty() {
+        return Ok(last_at);
+    }
+    for row in rows {
+        let index: i64 = row.try_get(0).map_err(|e| failed(path, "read its entries", e))?;
+        let leaf: Vec<u8> = row.try_get(1).map_err(|e| failed(path, "read its entries", e))?;
+        let next = frontier.size().get();
+        if index.unsigned_abs() != next {
+            return Err(damaged(format!("entry {next} is missing")));
+        }
+        let leaf = leaf.try_into().map_err(|_| damaged(format!("entry {next} has no leaf hash")))?;
+        frontier.push(Hash::from_bytes(leaf));
+    }
+    let last = sqlx::query("SELECT bytes FROM entry ORDER BY idx DESC LIMIT 1").fetch_one(&mut *connection).await;
+    let last: Vec<u8> = last.and_then(|r| r.try_get(0)).map_err(|e| failed(path, "read its entries", e))?;
+    let entry = Entry::parse(&last).map_err(|e| damaged(format!("its last entry cannot be read: {e}")))?;
+    last_at = last_at.max(entry.at());
+    Ok(last_at)
+}
+
+/// Sorts out what the operator has to know apart.
+fn failed(path: &Path, operation: &'static str, source: sqlx::Error) -> StateError {
+    let code = match &source {
+        sqlx::Error::Database(e) => e.code().and_then(|c| c.parse::<i32>().ok()).map(|c| c & 0xff),
+        _ => None,
+    };
+    match code {
+        Some(13) => StateError::Full { path: path.to_owned() },
+        Some(11 | 26) => StateError::Damaged { path: path.to_owned(), what: "the file is not a whole database".to_owned() },
+        _ => StateError::Statement { operation, source },
+    }
+}
+
+/// Counts and indexes stay far below 2^63.
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,142 @@
+//! Finding what the ledger says of one record, and reading the ledger itself.
+
+use sqlx::Row as _;
+
+use super::error::StateError;
+use super::{State, failed, signed};
+use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId};
+use crate::ledger::entry::Entry;
+use crate::ledger::hash::Hash;
+use crate::ledger::proof::RecordProof;
+use crate::ledger::tree::{self, EntryIndex, Frontier, TreeSize};
+use crate::model::key::Key;
+
+impl State {
+    /// Proofs of every disposal of the record with this key in one of the rule's datasets, oldest first; under the head of
+    /// the ledger as it is now.
+    pub async fn prove(&mut self, rule: &str, dataset: &str, key: &Key) -> Result<Vec<RecordProof>, StateError> {
+        let operation = "look for a record's disposal";
+        let rows = sqlx::query(
+            "SELECT b.id, b.epoch, b.outcome, p.number, p.commitments, p.tags FROM batch AS b \
+             JOIN sweep AS s ON s.id = b.sweep JOIN part AS p ON p.batch = b.id \
+             WHERE s.rule = ?1 AND p.dataset = ?2 AND b.committed ORDER BY b.outcome",
+        )
+        .bind(rule)
+        .bind(dataset)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let mut proofs = Vec::new();
+        for row in rows {
+            let bytes = |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let (batch, epoch) = (BatchId::parse(&text(0)?)?, EpochId::parse(&text(1)?)?);
+            let (index, part) = (EntryIndex::new(number(2)?.unsigned_abs()), number(3)?.unsigned_abs());
+            let (commitments, tags) = (bytes(4)?, bytes(5)?);
+            let epoch_key = self.epoch_key(&epoch)?;
+            let tag = epoch_key.tag(dataset, key.as_str());
+            if !tags.chunks_exact(6).any(|t| t == tag.as_bytes()) {
+                continue;
+            }
+            let batch_key = epoch_key.batch_key(&batch, dataset);
+            let commitments = commitments.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
+            let commitments = Commitments::from_unsorted(commitments.collect())?;
+            let Some(pos) = commitments.position(&batch_key.commit(key.as_str())) else { continue };
+            let Some(path) = commitments.inclusion(pos) else { continue };
+            let leaves = self.leaves(TreeSize::new(u64::MAX)).await?;
+            let Some(inclusion) = tree::inclusion(&leaves, index.get()) else { continue };
+            let checkpoint = self.sign(&Frontier::from_leaves(leaves))?;
+            proofs.push(RecordProof {
+                entry: self.entry(index).await?,
+                key: key.as_str().to_owned(),
+                nonce: batch_key.nonce(key.as_str()),
+                part,
+                pos,
+                n: commitments.n(),
+                path,
+                index,
+                inclusion,
+                checkpoint,
+            });
+        }
+        Ok(proofs)
+    }
+
+    /// The leaf hashes of the first `size` entries, or of all there are.
+    pub(super) async fn leaves(&mut self, size: TreeSize) -> Result<Vec<Hash>, StateError> {
+        let operation = "read the leaf hashes";
+        let rows = sqlx::query("SELECT leaf FROM entry WHERE idx < ?1 ORDER BY idx")
+            .bind(signed(size.get()))
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let mut leaves = Vec::with_capacity(rows.len());
+        for row in rows {
+            let leaf: Vec<u8> = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+            let leaf = leaf.try_into().map_err(|_| StateError::Damaged {
+                path: self.path.clone(),
+                what: format!("entry {} has no leaf hash", leaves.len()),
+            })?;
+            leaves.push(Hash::from_bytes(leaf));
+        }
+        Ok(leaves)
+    }
+
+    async fn entry(&mut self, index: EntryIndex) -> Result<Entry, StateError> {
+        let row = sqlx::query("SELECT bytes FROM entry WHERE idx = ?1")
+            .bind(signed(index.get()))
+            .fetch_one(&mut self.connection)
+            .await;
+        let bytes: Vec<u8> = row.and_then(|r| r.try_get(0)).map_err(|e| failed(&self.path, "read an entry", e))?;
+        Ok(Entry::parse(&bytes)?)
+    }
+
+    /// The exact bytes of up to `limit` entries from an index on.
+    pub async fn entries(&mut self, from: EntryIndex, limit: u32) -> Result<Vec<(EntryIndex, Vec<u8>)>, StateError> {
+        let operation = "read the ledger";
+        let rows = sqlx::query("SELECT idx, bytes FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2")
+            .bind(signed(from.get()))
+            .bind(i64::from(limit))
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            let index: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+            entries.push((
+                EntryIndex::new(index.unsigned_abs()),
+                row.try_get(1).map_err(|e| failed(&self.path, operation, e))?,
+            ));
+        }
+        Ok(entries)
+    }
+
+    /// Whether the commitments that the state keeps beside a batch are those whose root its entry names.
+    pub async fn check_commitments(&mut self) -> Result<Vec<String>, StateError> {
+        let operation = "read the commitments";
+        let mut wrong = Vec::new();
+        let mut after = 0;
+        // Ends because each page starts after the last row of the one before.
+        loop {
+            let rows = sqlx::query("SELECT rowid, batch, root, commitments FROM part WHERE rowid > ?1 ORDER BY rowid LIMIT 64")
+                .bind(after)
+                .fetch_all(&mut self.connection)
+                .await
+                .map_err(|e| failed(&self.path, operation, e))?;
+            if rows.is_empty() {
+                return Ok(wrong);
+            }
+            for row in rows {
+                let bytes = |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
+                let commitments = bytes(3)?;
+                let commitments = commitments.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
+                let root = Commitments::from_unsorted(commitments.collect()).map(|c| c.root());
+                if root.map(|r| r.as_bytes().to_vec()).ok() != Some(bytes(2)?) {
+                    wrong.push(row.try_get(1).map_err(|e| failed(&self.path, operation, e))?);
+                }
+                after = row.try_get::<i64, _>(0).map_err(|e| failed(&self.path, operation, e))?;
+            }
+        }
+    }
+}

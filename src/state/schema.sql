@@ -1,0 +1,71 @@
+-- The state of expunged. Entries are the ledger; everything else can be derived from them, the commitments and the
+-- key files, except the sealed identities of open intents.
+CREATE TABLE entry (
+    idx INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL,
+    leaf BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE epoch (
+    id TEXT PRIMARY KEY,
+    entry INTEGER NOT NULL REFERENCES entry (idx)
+) STRICT;
+
+CREATE TABLE rule_version (
+    rule TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    entry INTEGER NOT NULL REFERENCES entry (idx),
+    PRIMARY KEY (rule, sha256)
+) STRICT;
+
+CREATE TABLE sweep (
+    id TEXT PRIMARY KEY,
+    rule TEXT NOT NULL,
+    rule_entry INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    started INTEGER NOT NULL REFERENCES entry (idx),
+    started_at INTEGER NOT NULL,
+    cutoff INTEGER NOT NULL,
+    finished INTEGER REFERENCES entry (idx),
+    finished_at INTEGER,
+    result TEXT,
+    undated INTEGER,
+    remaining INTEGER
+) STRICT;
+CREATE INDEX sweep_by_rule ON sweep (rule, started);
+
+CREATE TABLE batch (
+    id TEXT PRIMARY KEY,
+    sweep TEXT NOT NULL REFERENCES sweep (id),
+    intent INTEGER NOT NULL REFERENCES entry (idx),
+    outcome INTEGER REFERENCES entry (idx),
+    committed INTEGER NOT NULL DEFAULT 0,
+    epoch TEXT NOT NULL,
+    datastore TEXT NOT NULL,
+    incarnation TEXT NOT NULL,
+    t0 INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    sealed BLOB
+) STRICT;
+CREATE INDEX batch_by_sweep ON batch (sweep);
+CREATE INDEX batch_open ON batch (id) WHERE outcome IS NULL;
+
+CREATE TABLE part (
+    batch TEXT NOT NULL REFERENCES batch (id),
+    number INTEGER NOT NULL,
+    dataset TEXT NOT NULL,
+    action TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    root BLOB NOT NULL,
+    commitments BLOB NOT NULL,
+    tags BLOB NOT NULL,
+    PRIMARY KEY (batch, number)
+) STRICT;
+
+CREATE TABLE approval (
+    entry INTEGER PRIMARY KEY REFERENCES entry (idx),
+    rule TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    up_to INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,310 @@
+//! Sweeps and the versions of the rules they apply, as the ledger has them.
+
+use chrono::{DateTime, Utc};
+use sqlx::Row as _;
+
+use super::error::StateError;
+use super::{State, failed, signed};
+use crate::clock;
+use crate::ledger::canonical::{RuleDigest, RuleDocument};
+use crate::ledger::entry::{
+    Approval, Body, Cause, Outcomes, Residue, RoleName, RuleId, RuleVersion, SweepFinished, SweepId, SweepResult,
+    SweepStarted, TzdbVersion,
+};
+use crate::ledger::tree::EntryIndex;
+use crate::model::now::Now;
+use crate::secret;
+
+/// One run of one rule, started in the ledger.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    pub(super) id: SweepId,
+    pub(super) rule: RuleId,
+    pub(super) rule_entry: EntryIndex,
+    pub(super) rule_sha256: RuleDigest,
+    pub(super) cause: Cause,
+    pub(super) started: EntryIndex,
+    pub(super) cutoff: DateTime<Utc>,
+}
+
+impl Sweep {
+    /// Its name in the ledger.
+    pub fn id(&self) -> &SweepId {
+        &self.id
+    }
+
+    /// The rule it applies.
+    pub fn rule(&self) -> &RuleId {
+        &self.rule
+    }
+}
+
+/// What a sweep starts from.
+pub struct SweepStart<'a> {
+    /// `service/rule`.
+    pub rule: &'a str,
+    /// The rule's canonical form.
+    pub document: &'a RuleDocument,
+    /// The time-zone database its calendar uses.
+    pub tzdb: &'a str,
+    /// Why it runs.
+    pub cause: Cause,
+    /// Frozen for the whole sweep.
+    pub now: Now,
+    /// Records whose trigger lies before this are due.
+    pub cutoff: DateTime<Utc>,
+}
+
+/// How a sweep ended, and what a separate count found afterwards.
+#[derive(Debug, Clone)]
+pub struct SweepEnd {
+    /// The word for it.
+    pub result: SweepResult,
+    /// Past the cut-off and still there; none: could not be counted.
+    pub remaining: Option<u64>,
+    /// Of these, refused by the datastore.
+    pub refused: Option<u64>,
+    /// Of these, under a hold.
+    pub held: Option<u64>,
+    /// Without a plausible trigger.
+    pub undated: Option<u64>,
+}
+
+/// What the ledger knows of one version of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionStanding {
+    /// Whether a sweep of exactly this version has completed.
+    pub finished: bool,
+    /// The largest approval given since.
+    pub approved: Option<u64>,
+}
+
+impl State {
+    /// Writes `rule.version` if this version is new, and `sweep.started`.
+    pub async fn start_sweep(&mut self, start: &SweepStart<'_>) -> Result<Sweep, StateError> {
+        let rule = RuleId::parse(start.rule)?;
+        let digest = start.document.digest();
+        let known = self.version_entry(&rule, &digest).await?;
+        let id = name_sweep()?;
+        crate::hook::reach("sweep-started.before");
+        let mut writing = self.write().await?;
+        let rule_entry = match known {
+            Some(entry) => entry,
+            None => {
+                let body = Body::RuleVersion(RuleVersion {
+                    rule: rule.clone(),
+                    rule_sha256: digest,
+                    rule_json: start.document.clone(),
+                    tzdb: TzdbVersion::parse(start.tzdb)?,
+                });
+                let entry = writing.append(&body).await?;
+                let insert = sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
+                let insert = insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
+                writing.run("record a rule's version", insert).await?;
+                entry
+            }
+        };
+        let at = writing.now();
+        let body = Body::SweepStarted(SweepStarted {
+            sweep: id.clone(),
+            rule: rule.clone(),
+            rule_entry,
+            rule_sha256: digest,
+            cause: start.cause,
+            eligible: start.now.eligible,
+            late: start.now.late,
+            cutoff: start.cutoff,
+        });
+        let started = writing.append_at(at, &body).await?;
+        let insert = sqlx::query(
+            "INSERT INTO sweep (id, rule, rule_entry, sha256, cause, started, started_at, cutoff) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        );
+        let insert = insert
+            .bind(id.as_str().to_owned())
+            .bind(rule.as_str().to_owned())
+            .bind(signed(rule_entry.get()))
+            .bind(digest.to_string())
+            .bind(cause_text(start.cause))
+            .bind(signed(started.get()))
+            .bind(at.timestamp_micros())
+            .bind(start.cutoff.timestamp_micros());
+        writing.run("record a sweep", insert).await?;
+        writing.commit().await?;
+        crate::hook::reach("sweep-started.after");
+        Ok(Sweep { id, rule, rule_entry, rule_sha256: digest, cause: start.cause, started, cutoff: start.cutoff })
+    }
+
+    /// Writes `residue` and `sweep.finished` with the totals of its batches.
+    pub async fn finish_sweep(&mut self, sweep: &Sweep, end: &SweepEnd) -> Result<(), StateError> {
+        let operation = "add up a sweep";
+        let row = sqlx::query(
+            "SELECT count(*) FILTER (WHERE committed), count(*) FILTER (WHERE outcome IS NOT NULL AND NOT committed), \
+             count(*) FILTER (WHERE outcome IS NULL), coalesce(sum(records) FILTER (WHERE committed), 0) \
+             FROM batch WHERE sweep = ?1",
+        )
+        .bind(sweep.id.as_str())
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let count = |at: usize| {
+            row.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
+        };
+        let (batches, aborted, open, disposed) = (count(0)?, count(1)?, count(2)?, count(3)?);
+        let finished = Body::SweepFinished(SweepFinished {
+            sweep: sweep.id.clone(),
+            started: sweep.started,
+            result: end.result,
+            batches,
+            aborted,
+            open,
+            totals: Outcomes { disposed, ..Outcomes::default() },
+        });
+        let residue = Body::Residue(Residue {
+            sweep: sweep.id.clone(),
+            rule: sweep.rule.clone(),
+            remaining: end.remaining,
+            held: end.held,
+            locked: end.remaining.map(|_| 0),
+            refused: end.refused,
+            changed: end.remaining.map(|_| 0),
+            undated: end.undated,
+        });
+        crate::hook::reach("sweep-finished.before");
+        let mut writing = self.write().await?;
+        writing.append(&residue).await?;
+        let at = writing.now();
+        let entry = writing.append_at(at, &finished).await?;
+        let update = sqlx::query(
+            "UPDATE sweep SET finished = ?2, finished_at = ?3, result = ?4, undated = ?5, remaining = ?6 WHERE id = ?1",
+        );
+        let update = update
+            .bind(sweep.id.as_str().to_owned())
+            .bind(signed(entry.get()))
+            .bind(at.timestamp_micros())
+            .bind(result_text(end.result))
+            .bind(end.undated.map(signed))
+            .bind(end.remaining.map(signed));
+        writing.run("record the end of a sweep", update).await?;
+        writing.commit().await?;
+        crate::hook::reach("sweep-finished.after");
+        Ok(())
+    }
+
+    /// Sweeps that a crash cut off, oldest first.
+    pub async fn unfinished_sweeps(&mut self) -> Result<Vec<Sweep>, StateError> {
+        let operation = "read the unfinished sweeps";
+        let rows = sqlx::query("SELECT id FROM sweep WHERE finished IS NULL ORDER BY started")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let mut sweeps = Vec::new();
+        for row in rows {
+            let id: String = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+            sweeps.push(self.sweep(&id).await?);
+        }
+        Ok(sweeps)
+    }
+
+    /// What the ledger knows of this version of a rule.
+    pub async fn standing(&mut self, rule: &str, document: &RuleDocument) -> Result<VersionStanding, StateError> {
+        let operation = "look a rule's version up";
+        let row = sqlx::query(
+            "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
+             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed') \
+             SELECT last.entry >= 0, (SELECT max(up_to) FROM approval WHERE rule = ?1 AND sha256 = ?2 AND entry > last.entry) FROM last",
+        )
+        .bind(rule)
+        .bind(document.digest().to_string())
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let finished: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+        let approved: Option<i64> = row.try_get(1).map_err(|e| failed(&self.path, operation, e))?;
+        Ok(VersionStanding { finished: finished != 0, approved: approved.map(i64::unsigned_abs) })
+    }
+
+    /// Records that a version of a rule may dispose of up to `up_to` records until its next completed sweep.
+    pub async fn approve(
+        &mut self,
+        rule: &str,
+        document: &RuleDocument,
+        up_to: u64,
+        role: &str,
+    ) -> Result<EntryIndex, StateError> {
+        let rule = RuleId::parse(rule)?;
+        let digest = document.digest();
+        let body = Body::Approval(Approval { rule: rule.clone(), rule_sha256: digest, up_to, by: RoleName::parse(role)? });
+        let mut writing = self.write().await?;
+        let entry = writing.append(&body).await?;
+        let insert = sqlx::query("INSERT INTO approval (entry, rule, sha256, up_to) VALUES (?1, ?2, ?3, ?4)");
+        let insert =
+            insert.bind(signed(entry.get())).bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(up_to));
+        writing.run("record an approval", insert).await?;
+        writing.commit().await?;
+        Ok(entry)
+    }
+
+    async fn version_entry(&mut self, rule: &RuleId, digest: &RuleDigest) -> Result<Option<EntryIndex>, StateError> {
+        let operation = "look a rule's version up";
+        let row = sqlx::query("SELECT entry FROM rule_version WHERE rule = ?1 AND sha256 = ?2")
+            .bind(rule.as_str())
+            .bind(digest.to_string())
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let Some(row) = row else { return Ok(None) };
+        let entry: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+        Ok(Some(EntryIndex::new(entry.unsigned_abs())))
+    }
+
+    pub(super) async fn sweep(&mut self, id: &str) -> Result<Sweep, StateError> {
+        let operation = "read a sweep";
+        let row = sqlx::query("SELECT id, rule, rule_entry, sha256, cause, started, cutoff FROM sweep WHERE id = ?1")
+            .bind(id)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
+        let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
+        let damaged = |what: &str| StateError::Damaged { path: self.path.clone(), what: format!("{what} of sweep {id}") };
+        Ok(Sweep {
+            id: SweepId::parse(&text(0)?)?,
+            rule: RuleId::parse(&text(1)?)?,
+            rule_entry: EntryIndex::new(number(2)?.unsigned_abs()),
+            rule_sha256: RuleDigest::parse(&text(3)?).map_err(|_| damaged("the rule digest"))?,
+            cause: cause_of(&text(4)?).ok_or_else(|| damaged("the cause"))?,
+            started: EntryIndex::new(number(5)?.unsigned_abs()),
+            cutoff: DateTime::from_timestamp_micros(number(6)?).ok_or_else(|| damaged("the cut-off"))?,
+        })
+    }
+}
+
+fn cause_text(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Schedule => "schedule",
+        Cause::Request => "request",
+        Cause::Replay => "replay",
+    }
+}
+
+fn cause_of(text: &str) -> Option<Cause> {
+    [Cause::Schedule, Cause::Request, Cause::Replay].into_iter().find(|c| cause_text(*c) == text)
+}
+
+fn result_text(result: SweepResult) -> &'static str {
+    match result {
+        SweepResult::Completed => "completed",
+        SweepResult::Stopped => "stopped",
+        SweepResult::Parked => "parked",
+        SweepResult::Refused => "refused",
+        SweepResult::Failed => "failed",
+    }
+}
+
+fn name_sweep() -> Result<SweepId, StateError> {
+    let mut random = [0; 8];
+    secret::fill(&mut random)?;
+    let time = clock::now().format("%Y%m%dT%H%M%SZ");
+    Ok(SweepId::parse(&format!("{time}-{:016x}", u64::from_be_bytes(random)))?)
+}
