@@ -112,9 +112,9 @@ impl Tick {
         Tick(at.timestamp_micros() + i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1000)))
     }
 
-    /// `None` beyond what chrono represents.
+    /// `None` after chrono's last instant. Before its first it is that one: there is nothing to tell them apart.
     pub(super) fn instant(self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_micros(self.0)
+        DateTime::from_timestamp_micros(self.0.max(DateTime::<Utc>::MIN_UTC.timestamp_micros()))
     }
 }
 
@@ -129,7 +129,7 @@ impl Wall {
         Wall(Tick::ceil(at.and_utc()).0)
     }
 
-    /// `None` beyond what chrono represents.
+    /// See [`Tick::instant`].
     pub(super) fn date_time(self) -> Option<NaiveDateTime> {
         Some(Tick(self.0).instant()?.naive_utc())
     }
@@ -140,9 +140,9 @@ impl Day {
         Day(i64::from(date.to_epoch_days()))
     }
 
-    /// `None` beyond what chrono represents.
+    /// `None` after chrono's last date. Before its first it is that one.
     pub(super) fn date(self) -> Option<NaiveDate> {
-        NaiveDate::from_epoch_days(i32::try_from(self.0).ok()?)
+        NaiveDate::from_epoch_days(i32::try_from(self.max(Day::of(NaiveDate::MIN)).0).ok()?)
     }
 
     pub(super) fn midnight(self) -> Wall {

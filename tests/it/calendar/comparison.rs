@@ -6,11 +6,15 @@ use super::{calendar, date, delete_by, retain};
 
 #[test]
 fn between_21_days_and_1_month_the_shortest_window_is_6_days_on_31_january() {
-    for zone in ["Europe/Moscow", "Europe/Berlin", "UTC"] {
+    for zone in ["Europe/Moscow", "UTC"] {
         let window = calendar(zone).shortest_window(&retain("21 days"), &delete_by("1 month"));
         // 2024 is a leap year, and has 7 days.
         assert_eq!((window.length, window.on), (TimeDelta::days(6), date("2025-01-31")), "{zone}");
     }
+    // Where the clocks go forward at the end of March, it can be an hour less: 20 to 26 March 2029, over the 25th.
+    let window = calendar("Europe/Berlin").shortest_window(&retain("21 days"), &delete_by("1 month"));
+    let hours = TimeDelta::days(6) - TimeDelta::hours(1);
+    assert_eq!((window.length, window.on), (hours, date("2029-02-26")));
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn a_month_is_neither_30_days_nor_31() {
     assert_eq!(earlier("31 days", "1 month"), None);
     assert_eq!(earlier("30 days", "1 month"), Some(date("2024-01-01")));
     assert_eq!(earlier("1 month", "28 days"), None);
-    assert_eq!(earlier("1 month", "29 days"), None);
+    assert_eq!(earlier("1 month", "29 days"), Some(date("2025-01-31")));
     assert_eq!(earlier("1 month", "30 days"), Some(date("2024-01-31")));
 }
 

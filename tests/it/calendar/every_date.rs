@@ -89,7 +89,10 @@ impl Clocks {
         let mut hour = epoch - 86_400;
         while greatest < i64::try_from(REACHED).unwrap() {
             let after = wall(hour + 3600);
-            if before.0 != after.0 {
+            if before.0 == after.0 {
+                let midnight = after.1.div_euclid(86_400) * 86_400 - before.0;
+                clocks.shown(before.1, after.1, midnight, &mut greatest);
+            } else {
                 // The clocks were changed within this hour: go by the minute.
                 let mut last = before.1;
                 for minute in 1..=60 {
@@ -97,9 +100,6 @@ impl Clocks {
                     clocks.shown(last, now, hour + minute * 60, &mut greatest);
                     last = now;
                 }
-            } else {
-                let midnight = after.1.div_euclid(86_400) * 86_400 - before.0;
-                clocks.shown(before.1, after.1, midnight, &mut greatest);
             }
             (hour, before) = (hour + 3600, after);
         }
@@ -165,12 +165,13 @@ fn a_period_in_months_is_due_when_the_last_hour_of_its_last_day_has_expired() {
                     }
                 }
                 // A day that had ended is not opened again by a clock set back over midnight: the one place where due
-                // is before the last time that the last day's date was shown.
+                // is before the last time that the last day's date was shown, by the length of the fold (two hours
+                // in 1988).
                 let early = clocks.expires[last_day] - due;
                 let set_back_over_midnight =
                     tz == Tz::America__St_Johns && date(last_day).to_string() < "2011".into();
                 assert!(
-                    early <= TimeDelta::zero() || (set_back_over_midnight && early <= TimeDelta::hours(1)),
+                    early <= TimeDelta::zero() || (set_back_over_midnight && early <= TimeDelta::hours(2)),
                     "{tz} {} + {months} months: early by {early}",
                     date(day)
                 );
