@@ -3,8 +3,8 @@
 
 use std::thread;
 
-use chrono::{DateTime, NaiveDate, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
 use expunged::model::calendar::{Calendar, Cutoff, Moment, MomentKind, Zone};
 use expunged::model::period::{Civil, DeleteBy, Period, Retain};
 
@@ -227,4 +227,37 @@ fn agree(
         let trigger = Moment::Instant(at);
         assert_eq!(is_past(&trigger, instants), past(of), "{tz} {trigger:?}, cut-off {instants:?}");
     }
+}
+
+/// The calendar finds changes of offset by looking once a day from 1800 to 2200. This guards the two assumptions
+/// behind that against a new time-zone database.
+#[test]
+fn no_zone_changes_its_clocks_twice_within_three_days_or_outside_four_centuries() {
+    let offset = |tz: Tz, at: DateTime<Utc>| tz.offset_from_utc_datetime(&at.naive_utc()).fix();
+    let year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_time(NaiveTime::MIN).and_utc();
+    let check = |tz: Tz| {
+        for (one, other) in [(-200_000, 1000), (1000, 1800), (2200, 3000), (3000, 200_000)] {
+            assert_eq!(
+                offset(tz, year(one)),
+                offset(tz, year(other)),
+                "{tz} changed between {one} and {other}"
+            );
+        }
+        // Six hours, for time's sake; the closest two changes known are just under seven days apart.
+        let (step, mut at, mut changed) = (TimeDelta::hours(6), year(1960), year(1950));
+        let mut before = offset(tz, at);
+        while at < year(2100) {
+            at += step;
+            let now = offset(tz, at);
+            if now != before {
+                assert!(at - changed > TimeDelta::days(3), "{tz} changed on {changed} and on {at}");
+                (before, changed) = (now, at);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for zones in TZ_VARIANTS.chunks(TZ_VARIANTS.len() / 4) {
+            scope.spawn(move || zones.iter().copied().for_each(check));
+        }
+    });
 }
