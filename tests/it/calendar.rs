@@ -209,13 +209,20 @@ fn a_naive_time_in_a_fold_is_later_for_due_and_earlier_for_the_deadline() {
     let fold = Moment::Local(naive("2026-10-25T02:30:00"), berlin.zone());
     assert_due(berlin, fold, &retain("0 hours"), "2026-10-25T01:30:00Z");
     assert_deadline(berlin, fold, &delete_by("24 hours"), "2026-10-26T00:30:00Z");
-    // The fold of another zone can fall on two days of this one.
-    let utc = calendar("UTC");
-    let fold = Moment::Local(naive("2026-11-01T01:30:00"), zone("America/Scoresbysund"));
-    assert_due(utc, fold, &retain("0 days"), "2026-11-02T00:00:00Z");
+    // During the first showing nothing in the fold is due, though the clocks are past half past two.
+    let cutoff = berlin.due_cutoff(utc("2026-10-25T00:45:00Z"), &retain("0 hours"), fold.kind());
+    assert_eq!(cutoff, Some(Cutoff::Local(naive("2026-10-25T02:00:00"))));
+    // During the second all of it is overdue, also what the clocks have yet to show again.
+    let cutoff = berlin.deadline_cutoff(utc("2026-10-26T01:15:00Z"), &delete_by("24 hours"), fold.kind());
+    assert_eq!(cutoff, Some(Cutoff::Local(naive("2026-10-25T03:00:00"))));
+    // The fold of another zone can fall on two days of this one:
+    // 23:30 in Scoresbysund is 23:30 on the 24th and 00:30 on the 25th in Cape Verde.
+    let cape_verde = calendar("Atlantic/Cape_Verde");
     let fold = Moment::Local(naive("2026-10-24T23:30:00"), zone("America/Scoresbysund"));
-    assert_due(utc, fold, &retain("0 hours"), "2026-10-25T01:30:00Z");
-    assert_deadline(utc, fold, &delete_by("1 hour"), "2026-10-25T01:30:00Z");
+    assert_due(cape_verde, fold, &retain("0 hours"), "2026-10-25T01:30:00Z");
+    assert_due(cape_verde, fold, &retain("0 days"), "2026-10-26T01:00:00Z");
+    assert_deadline(cape_verde, fold, &delete_by("1 hour"), "2026-10-25T01:30:00Z");
+    assert_deadline(cape_verde, fold, &delete_by("1 day"), "2026-10-25T01:00:00Z");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The cut-off and the record's own decision are two derivations of one rule: they must never disagree.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
+use std::sync::LazyLock;
+
+use chrono::{DateTime, NaiveDate, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono_tz::Tz;
 use expunged::model::calendar::{Calendar, Cutoff, Moment, MomentKind, Zone};
 use expunged::model::period::{Civil, DeleteBy, Elapsed, Period, Retain};
 use proptest::prelude::*;
@@ -58,6 +61,35 @@ fn instants() -> impl Strategy<Value = DateTime<Utc>> {
             first + TimeDelta::minutes(30 * half_hours) + TimeDelta::microseconds(us)
         }),
     ]
+}
+
+/// Every change of the clocks in these zones, 1900–2100, to the second.
+static CHANGES: LazyLock<Vec<(Zone, DateTime<Utc>)>> = LazyLock::new(|| {
+    let changes = |name: &&str| {
+        let tz: Tz = name.parse().unwrap();
+        let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap();
+        let offset = |second: i64| tz.offset_from_utc_datetime(&at(second).naive_utc()).fix();
+        let in_one_day = |day: i64| {
+            let (mut before, mut after) = (day * 86_400, (day + 1) * 86_400);
+            let (old, new) = (offset(before), offset(after));
+            while after - before > 1 {
+                let middle = before.midpoint(after);
+                if offset(middle) == old { before = middle } else { after = middle }
+            }
+            (old != new).then(|| (Zone::from(tz), at(after)))
+        };
+        (-25_567..47_482).filter_map(in_one_day).collect::<Vec<_>>()
+    };
+    ZONES.iter().flat_map(changes).collect()
+});
+
+/// A zone, the instant at which its clocks are changed, and two times up to three hours from there.
+fn changes() -> impl Strategy<Value = (Zone, DateTime<Utc>, TimeDelta, TimeDelta)> {
+    let hours = 3 * 3_600_000_000i64;
+    let near = || prop_oneof![-1..=1i64, -hours..hours, (-6..=6i64).prop_map(|n| n * 1_800_000_000)];
+    (prop::sample::select(&CHANGES[..]), near(), near()).prop_map(|((zone, at), one, two)| {
+        (zone, at, TimeDelta::microseconds(one), TimeDelta::microseconds(two))
+    })
 }
 
 fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
@@ -165,6 +197,23 @@ proptest! {
                 check(calendar, trigger, period, deadline - MICROSECOND)?;
             }
         }
+    }
+
+    #[test]
+    fn a_naive_trigger_agrees_with_its_cutoff_where_the_clocks_are_changed(
+        (local, change, near, now) in changes(), zone in zones(), same: bool, period in periods(), before: bool,
+    ) {
+        let calendar = Calendar::new(if same { local } else { zone });
+        // What the clocks showed, by their offset before or after the change: in a fold both, in a gap neither.
+        let tz: Tz = local.name().parse().unwrap();
+        let offset_at = if before { change - MICROSECOND } else { change };
+        let offset = tz.offset_from_utc_datetime(&offset_at.naive_utc()).fix();
+        let trigger = Moment::Local((change + near).naive_utc() + offset, local);
+        let elapsed = match period {
+            Period::Elapsed(elapsed) => elapsed.length(),
+            Period::Civil(_) => TimeDelta::zero(),
+        };
+        check(calendar, trigger, period, change + now + elapsed)?;
     }
 
     #[test]
