@@ -10,7 +10,7 @@
 //! | 1 | `config`, [`rules`], [`pseudonym`], [`ledger`] |
 //! | 2 | [`state`] |
 //! | 3 | [`datastore`] |
-//! | 4 | `sweep` |
+//! | 4 | [`sweep`] |
 //! | 6 | `cli` |
 
 pub mod clock;
@@ -22,3 +22,4 @@ pub mod pseudonym;
 pub mod rules;
 pub mod secret;
 pub mod state;
+pub mod sweep;

@@ -12,6 +12,7 @@ use super::read::{Page, Rows, page, selection};
 use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, quote, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::ledger::entry::Action as LedgerAction;
 use crate::model::catalogue::Catalogue;
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
@@ -240,7 +241,7 @@ impl<'w> Selected<'w> {
             });
         }
         let fields = replaced.iter().map(|(name, _)| name.as_str().to_owned()).collect();
-        Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.as_str(), fields, keys }))
+        Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
     }
 }
 
@@ -256,8 +257,8 @@ pub struct Prepared<'w> {
 pub struct PreparedPart {
     /// Their table.
     pub dataset: TableName,
-    /// `delete` or `pseudonymize`.
-    pub action: &'static str,
+    /// What was done to them.
+    pub action: LedgerAction,
     /// The columns that were replaced.
     pub fields: Vec<String>,
     /// Their keys; never empty.
@@ -345,6 +346,15 @@ fn layers<'r>(rule: &'r BoundRule<'_>) -> Vec<Layer<'r>> {
         });
     }
     layers
+}
+
+impl From<&Action> for LedgerAction {
+    fn from(action: &Action) -> Self {
+        match action {
+            Action::Delete => Self::Delete,
+            Action::Pseudonymize { .. } => Self::Pseudonymize,
+        }
+    }
 }
 
 /// One column by itself, several as a row value.

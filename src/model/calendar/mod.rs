@@ -44,6 +44,11 @@ enum Reading {
     Latest,
 }
 
+/// The version of the IANA time-zone database that every calendar here is computed with.
+pub fn tzdb_version() -> &'static str {
+    chrono_tz::IANA_TZDB_VERSION
+}
+
 impl Calendar {
     /// The calendar of the service's time zone.
     pub fn new(zone: Zone) -> Calendar {

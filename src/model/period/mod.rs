@@ -81,6 +81,11 @@ impl Elapsed {
 }
 
 impl Retain {
+    /// Zero hours: due at the trigger itself.
+    pub fn none() -> Retain {
+        Retain(Period::Elapsed(Elapsed(TimeDelta::zero())))
+    }
+
     /// Any period will do.
     pub fn new(period: Period) -> Retain {
         Retain(period)

@@ -1,0 +1,257 @@
+//! The loop: batch after batch, until nothing is left that may go.
+
+use crate::clock::Stopwatch;
+use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Selected, Writer};
+use crate::hook;
+use crate::ledger::entry::SweepResult;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::pseudonym::PseudonymKey;
+use crate::rules::bind::BoundRule;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::{Due, Undated, Verdict, decide};
+use crate::rules::rule::{self, Strategy};
+use crate::state::{BatchPart, NewBatch, Settled, State, Sweep};
+
+use super::error::SweepError;
+use super::pace::Budget;
+use super::{Progress, Report, Target};
+
+/// Everything that stands still while batches go by, and the report that grows.
+pub(super) struct Run<'a> {
+    pub(super) target: &'a Target<'a>,
+    pub(super) bound: &'a BoundRule<'a>,
+    pub(super) cutoffs: &'a Cutoffs,
+    pub(super) orders: &'a Orders,
+    pub(super) now: Now,
+    pub(super) sweep: &'a Sweep,
+    /// The rule's own records that may still go in this sweep.
+    pub(super) allowance: u64,
+    pub(super) total: u64,
+    pub(super) watch: Stopwatch,
+    pub(super) report: Report,
+}
+
+/// What became of one turn of the loop.
+enum Turn {
+    /// The walk goes on after this; how many records went, dependents included.
+    On { next: Cursor, went: u64, last: bool },
+    /// One of the selected rows cannot go.
+    Refused { selected: usize, next: Cursor, last: bool, why: &'static str },
+    /// More would go than is allowed.
+    Exhausted,
+}
+
+pub(super) async fn run(
+    run: &mut Run<'_>,
+    state: &mut State,
+    writer: &mut Writer,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), SweepError> {
+    writer.begin_rule(run.bound).await?;
+    let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
+    for phase in [Phase::Exact, Phase::Candidates] {
+        walk(run, state, writer, phase, pseudonyms.as_ref(), progress).await?;
+        if run.report.result != SweepResult::Completed {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One walk through the dataset. Ends because every turn moves the cursor or halves the batch.
+async fn walk(
+    run: &mut Run<'_>,
+    state: &mut State,
+    writer: &mut Writer,
+    phase: Phase,
+    pseudonyms: Option<&PseudonymKey>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), SweepError> {
+    let mut cursor = Cursor::default();
+    let mut budget = Budget::new(run.target.batch, run.target.pace);
+    loop {
+        if run.watch.elapsed() >= run.target.run_cap {
+            run.report.result = SweepResult::Stopped;
+            return Ok(());
+        }
+        budget.wait().await;
+        match turn(run, state, writer, phase, &cursor, budget.limit(), pseudonyms).await? {
+            Turn::On { next, went, last } => {
+                progress(Progress { done: run.report.disposed, total: run.total });
+                if last {
+                    return Ok(());
+                }
+                cursor = next;
+                budget.went(went);
+            }
+            Turn::Refused { selected, next, last, why } if selected <= 1 => {
+                // It stands alone: it is set aside, and the walk goes on behind it.
+                set_aside(&mut run.report, why);
+                if last {
+                    return Ok(());
+                }
+                cursor = next;
+            }
+            Turn::Refused { selected, .. } => budget.halve(selected),
+            Turn::Exhausted => {
+                run.report.result = SweepResult::Stopped;
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn set_aside(report: &mut Report, why: &'static str) {
+    match report.refused.iter_mut().find(|(known, _)| *known == why) {
+        Some((_, n)) => *n += 1,
+        None => report.refused.push((why, 1)),
+    }
+}
+
+async fn turn(
+    run: &mut Run<'_>,
+    state: &mut State,
+    writer: &mut Writer,
+    phase: Phase,
+    cursor: &Cursor,
+    limit: u32,
+    pseudonyms: Option<&PseudonymKey>,
+) -> Result<Turn, SweepError> {
+    hook::reach("prepare.before");
+    let incarnation = writer.incarnation().clone();
+    let mut selected = writer.select(run.bound, run.cutoffs, phase, cursor, limit).await?;
+    let (next, last, count) = (selected.page.next.clone(), selected.page.last, selected.page.records.len());
+    let due = match judge(run, &mut selected, phase) {
+        Ok(due) => due,
+        Err(error) => {
+            selected.rollback().await?;
+            return Err(error);
+        }
+    };
+    if due.is_empty() {
+        selected.rollback().await?;
+        return Ok(Turn::On { next, went: 0, last });
+    }
+    if due.len() as u64 > run.allowance {
+        selected.rollback().await?;
+        return Ok(Turn::Exhausted);
+    }
+    let prepared = match selected.dispose(&due, run.now.eligible, pseudonyms).await {
+        Ok(prepared) => prepared,
+        Err(error) => match error.refused() {
+            Some(why) => return Ok(Turn::Refused { selected: count, next, last, why }),
+            None => return Err(error.into()),
+        },
+    };
+    hook::reach("prepare.after");
+    let ledger = Stopwatch::start();
+    let identities = prepared.identities().to_text();
+    let batch = NewBatch {
+        sweep: run.sweep,
+        datastore: run.target.rule.datastore.as_str(),
+        incarnation: incarnation.as_str(),
+        parts: prepared.parts().iter().map(part).collect(),
+        identities: &identities,
+    };
+    // Nothing is irreversible yet: an error here drops the open transaction, which rolls back.
+    let intent = state.commit_intent(batch).await?;
+    run.report.ledger_wait += ledger.elapsed();
+    let went = intent.records();
+    let name = intent.batch().to_owned();
+    // The intent is durable and nothing is irreversible. A crash here costs one look at the marker.
+    let settled = commit(run, prepared, &intent).await;
+    let settled = match settled {
+        Ok(settled) => settled,
+        Err(error) => {
+            tracing::warn!(batch = name, error = &error as &dyn std::error::Error, "commit in doubt: looking at the marker");
+            let mut fresh = Writer::open(&run.target.datastore).await?;
+            match fresh.evidence(&incarnation, &name).await? {
+                Evidence::Committed => Settled::MarkerFound,
+                Evidence::RolledBack => Settled::RolledBack,
+                // The intent stays open; the next start looks at the records.
+                Evidence::Lost => return Err(error),
+            }
+        }
+    };
+    let ledger = Stopwatch::start();
+    state.seal(run.sweep, intent, settled).await?;
+    run.report.ledger_wait += ledger.elapsed();
+    writer.sealed(&name);
+    if matches!(settled, Settled::Acknowledged | Settled::MarkerFound) {
+        tally(run, &due, went);
+        return Ok(Turn::On { next, went, last });
+    }
+    Err(SweepError::RolledBack { batch: name })
+}
+
+/// Commits; an error says nothing of what is on the disk.
+async fn commit(
+    run: &Run<'_>,
+    prepared: Prepared<'_>,
+    intent: &crate::state::CommittedIntent,
+) -> Result<Settled, SweepError> {
+    hook::reach("commit.before");
+    let committed = prepared.commit(intent).await?;
+    hook::reach("commit.after");
+    match committed {
+        Committed::Yes => Ok(Settled::Acknowledged),
+        Committed::Unknown(source) => Err(SweepError::Commit { rule: run.target.rule.id.clone(), source }),
+    }
+}
+
+/// Asks the judge about every record. In the exact phase SQL has said of each that it is due: where the judge says it
+/// is not, one of two independent derivations is wrong, and nothing goes.
+fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec<Due>, SweepError> {
+    let records = std::mem::take(&mut selected.page.records);
+    let mut due = Vec::with_capacity(records.len());
+    let mut disagreed: u64 = 0;
+    for record in records {
+        match decide(run.bound, record, run.orders, run.now) {
+            Verdict::Due(record) | Verdict::Overdue(record) => due.push(record),
+            Verdict::Held(_) => {}
+            // SQL compares what has the shape of a time; only the judge knows that 31 February is none.
+            Verdict::Undated(Undated::Unreadable) => {}
+            Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(phase == Phase::Exact),
+        }
+    }
+    if disagreed > 0 {
+        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
+    }
+    Ok(due)
+}
+
+fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
+    let report = &mut run.report;
+    let own = due.len() as u64;
+    report.disposed += own;
+    report.dependents += went.saturating_sub(own);
+    run.allowance = run.allowance.saturating_sub(own);
+    for record in due {
+        let times = record.times();
+        if times.deadline <= run.now.late {
+            report.overdue += 1;
+            continue;
+        }
+        let (wait, margin) = (run.now.eligible - times.due, times.deadline - run.now.late);
+        report.worst_wait = Some(report.worst_wait.map_or(wait, |w| w.max(wait)));
+        report.least_margin = Some(report.least_margin.map_or(margin, |m| m.min(margin)));
+    }
+}
+
+fn part(part: &crate::datastore::sqlite::PreparedPart) -> BatchPart<'_> {
+    BatchPart {
+        dataset: part.dataset.as_str(),
+        action: part.action,
+        fields: &part.fields,
+        keys: &part.keys,
+    }
+}
+
+fn uses_key(bound: &BoundRule<'_>) -> bool {
+    let keyed = |action: &rule::Action| match action {
+        rule::Action::Delete => false,
+        rule::Action::Pseudonymize { columns, .. } => columns.iter().any(|(_, s)| *s == Strategy::Keyed),
+    };
+    keyed(&bound.rule().action) || bound.dependents().iter().any(|d| keyed(&d.dependent.action))
+}

@@ -1,0 +1,122 @@
+//! What a dataset holds, by verdict: for plans, for the residue, for the demo's table.
+
+use std::collections::BTreeMap;
+
+use crate::datastore::DatastoreError;
+use crate::datastore::sqlite::{Cursor, Phase, Reader};
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::rules::bind::BoundRule;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::{Verdict, decide};
+
+/// How many records a page holds: a few hundred kilobytes of JSON.
+const PAGE: u32 = 5_000;
+
+/// The records of one rule's dataset by verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Their period runs, or ends beyond the calendar.
+    pub kept: u64,
+    /// Their trigger has not happened, in a way the rule calls normal.
+    pub not_started: u64,
+    /// May go.
+    pub due: u64,
+    /// Should have gone.
+    pub overdue: u64,
+    /// Would be due, but for a hold.
+    pub held: u64,
+    /// By reason.
+    pub undated: BTreeMap<&'static str, u64>,
+    /// The oldest trigger among the due and overdue, as stored.
+    pub oldest: Option<String>,
+}
+
+impl Counts {
+    /// Past the cut-off, whatever keeps them.
+    pub fn past_due(&self) -> u64 {
+        self.due + self.overdue + self.held
+    }
+
+    /// Every record whose trigger gives no plausible instant.
+    pub fn undated_total(&self) -> u64 {
+        self.undated.values().sum()
+    }
+
+    /// Every record that stays, whether its clock runs or not.
+    pub fn staying(&self) -> u64 {
+        self.kept + self.not_started
+    }
+
+    fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
+            Verdict::Kept(_) => self.kept += 1,
+            Verdict::Due(_) => self.due += 1,
+            Verdict::Overdue(_) => self.overdue += 1,
+            Verdict::Held(_) => self.held += 1,
+            Verdict::Undated(why) => *self.undated.entry(why.as_str()).or_default() += 1,
+        }
+    }
+}
+
+/// Counts a dataset: SQL tells apart what nobody doubts; everything due, and everything SQL cannot read, is put before
+/// the judge.
+pub async fn count(
+    reader: &mut Reader,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<Counts, DatastoreError> {
+    let census = reader.census(bound, cutoffs).await?;
+    let pending = bound.rule().trigger.pending;
+    let mut counts = Counts { kept: census.of("kept"), oldest: census.oldest.clone(), ..Counts::default() };
+    for (class, normal) in
+        [("null", pending.null), ("no_row", pending.no_row), ("future", pending.future), ("before_1970", false)]
+    {
+        let n = census.of(class);
+        if normal {
+            counts.not_started += n;
+        } else if n > 0 {
+            counts.undated.insert(class, n);
+        }
+    }
+    let judged = [
+        (Phase::Exact, census.of("due") + census.of("overdue")),
+        (Phase::Candidates, census.of("candidate")),
+    ];
+    for (phase, expected) in judged {
+        if expected > 0 {
+            judge_all(reader, bound, cutoffs, orders, now, phase, &mut counts).await?;
+        }
+    }
+    Ok(counts)
+}
+
+async fn judge_all(
+    reader: &mut Reader,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+    phase: Phase,
+    counts: &mut Counts,
+) -> Result<(), DatastoreError> {
+    let mut cursor = Cursor::default();
+    // Ends because the cursor moves with every page.
+    loop {
+        let page = reader.page(bound, cutoffs, phase, &cursor, PAGE).await?;
+        for record in page.records {
+            let verdict = decide(bound, record, orders, now);
+            // What has the shape of a time but is none is selected in both phases; it counts once, as a candidate.
+            if phase == Phase::Candidates || !matches!(verdict, Verdict::Undated(_)) {
+                counts.add(&verdict);
+            }
+        }
+        if page.last {
+            return Ok(());
+        }
+        cursor = page.next;
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a sweep stopped.
+
+use chrono::{DateTime, Utc};
+
+use crate::datastore::DatastoreError;
+use crate::datastore::error::EngineError;
+use crate::model::name::RuleId;
+use crate::rules::bind::BindProblem;
+use crate::state::StateError;
+
+/// A sweep that could not go on. Whatever was disposed of before is in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The state or the ledger failed: without them nothing is disposed of.
+    #[error("the state cannot be used")]
+    State(#[from] StateError),
+    /// The datastore failed.
+    #[error("the datastore cannot be swept")]
+    Datastore(#[from] DatastoreError),
+    /// The catalogue does not bear the rule out.
+    #[error("{}", listed(.0))]
+    Bind(Vec<BindProblem>),
+    /// SQL and the judge differ.
+    #[error("rule `{rule}`: SQL selected {records} records as due that the judge keeps; the batch was rolled back and the rule stopped: report this as a bug")]
+    Disagreement {
+        /// The rule.
+        rule: RuleId,
+        /// How many of the batch.
+        records: u64,
+    },
+    /// The datastore did not confirm a commit.
+    #[error("rule `{rule}`: the datastore did not confirm a commit")]
+    Commit {
+        /// The rule.
+        rule: RuleId,
+        /// What it said.
+        #[source]
+        source: EngineError,
+    },
+    /// A commit failed, and the marker shows that nothing happened.
+    #[error("batch `{batch}` was rolled back by the datastore; its records are due as before")]
+    RolledBack {
+        /// The batch.
+        batch: String,
+    },
+    /// The clock stands behind the ledger.
+    #[error("the host's clock says {host}, but the ledger already holds an entry of {mark}: nothing is disposed of; set the clock right")]
+    Clock {
+        /// The host's clock.
+        host: DateTime<Utc>,
+        /// The newest entry.
+        mark: DateTime<Utc>,
+    },
+}
+
+fn listed(problems: &[BindProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+}

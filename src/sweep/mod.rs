@@ -1,0 +1,237 @@
+//! The sweep: the only code that disposes of anything. A crash, a schedule and a person's command enter the same loop.
+//!
+//! freeze → pace → prepare → judge → commit intent → commit → seal, until nothing is left → residue.
+//!
+//! **Invariant:** a batch is committed only with an intent that is already in the ledger: the datastore asks for the
+//! [`CommittedIntent`](crate::state::CommittedIntent), which only the state can make.
+//!
+//! **Invariant:** whatever line a sweep dies on, the next start finds for each open intent exactly one outcome, and no
+//! batch without an intent.
+
+mod batches;
+mod count;
+mod error;
+mod guard;
+mod pace;
+mod recover;
+pub mod trial;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock;
+use crate::datastore::sqlite::{Reader, Writer};
+use crate::ledger::canonical::RuleDocument;
+use crate::ledger::entry::{Cause, SweepResult};
+use crate::model::calendar::tzdb_version;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::rules::bind::{BoundRule, bind};
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::rule::Rule;
+use crate::state::{State, Sweep, SweepEnd, SweepStart};
+
+pub use count::{Counts, count};
+pub use error::SweepError;
+pub use guard::{Guard, Parked};
+pub use pace::Pace;
+pub use recover::{Recovered, recover};
+
+/// One rule, where its records are, and in which version.
+pub struct Target<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// The rule's canonical form.
+    pub document: &'a RuleDocument,
+    /// The datastore's file.
+    pub datastore: PathBuf,
+    /// How fast it may go.
+    pub pace: Pace,
+    /// What an unfinished version may dispose of by itself.
+    pub guard: Guard,
+    /// How many records a batch starts with.
+    pub batch: u32,
+    /// How long the sweep may run.
+    pub run_cap: Duration,
+}
+
+/// How far a sweep has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// The rule's own records disposed of.
+    pub done: u64,
+    /// How many there were at the start.
+    pub total: u64,
+}
+
+/// What a sweep did, and what it left.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// How it ended.
+    pub result: SweepResult,
+    /// Why it was parked, if it was.
+    pub parked: Option<Parked>,
+    /// The rule's own records disposed of.
+    pub disposed: u64,
+    /// Records of dependents disposed of with them.
+    pub dependents: u64,
+    /// Of `disposed`, those whose deadline had passed before the sweep.
+    pub overdue: u64,
+    /// Of the rest, the longest time between due and disposal.
+    pub worst_wait: Option<TimeDelta>,
+    /// Of the rest, the shortest time between disposal and deadline.
+    pub least_margin: Option<TimeDelta>,
+    /// Records the datastore would not let go, by its reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// What a separate connection counted afterwards; none: it could not.
+    pub residue: Option<Counts>,
+    /// How long it took.
+    pub took: Duration,
+    /// Of `took`, how long the loop waited for the ledger.
+    pub ledger_wait: Duration,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self {
+            result: SweepResult::Completed,
+            parked: None,
+            disposed: 0,
+            dependents: 0,
+            overdue: 0,
+            worst_wait: None,
+            least_margin: None,
+            refused: Vec::new(),
+            residue: None,
+            took: Duration::ZERO,
+            ledger_wait: Duration::ZERO,
+        }
+    }
+
+    /// How many records are past the cut-off and still there; none: could not be counted.
+    pub fn remaining(&self) -> Option<u64> {
+        self.residue.as_ref().map(Counts::past_due)
+    }
+
+    /// How many records the datastore refused.
+    pub fn refusals(&self) -> u64 {
+        self.refused.iter().map(|(_, n)| n).sum()
+    }
+}
+
+/// The present as the host's clock has it; refused when it has been set back behind the ledger.
+pub fn freeze(state: &State) -> Result<Now, SweepError> {
+    let host = clock::now();
+    check_clock(state, host)?;
+    Ok(Now::from_clocks(host, None))
+}
+
+/// How far a clock may stand behind the newest entry before nothing is disposed of by it.
+const SET_BACK: TimeDelta = TimeDelta::seconds(5);
+
+fn check_clock(state: &State, host: DateTime<Utc>) -> Result<(), SweepError> {
+    let mark = state.high_water_mark();
+    if mark - host > SET_BACK {
+        return Err(SweepError::Clock { host, mark });
+    }
+    Ok(())
+}
+
+/// Sweeps one rule once, for one frozen now.
+///
+/// Open intents must have been settled before: [`recover`]. `progress` is told after every batch.
+pub async fn run(
+    state: &mut State,
+    target: &Target<'_>,
+    orders: &Orders,
+    now: Now,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, SweepError> {
+    let watch = clock::Stopwatch::start();
+    check_clock(state, clock::now())?;
+    let mut writer = Writer::open(&target.datastore).await?;
+    let catalogue = writer.catalogue().await?;
+    let bound = bind(target.rule, &catalogue).map_err(SweepError::Bind)?;
+    let cutoffs = Cutoffs::of(&bound, now);
+    let mut reader = Reader::open(&target.datastore).await?;
+    let due = reader.count_due(&bound, &cutoffs).await?;
+    let rule = target.rule.id.to_string();
+    let standing = state.standing(&rule, target.document).await?;
+    let allowance = match target.guard.allowance(&standing, due, reader.count_all(&bound).await?) {
+        Ok(allowance) => allowance,
+        Err(parked) => return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() }),
+    };
+    let start = SweepStart {
+        rule: &rule,
+        document: target.document,
+        tzdb: tzdb_version(),
+        cause: Cause::Schedule,
+        now,
+        cutoff: cutoffs.instant,
+    };
+    let sweep = state.start_sweep(&start).await?;
+    tracing::info!(rule, sweep = %sweep.id(), due, "sweep started");
+    let mut run = batches::Run {
+        target,
+        bound: &bound,
+        cutoffs: &cutoffs,
+        orders,
+        now,
+        sweep: &sweep,
+        allowance,
+        total: due,
+        watch,
+        report: Report::new(),
+    };
+    let outcome = batches::run(&mut run, state, &mut writer, progress).await;
+    let mut report = run.report;
+    if let Err(error) = &outcome {
+        report.result = SweepResult::Failed;
+        tracing::error!(rule, sweep = %sweep.id(), error = error as &dyn std::error::Error, "sweep failed");
+    }
+    drop(reader);
+    report.residue = residue(target, &bound, &cutoffs, orders, now).await;
+    let finished = finish(state, &sweep, &mut report).await;
+    outcome?;
+    finished?;
+    if let Err(error) = writer.close().await {
+        // A marker that stays says nothing wrong: its batch is sealed.
+        tracing::warn!(rule, error = &error as &dyn std::error::Error, "the last marker was not forgotten");
+    }
+    report.took = watch.elapsed();
+    tracing::info!(rule, sweep = %sweep.id(), disposed = report.disposed, dependents = report.dependents, "sweep finished");
+    Ok(report)
+}
+
+/// Counts on a connection of its own what is still there; a count that cannot be made is none, never zero.
+async fn residue(
+    target: &Target<'_>,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Option<Counts> {
+    let counted = async {
+        let mut reader = Reader::open(&target.datastore).await?;
+        count(&mut reader, bound, cutoffs, orders, now).await
+    };
+    counted
+        .await
+        .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted"))
+        .ok()
+}
+
+async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result<(), SweepError> {
+    let end = SweepEnd {
+        result: report.result,
+        remaining: report.remaining(),
+        refused: Some(report.refusals()),
+        held: report.residue.as_ref().map(|r| r.held),
+        undated: report.residue.as_ref().map(Counts::undated_total),
+    };
+    state.finish_sweep(sweep, &end).await?;
+    state.publish_checkpoint().await?;
+    Ok(())
+}

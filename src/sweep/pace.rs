@@ -1,0 +1,98 @@
+//! How fast a sweep goes: batches that adapt, and a rate that sleeps outside transactions.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+
+/// Records a second, dependents included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the datastore can.
+    Unlimited,
+    /// At most this many.
+    PerSecond(NonZeroU32),
+}
+
+/// A batch that takes longer keeps the application's writers waiting for the lock.
+const TIME_BUDGET: Duration = Duration::from_millis(250);
+
+/// Beyond this a batch's identities and commitments would show in the memory of the process.
+const LARGEST: u32 = 10_000;
+
+/// The size of the next batch, and when it may begin.
+pub(super) struct Budget {
+    limit: u32,
+    largest: u32,
+    pace: Pace,
+    started: Option<Stopwatch>,
+    went: u64,
+}
+
+impl Budget {
+    pub(super) fn new(batch: u32, pace: Pace) -> Self {
+        let limit = batch.max(1);
+        // A paced sweep is asked to be invisible: its batches do not grow.
+        let largest = if pace == Pace::Unlimited { limit.saturating_mul(5).min(LARGEST).max(limit) } else { limit };
+        Self { limit, largest, pace, started: None, went: 0 }
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Sleeps until the rate allows the next batch. No transaction is open.
+    pub(super) async fn wait(&mut self) {
+        if let (Pace::PerSecond(rate), Some(started)) = (self.pace, self.started) {
+            let rest = share(self.went, rate).saturating_sub(started.elapsed());
+            if !rest.is_zero() {
+                tokio::time::sleep(rest).await;
+            }
+        }
+        self.started = Some(Stopwatch::start());
+        self.went = 0;
+    }
+
+    /// A batch of this many records went.
+    pub(super) fn went(&mut self, records: u64) {
+        self.went = records;
+        let took = self.started.map_or(Duration::ZERO, Stopwatch::elapsed);
+        if took > TIME_BUDGET {
+            self.limit = (self.limit / 2).max(1);
+        } else if took < TIME_BUDGET / 2 {
+            self.limit = self.limit.saturating_mul(2).min(self.largest);
+        }
+    }
+
+    /// A row of the last selection cannot go: look closer.
+    pub(super) fn halve(&mut self, selected: usize) {
+        self.limit = u32::try_from(selected / 2).unwrap_or(self.limit / 2).max(1);
+    }
+}
+
+fn share(records: u64, rate: NonZeroU32) -> Duration {
+    Duration::from_micros(records.saturating_mul(1_000_000) / u64::from(rate.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_batch_shrinks_to_one_record_and_grows_again() {
+        let mut budget = Budget::new(2000, Pace::Unlimited);
+        let mut selected = 2000;
+        while budget.limit() > 1 {
+            budget.halve(selected);
+            selected = budget.limit() as usize;
+        }
+        budget.went(1);
+        assert_eq!(budget.limit(), 2);
+    }
+
+    #[test]
+    fn a_rate_gives_every_record_its_share_of_time() {
+        let rate = NonZeroU32::new(5000).unwrap_or(NonZeroU32::MIN);
+        assert_eq!(share(2000, rate), Duration::from_millis(400));
+    }
+}
