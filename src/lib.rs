@@ -13,5 +13,6 @@
 //! | 4 | [`sweep`] |
 //! | 6 | [`cli`] |
 
+pub mod diagnostic;
 pub mod ledger;
 pub mod model;
