@@ -13,6 +13,7 @@
 //! | 4 | [`sweep`] |
 //! | 6 | [`cli`] |
 
+pub mod config;
 pub mod diagnostic;
 pub mod ledger;
 pub mod model;
