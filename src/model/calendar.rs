@@ -1,1 +1,0 @@
-//! Civil days in a time zone.

@@ -1,1 +1,0 @@
-//! Periods as people write them.
