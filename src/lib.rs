@@ -17,3 +17,4 @@ pub mod config;
 pub mod diagnostic;
 pub mod ledger;
 pub mod model;
+pub mod rules;

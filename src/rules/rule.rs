@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::schedule::Schedule;
+use crate::diagnostic::reader::Places;
 use crate::model::calendar::{Calendar, Zone};
-use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName};
+use crate::model::name::{
+    ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
+};
 use crate::model::period::{DeleteBy, Retain};
+use crate::model::schedule::Schedule;
 use crate::model::value::Value;
 
 /// Every service whose rules were loaded together.
@@ -62,6 +65,8 @@ pub struct Promise {
     pub except: Option<String>,
     /// The classes of records it is about.
     pub covers: Vec<ClassName>,
+    /// Where its keys stand in the file.
+    pub places: Places,
 }
 
 /// Which records, when, and what is done with them.
@@ -103,6 +108,8 @@ pub struct Rule {
     pub tests: Vec<RuleTest>,
     /// The service's zone.
     pub calendar: Calendar,
+    /// Where its keys stand in the file, such as `trigger.column` or `only.status`.
+    pub places: Places,
 }
 
 /// Where the data subject's id stands, and what an erasure request means here.
@@ -303,6 +310,8 @@ pub struct Dependent {
     pub matches: Vec<Match>,
     /// What is done with it.
     pub action: Action,
+    /// Where its keys stand in the file, such as `match.author_id`.
+    pub places: Places,
 }
 
 /// One `[[rule.test]]`.

@@ -1,0 +1,13 @@
+//! The rule language: TOML as a person wrote it becomes types that cannot be wrong, and `check` proves over them what
+//! can be proved without a datastore.
+//!
+//! ```text
+//! rules/*.toml ── document ──▶ Rule ── check ──▶ every promise kept, every window wide enough
+//! ```
+//!
+//! Past [`document`] nothing looks at TOML again.
+
+pub mod check;
+pub mod digest;
+pub mod document;
+pub mod rule;
