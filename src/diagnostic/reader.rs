@@ -26,6 +26,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// Whether the key was written.
+    pub fn has(&self, path: &str) -> bool {
+        self.spans.contains_key(path)
+    }
+
     /// The place of a key such as `trigger.column`; where that was not written, of what encloses it.
     pub fn of(&self, path: &str) -> Place {
         let mut path = path;
