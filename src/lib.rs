@@ -6,15 +6,18 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 | [`model`], [`clock`], [`secret`], [`hook`], `diagnostic`: no I/O but the host's clock and randomness |
-//! | 1 | `config`, [`rules`], [`pseudonym`], [`ledger`] |
+//! | 0 | [`model`], [`clock`], [`secret`], [`diagnostic`], [`hook`]: no I/O but the host's clock and randomness, and reading a source file |
+//! | 1 | [`config`], [`rules`], [`pseudonym`], [`ledger`] |
 //! | 2 | [`state`] |
 //! | 3 | [`datastore`] |
 //! | 4 | [`sweep`] |
-//! | 6 | `cli` |
+//! | 6 | [`cli`] |
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod datastore;
+pub mod diagnostic;
 pub mod hook;
 pub mod ledger;
 pub mod model;

@@ -93,7 +93,11 @@ mod tests {
 
     #[test]
     fn the_canonical_text_is_a_json_array_of_strings() {
-        let key = Key::from_values(&[Value::Integer(-7), Value::Text("a\"\\\n\u{1}é".into()), Value::Blob(vec![0, 0xab])]);
+        let key = Key::from_values(&[
+            Value::Integer(-7),
+            Value::Text("a\"\\\n\u{1}é".into()),
+            Value::Blob(vec![0, 0xab]),
+        ]);
         let text = key.map(|k| k.as_str().to_owned()).unwrap_or_default();
         assert_eq!(text, "[\"-7\",\"a\\\"\\\\\\n\\u0001é\",\"hex:00ab\"]");
         let parsed: Vec<String> = serde_json::from_str(&text).unwrap_or_default();

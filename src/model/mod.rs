@@ -1,12 +1,14 @@
-//! What everything above speaks of: periods and the calendar, names, values, keys, catalogues, the present.
-//! No I/O, no clock.
+//! What everything above speaks of: periods and the calendar, schedules, names, values, keys, catalogues, datastores
+//! as described, orders, the present. No I/O, no clock.
 
 pub mod calendar;
 pub mod catalogue;
+pub mod datastore;
 pub mod key;
 pub mod name;
 pub mod now;
 pub mod orders;
 pub mod period;
+pub mod schedule;
 pub mod strategy;
 pub mod value;

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::schedule::Schedule;
+use crate::diagnostic::reader::Places;
 use crate::model::calendar::{Calendar, Zone};
-use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName};
+use crate::model::name::{
+    ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
+};
 use crate::model::period::{DeleteBy, Retain};
 pub use crate::model::strategy::Strategy;
+use crate::model::schedule::Schedule;
 use crate::model::value::Value;
 
 /// Every service whose rules were loaded together.
@@ -63,6 +66,8 @@ pub struct Promise {
     pub except: Option<String>,
     /// The classes of records it is about.
     pub covers: Vec<ClassName>,
+    /// Where its keys stand in the file.
+    pub places: Places,
 }
 
 /// Which records, when, and what is done with them.
@@ -104,6 +109,8 @@ pub struct Rule {
     pub tests: Vec<RuleTest>,
     /// The service's zone.
     pub calendar: Calendar,
+    /// Where its keys stand in the file, such as `trigger.column` or `only.status`.
+    pub places: Places,
 }
 
 /// Where the data subject's id stands, and what an erasure request means here.
@@ -287,6 +294,8 @@ pub struct Dependent {
     pub matches: Vec<Match>,
     /// What is done with it.
     pub action: Action,
+    /// Where its keys stand in the file, such as `match.author_id`.
+    pub places: Places,
 }
 
 /// One `[[rule.test]]`.

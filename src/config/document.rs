@@ -1,0 +1,231 @@
+//! The configuration as written → [`Config`].
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use chrono::TimeDelta;
+
+use super::paths::{same_file, sqlite_path};
+use super::{Config, Datastore, DatastoreKind, Defaults, KeySource, Ledger, Limits, Pace};
+use crate::diagnostic::reader::{Cursor, Entry};
+use crate::diagnostic::{Code, quoted};
+use crate::model::name::DatastoreName;
+use crate::model::period::Period;
+use crate::model::schedule::Schedule;
+
+pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
+    let base = root.source().path().parent().unwrap_or(Path::new("")).to_owned();
+    let rules_dir = match root.optional("rules") {
+        Some(entry) => entry.sentence().map(|text| base.join(text)),
+        None => Some(base.join("rules")),
+    };
+    let state_entry = root.required("state");
+    let state = state_entry.as_ref().and_then(|e| sqlite_url(e, &base));
+    let ledger = root.required("ledger").and_then(|e| e.table()).and_then(|t| ledger(t, &base));
+    let defaults =
+        root.optional("defaults").map_or_else(|| Some(Defaults::default()), |e| defaults(e.table()?));
+    let limits = root.optional("limits").map_or_else(|| Some(Limits::default()), |e| limits(e.table()?));
+    let pace = defaults.as_ref().map_or(Pace::Unlimited, |d| d.pace);
+    let datastores = datastores(&mut root, &base, pace);
+    root.later(&["http"]);
+    root.finish();
+    if let (Some(entry), Some(state)) = (&state_entry, &state) {
+        refuse_state_in_datastore(entry, state, &datastores);
+    }
+    let (state, rules_dir) = (state?, rules_dir?);
+    Some(Config { rules_dir, state, ledger: ledger?, defaults: defaults?, limits: limits?, datastores })
+}
+
+fn sqlite_url(entry: &Entry<'_>, base: &Path) -> Option<PathBuf> {
+    let help = "write `sqlite:///absolute/path.db`, or `sqlite://path.db` relative to this file";
+    let path = entry.parsed(Code::BadValue, help, sqlite_path)?;
+    Some(base.join(path))
+}
+
+fn ledger(mut table: Cursor<'_>, base: &Path) -> Option<Ledger> {
+    let origin = table.required("origin").and_then(|e| origin(&e));
+    let key = table.required("key").and_then(|e| key_source(e.table()?, base));
+    let keys = table.required("keys").and_then(|e| e.sentence()).map(|text| base.join(text));
+    table.finish();
+    Some(Ledger { origin: origin?, key: key?, keys: keys? })
+}
+
+/// C2SP tlog-checkpoint: one line, no scheme; as a key name (C2SP signed-note) neither spaces nor `+`.
+fn origin(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.sentence()?;
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+') || text.contains("://") {
+        entry.refuse(
+            Code::BadValue,
+            format!(
+                "the origin {} cannot stand in a checkpoint: it may hold no space, no `+`, no scheme",
+                quoted(&text)
+            ),
+            "write a name such as `expunged.example.com/ledger`",
+        );
+        return None;
+    }
+    Some(text)
+}
+
+fn key_source(mut table: Cursor<'_>, base: &Path) -> Option<KeySource> {
+    let help = "write `{ file = \"…\" }` or `{ credential = \"…\" }`";
+    let file = table.optional("file");
+    let credential = table.optional("credential");
+    let source = match (&file, &credential) {
+        (Some(entry), None) => entry.sentence().map(|text| KeySource::File(base.join(text))),
+        (None, Some(entry)) => credential_name(entry).map(KeySource::Credential),
+        (Some(_), Some(_)) | (None, None) => {
+            table.refuse(Code::Conflict, "`key` names exactly one of `file` and `credential`", help);
+            None
+        }
+    };
+    table.finish();
+    source
+}
+
+fn credential_name(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.sentence()?;
+    if text.contains('/') || text == "." || text == ".." {
+        let help = "write the name that the unit's LoadCredential= gives it";
+        entry.refuse(Code::BadValue, format!("{} is a path, not a credential's name", quoted(&text)), help);
+        return None;
+    }
+    Some(text)
+}
+
+fn defaults(mut table: Cursor<'_>) -> Option<Defaults> {
+    let built_in = Defaults::default();
+    let schedule = match table.optional("schedule") {
+        Some(entry) => entry.parsed(Code::Schedule, "such as `0 0 * * * *`, in UTC", Schedule::from_str),
+        None => Some(built_in.schedule),
+    };
+    let batch = table.optional("batch").map_or(Some(built_in.batch), |e| positive(&e));
+    let pace = table.optional("rows_per_second").map_or(Some(built_in.pace), |e| pace(&e));
+    let run_cap = table.optional("run_cap").map_or(Some(built_in.run_cap), |e| run_cap(&e));
+    table.finish();
+    Some(Defaults { schedule: schedule?, batch: batch?, pace: pace?, run_cap: run_cap? })
+}
+
+fn positive(entry: &Entry<'_>) -> Option<NonZeroU32> {
+    let number = entry.integer()?;
+    let valid = u32::try_from(number).ok().and_then(NonZeroU32::new);
+    if valid.is_none() {
+        let message = format!("`{}` is {number}, expected 1 to {}", entry.key(), u32::MAX);
+        entry.refuse(Code::BadValue, message, "write a positive integer");
+    }
+    valid
+}
+
+fn pace(entry: &Entry<'_>) -> Option<Pace> {
+    match entry.value() {
+        toml::de::DeValue::String(text) if text == "unlimited" => Some(Pace::Unlimited),
+        toml::de::DeValue::Integer(_) => positive(entry).map(Pace::RowsPerSecond),
+        _ => entry.wrong_type("an integer or \"unlimited\""),
+    }
+}
+
+fn run_cap(entry: &Entry<'_>) -> Option<TimeDelta> {
+    let help = "write a period such as `30 minutes`";
+    match entry.parsed(Code::Period, help, Period::from_str)? {
+        Period::Elapsed(elapsed) if elapsed.length() > TimeDelta::zero() => Some(elapsed.length()),
+        period @ (Period::Elapsed(_) | Period::Civil(_)) => {
+            let message = format!("`run_cap` is {period}, expected hours or minutes, more than zero");
+            entry.refuse(Code::Period, message, help);
+            None
+        }
+    }
+}
+
+fn limits(mut table: Cursor<'_>) -> Option<Limits> {
+    let built_in = Limits::default();
+    let first_sweep = table.optional("first_sweep").map_or(Some(built_in.first_sweep), |e| count(&e));
+    let first_fraction =
+        table.optional("first_fraction").map_or(Some(built_in.first_fraction), |e| fraction(&e));
+    table.finish();
+    Some(Limits { first_sweep: first_sweep?, first_fraction: first_fraction? })
+}
+
+fn count(entry: &Entry<'_>) -> Option<u64> {
+    let number = entry.integer()?;
+    let valid = u64::try_from(number).ok();
+    if valid.is_none() {
+        entry.refuse(
+            Code::BadValue,
+            format!("`{}` is {number}", entry.key()),
+            "write zero or a positive integer",
+        );
+    }
+    valid
+}
+
+fn fraction(entry: &Entry<'_>) -> Option<f64> {
+    let number = entry.number()?;
+    if !(0.0..=1.0).contains(&number) {
+        let message = format!("`{}` is {number}, expected a part of the whole", entry.key());
+        entry.refuse(Code::BadValue, message, "write a number from 0 to 1");
+        return None;
+    }
+    Some(number)
+}
+
+fn datastores(root: &mut Cursor<'_>, base: &Path, pace: Pace) -> BTreeMap<DatastoreName, Datastore> {
+    let mut all = BTreeMap::new();
+    let Some(mut table) = root.optional("datastore").and_then(|e| e.table()) else { return all };
+    for (key, entry) in table.entries() {
+        let name = DatastoreName::new(key).map_err(|e| {
+            entry.refuse(Code::BadValue, e.to_string(), "rename it");
+        });
+        let datastore = entry.table().and_then(|t| datastore(t, base, pace));
+        if let (Ok(name), Some(datastore)) = (name, datastore) {
+            all.insert(name, datastore);
+        }
+    }
+    all
+}
+
+fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datastore> {
+    let kind = table.required("kind").and_then(|e| kind(&e));
+    let url = table.required("url");
+    // The URL of another engine would only draw a second complaint about the same thing.
+    let path = kind.and_then(|_| sqlite_url(url.as_ref()?, base));
+    let pace = table.optional("rows_per_second").map_or(Some(default), |e| pace(&e));
+    table.later(&["password", "pause_on_replica_lag", "window", "root", "endpoint", "bucket", "region"]);
+    table.finish();
+    Some(Datastore { kind: kind?, path: path?, pace: pace? })
+}
+
+fn kind(entry: &Entry<'_>) -> Option<DatastoreKind> {
+    let text = entry.text()?;
+    match text {
+        "sqlite" => return Some(DatastoreKind::Sqlite),
+        "postgres" | "mariadb" | "files" | "s3" | "redis" => {
+            let message = format!("datastores of kind `{text}` are not supported yet");
+            entry.refuse(Code::NotSupported, message, "this version sweeps `sqlite`");
+        }
+        _ => entry.refuse(
+            Code::BadValue,
+            format!("there is no datastore of kind {}", quoted(text)),
+            "write `sqlite`",
+        ),
+    }
+    None
+}
+
+/// A sweep would dispose of its own evidence, and a hold's write would wait for the sweep it must stop.
+fn refuse_state_in_datastore(
+    entry: &Entry<'_>,
+    state: &Path,
+    datastores: &BTreeMap<DatastoreName, Datastore>,
+) {
+    for (name, datastore) in datastores {
+        if same_file(state, &datastore.path) {
+            entry.refuse(
+                Code::StateIsDatastore,
+                format!("`state` is the same file as datastore `{name}`: `{}`", datastore.path.display()),
+                "give the state a file of its own",
+            );
+        }
+    }
+}

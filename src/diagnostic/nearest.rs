@@ -1,0 +1,41 @@
+//! "Did you mean": the known name nearest to an unknown one.
+
+/// The known name that differs in at most a third of its letters, and in three at most.
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    // No key is longer; a name of a megabyte is not a misspelling.
+    if name.len() > 64 {
+        return None;
+    }
+    let near = known.iter().map(|k| (distance(name, k), *k)).min()?;
+    (near.0 <= (near.1.len() / 3).clamp(1, 3)).then_some(near.1)
+}
+
+/// Insertions, deletions and replacements between the two (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_recognised_and_a_stranger_is_not() {
+        let known = ["retain", "delete_by", "table"];
+        assert_eq!(nearest("retian", &known), Some("retain"));
+        assert_eq!(nearest("deleteby", &known), Some("delete_by"));
+        assert_eq!(nearest("colour", &known), None);
+        assert_eq!(nearest("", &known), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! When a rule is swept: cron with seconds, evaluated in UTC.
+//!
+//! In UTC, because in a zone with daylight saving a daily 02:30 fires not at all on one day and twice on another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use cron::TimeUnitSpec as _;
+
+/// A schedule that fires.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    written: String,
+    cron: cron::Schedule,
+    longest_gap: TimeDelta,
+}
+
+/// A schedule that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// Neither six fields nor seven.
+    #[error("it has {found} fields, expected 6: second minute hour day month weekday{}", advice(*found))]
+    Fields {
+        /// How many it has.
+        found: usize,
+    },
+    /// A field that cron does not understand.
+    #[error("it is not a cron expression: {reason}")]
+    Cron {
+        /// The parser's reason.
+        reason: String,
+    },
+    /// A weekday as a number.
+    #[error(
+        "the weekday `{written}` is a number, and cron programs disagree whether 1 is Sunday or Monday: write MON"
+    )]
+    NumberedWeekday {
+        /// The field as written.
+        written: String,
+    },
+    /// No such day, such as 30 February.
+    #[error("it never fires in 2024–2031")]
+    NeverFires,
+}
+
+fn advice(found: usize) -> &'static str {
+    if found == 5 { "; five fields have no second: put `0` in front" } else { "" }
+}
+
+/// Eight years hold two leap days and every combination of weekday and date that a schedule can single out yearly.
+const FIRST_YEAR: i32 = 2024;
+const LAST_YEAR: i32 = 2031;
+const DAY: i64 = 86_400;
+
+impl Schedule {
+    /// The longest time between two starts over 2024–2031, with those years' ends as if it fired there: what stops
+    /// firing has a gap too.
+    pub fn longest_gap(&self) -> TimeDelta {
+        self.longest_gap
+    }
+
+    /// The first start after `instant`; `None` once the schedule's last year has passed.
+    pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.cron.after(&instant).next()
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        let fields: Vec<&str> = text.split_whitespace().collect();
+        if !matches!(fields.len(), 6 | 7) {
+            return Err(ScheduleError::Fields { found: fields.len() });
+        }
+        if fields[5].contains(|c: char| c.is_ascii_digit()) {
+            return Err(ScheduleError::NumberedWeekday { written: fields[5].to_owned() });
+        }
+        let cron = cron::Schedule::from_str(text)
+            .map_err(|e| ScheduleError::Cron { reason: e.to_string().trim().to_owned() })?;
+        let longest_gap = longest_gap(&cron).ok_or(ScheduleError::NeverFires)?;
+        Ok(Self { written: text.to_owned(), cron, longest_gap })
+    }
+}
+
+/// The times of day are the same on every day it fires, so at most 86,400 of them and 2,922 days are looked at, where a
+/// schedule of every second has 250 million starts.
+fn longest_gap(cron: &cron::Schedule) -> Option<TimeDelta> {
+    let times = times_of_day(cron);
+    let (first, last) = (*times.first()?, *times.last()?);
+    let within_a_day = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+
+    let opens = i64::from(NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1)?.num_days_from_ce()) * DAY;
+    let closes = i64::from(NaiveDate::from_ymd_opt(LAST_YEAR + 1, 1, 1)?.num_days_from_ce()) * DAY;
+    let (mut longest, mut previous, mut fired) = (within_a_day, opens, false);
+    for day in firing_days(cron) {
+        let start = i64::from(day.num_days_from_ce()) * DAY;
+        longest = longest.max(start + first - previous);
+        previous = start + last;
+        fired = true;
+    }
+    fired.then(|| TimeDelta::seconds(longest.max(closes - previous)))
+}
+
+/// Seconds since midnight, ascending.
+fn times_of_day(cron: &cron::Schedule) -> Vec<i64> {
+    let mut times = Vec::new();
+    for hour in cron.hours().iter() {
+        for minute in cron.minutes().iter() {
+            for second in cron.seconds().iter() {
+                times.push(i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second));
+            }
+        }
+    }
+    times
+}
+
+/// Day of month *and* weekday must match, as the `cron` crate has it.
+fn firing_days(cron: &cron::Schedule) -> impl Iterator<Item = NaiveDate> {
+    let days = NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1).into_iter().flat_map(|first| first.iter_days());
+    days.take_while(|day| day.year() <= LAST_YEAR).filter(|day| {
+        cron.years().includes(day.year().unsigned_abs())
+            && cron.months().includes(day.month())
+            && cron.days_of_month().includes(day.day())
+            && cron.days_of_week().includes(day.weekday().number_from_sunday())
+    })
+}
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.cron.timeunitspec_eq(&other.cron)
+    }
+}
+
+impl Eq for Schedule {}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(text: &str) -> Schedule {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_longest_gap_is_found() {
+        for (text, gap) in [
+            ("* * * * * *", TimeDelta::seconds(1)),
+            ("0 */15 * * * *", TimeDelta::minutes(15)),
+            ("0 */7 * * * *", TimeDelta::minutes(7)),
+            ("0 0 3 * * *", TimeDelta::days(1)),
+            ("0 0 9,17 * * *", TimeDelta::hours(16)),
+            ("0 0 3 * * MON-FRI", TimeDelta::days(3)),
+            ("0 0 0 31 * *", TimeDelta::days(61)),
+            ("0 0 0 29 2 *", TimeDelta::days(1461)),
+            ("0 0 0 1 1 * 2024-2025", TimeDelta::days(2556)),
+        ] {
+            assert_eq!(schedule(text).longest_gap(), gap, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_gap_is_the_one_between_the_starts_that_cron_gives() {
+        for text in ["0 5/20 1-4 1,15 * *", "30 0 22 * 1-3 SUN,WED", "0 0 12 13 * FRI"] {
+            let schedule = schedule(text);
+            let opens: DateTime<Utc> = "2023-12-31T23:59:59Z".parse().unwrap();
+            let closes: DateTime<Utc> = "2032-01-01T00:00:00Z".parse().unwrap();
+            let mut starts = vec![opens + TimeDelta::seconds(1)];
+            starts.extend(schedule.cron.after(&opens).take_while(|at| *at < closes));
+            starts.push(closes);
+            let longest = starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+            assert_eq!(schedule.longest_gap(), longest, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_fire_as_written_is_refused() {
+        let refused = |text: &str| text.parse::<Schedule>().unwrap_err();
+        assert_eq!(refused("0 0 0 30 2 *"), ScheduleError::NeverFires);
+        assert_eq!(refused("0 0 0 1 1 * 1999"), ScheduleError::NeverFires);
+        assert_eq!(refused("0 0 3 * * 1"), ScheduleError::NumberedWeekday { written: "1".into() });
+        assert_eq!(
+            refused("0 3 * * *").to_string(),
+            "it has 5 fields, expected 6: second minute hour day month weekday; five fields have no second: put `0` in front"
+        );
+        assert!(matches!(refused("0 0 25 * * *"), ScheduleError::Cron { .. }));
+        assert!(matches!(refused("*/0 * * * * *"), ScheduleError::Cron { .. }));
+    }
+
+    #[test]
+    fn the_next_start_is_after_the_instant() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let quarterly = schedule("0 */15 * * * *");
+        assert_eq!(quarterly.next_after(at("2026-03-01T10:15:00Z")), Some(at("2026-03-01T10:30:00Z")));
+        assert_eq!(schedule("0 0 0 1 1 * 2024").next_after(at("2026-01-01T00:00:00Z")), None);
+        assert_eq!(quarterly, schedule("0 0,15,30,45 * * * *"));
+        assert_eq!(quarterly.to_string(), "0 */15 * * * *");
+    }
+}

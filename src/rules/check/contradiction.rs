@@ -1,0 +1,38 @@
+//! Two rules over the same records that cannot both be kept.
+
+use chrono::TimeDelta;
+
+use super::filters::overlap;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::rules::rule::{Rule, RuleSet};
+
+/// With the same trigger and overlapping filters, one's deadline must not precede the other's due. Rules with different
+/// triggers are alternatives: whichever event comes first.
+pub fn contradictions(set: &RuleSet) -> Vec<Diagnostic> {
+    let rules: Vec<&Rule> = set.rules().map(|(_, rule)| rule).collect();
+    let mut found = Vec::new();
+    for (i, later) in rules.iter().enumerate() {
+        for earlier in &rules[..i] {
+            if same_records(earlier, later) {
+                found.extend(precedes(later, earlier).or_else(|| precedes(earlier, later)));
+            }
+        }
+    }
+    found
+}
+
+fn same_records(a: &Rule, b: &Rule) -> bool {
+    a.datastore == b.datastore && a.table == b.table && a.trigger == b.trigger && overlap(&a.only, &b.only)
+}
+
+/// Whether `first` demands disposal before `second` permits it, in either's time zone.
+fn precedes(first: &Rule, second: &Rule) -> Option<Diagnostic> {
+    let windows = [first, second].map(|rule| rule.calendar.shortest_window(&second.retain, &first.delete_by));
+    let window = windows.into_iter().find(|window| window.length <= TimeDelta::zero())?;
+    let message = format!(
+        "rules `{}` and `{}` contradict each other over `{}`: gone by {}, kept for {} (trigger on {})",
+        first.id, second.id, first.table, first.delete_by, second.retain, window.on
+    );
+    let help = "narrow one of them with `only`, or correct a bound";
+    Some(Diagnostic::error(Code::Contradiction, first.places.of("delete_by"), message, help))
+}

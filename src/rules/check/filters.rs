@@ -1,0 +1,168 @@
+//! What rules leave out: whether together they take every record of a class, and whether two of them overlap.
+//!
+//! `only` looks at columns for equality with listed values and with NULL, so a column has finitely many cells: each
+//! listed value, NULL, and everything else. Rules are compared cell by cell.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::name::{ClassName, ColumnName, DatastoreName, TableName};
+use crate::model::value::Value;
+use crate::rules::rule::{Condition, Promise, Rule, Test};
+
+/// Above this many combinations of cells, nobody could say what the rules mean; they then count as not complete.
+const MOST_COMBINATIONS: usize = 100_000;
+
+/// What one column of a record holds, as far as conditions can tell.
+#[derive(Clone, PartialEq)]
+enum Cell {
+    Null,
+    Listed(Value),
+    Other,
+}
+
+/// Where rules that keep a promise leave out records of a class that the promise does not leave out.
+pub fn gaps(promise: &Promise, class: &ClassName, rules: &[&Rule]) -> Vec<Diagnostic> {
+    let mut datasets: BTreeMap<(&DatastoreName, &TableName), Vec<&Rule>> = BTreeMap::new();
+    for rule in rules {
+        datasets.entry((&rule.datastore, &rule.table)).or_default().push(rule);
+    }
+    let incomplete = datasets.into_values().filter(|siblings| !complete(promise, siblings));
+    incomplete.map(|siblings| finding(promise, class, siblings[0])).collect()
+}
+
+fn complete(promise: &Promise, siblings: &[&Rule]) -> bool {
+    let same_exception = |rule: &&Rule| promise.except.is_some() && rule.except == promise.except;
+    if siblings.iter().any(same_exception) {
+        return true;
+    }
+    let whole = siblings.iter().filter(|r| r.unless.is_empty() && r.except.is_none());
+    let conditions: Vec<&[Condition]> = whole.map(|r| r.only.as_slice()).collect();
+    combinations(&conditions)
+        .is_some_and(|mut all| all.all(|c| conditions.iter().any(|only| holds(only, &c))))
+}
+
+/// Whether some record could satisfy both.
+pub fn overlap(a: &[Condition], b: &[Condition]) -> bool {
+    // Too many to look at: assume so, which at worst asks a person.
+    combinations(&[a, b]).is_none_or(|mut all| all.any(|c| holds(a, &c) && holds(b, &c)))
+}
+
+type Combination<'c> = Vec<(&'c ColumnName, Cell)>;
+
+/// Every combination of cells of the columns that any of them looks at; `None`: too many.
+fn combinations<'c>(conditions: &[&'c [Condition]]) -> Option<impl Iterator<Item = Combination<'c>>> {
+    let columns = cells(conditions);
+    let count = columns.iter().try_fold(1_usize, |n, (_, cells)| n.checked_mul(cells.len()))?;
+    (count <= MOST_COMBINATIONS).then(|| {
+        (0..count).map(move |index| {
+            let mut rest = index;
+            let pick = |(column, cells): &(&'c ColumnName, Vec<Cell>)| {
+                let cell = cells[rest % cells.len()].clone();
+                rest /= cells.len();
+                (*column, cell)
+            };
+            columns.iter().map(pick).collect()
+        })
+    })
+}
+
+fn cells<'c>(conditions: &[&'c [Condition]]) -> Vec<(&'c ColumnName, Vec<Cell>)> {
+    let mut columns: BTreeMap<&ColumnName, Vec<Cell>> = BTreeMap::new();
+    for condition in conditions.iter().copied().flatten() {
+        let cells = columns.entry(&condition.column).or_insert_with(|| vec![Cell::Null, Cell::Other]);
+        match &condition.test {
+            Test::In(values) | Test::NotIn(values) => {
+                for value in values {
+                    let cell = Cell::Listed(value.clone());
+                    if !cells.contains(&cell) {
+                        cells.push(cell);
+                    }
+                }
+            }
+            Test::Null | Test::NotNull => {}
+        }
+    }
+    columns.into_iter().collect()
+}
+
+fn holds(only: &[Condition], combination: &Combination<'_>) -> bool {
+    only.iter().all(|condition| {
+        let cell = combination.iter().find(|(column, _)| **column == condition.column).map(|(_, cell)| cell);
+        match (&condition.test, cell) {
+            (Test::In(values), Some(Cell::Listed(value))) => values.contains(value),
+            (Test::NotIn(values), Some(Cell::Listed(value))) => !values.contains(value),
+            (Test::In(_), Some(Cell::Null | Cell::Other) | None) => false,
+            (Test::NotIn(_), Some(Cell::Null | Cell::Other) | None) => true,
+            (Test::Null, cell) => cell == Some(&Cell::Null),
+            (Test::NotNull, cell) => cell != Some(&Cell::Null),
+        }
+    })
+}
+
+fn finding(promise: &Promise, class: &ClassName, rule: &Rule) -> Diagnostic {
+    let key = ["except", "unless", "only"].into_iter().find(|key| rule.places.has(key)).unwrap_or_default();
+    let message = match (&rule.except, &promise.except) {
+        (Some(left_out), Some(promised)) => format!(
+            "rule `{}` leaves out \"{left_out}\", promise `{}` leaves out \"{promised}\"",
+            rule.id.local, promise.id
+        ),
+        (Some(left_out), None) => {
+            format!(
+                "rule `{}` leaves out \"{left_out}\", which promise `{}` does not",
+                rule.id.local, promise.id
+            )
+        }
+        (None, Some(_) | None) => format!(
+            "rule `{}` leaves out records of class `{class}` that promise `{}` covers",
+            rule.id.local, promise.id
+        ),
+    };
+    let help = "write the identical `except = \"…\"` in the rule and the promise, or a sibling rule with the same list \
+                under `not`";
+    Diagnostic::error(Code::Narrowed, rule.places.of(key), message, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(column: &str, test: Test) -> Vec<Condition> {
+        vec![Condition { column: ColumnName::new(column).unwrap(), test }]
+    }
+
+    fn texts(values: &[&str]) -> Vec<Value> {
+        values.iter().map(|v| Value::Text((*v).to_owned())).collect()
+    }
+
+    fn cover(conditions: &[&[Condition]]) -> bool {
+        combinations(conditions).unwrap().all(|c| conditions.iter().any(|only| holds(only, &c)))
+    }
+
+    #[test]
+    fn a_list_and_its_not_take_everything() {
+        let paid = only("plan", Test::In(texts(&["paid", "gift"])));
+        let rest = only("plan", Test::NotIn(texts(&["gift", "paid"])));
+        assert!(cover(&[&paid, &rest]));
+        assert!(!overlap(&paid, &rest));
+        let fewer = only("plan", Test::NotIn(texts(&["gift", "paid", "trial"])));
+        assert!(!cover(&[&paid, &fewer]), "`trial` is left to nobody");
+    }
+
+    #[test]
+    fn null_is_in_no_list() {
+        let listed = only("plan", Test::In(texts(&["a"])));
+        assert!(!cover(&[&listed, &only("plan", Test::NotNull)]));
+        assert!(cover(&[&only("plan", Test::Null), &only("plan", Test::NotNull)]));
+        assert!(!overlap(&listed, &only("plan", Test::Null)));
+        assert!(cover(&[&[]]));
+    }
+
+    #[test]
+    fn different_columns_overlap() {
+        let a = only("plan", Test::In(texts(&["a"])));
+        let b = only("country", Test::In(texts(&["b"])));
+        assert!(overlap(&a, &b));
+        assert!(!cover(&[&a, &b]));
+    }
+}

@@ -1,0 +1,165 @@
+//! What `check` proves without touching a datastore.
+//!
+//! 1. Every promise is kept, for every class it covers, by a rule that reaches the class.
+//! 2. Each such rule is at least as strict as the promise, on every day ([`strength`]).
+//! 3. What a rule leaves out, its promise leaves out in the same words, or sibling rules take it ([`filters`]).
+//! 4. Sweeps are frequent enough: two gaps of the schedule and one run fit between due and deadline ([`window`]).
+//! 5. No two rules over the same records contradict each other ([`contradiction`]).
+
+mod contradiction;
+mod filters;
+mod strength;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rule::{Promise, Rule, RuleSet, Service};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::model::datastore::{Datastore, Defaults};
+use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
+
+/// A promise that was proved kept, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromiseKept {
+    /// Whose promise.
+    pub service: ServiceId,
+    /// Which.
+    pub promise: PromiseId,
+    /// In our own words.
+    pub text: String,
+    /// The rules that keep it, in the order of the file.
+    pub keepers: Vec<Keeper>,
+    /// Who decided the figure, where the policy gives none.
+    pub decision: Option<String>,
+    /// What it leaves out.
+    pub except: Option<String>,
+}
+
+/// A rule that keeps a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// The rule.
+    pub rule: RuleId,
+    /// The promise's classes that it reaches.
+    pub classes: Vec<ClassName>,
+    /// The figures, one comparison a line.
+    pub arithmetic: Vec<String>,
+}
+
+/// Proves the rules; every finding is reported at once.
+pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Vec<PromiseKept>, Diagnostics> {
+    let mut found = Vec::new();
+    let mut kept = Vec::new();
+    for service in &set.services {
+        for rule in &service.rules {
+            kept_promises_exist(service, rule, &mut found);
+            found.extend(window::fits(rule, defaults).err());
+        }
+        for promise in &service.promises {
+            found.extend(strength::possible(promise, service.calendar));
+            every_class_is_kept(service, promise, &mut found);
+            kept.push(summary(service, promise, defaults));
+        }
+    }
+    found.extend(contradiction::contradictions(set));
+    Diagnostics::new(found).or(kept)
+}
+
+/// Rules that name a datastore the configuration does not have.
+pub fn unknown_datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> Diagnostics {
+    let unknown = set.rules().filter(|(_, rule)| !known.contains_key(&rule.datastore)).map(|(_, rule)| {
+        let name = &rule.datastore;
+        Diagnostic::error(
+            Code::UnknownName,
+            rule.places.of("datastore"),
+            format!("the configuration has no datastore `{name}`"),
+            format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
+        )
+    });
+    Diagnostics::new(unknown.collect())
+}
+
+/// The classes that a rule disposes of, its dependents' among them.
+fn reached(rule: &Rule) -> BTreeSet<&ClassName> {
+    rule.dependents.iter().map(|d| &d.class).chain([&rule.class]).collect()
+}
+
+fn kept_promises_exist(service: &Service, rule: &Rule, found: &mut Vec<Diagnostic>) {
+    for (i, id) in rule.keeps.iter().enumerate() {
+        let place = rule.places.of(&format!("keeps.{i}"));
+        let Some(promise) = service.promises.iter().find(|p| p.id == *id) else {
+            let message =
+                format!("rule `{}` keeps promise `{id}`, which this service does not make", rule.id.local);
+            found.push(Diagnostic::error(Code::UnknownName, place, message, "declare it as a `[[promise]]`"));
+            continue;
+        };
+        let reached = reached(rule);
+        if !promise.covers.iter().any(|class| reached.contains(class)) {
+            let message = format!(
+                "rule `{}` reaches {}, none of which promise `{id}` covers: {}",
+                rule.id.local,
+                list(reached),
+                list(&promise.covers)
+            );
+            let help = "correct the classes, or take the promise out of `keeps`";
+            found.push(Diagnostic::error(Code::ClassNotReached, place, message, help));
+        }
+        found.extend(strength::weaker(rule, promise));
+    }
+}
+
+fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Diagnostic>) {
+    let keepers: Vec<&Rule> = service.rules.iter().filter(|r| r.keeps.contains(&promise.id)).collect();
+    if keepers.is_empty() {
+        let message = format!("no rule keeps promise `{}`", promise.id);
+        let help =
+            format!("add `{}` to the `keeps` of the rule that keeps it, or write that rule", promise.id);
+        found.push(Diagnostic::error(Code::PromiseNotKept, promise.places.of("id"), message, help));
+        return;
+    }
+    for (i, class) in promise.covers.iter().enumerate() {
+        let place = promise.places.of(&format!("covers.{i}"));
+        let of_class: Vec<&Rule> = keepers.iter().copied().filter(|r| reached(r).contains(class)).collect();
+        if !of_class.is_empty() {
+            found.extend(filters::gaps(promise, class, &of_class));
+            continue;
+        }
+        let elsewhere: Vec<_> = service.rules.iter().filter(|r| reached(r).contains(class)).collect();
+        let (message, help) = if elsewhere.is_empty() {
+            let message = format!("no rule or dependent reaches class `{class}` of promise `{}`", promise.id);
+            (message, "write the rule or dependent that disposes of these records".to_owned())
+        } else {
+            let names = list(elsewhere.iter().map(|r| &r.id.local));
+            let message =
+                format!("class `{class}` is reached by {names}, but not to keep promise `{}`", promise.id);
+            (message, format!("add `{}` to its `keeps`", promise.id))
+        };
+        found.push(Diagnostic::error(Code::ClassNotReached, place, message, help));
+    }
+}
+
+fn summary(service: &Service, promise: &Promise, defaults: &Defaults) -> PromiseKept {
+    let keepers = service.rules.iter().filter(|r| r.keeps.contains(&promise.id));
+    let keepers = keepers.map(|rule| {
+        let reached = reached(rule);
+        let mut arithmetic = strength::arithmetic(rule, promise);
+        arithmetic.extend(window::fits(rule, defaults).ok());
+        Keeper {
+            rule: rule.id.clone(),
+            classes: promise.covers.iter().filter(|class| reached.contains(class)).cloned().collect(),
+            arithmetic,
+        }
+    });
+    PromiseKept {
+        service: service.id.clone(),
+        promise: promise.id.clone(),
+        text: promise.text.clone(),
+        keepers: keepers.collect(),
+        decision: promise.decision.clone(),
+        except: promise.except.clone(),
+    }
+}
+
+fn list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,116 @@
+//! Whether a rule's bounds are at least as strict as its promise's: its deadline never after, its due never before.
+
+use chrono::NaiveDate;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::calendar::{Calendar, Zone};
+use crate::model::period::Period;
+use crate::rules::rule::{Promise, Rule};
+
+/// A zone whose clocks are set forward and back every year. A civil bound is held against an elapsed one there too:
+/// elsewhere no day of 25 hours may be known until 2051, but a law can make one within months (Moscow had them until
+/// 2014), and a promise of 24 hours does not end with the time-zone database.
+const CLOCKS_CHANGE: &str = "Europe/Berlin";
+
+/// Where a rule is weaker than its promise.
+enum Weaker {
+    /// For a trigger on this day.
+    On(NaiveDate),
+    /// Nowhere yet, but wherever the clocks change, such as on this day in [`CLOCKS_CHANGE`].
+    WhereClocksChange(NaiveDate),
+}
+
+/// The bounds of a rule that are weaker than the promise it keeps.
+pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if let Some(promised) = &promise.no_later_than {
+        let mixed = mixed(rule.delete_by.period(), promised.period());
+        let later = |calendar: Calendar| calendar.first_later_deadline(&rule.delete_by, promised);
+        if let Some(weaker) = pointwise(rule.calendar, mixed, later) {
+            let bounds = (rule.delete_by.period(), promised.period());
+            found.push(finding(rule, promise, "delete_by", "no later than", bounds, &weaker));
+        }
+    }
+    if let Some(promised) = &promise.not_before {
+        let mixed = mixed(rule.retain.period(), promised.period());
+        let earlier = |calendar: Calendar| calendar.first_earlier_due(&rule.retain, promised);
+        if let Some(weaker) = pointwise(rule.calendar, mixed, earlier) {
+            let bounds = (rule.retain.period(), promised.period());
+            found.push(finding(rule, promise, "retain", "not before", bounds, &weaker));
+        }
+    }
+    found
+}
+
+/// A promise whose own bounds leave no time between them.
+pub fn possible(promise: &Promise, calendar: Calendar) -> Option<Diagnostic> {
+    let (not_before, no_later_than) = (promise.not_before.as_ref()?, promise.no_later_than.as_ref()?);
+    let window = calendar.shortest_window(not_before, no_later_than);
+    if window.length > chrono::TimeDelta::zero() {
+        return None;
+    }
+    let message = format!(
+        "promise `{}` cannot be kept: for a trigger on {}, no later than {no_later_than} comes before not before \
+         {not_before}",
+        promise.id, window.on
+    );
+    let place = promise.places.of("no_later_than");
+    Some(Diagnostic::error(Code::Contradiction, place, message, "correct one of the two bounds"))
+}
+
+/// The comparisons that hold, for display.
+pub fn arithmetic(rule: &Rule, promise: &Promise) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(promised) = &promise.not_before {
+        lines.push(format!("`retain` {} ≥ not before {promised}", rule.retain));
+    }
+    if let Some(promised) = &promise.no_later_than {
+        let on_request = if promise.on_request { " after the request" } else { "" };
+        lines.push(format!("`delete_by` {} ≤ no later than {promised}{on_request}", rule.delete_by));
+    }
+    lines
+}
+
+fn pointwise(
+    calendar: Calendar,
+    mixed: bool,
+    weaker_in: impl Fn(Calendar) -> Option<NaiveDate>,
+) -> Option<Weaker> {
+    if let Some(on) = weaker_in(calendar) {
+        return Some(Weaker::On(on));
+    }
+    let elsewhere = CLOCKS_CHANGE.parse::<Zone>().ok().filter(|_| mixed)?;
+    weaker_in(Calendar::new(elsewhere)).map(Weaker::WhereClocksChange)
+}
+
+fn mixed(a: Period, b: Period) -> bool {
+    matches!((a, b), (Period::Civil(_), Period::Elapsed(_)) | (Period::Elapsed(_), Period::Civil(_)))
+}
+
+fn finding(
+    rule: &Rule,
+    promise: &Promise,
+    key: &str,
+    word: &str,
+    (ruled, promised): (Period, Period),
+    weaker: &Weaker,
+) -> Diagnostic {
+    let message = format!(
+        "rule `{}` is weaker than promise `{}`: `{key}` is {ruled}, promised is {word} {promised}",
+        rule.id.local, promise.id
+    );
+    let help = match weaker {
+        Weaker::On(day) => {
+            format!(
+                "for a trigger on {day} the promise would be broken; write `{key} = \"{promised}\"` or stricter"
+            )
+        }
+        Weaker::WhereClocksChange(day) => format!(
+            "a civil day has 23 or 25 hours where the clocks change (such as {day} in {CLOCKS_CHANGE}), which a law \
+             may bring to {} too; write `{key} = \"{promised}\"`",
+            rule.calendar.zone()
+        ),
+    };
+    Diagnostic::error(Code::WeakerThanPromise, rule.places.of(key), message, help)
+        .labelled(format!("promised: {word} {promised}"))
+}

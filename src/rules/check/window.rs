@@ -1,0 +1,99 @@
+//! Whether sweeps come often enough: `2·G + R` fits into the shortest window between due and deadline.
+//!
+//! A record may become due just after a sweep began (one gap G until the next starts), that sweep may fail (a second
+//! gap), and the one after it may take its whole run cap R.
+
+use chrono::TimeDelta;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::calendar::Window;
+use crate::model::datastore::Defaults;
+use crate::rules::rule::Rule;
+
+/// A naive date-time in a fold is due by its later instant and overdue by its earlier.
+const FOLD: TimeDelta = TimeDelta::hours(1);
+
+/// The comparison in figures, or the finding where it does not hold.
+pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
+    let window = shortest(rule);
+    let (gap, run) = (rule.schedule.longest_gap(), defaults.run_cap);
+    let needed = gap * 2 + run;
+    let sum = format!("2 × {} + {}", words(gap), words(run));
+    if needed <= window.length {
+        return Ok(format!("{sum} ≤ shortest window {} on {}", words(window.length), window.on));
+    }
+    let message = format!(
+        "sweeps of rule `{}` cannot meet the deadline: shortest window {} on {}, needed {sum}",
+        rule.id.local,
+        words(window.length),
+        window.on
+    );
+    let (key, help) = remedy(rule, window, run);
+    let key = if rule.places.has(key) { key } else { "delete_by" };
+    Err(Diagnostic::error(Code::WindowTooShort, rule.places.of(key), message, help))
+}
+
+fn shortest(rule: &Rule) -> Window {
+    let mut window = rule.calendar.shortest_window(&rule.retain, &rule.delete_by);
+    if rule.trigger.reading.time_zone.is_some() && window.length < TimeDelta::MAX {
+        window.length = window.length.checked_sub(&FOLD).unwrap_or(window.length);
+    }
+    window
+}
+
+/// What to change: no schedule helps where even one run does not fit.
+fn remedy(rule: &Rule, window: Window, run: TimeDelta) -> (&'static str, String) {
+    let room = (window.length - run).max(TimeDelta::zero()) / 2;
+    if room > TimeDelta::minutes(1) {
+        return (
+            "schedule",
+            format!("start a sweep at least every {}, or lower `defaults.run_cap`", words(room)),
+        );
+    }
+    let help = format!(
+        "due after {} and overdue after {} leave no time between them; lengthen `delete_by` (a civil bound ends with \
+         the first instant of its day, an elapsed one with the hour)",
+        rule.retain, rule.delete_by
+    );
+    ("delete_by", help)
+}
+
+/// A length in figures: whole days from two days up, else hours, minutes, seconds.
+pub fn words(length: TimeDelta) -> String {
+    if length == TimeDelta::MAX {
+        return "without end".to_owned();
+    }
+    if length <= TimeDelta::zero() {
+        return "none".to_owned();
+    }
+    let seconds = length.num_seconds();
+    let days = if seconds >= 172_800 { seconds / 86_400 } else { 0 };
+    let rest = seconds - days * 86_400;
+    let parts = [(days, "day"), (rest / 3600, "hour"), (rest / 60 % 60, "minute"), (rest % 60, "second")];
+    let written: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, unit)| format!("{n} {unit}{}", if *n == 1 { "" } else { "s" }))
+        .collect();
+    if written.is_empty() { "under a second".to_owned() } else { written.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_exact_and_short() {
+        for (length, text) in [
+            (TimeDelta::hours(24), "24 hours"),
+            (TimeDelta::hours(144), "6 days"),
+            (TimeDelta::minutes(49 * 60 + 30), "2 days 1 hour 30 minutes"),
+            (TimeDelta::nanoseconds(1), "under a second"),
+            (TimeDelta::zero(), "none"),
+            (TimeDelta::MIN, "none"),
+            (TimeDelta::MAX, "without end"),
+        ] {
+            assert_eq!(words(length), text);
+        }
+    }
+}

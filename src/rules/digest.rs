@@ -1,0 +1,222 @@
+//! The digest of a rule: what it does, in canonical JSON, with defaults filled in.
+//!
+//! It changes with what is disposed of, when or how, and with nothing else: not with names, tests, schedule, pace or the
+//! layout of the file. The first sweep of a new digest is guarded, so a needless change costs an approval, and a missed
+//! one an unguarded sweep.
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
+
+use super::rule::{
+    Action, Condition, Dependent, Match, OnErasure, Pick, Promise, Reading, Rule, Service, Strategy, Test,
+    Trigger, TriggerPlace, Unit, Unless,
+};
+use crate::model::datastore::DatastoreIdentity;
+use crate::model::name::{ColumnName, LocalId};
+use crate::model::value::Value;
+
+/// A rule as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleVersion {
+    /// SHA-256 of [`canonical`](Self::canonical), in lower-case hexadecimal.
+    pub sha256: String,
+    /// The canonical text: keys sorted by their bytes, no white space.
+    pub canonical: String,
+    /// The same as a value, to embed in a `rule.version` entry.
+    pub json: Json,
+}
+
+/// The version of a rule that is bound to this datastore.
+pub fn version(service: &Service, rule: &Rule, identity: &DatastoreIdentity) -> RuleVersion {
+    let json = json!({
+        "time_zone": service.calendar.zone().to_string(),
+        "promises": promises(service, rule),
+        "datastore": { "kind": identity.kind.as_str(), "location": identity.location },
+        "table": rule.table.as_str(),
+        "key": columns(&rule.key),
+        "subject": rule.subject.as_ref().map(|s| json!({
+            "column": s.column.as_str(),
+            "on_erasure": on_erasure(&s.on_erasure),
+        })),
+        "trigger": trigger(&rule.trigger),
+        "retain": rule.retain.to_string(),
+        "delete_by": rule.delete_by.to_string(),
+        "only": only(&rule.only),
+        "unless": sorted(rule.unless.iter().map(unless).collect()),
+        "action": action(&rule.action),
+        "dependents": dependents(&rule.dependents, None),
+    });
+    let mut canonical = String::new();
+    write_canonical(&json, &mut canonical);
+    let sha256 = Sha256::digest(canonical.as_bytes())
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    RuleVersion { sha256, canonical, json }
+}
+
+fn promises(service: &Service, rule: &Rule) -> Json {
+    let kept = service.promises.iter().filter(|p| rule.keeps.contains(&p.id));
+    sorted(kept.map(promise).collect())
+}
+
+fn promise(promise: &Promise) -> Json {
+    let mut covers: Vec<&str> = promise.covers.iter().map(crate::model::name::ClassName::as_str).collect();
+    covers.sort_unstable();
+    json!({
+        "text": promise.text,
+        "source": promise.source,
+        "trigger": promise.trigger,
+        "not_before": promise.not_before.map(|p| p.to_string()),
+        "no_later_than": promise.no_later_than.map(|p| p.to_string()),
+        "on_request": promise.on_request,
+        "decision": promise.decision,
+        "except": promise.except,
+        "covers": covers,
+    })
+}
+
+fn on_erasure(on_erasure: &OnErasure) -> Json {
+    match on_erasure {
+        OnErasure::Dispose => json!("dispose"),
+        OnErasure::Keep(reason) => json!({ "keep": reason }),
+    }
+}
+
+fn trigger(trigger: &Trigger) -> Json {
+    let Reading { unit, format, time_zone } = &trigger.reading;
+    let unit = unit.map(|unit| match unit {
+        Unit::Seconds => "s",
+        Unit::Milliseconds => "ms",
+        Unit::Microseconds => "us",
+    });
+    let place = match &trigger.place {
+        TriggerPlace::Column(column) => json!({ "column": column.as_str() }),
+        TriggerPlace::Rows { table, matches, column, pick } => json!({
+            "table": table.as_str(),
+            "match": self::matches(matches),
+            "column": column.as_str(),
+            "pick": match pick { Pick::Latest => "latest", Pick::Earliest => "earliest" },
+        }),
+    };
+    let pending = trigger.pending;
+    json!({
+        "place": place,
+        "unit": unit,
+        "format": format,
+        "time_zone": time_zone.map(|zone| zone.to_string()),
+        "pending": { "null": pending.null, "future": pending.future, "no_row": pending.no_row },
+    })
+}
+
+fn only(conditions: &[Condition]) -> Json {
+    sorted(conditions.iter().map(condition).collect())
+}
+
+fn condition(condition: &Condition) -> Json {
+    let (test, values) = match &condition.test {
+        Test::In(values) => ("in", sorted(values.iter().map(literal).collect())),
+        Test::NotIn(values) => ("not_in", sorted(values.iter().map(literal).collect())),
+        Test::Null => ("null", Json::Null),
+        Test::NotNull => ("not_null", Json::Null),
+    };
+    json!({ "column": condition.column.as_str(), "test": test, "values": values })
+}
+
+/// Typed text: an integer may exceed what JSON readers keep exact, and `1` is not `"1"`.
+fn literal(value: &Value) -> Json {
+    match value {
+        Value::Null => json!({ "null": true }),
+        Value::Integer(n) => json!({ "integer": n.to_string() }),
+        Value::Real(x) => json!({ "real": x.to_string() }),
+        Value::Text(text) => json!({ "text": text }),
+        Value::Blob(bytes) => json!({ "bytes": bytes }),
+    }
+}
+
+fn unless(unless: &Unless) -> Json {
+    json!({ "table": unless.table.as_str(), "match": matches(&unless.matches), "only": only(&unless.only) })
+}
+
+fn action(action: &Action) -> Json {
+    match action {
+        Action::Delete => json!({ "do": "delete" }),
+        Action::Pseudonymize { columns, mark } => {
+            let columns =
+                columns.iter().map(|(c, s)| json!({ "column": c.as_str(), "with": strategy(s) })).collect();
+            json!({ "do": "pseudonymize", "columns": sorted(columns), "mark": mark.as_str() })
+        }
+    }
+}
+
+fn strategy(strategy: &Strategy) -> Json {
+    match strategy {
+        Strategy::Random => json!("random"),
+        Strategy::Keyed => json!("keyed"),
+        Strategy::Null => json!("null"),
+        Strategy::Fixed(text) => json!({ "fixed": text }),
+        Strategy::TruncateIp => json!("truncate-ip"),
+        Strategy::TruncateDate => json!("truncate-date"),
+    }
+}
+
+/// As a tree, so that the ids that `of` refers to, which are only names, do not count.
+fn dependents(all: &[Dependent], of: Option<&LocalId>) -> Json {
+    let here = all.iter().filter(|d| d.of.as_ref() == of);
+    sorted(here.map(|d| dependent(d, all)).collect())
+}
+
+fn dependent(dependent: &Dependent, all: &[Dependent]) -> Json {
+    json!({
+        "table": dependent.table.as_str(),
+        "key": dependent.key.as_ref().map(|key| columns(key)),
+        "match": matches(&dependent.matches),
+        "action": action(&dependent.action),
+        "dependents": dependents(all, Some(&dependent.id)),
+    })
+}
+
+fn matches(matches: &[Match]) -> Json {
+    sorted(matches.iter().map(|m| json!([m.theirs.as_str(), m.ours.as_str()])).collect())
+}
+
+fn columns(columns: &[ColumnName]) -> Json {
+    columns.iter().map(ColumnName::as_str).collect()
+}
+
+/// A set, in the order of its canonical texts.
+fn sorted(mut values: Vec<Json>) -> Json {
+    values.sort_by_cached_key(|value| {
+        let mut text = String::new();
+        write_canonical(value, &mut text);
+        text
+    });
+    Json::Array(values)
+}
+
+/// Not left to `serde_json`, whose order of keys another crate's feature can change.
+fn write_canonical(value: &Json, out: &mut String) {
+    match value {
+        Json::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort_unstable();
+            enclosed('{', '}', keys, out, |key, out| {
+                out.push_str(&Json::String(key.clone()).to_string());
+                out.push(':');
+                write_canonical(&map[key.as_str()], out);
+            });
+        }
+        Json::Array(items) => enclosed('[', ']', items.iter().collect(), out, write_canonical),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => out.push_str(&value.to_string()),
+    }
+}
+
+fn enclosed<T>(open: char, close: char, items: Vec<T>, out: &mut String, write: impl Fn(T, &mut String)) {
+    out.push(open);
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write(item, out);
+    }
+    out.push(close);
+}

@@ -1,0 +1,170 @@
+//! `[[rule.test]]`: what the author says the rule does.
+
+use chrono::{DateTime, Utc};
+use toml::de::DeValue;
+
+use super::word;
+use crate::diagnostic::reader::{Cursor, Entry};
+use crate::diagnostic::{Code, quoted};
+use crate::model::name::TableName;
+use crate::rules::rule::{Expected, Row, RuleTest, Step};
+
+/// `own` is the rule's table, whose rows are the records.
+pub fn test(mut table: Cursor<'_>, own: Option<&TableName>) -> Option<RuleTest> {
+    let place = table.place().file_line();
+    let name = table.required("name").and_then(|e| e.sentence());
+    let records = records(&mut table);
+    let rows = table.optional("rows").map_or(Some(Vec::new()), |e| rows_by_table(&e, own));
+    let held = table.optional("held").map_or(Some(false), |e| e.boolean());
+    let steps = steps(&mut table, records.as_ref().map(Vec::len));
+    let after = table.optional("after").map_or(Some(Vec::new()), |e| rows_by_table(&e, None));
+    table.finish();
+    Some(RuleTest {
+        name: name?,
+        place,
+        records: records?,
+        rows: rows?,
+        held: held?,
+        steps: steps?,
+        after: after?,
+    })
+}
+
+fn records(table: &mut Cursor<'_>) -> Option<Vec<Row>> {
+    let (one, several) = (table.optional("record"), table.optional("records"));
+    match (one, several) {
+        (Some(entry), None) => Some(vec![row(&entry)?]),
+        (None, Some(entry)) => {
+            let rows = rows(&entry)?;
+            if rows.is_empty() {
+                entry.refuse(Code::BadValue, "`records` is empty", "a test needs a record to judge");
+                return None;
+            }
+            Some(rows)
+        }
+        (Some(_), Some(entry)) => {
+            entry.refuse(Code::Conflict, "`record` and `records` exclude each other", "keep one of them");
+            None
+        }
+        (None, None) => {
+            let help = "add `record = { column = value }`, values as the datastore holds them";
+            table.refuse(Code::MissingKey, "the test has neither `record` nor `records`", help);
+            None
+        }
+    }
+}
+
+fn row(entry: &Entry<'_>) -> Option<Row> {
+    let (mut row, mut whole) = (Row::new(), true);
+    for (key, value) in entry.table()?.entries() {
+        match (value.column_of(key), word::held(&value)) {
+            (Some(column), Some(value)) => row.push((column, value)),
+            _ => whole = false,
+        }
+    }
+    whole.then_some(row)
+}
+
+fn rows(entry: &Entry<'_>) -> Option<Vec<Row>> {
+    let read: Vec<Option<Row>> = entry.list()?.iter().map(row).collect();
+    read.into_iter().collect()
+}
+
+fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Option<Vec<(TableName, Vec<Row>)>> {
+    let (mut all, mut whole) = (Vec::new(), true);
+    for (key, value) in entry.table()?.entries() {
+        let name =
+            TableName::new(key).map_err(|e| value.refuse(Code::BadValue, e.to_string(), "name a table"));
+        match (name, rows(&value)) {
+            (Ok(name), Some(_)) if Some(&name) == own => {
+                let message = format!("rows of the rule's own table `{name}` are its records");
+                value.refuse(Code::Conflict, message, "write them under `records`");
+                whole = false;
+            }
+            (Ok(name), Some(rows)) => all.push((name, rows)),
+            _ => whole = false,
+        }
+    }
+    whole.then_some(all)
+}
+
+/// `at` and `expect`, or `steps`. `records`: how many verdicts each step must name.
+fn steps(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Step>> {
+    let Some(entry) = table.optional("steps") else {
+        return step(table, records).map(|step| vec![step]);
+    };
+    for key in ["at", "expect"] {
+        if let Some(extra) = table.optional(key) {
+            let message = format!("`{key}` and `steps` exclude each other");
+            extra.refuse(Code::Conflict, message, "move it into a step");
+        }
+    }
+    let items = entry.list()?;
+    let (mut steps, mut whole): (Vec<Step>, bool) = (Vec::new(), !items.is_empty());
+    if items.is_empty() {
+        entry.refuse(Code::BadValue, "`steps` is empty", "a test needs an instant and a verdict");
+    }
+    for item in &items {
+        let Some(mut table) = item.table() else { return None };
+        let step = step(&mut table, records);
+        table.finish();
+        match step {
+            Some(step) if steps.last().is_some_and(|last| last.at > step.at) => {
+                item.refuse(
+                    Code::BadValue,
+                    "this step's `at` is before the last one's",
+                    "time never goes back",
+                );
+                whole = false;
+            }
+            Some(step) => steps.push(step),
+            None => whole = false,
+        }
+    }
+    whole.then_some(steps)
+}
+
+fn step(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Step> {
+    let at = table.required("at").and_then(|e| instant(&e));
+    let expect = table.required("expect").and_then(|e| expected(&e, records));
+    Some(Step { at: at?, expect: expect? })
+}
+
+fn instant(entry: &Entry<'_>) -> Option<DateTime<Utc>> {
+    let help = "write an instant with its offset, such as `2026-03-02T10:00:00+03:00`";
+    let text = match entry.value() {
+        DeValue::Datetime(at) => at.to_string(),
+        _ => entry.text()?.to_owned(),
+    };
+    let parsed = DateTime::parse_from_rfc3339(&text);
+    if parsed.is_err() {
+        let message = format!("`{}` is {}, expected an instant in RFC 3339", entry.key(), quoted(&text));
+        entry.refuse(Code::BadValue, message, help);
+    }
+    parsed.ok().map(|at| at.with_timezone(&Utc))
+}
+
+const VERDICTS: [(&str, Expected); 5] = [
+    ("kept", Expected::Kept),
+    ("due", Expected::Due),
+    ("overdue", Expected::Overdue),
+    ("held", Expected::Held),
+    ("undated", Expected::Undated),
+];
+
+/// One verdict, or one a record in their order.
+fn expected(entry: &Entry<'_>, records: Option<usize>) -> Option<Vec<Expected>> {
+    let verdicts = if let DeValue::Array(_) = entry.value() {
+        let read: Vec<_> = entry.list()?.iter().map(|item| word::one_of(item, &VERDICTS)).collect();
+        read.into_iter().collect::<Option<Vec<Expected>>>()?
+    } else {
+        vec![word::one_of(entry, &VERDICTS)?]
+    };
+    // Where the records are wrong themselves, their number says nothing.
+    if let Some(records) = records.filter(|records| *records != verdicts.len()) {
+        let message = format!("`expect` names {} verdicts for {records} records", verdicts.len());
+        entry.refuse(Code::BadValue, message, "name one verdict a record, in their order");
+        return None;
+    }
+    Some(verdicts)
+}

@@ -1,0 +1,102 @@
+//! `trigger = { … }`: the event that starts the clock, and where its time is read.
+
+use chrono::format::{Item, StrftimeItems};
+
+use super::word;
+use crate::diagnostic::reader::{Cursor, Entry};
+use crate::diagnostic::{Code, quoted};
+use crate::rules::rule::{Pending, Pick, Reading, Trigger, TriggerPlace, Unit};
+
+pub fn trigger(mut table: Cursor<'_>) -> Option<Trigger> {
+    let later = ["file", "object", "name", "field", "idle", "request"];
+    if later.iter().any(|key| table.has(key)) {
+        table.later(&later);
+        return None;
+    }
+    let place = place(&mut table);
+    let reading = reading(&mut table);
+    let in_rows = table.has("table");
+    let pending = table.optional("pending").map_or(Some(Pending::default()), |e| pending(&e, in_rows));
+    table.finish();
+    Some(Trigger { place: place?, reading: reading?, pending: pending? })
+}
+
+fn place(table: &mut Cursor<'_>) -> Option<TriggerPlace> {
+    let column = table.required("column").and_then(|e| word::column(&e));
+    if table.has("table") {
+        let name = table.required("table").and_then(|e| word::table(&e));
+        let matches = table.required("match").and_then(|e| word::matches(&e));
+        let picks = [("latest", Pick::Latest), ("earliest", Pick::Earliest)];
+        let pick = table.required("pick").and_then(|e| word::one_of(&e, &picks));
+        return Some(TriggerPlace::Rows { table: name?, matches: matches?, column: column?, pick: pick? });
+    }
+    for key in ["match", "pick"] {
+        if let Some(entry) = table.optional(key) {
+            let message = format!("`{key}` belongs to a trigger in other rows");
+            entry.refuse(Code::Conflict, message, "add `table`, or remove it");
+        }
+    }
+    // Known here, so that a misspelled `table` finds its suggestion.
+    table.optional("table");
+    column.map(TriggerPlace::Column)
+}
+
+fn reading(table: &mut Cursor<'_>) -> Option<Reading> {
+    let units = [("s", Unit::Seconds), ("ms", Unit::Milliseconds), ("us", Unit::Microseconds)];
+    let (unit, format) = (table.optional("unit"), table.optional("format"));
+    let time_zone = table.optional("time_zone");
+    let conflict = match (&unit, &format, &time_zone) {
+        (Some(_), Some(entry), _) => Some((entry, "`unit` is for integers and `format` for text")),
+        (Some(_), None, Some(entry)) => {
+            Some((entry, "an integer counts from 1970 in UTC and has no time zone"))
+        }
+        (Some(_) | None, None, None | Some(_)) | (None, Some(_), _) => None,
+    };
+    if let Some((entry, message)) = conflict {
+        entry.refuse(Code::Conflict, message, "keep the one that fits the column's type");
+        return None;
+    }
+    let unit = word::optional(unit.as_ref(), |e| word::one_of(e, &units));
+    let format = word::optional(format.as_ref(), self::format);
+    let time_zone = word::optional(time_zone.as_ref(), word::zone);
+    Some(Reading { unit: unit?, format: format?, time_zone: time_zone? })
+}
+
+/// chrono's `strftime` notation; a format it cannot read would make every record undated.
+fn format(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.sentence()?;
+    let items: Vec<Item<'_>> = StrftimeItems::new(&text).collect();
+    let holds_a_field = items.iter().any(|item| matches!(item, Item::Numeric(..) | Item::Fixed(_)));
+    if items.contains(&Item::Error) || !holds_a_field {
+        let message = format!("{} is no date format", quoted(&text));
+        entry.refuse(Code::BadValue, message, "write fields such as `%Y-%m-%d %H:%M:%S`");
+        return None;
+    }
+    Some(text)
+}
+
+fn pending(entry: &Entry<'_>, in_rows: bool) -> Option<Pending> {
+    let mut pending = Pending::default();
+    let mut whole = true;
+    for item in entry.list()? {
+        let states: [(&str, fn(&mut Pending) -> &mut bool); 3] =
+            [("null", |p| &mut p.null), ("future", |p| &mut p.future), ("no_row", |p| &mut p.no_row)];
+        let Some(state) = word::one_of(&item, &states) else {
+            whole = false;
+            continue;
+        };
+        if std::mem::replace(state(&mut pending), true) {
+            item.refuse(Code::Duplicate, "this state stands twice", "remove one of them");
+            whole = false;
+        }
+    }
+    if pending.no_row && !in_rows {
+        entry.refuse(
+            Code::Conflict,
+            "`no_row` belongs to a trigger in other rows",
+            "remove it, or add `table`",
+        );
+        whole = false;
+    }
+    whole.then_some(pending)
+}

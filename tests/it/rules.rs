@@ -1,0 +1,294 @@
+//! The rule language: shipped files, and what every kind of bad input says.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use expunged::diagnostic::{Diagnostics, Paint, Source, SourceKind};
+use expunged::model::datastore::Defaults;
+use expunged::rules::check::PromiseKept;
+use expunged::rules::rule::{RuleSet, Service};
+use expunged::rules::{check, document};
+use proptest::prelude::*;
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")
+}
+
+fn parse(text: &str) -> Result<Service, Diagnostics> {
+    document::parse(Source::new(SourceKind::Rules, "rules/site.toml", text), "site", &Defaults::default())
+}
+
+fn check_all(services: Vec<Service>) -> Result<Vec<PromiseKept>, Diagnostics> {
+    check::check(&RuleSet { services }, &Defaults::default())
+}
+
+/// What a person is told about this file, by the parser or by `check`.
+fn refused(text: &str) -> String {
+    let found = match parse(text) {
+        Ok(service) => check_all(vec![service]).expect_err("the file was accepted"),
+        Err(found) => found,
+    };
+    found.render(Paint::Plain)
+}
+
+/// A small whole file that is right.
+const GOOD: &str = r#"[service]
+name = "Site"
+owner = "site@example.com"
+time_zone = "Europe/Moscow"
+
+[[promise]]
+id = "account"
+text = "Gone within 24 hours."
+source = "Policy, 2020-04-28"
+trigger = "account deleted"
+no_later_than = "24 hours"
+covers = ["account", "comments"]
+
+[[rule]]
+id = "account"
+class = "account"
+keeps = ["account"]
+datastore = "site"
+table = "account"
+key = ["id"]
+trigger = { column = "deleted_at", pending = ["null"] }
+retain = "0 hours"
+delete_by = "24 hours"
+schedule = "0 */15 * * * *"
+action = "delete"
+
+[[rule.dependent]]
+id = "comments"
+class = "comments"
+table = "comment"
+match = { author_id = "id" }
+action = "pseudonymize"
+columns = { author_id = "null", author_name = "random" }
+mark = "pseudonymized_at"
+"#;
+
+/// [`GOOD`] with one thing changed, which must be there exactly once.
+fn with(from: &str, to: &str) -> String {
+    assert_eq!(GOOD.matches(from).count(), 1, "`{from}`");
+    GOOD.replace(from, to)
+}
+
+#[test]
+fn shipped_rules_load_and_every_promise_is_kept() {
+    let set = document::load(&shipped(), &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    let mut lines = String::new();
+    for promise in &kept {
+        writeln!(lines, "{}/{}: {}", promise.service, promise.promise, promise.text).unwrap();
+        for keeper in &promise.keepers {
+            let classes: Vec<_> = keeper.classes.iter().map(ToString::to_string).collect();
+            writeln!(lines, "  {} ({})", keeper.rule, classes.join(", ")).unwrap();
+            for figures in &keeper.arithmetic {
+                writeln!(lines, "    {figures}").unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(lines);
+    assert!(set.rules().all(|(_, rule)| rule.tests.len() >= 5), "engineers copy these");
+}
+
+#[test]
+fn every_promise_of_the_shipped_services_says_where_it_comes_from() {
+    let set = document::load(&shipped(), &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    for promise in set.services.iter().flat_map(|s| &s.promises) {
+        assert!(promise.source.contains("2020-04-28"), "{}", promise.id);
+    }
+}
+
+#[test]
+fn the_small_file_is_right() {
+    let kept = check_all(vec![parse(GOOD).unwrap()]).unwrap();
+    assert_eq!(kept[0].keepers[0].classes.len(), 2);
+    let bom = format!("\u{feff}{GOOD}");
+    assert!(parse(&bom).is_ok(), "a byte order mark is no reason to refuse a file");
+}
+
+/// One snapshot a bad input; what matters is asserted too, so that an accepted snapshot cannot lose it.
+macro_rules! bad_input {
+    ($($name:ident: $text:expr => $expected:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let text = refused(&$text);
+            for expected in $expected {
+                assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
+            }
+            insta::assert_snapshot!(text);
+        }
+    )*};
+}
+
+bad_input! {
+    an_unknown_key_is_refused_with_the_nearest_one: with("delete_by =", "deleteby =") =>
+        ["site.toml:23:1: error[R003]", "did you mean `delete_by`?", "error[R004]"];
+    a_value_of_the_wrong_type_is_refused: with("key = [\"id\"]", "key = 7") =>
+        ["site.toml:20:7: error[R005]: `key` is an integer, expected an array"];
+    an_empty_file_is_refused: String::new() => ["site.toml:1:1: error[R001]: the file says nothing"];
+    brackets_without_end_are_refused: "[".repeat(1 << 20) => ["error[R002]"];
+    a_rule_id_that_stands_twice_is_refused: format!("{GOOD}{}", &GOOD[GOOD.find("[[rule]]").unwrap()..]) =>
+        ["site.toml:36:6: error[R007]: id `account` stands twice"];
+    one_m_is_no_period: with("delete_by = \"24 hours\"", "delete_by = \"1m\"") =>
+        ["site.toml:23:13: error[R010]", "ambiguous", "1 minute", "1 month"];
+    a_deadline_of_zero_is_refused: with("delete_by = \"24 hours\"", "delete_by = \"0 days\"") =>
+        ["site.toml:23:13: error[R010]"];
+    a_zone_that_does_not_exist_is_refused: with("Europe/Moscow", "Europe/Moskow") =>
+        ["site.toml:4:13: error[R011]", "`Europe/Moscow`"];
+    a_schedule_on_30_february_is_refused: with("0 */15 * * * *", "0 0 0 30 2 *") =>
+        ["site.toml:24:12: error[R012]", "never fires"];
+    a_schedule_of_five_fields_is_refused: with("0 */15 * * * *", "*/15 * * * *") =>
+        ["site.toml:24:12: error[R012]", "5 fields", "put `0` in front"];
+    a_daily_schedule_cannot_keep_24_hours: with("0 */15 * * * *", "0 0 3 * * *") =>
+        ["site.toml:24:12: error[R024]", "shortest window 24 hours on 2024-01-01", "2 × 24 hours + 30 minutes"];
+    a_promise_nobody_keeps_is_found: with("keeps = [\"account\"]", "keeps = []") =>
+        ["site.toml:7:6: error[R020]: no rule keeps promise `account`"];
+    a_class_nobody_reaches_is_found: with("covers = [\"account\", \"comments\"]", "covers = [\"account\", \"photos\"]") =>
+        ["site.toml:12:22: error[R021]: no rule or dependent reaches class `photos`"];
+    a_rule_weaker_than_its_promise_is_found: with("delete_by = \"24 hours\"", "delete_by = \"25 hours\"") =>
+        ["site.toml:23:13: error[R022]", "`delete_by` is 25 hours, promised is no later than 24 hours"];
+    a_day_does_not_keep_24_hours: with("delete_by = \"24 hours\"", "delete_by = \"1 day\"") =>
+        ["error[R022]", "`delete_by` is 1 day, promised is no later than 24 hours", "23 or 25 hours", "error[R024]"];
+    a_day_does_not_keep_24_hours_where_the_clocks_change:
+        with("delete_by = \"24 hours\"", "delete_by = \"1 day\"").replace("Moscow", "Berlin") =>
+        ["error[R022]", "for a trigger on 2024-10-27"];
+    a_rule_that_disposes_too_early_is_found:
+        with("no_later_than = \"24 hours\"", "not_before = \"6 months\"")
+            .replace("\"0 hours\"", "\"180 days\"").replace("delete_by = \"24 hours\"", "delete_by = \"1 year\"") =>
+        ["error[R022]", "`retain` is 180 days, promised is not before 6 months"];
+    many_errors_are_reported_at_once:
+        GOOD.replace("time_zone = \"Europe/Moscow\"", "time_zone = \"Moscow\"\ntime-zone = \"x\"")
+            .replace("covers", "cover").replace("\"0 hours\"", "\"soon\"").replace("\"random\"", "\"sha256\"")
+            .replace("mark =", "marker =").replace("table = \"comment\"", "table = 1") =>
+        ["R003", "R004", "R005", "R010", "R011", "R015", "7 days"][..6].iter().copied();
+    a_plain_hash_is_refused_with_the_reason: with("\"random\"", "\"sha256\"") =>
+        ["error[R015]", "plain hash", "write `keyed`"];
+    a_subject_without_an_answer_to_erasure_requests_is_refused: with("key = [\"id\"]", "key = [\"id\"]\nsubject = \"id\"") =>
+        ["error[R004]", "on_erasure"];
+    dependents_in_a_circle_are_refused:
+        format!("{}of = \"photos\"\n\n[[rule.dependent]]\nid = \"photos\"\nclass = \"comments\"\nof = \"comments\"\n\
+            table = \"photo\"\nmatch = {{ comment_id = \"id\" }}\naction = \"delete\"\n", GOOD) =>
+        ["dependent `comments` hangs on itself", "dependent `photos` hangs on itself"];
+    a_dependent_of_nothing_is_refused: format!("{GOOD}of = \"photos\"\n") =>
+        ["error[R013]: `of` names `photos`, which is no dependent of this rule"];
+    what_a_later_version_does_is_refused_and_not_ignored:
+        format!("{}orphans = true\nthen = \"vacuum\"\n\n[[waiver]]\ndatastore = \"x\"\n",
+            with("keeps = [\"account\"]", "keeps = [\"account\"]\nmode = \"observe\"\nbackup = { of = [\"a\"] }")
+                .replace("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { idle = true }")) =>
+        ["`mode` is not supported yet", "`backup` is not", "`idle` is not", "`orphans` is not", "`then` is not", "`waiver` is not"];
+    a_narrowed_rule_does_not_keep_a_whole_promise: with("action = \"delete\"", "only = { plan = [\"free\"] }\naction = \"delete\"") =>
+        ["error[R023]: rule `account` leaves out records of class `account`"];
+    a_promise_that_does_not_exist_cannot_be_kept: with("keeps = [\"account\"]", "keeps = [\"account\", \"photos\"]") =>
+        ["error[R013]: rule `account` keeps promise `photos`, which this service does not make"];
+    a_rule_that_reaches_nothing_of_its_promise_is_found:
+        format!("{}\n[[promise]]\nid = \"photos\"\ntext = \"t\"\nsource = \"s\"\ntrigger = \"e\"\nno_later_than = \"1 month\"\ncovers = [\"photos\"]\n",
+            with("keeps = [\"account\"]", "keeps = [\"account\", \"photos\"]")) =>
+        ["none of which promise `photos` covers"];
+    two_rules_that_contradict_each_other_are_found:
+        format!("{GOOD}\n[[rule]]\nid = \"longer\"\nclass = \"account\"\nkeeps = []\ndatastore = \"site\"\n\
+            table = \"account\"\nkey = [\"id\"]\ntrigger = {{ column = \"deleted_at\", pending = [\"null\"] }}\n\
+            retain = \"30 days\"\ndelete_by = \"60 days\"\naction = \"delete\"\n") =>
+        ["error[R025]: rules `site/account` and `site/longer` contradict each other over `account`"];
+    a_promise_without_a_figure_is_refused: with("no_later_than = \"24 hours\"\n", "") =>
+        ["site.toml:6:1: error[R004]: the promise gives no bound", "decision"];
+    a_mark_cannot_be_missing: with("mark = \"pseudonymized_at\"\n", "") =>
+        ["error[R004]: `pseudonymize` has no `mark`"];
+    a_test_must_name_a_verdict_a_record:
+        format!("{GOOD}\n[[rule.test]]\nname = \"n\"\nrecords = [{{ id = 1 }}, {{ id = 2 }}]\nat = \"yesterday\"\nexpect = [\"due\"]\n") =>
+        ["`expect` names 1 verdicts for 2 records", "expected an instant in RFC 3339"];
+}
+
+#[test]
+fn a_file_over_a_mebibyte_is_refused_before_it_is_parsed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("site.toml"), "[".repeat(10 << 20)).unwrap();
+    std::fs::write(dir.path().join("other.toml"), "").unwrap();
+    let found = document::load(dir.path(), &Defaults::default()).unwrap_err();
+    let messages: Vec<&str> = found.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "one bad file does not hide the other: {messages:?}");
+    assert_eq!(messages[0], "the file says nothing");
+    assert!(messages[1].starts_with("the file is larger than 1048576 bytes"), "{messages:?}");
+    assert!(found.to_string().len() < 1000);
+}
+
+#[test]
+fn a_directory_without_rules_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [dir.path().to_owned(), dir.path().join("missing")] {
+        assert!(document::load(&path, &Defaults::default()).is_err());
+    }
+}
+
+#[test]
+fn what_a_rule_leaves_out_may_be_its_promises_own_exception() {
+    let narrowed = with(
+        "action = \"delete\"",
+        "only = { plan = { not = [\"paid\"] } }\nexcept = \"paid plans\"\naction = \"delete\"",
+    );
+    assert!(refused(&narrowed).contains("leaves out \"paid plans\", which promise `account` does not"));
+    let agreed = narrowed.replace("covers =", "except = \"paid plans\"\ncovers =");
+    assert!(check_all(vec![parse(&agreed).unwrap()]).is_ok());
+    let other = narrowed.replace("covers =", "except = \"Paid plans\"\ncovers =");
+    assert!(refused(&other).contains("error[R023]"), "word for word");
+}
+
+#[test]
+fn sibling_rules_share_a_promise_by_a_list_and_its_not() {
+    let rule = &GOOD[GOOD.find("[[rule]]").unwrap()..];
+    let narrow =
+        |text: &str, only: &str| text.replace("action = \"delete\"", &format!("{only}\naction = \"delete\""));
+    let first = narrow(GOOD, "only = { plan = [\"paid\", \"gift\"] }");
+    let second = |only: &str| narrow(&rule.replace("id = \"account\"", "id = \"rest\""), only);
+    let whole = format!("{first}{}", second("only = { plan = { not = [\"gift\", \"paid\"] } }"));
+    assert!(check_all(vec![parse(&whole).unwrap()]).is_ok());
+    let holey = format!("{first}{}", second("only = { plan = { not = [\"gift\", \"paid\", \"trial\"] } }"));
+    assert!(refused(&holey).contains("error[R023]"));
+}
+
+#[test]
+fn dependents_stand_after_the_one_they_hang_on() {
+    let text = GOOD.replace("[[rule.dependent]]\n", "[[rule.dependent]]\nof = \"posts\"\n")
+        + "\n[[rule.dependent]]\nid = \"posts\"\nclass = \"comments\"\ntable = \"post\"\nmatch = { author_id = \"id\" }\naction = \"delete\"\n";
+    let service = parse(&text).unwrap();
+    let order: Vec<_> = service.rules[0].dependents.iter().map(|d| d.id.as_str()).collect();
+    assert_eq!(order, ["posts", "comments"]);
+    assert_eq!(service.rules[0].dependents[1].places.of("match.author_id").file_line(), "rules/site.toml:32");
+}
+
+#[test]
+fn an_on_request_promise_compares_as_a_month() {
+    let text = GOOD.replace("no_later_than = \"24 hours\"", "on_request = true").replace(
+        "trigger = { column = \"deleted_at\", pending = [\"null\"] }",
+        "trigger = { table = \"request\", match = { account_id = \"id\" }, column = \"at\", pick = \"earliest\", pending = [\"no_row\"] }",
+    );
+    let kept = check_all(vec![parse(&text).unwrap()]).unwrap();
+    assert_eq!(
+        kept[0].keepers[0].arithmetic[0],
+        "`delete_by` 24 hours ≤ no later than 1 month after the request"
+    );
+    assert!(
+        refused(&text.replace("delete_by = \"24 hours\"", "delete_by = \"31 days\"")).contains("error[R022]")
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {
+        let _ = parse(&text).map_err(|found| found.render(Paint::Plain));
+    }
+
+    #[test]
+    fn no_damage_to_a_good_file_makes_the_parser_panic(at in 0..GOOD.len(), length in 0_usize..40, put in "[\\[\\]{}\"'=,.a-z0-9 \n\u{e9}-]{0,12}") {
+        let (start, end) = (GOOD.floor_char_boundary(at), GOOD.floor_char_boundary((at + length).min(GOOD.len())));
+        let text = format!("{}{put}{}", &GOOD[..start], &GOOD[end..]);
+        match parse(&text) {
+            Ok(service) => { let _ = check_all(vec![service]).map_err(|found| found.to_string()); }
+            Err(found) => prop_assert!(!found.to_string().is_empty()),
+        }
+    }
+}
