@@ -27,7 +27,11 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 const LENGTH: usize = 24;
 
 /// The value that replaces `value`. NULL says nothing of anyone and stays.
-pub fn replace(strategy: &Strategy, value: &Value, key: Option<&PseudonymKey>) -> Result<Value, PseudonymError> {
+pub fn replace(
+    strategy: &Strategy,
+    value: &Value,
+    key: Option<&PseudonymKey>,
+) -> Result<Value, PseudonymError> {
     Ok(match strategy {
         Strategy::Null => Value::Null,
         _ if *value == Value::Null => Value::Null,
@@ -59,7 +63,8 @@ fn spell(bytes: &[u8; LENGTH]) -> String {
 }
 
 fn keyed(value: &Value, key: &PseudonymKey) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.0.as_slice()).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.0.as_slice())
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
     mac.update(b"expunged/pseudonym/1\0");
     match value {
         Value::Null => {}

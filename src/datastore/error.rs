@@ -74,12 +74,13 @@ impl DatastoreError {
     /// Whether another attempt can mend it.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Statement { source: EngineError::Busy, .. } | Self::Open { source: EngineError::Busy, .. } => {
-                Retry::Transient
-            }
-            Self::Open { .. } | Self::Statement { .. } | Self::Unexpected { .. } | Self::Key(_) | Self::Pseudonym(_) => {
-                Retry::Permanent
-            }
+            Self::Statement { source: EngineError::Busy, .. }
+            | Self::Open { source: EngineError::Busy, .. } => Retry::Transient,
+            Self::Open { .. }
+            | Self::Statement { .. }
+            | Self::Unexpected { .. }
+            | Self::Key(_)
+            | Self::Pseudonym(_) => Retry::Permanent,
         }
     }
 
@@ -95,7 +96,8 @@ impl DatastoreError {
     pub fn denied(&self) -> bool {
         matches!(
             self,
-            Self::Statement { source: EngineError::Denied(_), .. } | Self::Open { source: EngineError::Denied(_), .. }
+            Self::Statement { source: EngineError::Denied(_), .. }
+                | Self::Open { source: EngineError::Denied(_), .. }
         )
     }
 }

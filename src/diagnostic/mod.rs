@@ -253,6 +253,22 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// An error and everything it came from, in one line; no text twice.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    // Ends because a chain of sources is finite.
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// User text for a message: in backticks, without control characters, cut to a length a line can hold.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;

@@ -162,7 +162,11 @@ impl<'r, 'c> Binder<'r, 'c> {
             let tables = list(self.catalogue.tables.keys());
             self.problem(
                 format!("table `{name}` does not exist in datastore `{}`", self.rule.datastore),
-                if tables.is_empty() { "the datastore has no tables".into() } else { format!("its tables are {tables}") },
+                if tables.is_empty() {
+                    "the datastore has no tables".into()
+                } else {
+                    format!("its tables are {tables}")
+                },
             );
         }
         found
@@ -172,7 +176,10 @@ impl<'r, 'c> Binder<'r, 'c> {
         let found = table.column(name);
         if found.is_none() {
             let columns = list(table.columns.iter().map(|c| &c.name));
-            self.problem(format!("column `{name}` does not exist in `{of}`"), format!("its columns are {columns}"));
+            self.problem(
+                format!("column `{name}` does not exist in `{of}`"),
+                format!("its columns are {columns}"),
+            );
         }
         found
     }
@@ -219,7 +226,9 @@ impl<'r, 'c> Binder<'r, 'c> {
         };
         let column = self.column(of, table, rule.trigger.place.column())?;
         let kind = self.trigger_kind(of, column)?;
-        let hours = [rule.retain.period(), rule.delete_by.period()].into_iter().any(|p| matches!(p, Period::Elapsed(_)));
+        let hours = [rule.retain.period(), rule.delete_by.period()]
+            .into_iter()
+            .any(|p| matches!(p, Period::Elapsed(_)));
         if kind == TriggerKind::Date && hours {
             self.problem(
                 format!("trigger column `{}` of `{of}` is a DATE, on which hours cannot be counted", column.name),
@@ -238,9 +247,14 @@ impl<'r, 'c> Binder<'r, 'c> {
             (ColumnKind::Date, None, None, None) => Some(TriggerKind::Date),
             (ColumnKind::Naive, None, None, Some(zone)) => Some(TriggerKind::Naive(zone)),
             (ColumnKind::Integer, Some(unit), None, None) => Some(TriggerKind::Integer(unit)),
-            (ColumnKind::Text | ColumnKind::Other, None, Some(format), zone) => Some(TriggerKind::Text(format, zone)),
+            (ColumnKind::Text | ColumnKind::Other, None, Some(format), zone) => {
+                Some(TriggerKind::Text(format, zone))
+            }
             (ColumnKind::Integer, ..) => {
-                self.problem(what, "an integer trigger needs `unit = \"s\" | \"ms\" | \"us\"` and nothing else");
+                self.problem(
+                    what,
+                    "an integer trigger needs `unit = \"s\" | \"ms\" | \"us\"` and nothing else",
+                );
                 None
             }
             (ColumnKind::Naive, ..) => {
@@ -252,7 +266,10 @@ impl<'r, 'c> Binder<'r, 'c> {
                 None
             }
             (ColumnKind::Text | ColumnKind::Other, ..) => {
-                self.problem(what, "a text trigger needs `format`, and `time_zone` where the text has no offset");
+                self.problem(
+                    what,
+                    "a text trigger needs `format`, and `time_zone` where the text has no offset",
+                );
                 None
             }
         }
@@ -290,7 +307,9 @@ impl<'r, 'c> Binder<'r, 'c> {
                 );
                 None
             }
-            ColumnKind::Instant | ColumnKind::Text | ColumnKind::Other | ColumnKind::Naive => Some(MarkKind::Instant),
+            ColumnKind::Instant | ColumnKind::Text | ColumnKind::Other | ColumnKind::Naive => {
+                Some(MarkKind::Instant)
+            }
             ColumnKind::Date => Some(MarkKind::Date),
             ColumnKind::Integer => Some(MarkKind::Integer),
         }
@@ -335,13 +354,16 @@ impl<'r, 'c> Binder<'r, 'c> {
         dependents: &[BoundDependent<'r>],
     ) {
         let deletes = *action == Action::Delete;
-        let mut explained: BTreeSet<TableName> = dependents.iter().map(|d| d.dependent.table.clone()).collect();
+        let mut explained: BTreeSet<TableName> =
+            dependents.iter().map(|d| d.dependent.table.clone()).collect();
         explained.insert(name.clone());
         for reference in table.referenced_by.iter().filter(|r| deletes && r.on_delete != OnDelete::Refuse) {
             explained.extend(self.cascade_closure(&reference.from));
-            let declared = dependents
-                .iter()
-                .any(|d| d.of == at && d.dependent.table == reference.from && empties(&d.dependent.action, &d.dependent.matches, &reference.columns));
+            let declared = dependents.iter().any(|d| {
+                d.of == at
+                    && d.dependent.table == reference.from
+                    && empties(&d.dependent.action, &d.dependent.matches, &reference.columns)
+            });
             if !declared {
                 let does = if reference.on_delete == OnDelete::Cascade { "delete" } else { "change" };
                 self.problem(
@@ -392,12 +414,14 @@ impl<'r, 'c> Binder<'r, 'c> {
 /// gone, or no longer point here, before the record goes.
 fn empties(action: &Action, matches: &[Match], columns: &[(ColumnName, ColumnName)]) -> bool {
     let same = matches.len() == columns.len()
-        && columns.iter().all(|(theirs, ours)| matches.iter().any(|m| &m.theirs == theirs && &m.ours == ours));
+        && columns
+            .iter()
+            .all(|(theirs, ours)| matches.iter().any(|m| &m.theirs == theirs && &m.ours == ours));
     same && match action {
         Action::Delete => true,
-        Action::Pseudonymize { columns: replaced, .. } => {
-            columns.iter().any(|(theirs, _)| replaced.iter().any(|(c, s)| c == theirs && *s == Strategy::Null))
-        }
+        Action::Pseudonymize { columns: replaced, .. } => columns
+            .iter()
+            .any(|(theirs, _)| replaced.iter().any(|(c, s)| c == theirs && *s == Strategy::Null)),
     }
 }
 

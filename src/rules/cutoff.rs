@@ -34,7 +34,9 @@ impl Cutoffs {
         let limit = now.late + FUTURE;
         let microsecond = TimeDelta::microseconds(1);
         let (future, epoch) = match kind.moment() {
-            MomentKind::Instant => (Cutoff::Instant(limit + microsecond), Cutoff::Instant(DateTime::UNIX_EPOCH)),
+            MomentKind::Instant => {
+                (Cutoff::Instant(limit + microsecond), Cutoff::Instant(DateTime::UNIX_EPOCH))
+            }
             MomentKind::Local(zone) => (
                 Cutoff::Local(zone.wall_clock(limit) + microsecond),
                 Cutoff::Local(DateTime::UNIX_EPOCH.naive_utc()),
@@ -59,7 +61,9 @@ fn on_the_time_line(rule: &BoundRule<'_>, cutoff: Cutoff) -> Option<DateTime<Utc
     let calendar = rule.rule().calendar;
     match (cutoff, rule.trigger().moment()) {
         (Cutoff::Instant(at), _) => Some(at),
-        (Cutoff::Local(at), MomentKind::Local(zone)) => calendar.due(&Moment::Local(at, zone), &Retain::none()),
+        (Cutoff::Local(at), MomentKind::Local(zone)) => {
+            calendar.due(&Moment::Local(at, zone), &Retain::none())
+        }
         (Cutoff::Local(at), MomentKind::Instant | MomentKind::Date) => Some(at.and_utc()),
         (Cutoff::Date(date), _) => calendar.first_instant(date),
     }

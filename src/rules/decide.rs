@@ -231,7 +231,9 @@ fn moment(kind: &TriggerKind, value: &Value) -> Result<Moment, Undated> {
         Value::Integer(_) | Value::Real(_) | Value::Blob(_) => Err(Undated::Unreadable),
     };
     let found = match kind {
-        TriggerKind::Instant => DateTime::parse_from_rfc3339(text()?).ok().map(|at| Moment::Instant(at.to_utc())),
+        TriggerKind::Instant => {
+            DateTime::parse_from_rfc3339(text()?).ok().map(|at| Moment::Instant(at.to_utc()))
+        }
         TriggerKind::Naive(zone) => naive(text()?).map(|at| Moment::Local(at, *zone)),
         TriggerKind::Date => date(text()?).map(Moment::Date),
         TriggerKind::Integer(unit) => match value {
@@ -269,7 +271,9 @@ fn instant(unit: Unit, n: i64) -> Option<DateTime<Utc>> {
 }
 
 fn naive(text: &str) -> Option<NaiveDateTime> {
-    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"].iter().find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
+    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+        .iter()
+        .find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
 }
 
 /// Ten characters and no fewer: `2026-3-1` sorts after `2026-12-31`.

@@ -8,8 +8,8 @@ use crate::model::name::{
     ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
 };
 use crate::model::period::{DeleteBy, Retain};
-pub use crate::model::strategy::Strategy;
 use crate::model::schedule::Schedule;
+pub use crate::model::strategy::Strategy;
 use crate::model::value::Value;
 
 /// Every service whose rules were loaded together.
@@ -327,6 +327,18 @@ pub struct Step {
     pub at: DateTime<Utc>,
     /// In the records' order.
     pub expect: Vec<Expected>,
+}
+
+impl std::fmt::Display for Expected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Kept => "kept",
+            Self::Due => "due",
+            Self::Overdue => "overdue",
+            Self::Held => "held",
+            Self::Undated => "undated",
+        })
+    }
 }
 
 /// The verdict a test names.

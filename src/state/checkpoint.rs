@@ -42,7 +42,8 @@ impl State {
             })?),
         };
         let Some(text) = text else {
-            self.last_at = catch_up(&mut self.connection, &self.path, &mut self.frontier, self.last_at).await?;
+            self.last_at =
+                catch_up(&mut self.connection, &self.path, &mut self.frontier, self.last_at).await?;
             return Ok(());
         };
         let published = SignedCheckpoint::parse_verified(&text, &self.signing_key.verifier())

@@ -13,9 +13,7 @@ use super::sweep::Sweep;
 use super::{State, failed, signed};
 use crate::clock;
 use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey, Tag};
-use crate::ledger::entry::{
-    Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart,
-};
+use crate::ledger::entry::{Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart};
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
 use crate::model::key::Key;
@@ -122,7 +120,9 @@ impl State {
         let epoch = self.current_epoch().await?;
         let batch = name_batch(new.sweep)?;
         let datastore = DatastoreName::parse(new.datastore)?;
-        let Some((_, key)) = &self.epoch else { return Err(StateError::KeyMissing { path: self.keys.path(epoch.as_str()) }) };
+        let Some((_, key)) = &self.epoch else {
+            return Err(StateError::KeyMissing { path: self.keys.path(epoch.as_str()) });
+        };
         let sealed = seal(key, &batch, new.identities)?;
         let mut parts = Vec::new();
         let mut stored = Vec::new();
@@ -229,7 +229,8 @@ impl State {
 
     pub(super) async fn parts(&mut self, batch: &BatchId) -> Result<Vec<PreparedPart>, StateError> {
         let operation = "read the parts of a batch";
-        let damaged = || StateError::Damaged { path: self.path.clone(), what: format!("a part of batch {batch}") };
+        let damaged =
+            || StateError::Damaged { path: self.path.clone(), what: format!("a part of batch {batch}") };
         let rows = sqlx::query(
             "SELECT dataset, action, fields, root, length(commitments) / 24 FROM part WHERE batch = ?1 ORDER BY number",
         )
@@ -245,7 +246,11 @@ impl State {
             let n: i64 = row.try_get(4).map_err(|e| failed(&self.path, operation, e))?;
             parts.push(PreparedPart {
                 dataset: DatasetName::parse(&text(0)?)?,
-                action: if text(1)? == action_text(Action::Delete) { Action::Delete } else { Action::Pseudonymize },
+                action: if text(1)? == action_text(Action::Delete) {
+                    Action::Delete
+                } else {
+                    Action::Pseudonymize
+                },
                 fields: fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?,
                 n: n.unsigned_abs(),
                 root: Hash::from_bytes(root.try_into().map_err(|_| damaged())?),
@@ -281,14 +286,12 @@ fn commit_part(
     part: &BatchPart<'_>,
 ) -> Result<(PreparedPart, Vec<u8>, Vec<u8>), StateError> {
     let batch_key = key.batch_key(batch, part.dataset);
-    let mut pairs: Vec<(Commitment, Tag)> = part
-        .keys
-        .iter()
-        .map(|k| (batch_key.commit(k.as_str()), key.tag(part.dataset, k.as_str())))
-        .collect();
+    let mut pairs: Vec<(Commitment, Tag)> =
+        part.keys.iter().map(|k| (batch_key.commit(k.as_str()), key.tag(part.dataset, k.as_str()))).collect();
     pairs.sort_unstable();
     let commitments = Commitments::from_unsorted(pairs.iter().map(|p| p.0).collect())?;
-    let mut fields: Vec<FieldName> = part.fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?;
+    let mut fields: Vec<FieldName> =
+        part.fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?;
     fields.sort();
     let prepared = PreparedPart {
         dataset: DatasetName::parse(part.dataset)?,
@@ -315,7 +318,8 @@ fn name_batch(sweep: &Sweep) -> Result<BatchId, StateError> {
 fn cipher(key: &EpochKey) -> XChaCha20Poly1305 {
     let mut derived = Zeroizing::new([0; 32]);
     // 32 bytes are far below the 8,160 that HKDF-SHA256 can give.
-    let expanded = Hkdf::<Sha256>::new(None, key.as_bytes()).expand(b"expunged/identities/1", derived.as_mut_slice());
+    let expanded =
+        Hkdf::<Sha256>::new(None, key.as_bytes()).expand(b"expunged/identities/1", derived.as_mut_slice());
     debug_assert!(expanded.is_ok(), "a fixed length that HKDF allows");
     XChaCha20Poly1305::new((&*derived).into())
 }

@@ -47,7 +47,11 @@ impl KeyDirectory {
         let key = secret::random_key()?;
         let directory = &self.0;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|source| StateError::File { operation: "create the directory", path: directory.clone(), source })?;
+        made.map_err(|source| StateError::File {
+            operation: "create the directory",
+            path: directory.clone(),
+            source,
+        })?;
         write_private(&self.path(name), key.as_slice())?;
         Ok(key)
     }

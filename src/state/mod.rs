@@ -150,12 +150,18 @@ impl State {
     async fn check_genesis(&mut self) -> Result<(), StateError> {
         let damaged = |what: &str| StateError::Damaged { path: self.path.clone(), what: what.to_owned() };
         let row = sqlx::query("SELECT bytes FROM entry WHERE idx = 0").fetch_one(&mut self.connection).await;
-        let bytes: Vec<u8> = row.and_then(|r| r.try_get(0)).map_err(|e| failed(&self.path, "read entry 0", e))?;
+        let bytes: Vec<u8> =
+            row.and_then(|r| r.try_get(0)).map_err(|e| failed(&self.path, "read entry 0", e))?;
         let entry = Entry::parse(&bytes).map_err(|e| damaged(&e.to_string()))?;
-        let Body::Genesis(genesis) = entry.body() else { return Err(damaged("entry 0 is not `log.genesis`")) };
+        let Body::Genesis(genesis) = entry.body() else {
+            return Err(damaged("entry 0 is not `log.genesis`"));
+        };
         let (observed, expected) = (&genesis.origin, self.signing_key.origin());
         if observed != expected {
-            return Err(StateError::Origin { observed: observed.to_string(), expected: expected.to_string() });
+            return Err(StateError::Origin {
+                observed: observed.to_string(),
+                expected: expected.to_string(),
+            });
         }
         if genesis.vkey != self.signing_key.verifier() {
             return Err(StateError::Origin {
@@ -188,7 +194,9 @@ impl State {
                 let mut writing = self.write().await?;
                 let entry = writing.append(&body).await?;
                 let insert = sqlx::query("INSERT INTO epoch (id, entry) VALUES (?1, ?2)");
-                writing.run("record an epoch", insert.bind(epoch.as_str().to_owned()).bind(signed(entry.get()))).await?;
+                writing
+                    .run("record an epoch", insert.bind(epoch.as_str().to_owned()).bind(signed(entry.get())))
+                    .await?;
                 writing.commit().await?;
             }
             Some(announced) if announced.check == key.check(&epoch) => {}
@@ -199,16 +207,21 @@ impl State {
     }
 
     async fn announced(&mut self, epoch: &EpochId) -> Result<Option<KeyEpoch>, StateError> {
-        let row = sqlx::query("SELECT e.bytes FROM epoch JOIN entry AS e ON e.idx = epoch.entry WHERE epoch.id = ?1")
-            .bind(epoch.as_str())
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, "look for an epoch key", e))?;
+        let row = sqlx::query(
+            "SELECT e.bytes FROM epoch JOIN entry AS e ON e.idx = epoch.entry WHERE epoch.id = ?1",
+        )
+        .bind(epoch.as_str())
+        .fetch_optional(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, "look for an epoch key", e))?;
         let Some(row) = row else { return Ok(None) };
         let bytes: Vec<u8> = row.try_get(0).map_err(|e| failed(&self.path, "look for an epoch key", e))?;
         match Entry::parse(&bytes)?.body() {
             Body::KeyEpoch(found) => Ok(Some(found.clone())),
-            _ => Err(StateError::Damaged { path: self.path.clone(), what: format!("epoch {epoch} has no entry") }),
+            _ => Err(StateError::Damaged {
+                path: self.path.clone(),
+                what: format!("epoch {epoch} has no entry"),
+            }),
         }
     }
 
@@ -291,7 +304,11 @@ impl Writing<'_> {
 fn lock(path: &Path) -> Result<File, StateError> {
     let path = path.with_added_extension("lock");
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = opened.map_err(|source| StateError::File { operation: "open the lock file", path: path.clone(), source })?;
+    let file = opened.map_err(|source| StateError::File {
+        operation: "open the lock file",
+        path: path.clone(),
+        source,
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked { path }),
@@ -338,9 +355,15 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
         }
         return Ok(());
     }
-    let schema = concat!(include_str!("schema.sql"), "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 1;");
+    let schema = concat!(
+        include_str!("schema.sql"),
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 1;"
+    );
     let mut transaction = connection.begin().await.map_err(|e| failed(path, "create its tables", e))?;
-    sqlx::raw_sql(schema).execute(&mut *transaction).await.map_err(|e| failed(path, "create its tables", e))?;
+    sqlx::raw_sql(schema)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|e| failed(path, "create its tables", e))?;
     transaction.commit().await.map_err(|e| failed(path, "create its tables", e))
 }
 
@@ -370,7 +393,8 @@ async fn catch_up(
         let leaf = leaf.try_into().map_err(|_| damaged(format!("entry {next} has no leaf hash")))?;
         frontier.push(Hash::from_bytes(leaf));
     }
-    let last = sqlx::query("SELECT bytes FROM entry ORDER BY idx DESC LIMIT 1").fetch_one(&mut *connection).await;
+    let last =
+        sqlx::query("SELECT bytes FROM entry ORDER BY idx DESC LIMIT 1").fetch_one(&mut *connection).await;
     let last: Vec<u8> = last.and_then(|r| r.try_get(0)).map_err(|e| failed(path, "read its entries", e))?;
     let entry = Entry::parse(&last).map_err(|e| damaged(format!("its last entry cannot be read: {e}")))?;
     last_at = last_at.max(entry.at());
@@ -385,7 +409,9 @@ fn failed(path: &Path, operation: &'static str, source: sqlx::Error) -> StateErr
     };
     match code {
         Some(13) => StateError::Full { path: path.to_owned() },
-        Some(11 | 26) => StateError::Damaged { path: path.to_owned(), what: "the file is not a whole database".to_owned() },
+        Some(11 | 26) => {
+            StateError::Damaged { path: path.to_owned(), what: "the file is not a whole database".to_owned() }
+        }
         _ => StateError::Statement { operation, source },
     }
 }

@@ -30,11 +30,12 @@ impl State {
     /// What the state knows of a rule.
     pub async fn overview(&mut self, rule: &str) -> Result<RuleOverview, StateError> {
         let operation = "read a rule's sweeps";
-        let last = sqlx::query("SELECT started_at, result FROM sweep WHERE rule = ?1 ORDER BY started DESC LIMIT 1")
-            .bind(rule)
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
+        let last =
+            sqlx::query("SELECT started_at, result FROM sweep WHERE rule = ?1 ORDER BY started DESC LIMIT 1")
+                .bind(rule)
+                .fetch_optional(&mut self.connection)
+                .await
+                .map_err(|e| failed(&self.path, operation, e))?;
         let totals = sqlx::query(
             "SELECT coalesce(sum(b.records) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL) \
              FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",

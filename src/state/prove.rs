@@ -14,7 +14,12 @@ use crate::model::key::Key;
 impl State {
     /// Proofs of every disposal of the record with this key in one of the rule's datasets, oldest first; under the head of
     /// the ledger as it is now.
-    pub async fn prove(&mut self, rule: &str, dataset: &str, key: &Key) -> Result<Vec<RecordProof>, StateError> {
+    pub async fn prove(
+        &mut self,
+        rule: &str,
+        dataset: &str,
+        key: &Key,
+    ) -> Result<Vec<RecordProof>, StateError> {
         let operation = "look for a record's disposal";
         let rows = sqlx::query(
             "SELECT b.id, b.epoch, b.outcome, p.number, p.commitments, p.tags FROM batch AS b \
@@ -28,7 +33,8 @@ impl State {
         .map_err(|e| failed(&self.path, operation, e))?;
         let mut proofs = Vec::new();
         for row in rows {
-            let bytes = |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let bytes =
+                |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
             let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
             let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
             let (batch, epoch) = (BatchId::parse(&text(0)?)?, EpochId::parse(&text(1)?)?);
@@ -40,7 +46,8 @@ impl State {
                 continue;
             }
             let batch_key = epoch_key.batch_key(&batch, dataset);
-            let commitments = commitments.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
+            let commitments =
+                commitments.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
             let commitments = Commitments::from_unsorted(commitments.collect())?;
             let Some(pos) = commitments.position(&batch_key.commit(key.as_str())) else { continue };
             let Some(path) = commitments.inclusion(pos) else { continue };
@@ -88,12 +95,17 @@ impl State {
             .bind(signed(index.get()))
             .fetch_one(&mut self.connection)
             .await;
-        let bytes: Vec<u8> = row.and_then(|r| r.try_get(0)).map_err(|e| failed(&self.path, "read an entry", e))?;
+        let bytes: Vec<u8> =
+            row.and_then(|r| r.try_get(0)).map_err(|e| failed(&self.path, "read an entry", e))?;
         Ok(Entry::parse(&bytes)?)
     }
 
     /// The exact bytes of up to `limit` entries from an index on.
-    pub async fn entries(&mut self, from: EntryIndex, limit: u32) -> Result<Vec<(EntryIndex, Vec<u8>)>, StateError> {
+    pub async fn entries(
+        &mut self,
+        from: EntryIndex,
+        limit: u32,
+    ) -> Result<Vec<(EntryIndex, Vec<u8>)>, StateError> {
         let operation = "read the ledger";
         let rows = sqlx::query("SELECT idx, bytes FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2")
             .bind(signed(from.get()))
@@ -119,18 +131,24 @@ impl State {
         let mut after = 0;
         // Ends because each page starts after the last row of the one before.
         loop {
-            let rows = sqlx::query("SELECT rowid, batch, root, commitments FROM part WHERE rowid > ?1 ORDER BY rowid LIMIT 64")
-                .bind(after)
-                .fetch_all(&mut self.connection)
-                .await
-                .map_err(|e| failed(&self.path, operation, e))?;
+            let rows = sqlx::query(
+                "SELECT rowid, batch, root, commitments FROM part WHERE rowid > ?1 ORDER BY rowid LIMIT 64",
+            )
+            .bind(after)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
             if rows.is_empty() {
                 return Ok(wrong);
             }
             for row in rows {
-                let bytes = |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
+                let bytes =
+                    |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
                 let commitments = bytes(3)?;
-                let commitments = commitments.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
+                let commitments = commitments
+                    .chunks_exact(24)
+                    .filter_map(|c| c.try_into().ok())
+                    .map(Commitment::from_bytes);
                 let root = Commitments::from_unsorted(commitments.collect()).map(|c| c.root());
                 if root.map(|r| r.as_bytes().to_vec()).ok() != Some(bytes(2)?) {
                     wrong.push(row.try_get(1).map_err(|e| failed(&self.path, operation, e))?);

@@ -13,7 +13,12 @@ impl State {
     /// Writes the outcome of an intent and drops its sealed identities.
     ///
     /// Dying before this returns leaves the intent open, and a restart finds the same outcome from the datastore's marker.
-    pub async fn seal(&mut self, sweep: &Sweep, intent: CommittedIntent, settled: Settled) -> Result<EntryIndex, StateError> {
+    pub async fn seal(
+        &mut self,
+        sweep: &Sweep,
+        intent: CommittedIntent,
+        settled: Settled,
+    ) -> Result<EntryIndex, StateError> {
         crate::hook::reach("seal.before");
         let mut writing = self.write().await?;
         let t1 = writing.now();
@@ -49,12 +54,17 @@ impl State {
         };
         let committed = matches!(body, Body::BatchCommitted(_));
         let outcome = writing.append_at(t1, &body).await?;
-        let update = sqlx::query("UPDATE batch SET outcome = ?2, committed = ?3, sealed = NULL WHERE id = ?1");
-        let update = update.bind(intent.batch.as_str().to_owned()).bind(signed(outcome.get())).bind(i64::from(committed));
+        let update =
+            sqlx::query("UPDATE batch SET outcome = ?2, committed = ?3, sealed = NULL WHERE id = ?1");
+        let update = update
+            .bind(intent.batch.as_str().to_owned())
+            .bind(signed(outcome.get()))
+            .bind(i64::from(committed));
         writing.run("record an outcome", update).await?;
         if !committed {
             // Nothing was disposed of, so there is nothing to prove.
-            let delete = sqlx::query("DELETE FROM part WHERE batch = ?1").bind(intent.batch.as_str().to_owned());
+            let delete =
+                sqlx::query("DELETE FROM part WHERE batch = ?1").bind(intent.batch.as_str().to_owned());
             writing.run("forget an aborted batch's commitments", delete).await?;
         }
         writing.commit().await?;

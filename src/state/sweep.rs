@@ -8,8 +8,8 @@ use super::{State, failed, signed};
 use crate::clock;
 use crate::ledger::canonical::{RuleDigest, RuleDocument};
 use crate::ledger::entry::{
-    Approval, Body, Cause, Outcomes, Residue, RoleName, RuleId, RuleVersion, SweepFinished, SweepId, SweepResult,
-    SweepStarted, TzdbVersion,
+    Approval, Body, Cause, Outcomes, Residue, RoleName, RuleId, RuleVersion, SweepFinished, SweepId,
+    SweepResult, SweepStarted, TzdbVersion,
 };
 use crate::ledger::tree::EntryIndex;
 use crate::model::now::Now;
@@ -98,8 +98,10 @@ impl State {
                     tzdb: TzdbVersion::parse(start.tzdb)?,
                 });
                 let entry = writing.append(&body).await?;
-                let insert = sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
-                let insert = insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
+                let insert =
+                    sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
+                let insert =
+                    insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
                 writing.run("record a rule's version", insert).await?;
                 entry
             }
@@ -132,7 +134,15 @@ impl State {
         writing.run("record a sweep", insert).await?;
         writing.commit().await?;
         crate::hook::reach("sweep-started.after");
-        Ok(Sweep { id, rule, rule_entry, rule_sha256: digest, cause: start.cause, started, cutoff: start.cutoff })
+        Ok(Sweep {
+            id,
+            rule,
+            rule_entry,
+            rule_sha256: digest,
+            cause: start.cause,
+            started,
+            cutoff: start.cutoff,
+        })
     }
 
     /// Writes `residue` and `sweep.finished` with the totals of its batches.
@@ -207,7 +217,11 @@ impl State {
     }
 
     /// What the ledger knows of this version of a rule.
-    pub async fn standing(&mut self, rule: &str, document: &RuleDocument) -> Result<VersionStanding, StateError> {
+    pub async fn standing(
+        &mut self,
+        rule: &str,
+        document: &RuleDocument,
+    ) -> Result<VersionStanding, StateError> {
         let operation = "look a rule's version up";
         let row = sqlx::query(
             "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
@@ -234,18 +248,30 @@ impl State {
     ) -> Result<EntryIndex, StateError> {
         let rule = RuleId::parse(rule)?;
         let digest = document.digest();
-        let body = Body::Approval(Approval { rule: rule.clone(), rule_sha256: digest, up_to, by: RoleName::parse(role)? });
+        let body = Body::Approval(Approval {
+            rule: rule.clone(),
+            rule_sha256: digest,
+            up_to,
+            by: RoleName::parse(role)?,
+        });
         let mut writing = self.write().await?;
         let entry = writing.append(&body).await?;
         let insert = sqlx::query("INSERT INTO approval (entry, rule, sha256, up_to) VALUES (?1, ?2, ?3, ?4)");
-        let insert =
-            insert.bind(signed(entry.get())).bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(up_to));
+        let insert = insert
+            .bind(signed(entry.get()))
+            .bind(rule.as_str().to_owned())
+            .bind(digest.to_string())
+            .bind(signed(up_to));
         writing.run("record an approval", insert).await?;
         writing.commit().await?;
         Ok(entry)
     }
 
-    async fn version_entry(&mut self, rule: &RuleId, digest: &RuleDigest) -> Result<Option<EntryIndex>, StateError> {
+    async fn version_entry(
+        &mut self,
+        rule: &RuleId,
+        digest: &RuleDigest,
+    ) -> Result<Option<EntryIndex>, StateError> {
         let operation = "look a rule's version up";
         let row = sqlx::query("SELECT entry FROM rule_version WHERE rule = ?1 AND sha256 = ?2")
             .bind(rule.as_str())
@@ -260,14 +286,19 @@ impl State {
 
     pub(super) async fn sweep(&mut self, id: &str) -> Result<Sweep, StateError> {
         let operation = "read a sweep";
-        let row = sqlx::query("SELECT id, rule, rule_entry, sha256, cause, started, cutoff FROM sweep WHERE id = ?1")
-            .bind(id)
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
+        let row = sqlx::query(
+            "SELECT id, rule, rule_entry, sha256, cause, started, cutoff FROM sweep WHERE id = ?1",
+        )
+        .bind(id)
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
         let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
         let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
-        let damaged = |what: &str| StateError::Damaged { path: self.path.clone(), what: format!("{what} of sweep {id}") };
+        let damaged = |what: &str| StateError::Damaged {
+            path: self.path.clone(),
+            what: format!("{what} of sweep {id}"),
+        };
         Ok(Sweep {
             id: SweepId::parse(&text(0)?)?,
             rule: RuleId::parse(&text(1)?)?,

@@ -164,7 +164,11 @@ async fn turn(
     let settled = match settled {
         Ok(settled) => settled,
         Err(error) => {
-            tracing::warn!(batch = name, error = &error as &dyn std::error::Error, "commit in doubt: looking at the marker");
+            tracing::warn!(
+                batch = name,
+                error = &error as &dyn std::error::Error,
+                "commit in doubt: looking at the marker"
+            );
             let mut fresh = Writer::open(&run.target.datastore).await?;
             match fresh.evidence(&incarnation, &name).await? {
                 Evidence::Committed => Settled::MarkerFound,
@@ -240,12 +244,7 @@ fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
 }
 
 fn part(part: &crate::datastore::sqlite::PreparedPart) -> BatchPart<'_> {
-    BatchPart {
-        dataset: part.dataset.as_str(),
-        action: part.action,
-        fields: &part.fields,
-        keys: &part.keys,
-    }
+    BatchPart { dataset: part.dataset.as_str(), action: part.action, fields: &part.fields, keys: &part.keys }
 }
 
 fn uses_key(bound: &BoundRule<'_>) -> bool {

@@ -72,9 +72,12 @@ pub async fn count(
     let census = reader.census(bound, cutoffs).await?;
     let pending = bound.rule().trigger.pending;
     let mut counts = Counts { kept: census.of("kept"), oldest: census.oldest.clone(), ..Counts::default() };
-    for (class, normal) in
-        [("null", pending.null), ("no_row", pending.no_row), ("future", pending.future), ("before_1970", false)]
-    {
+    for (class, normal) in [
+        ("null", pending.null),
+        ("no_row", pending.no_row),
+        ("future", pending.future),
+        ("before_1970", false),
+    ] {
         let n = census.of(class);
         if normal {
             counts.not_started += n;

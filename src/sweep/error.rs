@@ -21,7 +21,9 @@ pub enum SweepError {
     #[error("{}", listed(.0))]
     Bind(Vec<BindProblem>),
     /// SQL and the judge differ.
-    #[error("rule `{rule}`: SQL selected {records} records as due that the judge keeps; the batch was rolled back and the rule stopped: report this as a bug")]
+    #[error(
+        "rule `{rule}`: SQL selected {records} records as due that the judge keeps; the batch was rolled back and the rule stopped: report this as a bug"
+    )]
     Disagreement {
         /// The rule.
         rule: RuleId,
@@ -44,7 +46,9 @@ pub enum SweepError {
         batch: String,
     },
     /// The clock stands behind the ledger.
-    #[error("the host's clock says {host}, but the ledger already holds an entry of {mark}: nothing is disposed of; set the clock right")]
+    #[error(
+        "the host's clock says {host}, but the ledger already holds an entry of {mark}: nothing is disposed of; set the clock right"
+    )]
     Clock {
         /// The host's clock.
         host: DateTime<Utc>,

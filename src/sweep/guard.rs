@@ -66,7 +66,10 @@ mod tests {
         assert_eq!(GUARD.allowance(&NEW, 50, 1000), Ok(50));
         assert_eq!(GUARD.allowance(&NEW, 51, 1000), Err(Parked { due: 51, allowed: 50, approved: None }));
         assert_eq!(GUARD.allowance(&NEW, 1000, 100_000), Ok(1000));
-        assert_eq!(GUARD.allowance(&NEW, 1001, 100_000), Err(Parked { due: 1001, allowed: 1000, approved: None }));
+        assert_eq!(
+            GUARD.allowance(&NEW, 1001, 100_000),
+            Err(Parked { due: 1001, allowed: 1000, approved: None })
+        );
     }
 
     #[test]
@@ -78,7 +81,10 @@ mod tests {
     fn an_approval_allows_what_it_says_and_no_more() {
         let approved = VersionStanding { finished: false, approved: Some(500) };
         assert_eq!(GUARD.allowance(&approved, 500, 1000), Ok(500));
-        assert_eq!(GUARD.allowance(&approved, 501, 1000), Err(Parked { due: 501, allowed: 500, approved: Some(500) }));
+        assert_eq!(
+            GUARD.allowance(&approved, 501, 1000),
+            Err(Parked { due: 501, allowed: 500, approved: Some(500) })
+        );
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::datastore::sqlite::{Reader, Writer};
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::calendar::tzdb_version;
+use crate::model::datastore::Pace;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
@@ -36,7 +37,6 @@ use crate::state::{State, Sweep, SweepEnd, SweepStart};
 pub use count::{Counts, count};
 pub use error::SweepError;
 pub use guard::{Guard, Parked};
-pub use pace::Pace;
 pub use recover::{Recovered, recover};
 
 /// One rule, where its records are, and in which version.
@@ -161,7 +161,9 @@ pub async fn run(
     let standing = state.standing(&rule, target.document).await?;
     let allowance = match target.guard.allowance(&standing, due, reader.count_all(&bound).await?) {
         Ok(allowance) => allowance,
-        Err(parked) => return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() }),
+        Err(parked) => {
+            return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() });
+        }
     };
     let start = SweepStart {
         rule: &rule,
@@ -219,7 +221,9 @@ async fn residue(
     };
     counted
         .await
-        .inspect_err(|error| tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted"))
+        .inspect_err(|error| {
+            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted")
+        })
         .ok()
 }
 

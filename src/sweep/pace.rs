@@ -4,15 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
-
-/// Records a second, dependents included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As fast as the datastore can.
-    Unlimited,
-    /// At most this many.
-    PerSecond(NonZeroU32),
-}
+use crate::model::datastore::Pace;
 
 /// A batch that takes longer keeps the application's writers waiting for the lock.
 const TIME_BUDGET: Duration = Duration::from_millis(250);
@@ -33,7 +25,8 @@ impl Budget {
     pub(super) fn new(batch: u32, pace: Pace) -> Self {
         let limit = batch.max(1);
         // A paced sweep is asked to be invisible: its batches do not grow.
-        let largest = if pace == Pace::Unlimited { limit.saturating_mul(5).min(LARGEST).max(limit) } else { limit };
+        let largest =
+            if pace == Pace::Unlimited { limit.saturating_mul(5).min(LARGEST).max(limit) } else { limit };
         Self { limit, largest, pace, started: None, went: 0 }
     }
 
@@ -43,7 +36,7 @@ impl Budget {
 
     /// Sleeps until the rate allows the next batch. No transaction is open.
     pub(super) async fn wait(&mut self) {
-        if let (Pace::PerSecond(rate), Some(started)) = (self.pace, self.started) {
+        if let (Pace::RowsPerSecond(rate), Some(started)) = (self.pace, self.started) {
             let rest = share(self.went, rate).saturating_sub(started.elapsed());
             if !rest.is_zero() {
                 tokio::time::sleep(rest).await;

@@ -44,7 +44,13 @@ pub async fn recover(
         }
     }
     for sweep in state.unfinished_sweeps().await? {
-        let end = SweepEnd { result: SweepResult::Failed, remaining: None, refused: None, held: None, undated: None };
+        let end = SweepEnd {
+            result: SweepResult::Failed,
+            remaining: None,
+            refused: None,
+            held: None,
+            undated: None,
+        };
         state.finish_sweep(&sweep, &end).await?;
     }
     if recovered.committed + recovered.aborted > 0 {
@@ -66,12 +72,16 @@ async fn settle(
 ) -> Result<bool, Unsettled> {
     let name = open.datastore().to_owned();
     let in_doubt = |why: String| {
-        Unsettled::Datastore(format!("batch `{}` of datastore `{name}` is in doubt: {why}", open.intent.batch()))
+        Unsettled::Datastore(format!(
+            "batch `{}` of datastore `{name}` is in doubt: {why}",
+            open.intent.batch()
+        ))
     };
     let Some(path) = locate(&name) else {
         return Err(in_doubt("the datastore is not in the configuration any more: put it back".to_owned()));
     };
-    let unreachable = |error: crate::datastore::DatastoreError| in_doubt(format!("{error}; make it reachable"));
+    let unreachable =
+        |error: crate::datastore::DatastoreError| in_doubt(format!("{error}; make it reachable"));
     let mut writer = Writer::open(&path).await.map_err(unreachable)?;
     let incarnation = Incarnation::recorded(&open.incarnation);
     let settled = match writer.evidence(&incarnation, open.intent.batch()).await.map_err(unreachable)? {
@@ -79,7 +89,8 @@ async fn settle(
         Evidence::RolledBack => Settled::RolledBack,
         Evidence::Lost => {
             let sealed = state.identities(&open.intent).await.map_err(|e| Unsettled::State(e.into()))?;
-            let identities = Identities::parse(&sealed).ok_or_else(|| in_doubt("its identities are damaged".to_owned()))?;
+            let identities = Identities::parse(&sealed)
+                .ok_or_else(|| in_doubt("its identities are damaged".to_owned()))?;
             match writer.survivors(&identities).await.map_err(unreachable)? {
                 0 => Settled::NoneLeft,
                 _ => Settled::SurvivorFound,

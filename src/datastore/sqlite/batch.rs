@@ -34,9 +34,16 @@ pub struct Writer {
 impl Writer {
     /// Opens the datastore for a sweep and sets up its marker.
     pub async fn open(path: &Path) -> Result<Self, DatastoreError> {
-        let mut connection = connect(path, Access::Write).await?;
+        Self::over(connect(path, Access::Write).await?).await
+    }
+
+    pub(super) async fn over(mut connection: SqliteConnection) -> Result<Self, DatastoreError> {
         let incarnation = marker::ensure(&mut connection).await?;
         Ok(Self { connection, incarnation, sealed: None })
+    }
+
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
     }
 
     /// The schema.
@@ -50,7 +57,11 @@ impl Writer {
     }
 
     /// Whether a batch of an earlier run was committed. It is forgotten only by [`Self::sealed`].
-    pub async fn evidence(&mut self, incarnation: &Incarnation, batch: &str) -> Result<Evidence, DatastoreError> {
+    pub async fn evidence(
+        &mut self,
+        incarnation: &Incarnation,
+        batch: &str,
+    ) -> Result<Evidence, DatastoreError> {
         marker::evidence(&mut self.connection, incarnation, batch).await
     }
 
@@ -109,7 +120,11 @@ impl Writer {
         let chosen = root.sources(&TriggerSql::of(rule).reading());
         selection(&mut fill, rule, cutoffs, phase, cursor, limit, &chosen);
         run(&mut transaction, &fill, operation).await?;
-        let trigger = if TriggerSql::of(rule).own_column().is_some() { encoded("b.trig") } else { "json(b.trig)".to_owned() };
+        let trigger = if TriggerSql::of(rule).own_column().is_some() {
+            encoded("b.trig")
+        } else {
+            "json(b.trig)".to_owned()
+        };
         let keys = (0..root.key.len()).map(|i| encoded(&format!("b.k{i}"))).collect::<Vec<_>>().join(", ");
         let read = format!(
             "SELECT json_group_array(json_array({keys}, {trigger})) FROM (SELECT * FROM {} ORDER BY n) AS b",
@@ -190,7 +205,10 @@ impl<'w> Selected<'w> {
         let keep: Vec<u32> = due.iter().map(Due::position).collect();
         let keep = serde_json::json!(keep).to_string();
         let delete = Sql {
-            text: format!("DELETE FROM {} WHERE n NOT IN (SELECT value + 1 FROM json_each(?1))", self.layers[0].temp()),
+            text: format!(
+                "DELETE FROM {} WHERE n NOT IN (SELECT value + 1 FROM json_each(?1))",
+                self.layers[0].temp()
+            ),
             args: vec![Value::Text(keep)],
         };
         run(&mut self.transaction, &delete, "narrow a batch to what is due").await.map(drop)
@@ -215,7 +233,9 @@ impl<'w> Selected<'w> {
             return Ok(None);
         }
         let mut sql = match layer.action {
-            Action::Delete => Sql::new(format!("DELETE FROM {} AS t WHERE {}", table(layer.table), layer.in_batch())),
+            Action::Delete => {
+                Sql::new(format!("DELETE FROM {} AS t WHERE {}", table(layer.table), layer.in_batch()))
+            }
             Action::Pseudonymize { mark, .. } => {
                 layer.store_pseudonyms(&mut self.transaction, replaced, &values, pseudonyms).await?;
                 layer.update(mark, at)
@@ -278,6 +298,10 @@ impl Prepared<'_> {
     /// One part a dataset, the rule's own first.
     pub fn parts(&self) -> &[PreparedPart] {
         &self.parts
+    }
+
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
     }
 
     /// The records' keys and triggers: to be sealed with the intent, and kept nowhere else.
@@ -397,7 +421,11 @@ impl Layer<'_> {
     }
 
     fn create(&self) -> String {
-        format!("CREATE TEMP TABLE {} (n INTEGER PRIMARY KEY, {})", self.temp().replace("temp.", ""), self.columns().join(", "))
+        format!(
+            "CREATE TEMP TABLE {} (n INTEGER PRIMARY KEY, {})",
+            self.temp().replace("temp.", ""),
+            self.columns().join(", ")
+        )
     }
 
     fn replaced(&self) -> &[(ColumnName, Strategy)] {
@@ -422,7 +450,10 @@ impl Layer<'_> {
     }
 
     /// The keys of the batch, and the values that will be replaced, in the order of `n`.
-    async fn read(&self, connection: &mut SqliteConnection) -> Result<(Vec<Key>, Vec<Vec<Value>>), DatastoreError> {
+    async fn read(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(Vec<Key>, Vec<Vec<Value>>), DatastoreError> {
         let columns = self.columns().into_iter().filter(|c| c.starts_with('k') || c.starts_with('v'));
         let columns = columns.map(|c| encoded(&format!("b.{c}"))).collect::<Vec<_>>().join(", ");
         let sql = format!(
@@ -450,7 +481,8 @@ impl Layer<'_> {
         let operation = "store a batch's pseudonyms";
         let mut rows = Vec::with_capacity(values.len());
         for row in values {
-            let replaced = strategies.iter().zip(row).map(|((_, strategy), value)| replace(strategy, value, key));
+            let replaced =
+                strategies.iter().zip(row).map(|((_, strategy), value)| replace(strategy, value, key));
             rows.push(replaced.map(|v| v.map(|v| Rows::encode(&v))).collect::<Result<Vec<_>, _>>()?);
         }
         let columns: Vec<String> = (0..strategies.len()).map(|i| format!("v{i}")).collect();
@@ -472,17 +504,25 @@ impl Layer<'_> {
                 extracted.join(", "),
                 self.temp(),
             ),
-            args: vec![Value::Text(serde_json::Value::from(rows.into_iter().map(serde_json::Value::from).collect::<Vec<_>>()).to_string())],
+            args: vec![Value::Text(
+                serde_json::Value::from(rows.into_iter().map(serde_json::Value::from).collect::<Vec<_>>())
+                    .to_string(),
+            )],
         };
         run(connection, &insert, operation).await.map(drop)
     }
 
     fn update(&self, mark: &ColumnName, at: DateTime<Utc>) -> Sql {
-        let set = self.replaced().iter().enumerate().map(|(i, (name, _))| format!("{} = p.v{i}", quote(name.as_str())));
+        let set = self
+            .replaced()
+            .iter()
+            .enumerate()
+            .map(|(i, (name, _))| format!("{} = p.v{i}", quote(name.as_str())));
         let set = set.collect::<Vec<_>>().join(", ");
         let same: Vec<String> =
             self.key.iter().enumerate().map(|(i, c)| format!("{} = b.k{i}", column("t", c))).collect();
-        let mut sql = Sql::new(format!("UPDATE {} AS t SET {set}, {} = ", table(self.table), quote(mark.as_str())));
+        let mut sql =
+            Sql::new(format!("UPDATE {} AS t SET {set}, {} = ", table(self.table), quote(mark.as_str())));
         sql.bind(match self.mark {
             Some(MarkKind::Date) => Value::Text(at.format("%Y-%m-%d").to_string()),
             Some(MarkKind::Integer) => Value::Integer(at.timestamp()),

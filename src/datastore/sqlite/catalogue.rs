@@ -33,7 +33,8 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     for name in &every {
         let mut table = table(connection, name).await?;
         references.extend(foreign_keys(connection, name).await?);
-        table.delete_writes = writes(connection, &format!("DELETE FROM main.{}", quote(name.as_str())), &pages).await?;
+        table.delete_writes =
+            writes(connection, &format!("DELETE FROM main.{}", quote(name.as_str())), &pages).await?;
         let set = table.columns.iter().filter(|c| !table.primary_key.contains(&c.name));
         let set: Vec<String> = set.map(|c| format!("{0} = {0}", quote(c.name.as_str()))).collect();
         if !set.is_empty() {
@@ -68,7 +69,10 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
     let mut table = Table::default();
     let mut key: Vec<(i64, ColumnName)> = Vec::new();
     // hidden = 0: generated columns cannot be written.
-    let columns = pragma("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid", name);
+    let columns = pragma(
+        "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid",
+        name,
+    );
     for row in all(connection, &columns, OPERATION).await? {
         let declared: String = get(&row, 1)?;
         let (not_null, pk): (i64, i64) = (get(&row, 2)?, get(&row, 3)?);
@@ -82,21 +86,30 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
     table.primary_key = key.into_iter().map(|(_, name)| name).collect();
     // The rowid under its own name is never NULL, whatever the catalogue says.
     if let [only] = table.primary_key.as_slice() {
-        for column in table.columns.iter_mut().filter(|c| &c.name == only && c.declared.eq_ignore_ascii_case("integer")) {
+        for column in
+            table.columns.iter_mut().filter(|c| &c.name == only && c.declared.eq_ignore_ascii_case("integer"))
+        {
             column.not_null = true;
             table.unique.push(BTreeSet::from([only.clone()]));
             table.indexed.insert(only.clone());
         }
     }
     indexes(connection, name, &mut table).await?;
-    let triggers = pragma("SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name", name);
+    let triggers = pragma(
+        "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name",
+        name,
+    );
     for row in all(connection, &triggers, OPERATION).await? {
         table.triggers.push(get(&row, 0)?);
     }
     Ok(table)
 }
 
-async fn indexes(connection: &mut SqliteConnection, name: &TableName, table: &mut Table) -> Result<(), DatastoreError> {
+async fn indexes(
+    connection: &mut SqliteConnection,
+    name: &TableName,
+    table: &mut Table,
+) -> Result<(), DatastoreError> {
     let indexes = pragma(
         "SELECT i.name, i.\"unique\", i.partial, x.name FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS x \
          ORDER BY i.name, x.seqno",
@@ -127,11 +140,18 @@ async fn foreign_keys(
     connection: &mut SqliteConnection,
     from: &TableName,
 ) -> Result<Vec<(TableName, Reference)>, DatastoreError> {
-    let keys = pragma("SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list(?1) ORDER BY id, seq", from);
+    let keys = pragma(
+        "SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+        from,
+    );
     let mut found: BTreeMap<i64, (TableName, Reference)> = BTreeMap::new();
     for row in all(connection, &keys, OPERATION).await? {
         let to = get::<Option<String>>(&row, 3)?.unwrap_or_else(|| IMPLICIT.to_owned());
-        let names = (TableName::new(&get::<String>(&row, 1)?), ColumnName::new(&get::<String>(&row, 2)?), ColumnName::new(&to));
+        let names = (
+            TableName::new(&get::<String>(&row, 1)?),
+            ColumnName::new(&get::<String>(&row, 2)?),
+            ColumnName::new(&to),
+        );
         let (Ok(table), Ok(theirs), Ok(ours)) = names else { continue };
         let on_delete = match get::<String>(&row, 4)?.as_str() {
             "CASCADE" => OnDelete::Cascade,
@@ -171,7 +191,9 @@ fn kind(declared: &str) -> ColumnKind {
         "timestamp" | "datetime" | "timestamp without time zone" => ColumnKind::Naive,
         "date" => ColumnKind::Date,
         other if other.contains("int") => ColumnKind::Integer,
-        other if other.contains("char") || other.contains("text") || other.contains("clob") => ColumnKind::Text,
+        other if other.contains("char") || other.contains("text") || other.contains("clob") => {
+            ColumnKind::Text
+        }
         _ => ColumnKind::Other,
     }
 }

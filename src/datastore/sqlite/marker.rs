@@ -50,10 +50,12 @@ pub(super) async fn ensure(connection: &mut SqliteConnection) -> Result<Incarnat
     };
     let found: i64 = one(connection, &exists, operation).await?.try_get(0).map_err(failed(operation))?;
     if found == 0 {
-        let create = "CREATE TABLE IF NOT EXISTS main.expunged_marker (name TEXT PRIMARY KEY, value TEXT NOT NULL)";
+        let create =
+            "CREATE TABLE IF NOT EXISTS main.expunged_marker (name TEXT PRIMARY KEY, value TEXT NOT NULL)";
         run(connection, &Sql::new(create), operation).await?;
     }
-    let read = Sql::new("SELECT coalesce(max(value), '') FROM main.expunged_marker WHERE name = 'incarnation'");
+    let read =
+        Sql::new("SELECT coalesce(max(value), '') FROM main.expunged_marker WHERE name = 'incarnation'");
     let named = text(connection, &read, operation).await?;
     if !named.is_empty() {
         return Ok(Incarnation(named));

@@ -7,11 +7,13 @@ mod identity;
 mod marker;
 mod read;
 mod sql;
+mod trial;
 
 pub use batch::{Committed, Prepared, PreparedPart, Selected, Writer};
 pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
 pub use read::{Census, Explained, Page, Reader};
+pub use trial::TrialTable;
 
 use crate::model::value::Value;
 

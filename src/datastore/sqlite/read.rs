@@ -85,12 +85,22 @@ impl Reader {
     }
 
     /// Counts the rule's dataset by class.
-    pub async fn census(&mut self, rule: &BoundRule<'_>, cutoffs: &Cutoffs) -> Result<Census, DatastoreError> {
+    pub async fn census(
+        &mut self,
+        rule: &BoundRule<'_>,
+        cutoffs: &Cutoffs,
+    ) -> Result<Census, DatastoreError> {
         let operation = "count a dataset by class";
         let trigger = TriggerSql::of(rule);
-        let mut sql = Sql::new("SELECT class, count(*), min(CASE WHEN class IN ('due', 'overdue') THEN moment END) FROM (SELECT ");
+        let mut sql = Sql::new(
+            "SELECT class, count(*), min(CASE WHEN class IN ('due', 'overdue') THEN moment END) FROM (SELECT ",
+        );
         trigger.class(&mut sql, cutoffs);
-        sql.push(&format!(" AS class, {} AS moment FROM {} AS t WHERE ", trigger.moment(), table(&rule.rule().table)));
+        sql.push(&format!(
+            " AS class, {} AS moment FROM {} AS t WHERE ",
+            trigger.moment(),
+            table(&rule.rule().table)
+        ));
         filters(&mut sql, rule);
         sql.push(") GROUP BY class");
         let mut census = Census::default();
@@ -107,7 +117,11 @@ impl Reader {
     }
 
     /// Counts what a sweep would select without the judge's help.
-    pub async fn count_due(&mut self, rule: &BoundRule<'_>, cutoffs: &Cutoffs) -> Result<u64, DatastoreError> {
+    pub async fn count_due(
+        &mut self,
+        rule: &BoundRule<'_>,
+        cutoffs: &Cutoffs,
+    ) -> Result<u64, DatastoreError> {
         let operation = "count what is due";
         let mut sql = Sql::new(format!("SELECT count(*) FROM {} AS t WHERE ", table(&rule.rule().table)));
         filters(&mut sql, rule);
@@ -123,7 +137,8 @@ impl Reader {
     }
 
     async fn count(&mut self, sql: &Sql, operation: &'static str) -> Result<u64, DatastoreError> {
-        let count: i64 = one(&mut self.connection, sql, operation).await?.try_get(0).map_err(failed(operation))?;
+        let count: i64 =
+            one(&mut self.connection, sql, operation).await?.try_get(0).map_err(failed(operation))?;
         Ok(count.unsigned_abs())
     }
 
@@ -166,22 +181,31 @@ impl Reader {
         catalogue: &Catalogue,
         key: &[String],
     ) -> Result<Option<Explained>, DatastoreError> {
-        let operation = "read one record";
-        let columns = catalogue.tables.get(&rule.rule().table);
-        let kind = |name: &ColumnName| columns.and_then(|t| t.column(name)).map(|c| c.kind);
-        let mut sql = Sql::new(format!("SELECT json_array({}), (", encoded_sources(rule)));
-        filters(&mut sql, rule);
-        sql.push(&format!(") FROM {} AS t WHERE 1", table(&rule.rule().table)));
-        for (name, text) in rule.rule().key.iter().zip(key) {
-            sql.push(&format!(" AND {} = ", column("t", name)));
-            sql.bind(typed(kind(name), text));
-        }
-        let Some(row) = all(&mut self.connection, &sql, operation).await?.into_iter().next() else { return Ok(None) };
-        let json: String = row.try_get(0).map_err(failed(operation))?;
-        let selected: i64 = row.try_get(1).map_err(failed(operation))?;
-        let mut page = page(rule, Phase::Exact, 1, &format!("[{json}]"))?;
-        Ok(page.records.pop().map(|record| Explained { record, selected: selected != 0 }))
+        explain(&mut self.connection, rule, catalogue, key).await
     }
+}
+
+pub(super) async fn explain(
+    connection: &mut SqliteConnection,
+    rule: &BoundRule<'_>,
+    catalogue: &Catalogue,
+    key: &[String],
+) -> Result<Option<Explained>, DatastoreError> {
+    let operation = "read one record";
+    let columns = catalogue.tables.get(&rule.rule().table);
+    let kind = |name: &ColumnName| columns.and_then(|t| t.column(name)).map(|c| c.kind);
+    let mut sql = Sql::new(format!("SELECT json_array({}), (", encoded_sources(rule)));
+    filters(&mut sql, rule);
+    sql.push(&format!(") FROM {} AS t WHERE 1", table(&rule.rule().table)));
+    for (name, text) in rule.rule().key.iter().zip(key) {
+        sql.push(&format!(" AND {} = ", column("t", name)));
+        sql.bind(typed(kind(name), text));
+    }
+    let Some(row) = all(connection, &sql, operation).await?.into_iter().next() else { return Ok(None) };
+    let json: String = row.try_get(0).map_err(failed(operation))?;
+    let selected: i64 = row.try_get(1).map_err(failed(operation))?;
+    let mut page = page(rule, Phase::Exact, 1, &format!("[{json}]"))?;
+    Ok(page.records.pop().map(|record| Explained { record, selected: selected != 0 }))
 }
 
 /// A key part as a person types it: `hex:…` for bytes, digits for an integer column.
@@ -196,7 +220,8 @@ fn typed(kind: Option<ColumnKind>, text: &str) -> Value {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
     let digits = digits.filter(|d| d.len() % 2 == 0)?;
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
@@ -219,7 +244,15 @@ fn encoded_sources(rule: &BoundRule<'_>) -> String {
 
 fn page_statement(rule: &BoundRule<'_>, cutoffs: &Cutoffs, phase: Phase, cursor: &Cursor, limit: u32) -> Sql {
     let mut sql = Sql::new("SELECT json_group_array(json(j)) FROM (");
-    selection(&mut sql, rule, cutoffs, phase, cursor, limit, &[format!("json_array({}) AS j", encoded_sources(rule))]);
+    selection(
+        &mut sql,
+        rule,
+        cutoffs,
+        phase,
+        cursor,
+        limit,
+        &[format!("json_array({}) AS j", encoded_sources(rule))],
+    );
     sql.push(")");
     sql
 }
@@ -247,7 +280,8 @@ pub(super) fn selection(
         Phase::Exact => trigger.past(sql, cutoffs, cutoffs.due.as_ref()),
         Phase::Candidates => drop(sql.push(&trigger.candidate())),
     }
-    let mut order: Vec<String> = trigger.own_column().filter(|_| by_trigger(rule, phase)).map(str::to_owned).into_iter().collect();
+    let mut order: Vec<String> =
+        trigger.own_column().filter(|_| by_trigger(rule, phase)).map(str::to_owned).into_iter().collect();
     order.extend(rule.rule().key.iter().map(|c| column("t", c)));
     if let Cursor(Some(after)) = cursor {
         sql.push(&format!(" AND ({}) > (", order.join(", ")));
@@ -260,7 +294,12 @@ pub(super) fn selection(
 }
 
 /// The records of a page from the JSON that a selection returned.
-pub(super) fn page(rule: &BoundRule<'_>, phase: Phase, limit: u32, json: &str) -> Result<Page, DatastoreError> {
+pub(super) fn page(
+    rule: &BoundRule<'_>,
+    phase: Phase,
+    limit: u32,
+    json: &str,
+) -> Result<Page, DatastoreError> {
     let width = rule.rule().key.len();
     let own = TriggerSql::of(rule).own_column().is_some();
     let rows = Rows::parse_with_trigger(json, own)?;

@@ -46,7 +46,9 @@ pub(super) fn column(alias: &str, name: &ColumnName) -> String {
 
 /// A value as JSON can carry it: text behind `t`, bytes in hex behind `b`, a real behind `r`, the rest as it is.
 pub(super) fn encoded(x: &str) -> String {
-    format!("CASE typeof({x}) WHEN 'text' THEN 't'||{x} WHEN 'blob' THEN 'b'||hex({x}) WHEN 'real' THEN 'r'||{x} ELSE {x} END")
+    format!(
+        "CASE typeof({x}) WHEN 'text' THEN 't'||{x} WHEN 'blob' THEN 'b'||hex({x}) WHEN 'real' THEN 'r'||{x} ELSE {x} END"
+    )
 }
 
 /// The reverse of [`encoded`].
@@ -101,7 +103,11 @@ pub(super) fn filters(sql: &mut Sql, rule: &BoundRule<'_>) {
     }
     conditions(sql, "t", &rule.rule().only);
     for unless in &rule.rule().unless {
-        sql.push(&format!(" AND NOT EXISTS (SELECT 1 FROM {} AS u WHERE {}", table(&unless.table), joined("u", "t", &unless.matches)));
+        sql.push(&format!(
+            " AND NOT EXISTS (SELECT 1 FROM {} AS u WHERE {}",
+            table(&unless.table),
+            joined("u", "t", &unless.matches)
+        ));
         conditions(sql, "u", &unless.only);
         sql.push(")");
     }
@@ -173,7 +179,9 @@ impl Form<'_> {
                 "CASE length({x}) WHEN 27 THEN {x} WHEN 20 THEN substr({x},1,19)||'.000000Z' ELSE substr({x},1,23)||'000Z' END"
             ),
             TriggerKind::Naive(_) => {
-                format!("substr({x},1,10)||'T'||substr({x},12,8)||substr(substr({x},20)||substr('.000000',length({x})-18),1,7)")
+                format!(
+                    "substr({x},1,10)||'T'||substr({x},12,8)||substr(substr({x},20)||substr('.000000',length({x})-18),1,7)"
+                )
             }
             TriggerKind::Date | TriggerKind::Integer(_) | TriggerKind::Text(..) => x.clone(),
         }
@@ -234,7 +242,9 @@ impl<'a> TriggerSql<'a> {
                 sql.push(")");
             }
             Some((from, Pick::Latest)) => {
-                sql.push(&format!("(EXISTS (SELECT 1 {from}) AND NOT EXISTS (SELECT 1 {from} AND NOT coalesce("));
+                sql.push(&format!(
+                    "(EXISTS (SELECT 1 {from}) AND NOT EXISTS (SELECT 1 {from} AND NOT coalesce("
+                ));
                 self.form.past(sql, cutoffs, cut);
                 sql.push(",0)))");
             }
@@ -252,7 +262,11 @@ impl<'a> TriggerSql<'a> {
     fn spoils(&self, sql: &mut Sql, cutoffs: &Cutoffs) {
         let x = &self.form.x;
         let null = if self.trigger.pending.null { "0".to_owned() } else { format!("{x} IS NULL") };
-        sql.push(&format!("({null} OR ({x} IS NOT NULL AND (NOT {} OR {} <= ", self.form.regular(), self.form.norm()));
+        sql.push(&format!(
+            "({null} OR ({x} IS NOT NULL AND (NOT {} OR {} <= ",
+            self.form.regular(),
+            self.form.norm()
+        ));
         sql.bind(cutoffs.epoch.clone()).push(")))");
     }
 
@@ -273,7 +287,9 @@ impl<'a> TriggerSql<'a> {
             None => {
                 sql.push(&format!(" WHEN {} IS NULL THEN 'null'", self.form.x));
                 sql.push(&format!(" WHEN {} THEN 'candidate'", self.candidate()));
-                sql.push(&format!(" WHEN {} <= ", self.form.norm())).bind(cutoffs.epoch.clone()).push(" THEN 'before_1970'");
+                sql.push(&format!(" WHEN {} <= ", self.form.norm()))
+                    .bind(cutoffs.epoch.clone())
+                    .push(" THEN 'before_1970'");
                 self.form.norm()
             }
             Some((from, pick)) => {
@@ -283,10 +299,17 @@ impl<'a> TriggerSql<'a> {
                 sql.bind(cutoffs.epoch.clone()).push(") THEN 'before_1970'");
                 let null_counts = *pick == Pick::Latest || !self.trigger.pending.null;
                 if null_counts {
-                    sql.push(&format!(" WHEN EXISTS (SELECT 1 {from} AND {} IS NULL) THEN 'null'", self.form.x));
+                    sql.push(&format!(
+                        " WHEN EXISTS (SELECT 1 {from} AND {} IS NULL) THEN 'null'",
+                        self.form.x
+                    ));
                 }
                 let aggregate = if *pick == Pick::Latest { "max" } else { "min" };
-                let moment = format!("(SELECT {aggregate}({}) {from} AND {} IS NOT NULL)", self.form.norm(), self.form.x);
+                let moment = format!(
+                    "(SELECT {aggregate}({}) {from} AND {} IS NOT NULL)",
+                    self.form.norm(),
+                    self.form.x
+                );
                 sql.push(&format!(" WHEN {moment} IS NULL THEN 'null'"));
                 moment
             }
