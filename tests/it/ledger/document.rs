@@ -33,7 +33,7 @@ fn blocks(mark: &str) -> Vec<&'static str> {
 }
 
 fn computed() -> BTreeMap<&'static str, String> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let (key, epoch) = (world::signing_key(), world::epoch_key());
     let batch_key = epoch.batch_key(&BatchId::parse(BATCH).unwrap(), "account");
     let accounts = world::commitments("account", &[r#"["1"]"#, r#"["2"]"#, r#"["3"]"#, r#"["5"]"#]);
@@ -73,10 +73,10 @@ fn computed() -> BTreeMap<&'static str, String> {
 #[test]
 fn the_vectors_in_the_document_are_those_of_the_code() {
     let computed = computed();
-    let expected: String = computed.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+    let expected: Vec<_> = computed.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let computed: BTreeMap<&str, &str> =
         computed.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    assert_eq!(vectors(), computed, "the document should say\n{expected}");
+    assert_eq!(vectors(), computed, "the document should say\n{}", expected.join("\n"));
 }
 
 #[test]
