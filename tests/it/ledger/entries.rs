@@ -5,7 +5,7 @@ use expunged::ledger::entry::*;
 use expunged::ledger::error::EntryError;
 use serde_json::{Value, json};
 
-use super::world::{self, COMMITTED, INTENT, RULE, STARTED, at};
+use super::world::{self, COMMITTED, INTENT, RESIDUE, RULE, STARTED, at};
 
 fn values() -> Vec<Value> {
     let parse = |entry: Entry| serde_json::from_slice(&entry.to_bytes()).unwrap();
@@ -44,7 +44,7 @@ fn unknown_missing_and_mistyped_fields_are_refused_at_every_depth() {
 }
 
 /// Calls `refused` with the value changed at every place below it: a member added, removed or of another type.
-fn check_closed(value: &Value, refused: &mut dyn FnMut(&Value)) {
+pub fn check_closed(value: &Value, refused: &mut dyn FnMut(&Value)) {
     match value {
         Value::Object(members) => {
             let mut more = members.clone();
@@ -135,6 +135,16 @@ fn an_entry_that_contradicts_itself_is_refused() {
     contradicts(COMMITTED, |seal| seal["parts"][0]["fields"] = json!(["b", "a"]));
     contradicts(COMMITTED, |seal| seal["parts"][0]["fields"] = json!(["a", "a"]));
     contradicts(COMMITTED, |seal| seal["parts"][1]["fields"] = json!(["a"]));
+}
+
+/// What a parser of a field takes leniently, the entry does not: it would be written differently.
+#[test]
+fn a_field_with_a_second_spelling_is_refused() {
+    let newline =
+        changed(0, |genesis| genesis["vkey"] = json!(format!("{}\n", genesis["vkey"].as_str().unwrap())));
+    assert!(matches!(newline, Err(EntryError::NotCanonical)), "{newline:?}");
+    let absent = changed(RESIDUE, |residue| drop(residue.as_object_mut().unwrap().remove("locked")));
+    assert!(matches!(absent, Err(EntryError::NotCanonical)), "{absent:?}");
 }
 
 #[test]

@@ -4,12 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use expunged::ledger::canonical;
+use expunged::ledger::checkpoint::Checkpoint;
 use expunged::ledger::entry::*;
 use expunged::ledger::error::ProofError;
+use expunged::ledger::hash::leaf_hash;
 use expunged::ledger::key::{Origin, SigningKey};
 use expunged::ledger::proof::{RecordProof, verify};
-use expunged::ledger::tree::{self, EntryIndex};
+use expunged::ledger::tree::{self, EntryIndex, TreeSize};
 
+use super::entries::check_closed;
 use super::world::{self, COMMENTS, COMMITTED, proof, signing_key};
 
 #[test]
@@ -113,6 +119,69 @@ fn a_proof_of_something_else_is_refused() {
     let error = verify(text.as_bytes(), &another.verifier()).unwrap_err();
     assert!(matches!(error, ProofError::Checkpoint { .. }));
 }
+
+/// A proof whose every hash and signature holds, over an entry of any bytes: what only a ledger could write whose
+/// own program does not keep to the format.
+fn proof_of(entry: &str) -> Vec<u8> {
+    let mut leaves = world::leaves();
+    leaves[COMMITTED] = leaf_hash(entry.as_bytes());
+    let size = TreeSize::new(leaves.len() as u64);
+    let head = Checkpoint::new(signing_key().origin().clone(), size, tree::root(&leaves));
+    let genuine = proof(1, r#"["3"]"#).to_text();
+    let mut lines: Vec<String> = genuine.split('\n').map(str::to_owned).collect();
+    let extra = STANDARD.decode(lines[1].strip_prefix("extra ").unwrap()).unwrap();
+    let mut extra: serde_json::Value = serde_json::from_slice(&extra).unwrap();
+    extra["entry"] = entry.into();
+    lines[1] = format!("extra {}", STANDARD.encode(canonical::write(&extra)));
+    lines.truncate(3);
+    lines.extend(tree::inclusion(&leaves, COMMITTED as u64).unwrap().iter().map(ToString::to_string));
+    format!("{}\n\n{}", lines.join("\n"), head.sign(&signing_key()).unwrap().to_text()).into_bytes()
+}
+
+#[test]
+fn both_verifiers_refuse_a_signed_entry_that_breaks_its_schema() {
+    let folder = Folder::new();
+    let genuine = world::entry(COMMITTED, &world::bodies()[COMMITTED]);
+    let key = signing_key().verifier();
+    assert_eq!(proof_of(genuine.as_text()), proof(1, r#"["3"]"#).to_text().into_bytes());
+    let value = serde_json::from_slice(genuine.as_bytes()).unwrap();
+    let mut proofs = Vec::new();
+    check_closed(&value, &mut |changed| {
+        let text = proof_of(&canonical::write(changed));
+        assert!(matches!(verify(&text, &key), Err(ProofError::Entry { .. })), "{changed}");
+        proofs.push(folder.write(&format!("{}.tlog-proof", proofs.len()), &text));
+    });
+    for (from, to) in CONTRADICTIONS {
+        let changed = genuine.as_text().replacen(from, to, 1);
+        assert_ne!(changed, genuine.as_text(), "{from}");
+        let text = proof_of(&changed);
+        assert!(matches!(verify(&text, &key), Err(ProofError::Entry { .. })), "{changed}");
+        proofs.push(folder.write(&format!("{}.tlog-proof", proofs.len()), &text));
+    }
+    let output = folder.python(&proofs);
+    let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{printed}");
+    assert_eq!(printed.matches("refused: ").count(), proofs.len(), "{printed}");
+}
+
+const CONTRADICTIONS: [(&str, &str); 16] = [
+    (r#""alg":"r1-24""#, r#""alg":"r1-32""#),
+    (r#""cause":"schedule""#, r#""cause":"whim""#),
+    (r#""v":1"#, r#""v":2"#),
+    (r#""t":"batch.committed""#, r#""t":"batch.sealed""#),
+    (r#""node":"node-1""#, r#""node":"node 1""#),
+    (r#""sw":"expunged 0.1.0""#, r#""sw":"expunged""#),
+    (r#""t0":"2026-11-23T14:15:52"#, r#""t0":"2026-11-23T14:15:56"#),
+    (r#""t0":"2026-11-23T14:15:52"#, r#""t0":"2026-11-23T14:15:34"#),
+    (r#""t0":"2026-11-23T14:15:52.000000Z""#, r#""t0":"2026-11-23T14:15:52.00000Z""#),
+    (r#""t0":"2026-11-23T14:15:52.000000Z""#, r#""t0":"0000-11-23T14:15:52.000000Z""#),
+    (r#""disposed":3"#, r#""disposed":2"#),
+    (r#"["author_id","author_name"]"#, r#"["author_name","author_id"]"#),
+    (r#"["author_id","author_name"]"#, "[]"),
+    (r#""fields":[]"#, r#""fields":["a"]"#),
+    (r#""datastore":"motorsport","fields":["#, r#""datastore":"mötor","fields":["#),
+    (r#""dataset":"comment","datastore":"motorsport""#, r#""dataset":"account","datastore":"elsewhere""#),
+];
 
 struct Folder(tempfile::TempDir);
 
