@@ -143,7 +143,7 @@ def read_entry(text):
     entry = canonical(text.encode())
     closed(entry, COMMITTED)
     need(len(text.encode()) <= 65535 and unbase64(entry["rule_sha256"], 32), "an entry of too many bytes")
-    need(entry["cutoff"] <= entry["t0"] <= entry["t1"] and entry["parts"], "no parts, or instants out of order")
+    need(entry["t0"] <= entry["t1"] and entry["parts"], "no parts, or instants out of order")
     places = {}
     for part in entry["parts"]:
         closed(part, PART)

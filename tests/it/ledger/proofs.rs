@@ -164,7 +164,7 @@ fn both_verifiers_refuse_a_signed_entry_that_breaks_its_schema() {
     assert_eq!(printed.matches("refused: ").count(), proofs.len(), "{printed}");
 }
 
-const CONTRADICTIONS: [(&str, &str); 16] = [
+const CONTRADICTIONS: [(&str, &str); 15] = [
     (r#""alg":"r1-24""#, r#""alg":"r1-32""#),
     (r#""cause":"schedule""#, r#""cause":"whim""#),
     (r#""v":1"#, r#""v":2"#),
@@ -172,7 +172,6 @@ const CONTRADICTIONS: [(&str, &str); 16] = [
     (r#""node":"node-1""#, r#""node":"node 1""#),
     (r#""sw":"expunged 0.1.0""#, r#""sw":"expunged""#),
     (r#""t0":"2026-11-23T14:15:52"#, r#""t0":"2026-11-23T14:15:56"#),
-    (r#""t0":"2026-11-23T14:15:52"#, r#""t0":"2026-11-23T14:15:34"#),
     (r#""t0":"2026-11-23T14:15:52.000000Z""#, r#""t0":"2026-11-23T14:15:52.00000Z""#),
     (r#""t0":"2026-11-23T14:15:52.000000Z""#, r#""t0":"0000-11-23T14:15:52.000000Z""#),
     (r#""disposed":3"#, r#""disposed":2"#),
