@@ -56,8 +56,8 @@ pub fn parse(text: &[u8]) -> Result<Value, CanonicalError> {
     if write(&value).as_bytes() == text { Ok(value) } else { Err(CanonicalError::NotCanonical) }
 }
 
-/// Writes canonical JSON: keys sorted, no spaces, the shortest escapes. What [`check`] refuses is written all
-/// the same, and [`parse`] will refuse it.
+/// Writes canonical JSON: keys sorted, no spaces, the shortest escapes. What has no canonical form is written
+/// all the same, and [`parse`] will refuse it.
 pub fn write(value: &Value) -> String {
     let mut text = String::new();
     append(&mut text, value);

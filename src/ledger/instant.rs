@@ -1,6 +1,6 @@
 //! Instants in entries: RFC 3339 in UTC with exactly six decimals, `2026-11-23T14:15:00.000000Z`.
 
-use chrono::{DateTime, NaiveDateTime, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _, Utc};
 use serde::{Deserialize as _, Deserializer, Serializer};
 
 use super::error::EntryError;
@@ -12,14 +12,14 @@ pub(super) fn to_text(instant: &DateTime<Utc>) -> String {
     instant.format(FORMAT).to_string()
 }
 
-/// Refuses every spelling but the one of [`to_text`], years outside 0000 to 9999, and leap seconds, which no
+/// Refuses every spelling but the one of [`to_text`], years outside 0001 to 9999, and leap seconds, which no
 /// clock that we read produces and few parsers agree on.
 pub(super) fn parse(text: &str) -> Result<DateTime<Utc>, EntryError> {
     let refused = || EntryError::Instant { observed: text.to_owned() };
     let instant = NaiveDateTime::parse_from_str(text, FORMAT).map_err(|_| refused())?.and_utc();
     let leap_second = instant.nanosecond() >= 1_000_000_000;
     // 27 characters: a year of five digits has 28 or more.
-    if leap_second || text.len() != 27 || to_text(&instant) != text {
+    if leap_second || instant.year() < 1 || text.len() != 27 || to_text(&instant) != text {
         return Err(refused());
     }
     Ok(instant)

@@ -73,7 +73,7 @@ pub struct Verified {
     pub sweep: SweepId,
     /// Why that sweep ran.
     pub cause: Cause,
-    /// The record's trigger lies before this instant.
+    /// The record's trigger lies strictly before this instant.
     pub cutoff: DateTime<Utc>,
     /// It was not disposed of by this batch before this instant.
     pub t0: DateTime<Utc>,

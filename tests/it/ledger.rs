@@ -1,1 +1,11 @@
+//! The ledger: against two independent implementations of the tree, against its own document, and against every
+//! single changed byte.
 
+mod audits;
+mod commitments;
+mod document;
+mod entries;
+mod notes;
+mod proofs;
+mod trees;
+mod world;

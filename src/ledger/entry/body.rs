@@ -116,7 +116,8 @@ pub struct SweepStarted {
     /// The instant that decides what is overdue.
     #[serde(with = "instant")]
     pub late: DateTime<Utc>,
-    /// Records whose trigger lies before this are due.
+    /// Records whose trigger lies strictly before this are due. Of triggers without an offset, and of dates, this is
+    /// the later instant their bound can mean: within a fold it may lie after `eligible`, so the two are not compared.
     #[serde(with = "instant")]
     pub cutoff: DateTime<Utc>,
 }
@@ -233,9 +234,6 @@ impl Body {
             }
             Self::RuleVersion(version) if version.rule_json.digest() != version.rule_sha256 => {
                 contradiction("`rule_sha256` is not the digest of `rule_json`")
-            }
-            Self::SweepStarted(sweep) if sweep.cutoff > sweep.eligible => {
-                contradiction("`cutoff` is after `eligible`: records would go before they are due")
             }
             Self::SweepStarted(sweep) if sweep.eligible > sweep.late => {
                 contradiction("`eligible` is after `late`")
