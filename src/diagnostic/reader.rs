@@ -65,10 +65,10 @@ impl File {
     /// A file with errors of syntax is read as far as it can be recovered, so that its other problems show too;
     /// what may only be a consequence of the first (missing keys, anything on the same line) is left out.
     pub fn read<T>(
-        source: Arc<Source>,
+        source: &Arc<Source>,
         read: impl FnOnce(Cursor<'_>) -> Option<T>,
     ) -> Result<T, Diagnostics> {
-        let file = Self::new(Arc::clone(&source));
+        let file = Self::new(Arc::clone(source));
         let (table, errors) = DeTable::parse_recoverable(source.text());
         if errors.is_empty() && table.get_ref().is_empty() {
             file.report(
@@ -82,7 +82,7 @@ impl File {
         let value = read(Cursor::new(&file, table.get_ref(), 0..0, String::new()));
         let mut found = file.found.into_inner();
         if !errors.is_empty() {
-            let syntax = syntax_errors(&source, &errors);
+            let syntax = syntax_errors(source, &errors);
             let lines: Vec<usize> = syntax.iter().map(|d| source.position(d.place.span.start).line).collect();
             found.retain(|d| {
                 d.code != Code::MissingKey && !lines.contains(&source.position(d.place.span.start).line)
@@ -96,11 +96,16 @@ impl File {
     }
 
     fn report(&self, span: Range<usize>, code: Code, message: impl Into<String>, help: impl Into<String>) {
-        let place = Place::new(Arc::clone(&self.source), span);
-        self.found.borrow_mut().push(Diagnostic::error(code, place, message, help));
+        let mut found = self.found.borrow_mut();
+        if found.len() < MOST_PROBLEMS {
+            let place = Place::new(Arc::clone(&self.source), span);
+            found.push(Diagnostic::error(code, place, message, help));
+        }
     }
 }
 
+/// A megabyte can hold a hundred thousand problems, each of which costs a look at the whole text to number its line.
+const MOST_PROBLEMS: usize = 500;
 /// After the first dozen, a parser that has lost its way says nothing that helps.
 const MOST_SYNTAX_ERRORS: usize = 12;
 
@@ -220,13 +225,11 @@ impl<'a> Cursor<'a> {
     /// Where its keys stood.
     pub fn places(&self) -> Places {
         let prefix = if self.path.is_empty() { String::new() } else { format!("{}.", self.path) };
-        let inside = |(path, span): (&String, &Range<usize>)| {
-            if *path == self.path {
-                return Some((String::new(), span.clone()));
-            }
-            path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), span.clone()))
-        };
-        let spans = self.file.spans.borrow().iter().filter_map(inside).collect();
+        let all = self.file.spans.borrow();
+        let inside = all
+            .range(prefix.clone()..)
+            .map_while(|(path, span)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), span.clone())));
+        let spans = inside.chain([(String::new(), self.span.clone())]).collect();
         Places { source: Arc::clone(&self.file.source), spans }
     }
 
@@ -248,6 +251,7 @@ impl<'a> Cursor<'a> {
     fn suggestion(&self, key: &str) -> String {
         let mut known = self.asked.clone();
         known.sort_unstable();
+        known.dedup();
         match nearest(key, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here are {}", known.join(", ")),
@@ -349,6 +353,19 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// Whether it is an array or a table without elements.
+    pub fn is_empty(&self) -> bool {
+        match self.value {
+            DeValue::Array(items) => items.is_empty(),
+            DeValue::Table(table) => table.is_empty(),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => false,
+        }
+    }
+
     /// The value without a type, for what accepts several.
     pub fn value(&self) -> &'a DeValue<'a> {
         self.value
@@ -401,7 +418,7 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         let source = Source::new(SourceKind::Rules, "a.toml", text);
-        let read = File::read(source, |mut root| {
+        let read = File::read(&source, |mut root| {
             let name = root.required("name").and_then(|e| e.sentence());
             let count = root.optional("count").and_then(|e| e.integer());
             let parts = root.tables("part");
