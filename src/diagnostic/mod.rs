@@ -266,8 +266,13 @@ impl std::error::Error for Diagnostics {}
 /// Messages repeat what stands in the file: a control character there must not reach a terminal, nor a megabyte a log.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 600;
-    let mut shown: String =
-        text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    // These ranges turn the direction of writing, so that a line reads as something else than it says.
+    let visible = |c: char| match c {
+        c if c.is_control() => '\u{fffd}',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    };
+    let mut shown: String = text.chars().take(LONGEST).map(visible).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
