@@ -59,8 +59,7 @@ impl Calendar {
     ///
     /// Within a day of chrono's first and last date, where the zone may be a day past them, it is that date.
     pub fn local_date(&self, at: DateTime<Utc>) -> NaiveDate {
-        let day = self.zone.day(Tick::floor(at));
-        day.date().unwrap_or(if day < Day(0) { NaiveDate::MIN } else { NaiveDate::MAX })
+        self.zone.day(Tick::floor(at)).date().unwrap_or(NaiveDate::MAX)
     }
 
     /// The least instant whose local date is `date` or later; `None` where chrono cannot represent it.
@@ -103,10 +102,11 @@ impl Calendar {
     pub fn due_cutoff(&self, eligible: DateTime<Utc>, retain: &Retain, kind: MomentKind) -> Option<Cutoff> {
         let now = Tick::floor(eligible);
         match retain.period() {
-            Period::Elapsed(elapsed) => self.past(before(now, elapsed)?, kind, Reading::Latest),
+            Period::Elapsed(elapsed) => Some(self.past(before(now, elapsed)?, kind, Reading::Latest)),
             // The day on which the period ends must itself be over.
             Period::Civil(civil) => {
-                self.past_day(last_ending(self.zone.day(now).previous(), civil)?, kind, Reading::Latest)
+                let last = last_ending(self.zone.day(now).previous(), civil)?;
+                Some(self.past_day(last, kind, Reading::Latest))
             }
         }
     }
@@ -121,9 +121,10 @@ impl Calendar {
     ) -> Option<Cutoff> {
         let now = Tick::floor(late);
         match delete_by.period() {
-            Period::Elapsed(elapsed) => self.past(before(now, elapsed)?, kind, Reading::Earliest),
+            Period::Elapsed(elapsed) => Some(self.past(before(now, elapsed)?, kind, Reading::Earliest)),
             Period::Civil(civil) => {
-                self.past_day(last_ending(self.zone.day(now), civil)?, kind, Reading::Earliest)
+                let last = last_ending(self.zone.day(now), civil)?;
+                Some(self.past_day(last, kind, Reading::Earliest))
             }
         }
     }
@@ -148,20 +149,21 @@ impl Calendar {
         match moment {
             Moment::Date(NaiveDate::MAX) => None,
             Moment::Date(date) => Some(*date),
-            Moment::Instant(_) | Moment::Local(..) => {
-                // A day before the first that chrono has is as good as the first; one after the last never ends.
-                let day = self.zone.day(self.read(moment, reading)?);
-                day.max(Day::of(NaiveDate::MIN)).date()
-            }
+            Moment::Instant(_) | Moment::Local(..) => self.zone.day(self.read(moment, reading)?).date(),
         }
     }
 
     /// The bound below which a moment's reading is at or before `until`.
-    fn past(&self, until: Tick, kind: MomentKind, reading: Reading) -> Option<Cutoff> {
+    ///
+    /// Beyond the end of the calendar it stands at its very end. chrono's last instant and date-time end in
+    /// .999999999, after the last whole microsecond, and its last date is infinity: nothing is left out.
+    fn past(&self, until: Tick, kind: MomentKind, reading: Reading) -> Cutoff {
+        let instant = |bound: Tick| Cutoff::Instant(bound.instant().unwrap_or(DateTime::<Utc>::MAX_UTC));
+        let local = |bound: Wall| Cutoff::Local(bound.date_time().unwrap_or(NaiveDateTime::MAX));
         match (kind, reading) {
-            (MomentKind::Instant, _) => instant_bound(Tick(until.0 + 1)),
-            (MomentKind::Local(zone), Reading::Earliest) => local_bound(zone.not_begun(until)),
-            (MomentKind::Local(zone), Reading::Latest) => local_bound(zone.not_over(until)),
+            (MomentKind::Instant, _) => instant(Tick(until.0 + 1)),
+            (MomentKind::Local(zone), Reading::Earliest) => local(zone.not_begun(until)),
+            (MomentKind::Local(zone), Reading::Latest) => local(zone.not_over(until)),
             // A date begins with its first instant, and is over at that of the next.
             (MomentKind::Date, Reading::Earliest) => date_bound(self.zone.day(until).next()),
             (MomentKind::Date, Reading::Latest) => date_bound(self.zone.day(until)),
@@ -169,7 +171,7 @@ impl Calendar {
     }
 
     /// The bound below which a moment's local date is `last` or before.
-    fn past_day(&self, last: NaiveDate, kind: MomentKind, reading: Reading) -> Option<Cutoff> {
+    fn past_day(&self, last: NaiveDate, kind: MomentKind, reading: Reading) -> Cutoff {
         let open = Day::of(last).next();
         match kind {
             MomentKind::Instant | MomentKind::Local(_) => {
@@ -191,7 +193,11 @@ fn end_of(day: NaiveDate, civil: Civil) -> Option<NaiveDate> {
 /// month, on its own day of the month or, clamped, on the month's last. So the last day of a month is reached from
 /// every day of the earlier one, and any other day from those up to the same number.
 fn last_ending(limit: Day, civil: Civil) -> Option<NaiveDate> {
-    let limit = Day(limit.0 - i64::from(civil.days)).min(Day::of(NaiveDate::MAX)).date()?;
+    if limit < Day::of(NaiveDate::MIN) {
+        return None;
+    }
+    // A period that would end after chrono's last date has no end at all.
+    let limit = limit.date().unwrap_or(NaiveDate::MAX).checked_sub_days(Days::new(u64::from(civil.days)))?;
     let months = i64::from(limit.year()) * 12 + i64::from(limit.month0()) - i64::from(civil.months);
     let year = i32::try_from(months.div_euclid(12)).ok()?;
     let first = NaiveDate::from_ymd_opt(year, u32::try_from(months.rem_euclid(12) + 1).ok()?, 1)?;
@@ -211,20 +217,6 @@ fn before(from: Tick, elapsed: Elapsed) -> Option<Tick> {
     (until >= Day::of(NaiveDate::MIN).previous().midnight_in_utc()).then_some(until)
 }
 
-// Beyond the end of the calendar a bound stands at its very end. chrono's last instant and date-time end in
-// .999999999, after the last whole microsecond, and its last date is never past: nothing is left out.
-
-fn instant_bound(bound: Tick) -> Option<Cutoff> {
-    let end = (bound > Tick(0)).then_some(DateTime::<Utc>::MAX_UTC);
-    bound.instant().or(end).map(Cutoff::Instant)
-}
-
-fn local_bound(bound: Wall) -> Option<Cutoff> {
-    let end = (bound > Wall(0)).then_some(NaiveDateTime::MAX);
-    bound.date_time().or(end).map(Cutoff::Local)
-}
-
-fn date_bound(bound: Day) -> Option<Cutoff> {
-    let end = (bound > Day(0)).then_some(NaiveDate::MAX);
-    bound.date().or(end).map(Cutoff::Date)
+fn date_bound(bound: Day) -> Cutoff {
+    Cutoff::Date(bound.date().unwrap_or(NaiveDate::MAX))
 }

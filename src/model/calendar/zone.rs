@@ -18,7 +18,8 @@ use super::error::ZoneError;
 
 /// A time zone of the IANA database: the calendar in which days begin and end.
 ///
-/// Cheap to copy and to compare. The first `Zone` of a name in a process costs a few milliseconds.
+/// Cheap to copy and to compare. The first `Zone` of a name in a process costs some ten milliseconds: its
+/// table is built then.
 #[derive(Clone, Copy)]
 pub struct Zone {
     tz: Tz,
@@ -112,9 +113,9 @@ impl Tick {
         Tick(at.timestamp_micros() + i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1000)))
     }
 
-    /// `None` beyond what chrono represents.
+    /// `None` after chrono's last instant. Before its first it is that one: there is nothing to tell them apart.
     pub(super) fn instant(self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_micros(self.0)
+        DateTime::from_timestamp_micros(self.0.max(DateTime::<Utc>::MIN_UTC.timestamp_micros()))
     }
 }
 
@@ -129,7 +130,7 @@ impl Wall {
         Wall(Tick::ceil(at.and_utc()).0)
     }
 
-    /// `None` beyond what chrono represents.
+    /// See [`Tick::instant`].
     pub(super) fn date_time(self) -> Option<NaiveDateTime> {
         Some(Tick(self.0).instant()?.naive_utc())
     }
@@ -140,9 +141,9 @@ impl Day {
         Day(i64::from(date.to_epoch_days()))
     }
 
-    /// `None` beyond what chrono represents.
+    /// `None` after chrono's last date. Before its first it is that one.
     pub(super) fn date(self) -> Option<NaiveDate> {
-        NaiveDate::from_epoch_days(i32::try_from(self.0).ok()?)
+        NaiveDate::from_epoch_days(i32::try_from(self.max(Day::of(NaiveDate::MIN)).0).ok()?)
     }
 
     pub(super) fn midnight(self) -> Wall {
@@ -179,7 +180,8 @@ impl From<Tz> for Zone {
 fn spans(tz: Tz) -> Vec<Span> {
     // The first change in the database is Manila's, in 1844; it works rules out until 2100, and the last offset stands
     // from then on. The two closest changes of one zone are just under seven days apart (Boa Vista, October 2000,
-    // and Gaza's Ramadans to come, in 2025b), so a step of one day passes over none.
+    // and Gaza's Ramadans to come, in 2025b), so a step of one day passes over none
+    // (`tests/it/calendar/every_date.rs` holds a new database to that).
     const FIRST_DAY: i64 = -62_091; // 1800-01-01
     const LAST_DAY: i64 = 84_371; // 2201-01-01
 

@@ -32,8 +32,8 @@ type Parts = Vec<(u64, Unit)>;
 
 pub(super) fn parse(text: &str) -> Result<Period, PeriodError> {
     let text = text.trim();
-    // No unit and no number starts with a capital P, so it is only ever ISO 8601.
-    let parts = match text.strip_prefix('P') {
+    // No unit and no number starts with a P, so it is only ever ISO 8601; a small one is refused as such.
+    let parts = match text.strip_prefix(['P', 'p']) {
         Some(rest) => iso(text, rest)?,
         None => words(text)?,
     };
@@ -59,6 +59,9 @@ fn number(token: &str) -> Result<u64, PeriodError> {
     let written = token.to_owned();
     if token.starts_with(['-', '\u{2212}']) {
         return Err(PeriodError::Negative { written });
+    }
+    if token.starts_with(['.', '½', '¼', '¾']) {
+        return Err(PeriodError::Fraction { written });
     }
     let digits = token.bytes().take_while(u8::is_ascii_digit).count();
     let (figure, rest) = token.split_at(digits);
