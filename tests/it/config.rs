@@ -57,6 +57,16 @@ fn paths_are_relative_to_the_file_they_stand_in() {
 }
 
 #[test]
+fn numbers_may_be_written_as_toml_allows() {
+    let config =
+        parse(&with("0.1", "0.0_5").replace("= 500\n", "= 0x1F4\n").replace("= 100\n", "= 1_0_0\n")).unwrap();
+    assert_eq!(
+        (config.limits.first_fraction, config.defaults.batch.get(), config.limits.first_sweep),
+        (0.05, 500, 100)
+    );
+}
+
+#[test]
 fn what_is_not_said_has_a_default() {
     let config = parse(
         "state = 'sqlite://state.db'\nledger = { origin = 'o', key = { file = 'k' }, keys = 'keys' }\n\
@@ -83,6 +93,7 @@ fn bad_input_is_refused_with_its_place_and_remedy() {
         (with("\"unlimited\"", "\"fast\""), "expected an integer or \"unlimited\""),
         (with("0.1", "5"), "`first_fraction` is 5, expected a part of the whole"),
         (with("0.1", "nan"), "error[C006]"),
+        (with("0.1", "0x1"), "`first_fraction` is an integer, expected a number"),
         (with("10 minutes", "1 day"), "`run_cap` is 1 day, expected hours or minutes"),
         (with("0 0 * * * *", "0 * * * *"), "error[C012]"),
         (with("sqlite:///var", "postgres:///var"), "`postgres` is not supported yet"),

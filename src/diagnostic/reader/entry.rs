@@ -70,11 +70,12 @@ impl<'a> Entry<'a> {
 
     /// A number with or without a fraction.
     pub fn number(&self) -> Option<f64> {
-        match self.value {
-            DeValue::Integer(n) if n.radix() == 10 => n.as_str().parse().ok(),
-            DeValue::Float(n) => n.as_str().parse().ok(),
-            _ => self.wrong_type("a number"),
-        }
+        let text = match self.value {
+            DeValue::Integer(n) if n.radix() == 10 => n.as_str(),
+            DeValue::Float(n) => n.as_str(),
+            _ => return self.wrong_type("a number"),
+        };
+        text.parse().ok().or_else(|| self.wrong_type("a number of 64 bits"))
     }
 
     /// `true` or `false`.

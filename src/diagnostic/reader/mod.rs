@@ -92,10 +92,18 @@ impl File {
             });
             found.extend(syntax);
         }
-        match value {
-            Some(value) if found.is_empty() => Ok(value),
-            _ => Err(Diagnostics::new(found)),
+        if let Some(value) = value
+            && found.is_empty()
+        {
+            return Ok(value);
         }
+        if found.is_empty() {
+            // A refusal without a word would be taken for success by whoever counts words.
+            let place = Place::new(Arc::clone(source), 0..0);
+            let message = "the file cannot be read, and the reason was lost: a defect of this program";
+            found.push(Diagnostic::error(Code::Unreadable, place, message, "report it, with the file"));
+        }
+        Err(Diagnostics::new(found))
     }
 
     fn report(&self, span: Range<usize>, code: Code, message: impl Into<String>, help: impl Into<String>) {
