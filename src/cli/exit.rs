@@ -61,10 +61,13 @@ impl Failure {
 
     /// The chain, printed once, here. Diagnostics carry their own `error:`.
     pub fn message(&self) -> String {
-        match self.error.downcast_ref::<Diagnostics>() {
-            Some(diagnostics) => diagnostics.to_string(),
-            None => format!("error: {}", chain(self.error.as_ref())),
+        if let Some(diagnostics) = self.error.downcast_ref::<Diagnostics>() {
+            return diagnostics.to_string();
         }
+        if let Some(SweepError::Bind(diagnostics)) = self.error.downcast_ref::<SweepError>() {
+            return diagnostics.to_string();
+        }
+        format!("error: {}", chain(self.error.as_ref()))
     }
 }
 
