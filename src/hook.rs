@@ -1,10 +1,17 @@
 //! Named points at which a crash test kills the process. In a build without the feature `test-hooks` this is nothing.
 
-/// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`.
+/// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`. Where
+/// `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
 #[cfg(feature = "test-hooks")]
 pub fn reach(point: &str) {
+    use std::io::Write as _;
     use std::sync::Mutex;
     static REACHED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    if let Some(path) = std::env::var_os("EXPUNGED_REACHED") {
+        let file = std::fs::File::options().create(true).append(true).open(path);
+        let written = file.and_then(|mut file| writeln!(file, "{point}"));
+        assert!(written.is_ok(), "a point that was reached cannot be recorded: {written:?}");
+    }
     let Ok(wanted) = std::env::var("EXPUNGED_KILL_AT") else { return };
     let Ok(mut reached) = REACHED.lock() else { return };
     reached.push(point.to_owned());

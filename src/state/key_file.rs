@@ -78,7 +78,9 @@ pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateE
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary);
     let mut file = file.map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    crate::hook::reach("rename.before");
     std::fs::rename(&temporary, path).map_err(failed)?;
+    crate::hook::reach("rename.after");
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     // The rename itself is in the directory.
     File::open(directory).and_then(|d| d.sync_all()).map_err(failed)

@@ -181,6 +181,7 @@ impl State {
             return Ok(epoch);
         }
         let name = epoch_file(&epoch);
+        crate::hook::reach("epoch-key.before");
         let announced = self.announced(&epoch).await?;
         let key = match (self.keys.read(&name)?, &announced) {
             (Some(key), _) => key,
@@ -303,7 +304,9 @@ impl Writing<'_> {
     }
 
     async fn commit(self) -> Result<(), StateError> {
+        crate::hook::reach("state-commit.before");
         self.transaction.commit().await.map_err(|e| failed(&self.path, "commit", e))?;
+        crate::hook::reach("state-commit.after");
         *self.into.0 = self.frontier;
         *self.into.1 = self.last_at;
         Ok(())
@@ -373,7 +376,10 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
         .execute(&mut *transaction)
         .await
         .map_err(|e| failed(path, "create its tables", e))?;
-    transaction.commit().await.map_err(|e| failed(path, "create its tables", e))
+    crate::hook::reach("state-tables.before");
+    transaction.commit().await.map_err(|e| failed(path, "create its tables", e))?;
+    crate::hook::reach("state-tables.after");
+    Ok(())
 }
 
 /// Brings the frontier up to the entries on the disk; the newest entry's instant.

@@ -254,6 +254,7 @@ impl State {
             up_to,
             by: RoleName::parse(role)?,
         });
+        crate::hook::reach("approval.before");
         let mut writing = self.write().await?;
         let entry = writing.append(&body).await?;
         let insert = sqlx::query("INSERT INTO approval (entry, rule, sha256, up_to) VALUES (?1, ?2, ?3, ?4)");
@@ -264,6 +265,7 @@ impl State {
             .bind(signed(up_to));
         writing.run("record an approval", insert).await?;
         writing.commit().await?;
+        crate::hook::reach("approval.after");
         Ok(entry)
     }
 

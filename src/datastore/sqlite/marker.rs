@@ -8,6 +8,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::connect::{failed, one, run, text};
 use super::sql::Sql;
 use crate::datastore::error::DatastoreError;
+use crate::hook;
 use crate::model::value::Value;
 use crate::secret;
 
@@ -52,7 +53,9 @@ pub(super) async fn ensure(connection: &mut SqliteConnection) -> Result<Incarnat
     if found == 0 {
         let create =
             "CREATE TABLE IF NOT EXISTS main.expunged_marker (name TEXT PRIMARY KEY, value TEXT NOT NULL)";
+        hook::reach("marker-table.before");
         run(connection, &Sql::new(create), operation).await?;
+        hook::reach("marker-table.after");
     }
     let read =
         Sql::new("SELECT coalesce(max(value), '') FROM main.expunged_marker WHERE name = 'incarnation'");
@@ -67,7 +70,9 @@ pub(super) async fn ensure(connection: &mut SqliteConnection) -> Result<Incarnat
             .to_owned(),
         args: vec![Value::Blob(name.to_vec())],
     };
+    hook::reach("incarnation.before");
     run(connection, &insert, operation).await?;
+    hook::reach("incarnation.after");
     Ok(Incarnation(text(connection, &read, operation).await?))
 }
 
@@ -77,7 +82,10 @@ pub(super) async fn set(connection: &mut SqliteConnection, batch: &str) -> Resul
         text: "INSERT INTO main.expunged_marker (name, value) VALUES ('batch:' || ?1, '')".to_owned(),
         args: vec![Value::Text(batch.to_owned())],
     };
-    run(connection, &sql, "write the batch's marker").await.map(drop)
+    hook::reach("marker.before");
+    run(connection, &sql, "write the batch's marker").await?;
+    hook::reach("marker.after");
+    Ok(())
 }
 
 /// Forgets a batch whose outcome is in the ledger.
@@ -86,7 +94,10 @@ pub(super) async fn forget(connection: &mut SqliteConnection, batch: &str) -> Re
         text: "DELETE FROM main.expunged_marker WHERE name = 'batch:' || ?1".to_owned(),
         args: vec![Value::Text(batch.to_owned())],
     };
-    run(connection, &sql, "forget a sealed batch's marker").await.map(drop)
+    hook::reach("forget.before");
+    run(connection, &sql, "forget a sealed batch's marker").await?;
+    hook::reach("forget.after");
+    Ok(())
 }
 
 pub(super) async fn evidence(
