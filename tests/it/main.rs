@@ -2,5 +2,7 @@
 
 mod calendar;
 mod config;
+#[cfg(feature = "test-hooks")]
+mod crash;
 mod ledger;
 mod rules;
