@@ -88,23 +88,21 @@ impl State {
         let id = name_sweep()?;
         crate::hook::reach("sweep-started.before");
         let mut writing = self.write().await?;
-        let rule_entry = match known {
-            Some(entry) => entry,
-            None => {
-                let body = Body::RuleVersion(RuleVersion {
-                    rule: rule.clone(),
-                    rule_sha256: digest,
-                    rule_json: start.document.clone(),
-                    tzdb: TzdbVersion::parse(start.tzdb)?,
-                });
-                let entry = writing.append(&body).await?;
-                let insert =
-                    sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
-                let insert =
-                    insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
-                writing.run("record a rule's version", insert).await?;
-                entry
-            }
+        let rule_entry = if let Some(entry) = known {
+            entry
+        } else {
+            let body = Body::RuleVersion(RuleVersion {
+                rule: rule.clone(),
+                rule_sha256: digest,
+                rule_json: start.document.clone(),
+                tzdb: TzdbVersion::parse(start.tzdb)?,
+            });
+            let entry = writing.append(&body).await?;
+            let insert = sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
+            let insert =
+                insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
+            writing.run("record a rule's version", insert).await?;
+            entry
         };
         let at = writing.now();
         let body = Body::SweepStarted(SweepStarted {
@@ -244,7 +242,7 @@ impl State {
         rule: &str,
         document: &RuleDocument,
         up_to: u64,
-        role: &str,
+        by: &str,
     ) -> Result<EntryIndex, StateError> {
         let rule = RuleId::parse(rule)?;
         let digest = document.digest();
@@ -252,7 +250,7 @@ impl State {
             rule: rule.clone(),
             rule_sha256: digest,
             up_to,
-            by: RoleName::parse(role)?,
+            by: RoleName::parse(by)?,
         });
         let mut writing = self.write().await?;
         let entry = writing.append(&body).await?;

@@ -213,9 +213,8 @@ fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec
     for record in records {
         match decide(run.bound, record, run.orders, run.now) {
             Verdict::Due(record) | Verdict::Overdue(record) => due.push(record),
-            Verdict::Held(_) => {}
             // SQL compares what has the shape of a time; only the judge knows that 31 February is none.
-            Verdict::Undated(Undated::Unreadable) => {}
+            Verdict::Held(_) | Verdict::Undated(Undated::Unreadable) => {}
             Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(phase == Phase::Exact),
         }
     }

@@ -222,7 +222,7 @@ async fn residue(
     counted
         .await
         .inspect_err(|error| {
-            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted")
+            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted");
         })
         .ok()
 }

@@ -355,6 +355,9 @@ impl Prepared<'_> {
     }
 }
 
+/// The temporary table of a batch's pseudonyms.
+const PSEUDONYMS: &str = "temp.expunged_pseudonyms";
+
 /// A dataset of the rule and the temporary table that holds a batch of it: the record's own is number 0.
 struct Layer<'r> {
     number: usize,
@@ -433,10 +436,6 @@ fn quoted_match(name: &ColumnName) -> String {
 impl Layer<'_> {
     fn temp(&self) -> String {
         format!("temp.expunged_batch_{}", self.number)
-    }
-
-    fn pseudonyms(&self) -> &'static str {
-        "temp.expunged_pseudonyms"
     }
 
     /// Key columns, the trigger, what dependents match, and what will be replaced.
@@ -526,7 +525,7 @@ impl Layer<'_> {
         let extracted: Vec<String> =
             (0..strategies.len()).map(|i| decoded(&format!("json_extract(j.value, '$[{i}]')"))).collect();
         for statement in [
-            format!("DROP TABLE IF EXISTS {}", self.pseudonyms()),
+            format!("DROP TABLE IF EXISTS {}", PSEUDONYMS),
             format!("CREATE TEMP TABLE expunged_pseudonyms (at INTEGER PRIMARY KEY, {})", columns.join(", ")),
         ] {
             run(connection, &Sql::new(statement), operation).await?;
@@ -536,7 +535,7 @@ impl Layer<'_> {
             text: format!(
                 "INSERT INTO {} (at, {}) SELECT b.n, {} FROM (SELECT n, row_number() OVER (ORDER BY n) - 1 AS at FROM {}) AS b \
                  JOIN json_each(?1) AS j ON j.key = b.at",
-                self.pseudonyms(),
+                PSEUDONYMS,
                 columns.join(", "),
                 extracted.join(", "),
                 self.temp(),
@@ -568,7 +567,7 @@ impl Layer<'_> {
         sql.push(&format!(
             " FROM {} AS b JOIN {} AS p ON p.at = b.n WHERE {} AND {} IS NULL",
             self.temp(),
-            self.pseudonyms(),
+            PSEUDONYMS,
             same.join(" AND "),
             column("t", mark),
         ));
