@@ -155,12 +155,14 @@ pub async fn run(
     let catalogue = writer.catalogue().await?;
     let bound = bind(target.rule, &catalogue).map_err(SweepError::Bind)?;
     let cutoffs = Cutoffs::of(&bound, now);
-    let mut reader = Reader::open(&target.datastore).await?;
-    let due = reader.count_due(&bound, &cutoffs).await?;
+    let (due, all) = {
+        let mut reader = Reader::open(&target.datastore).await?;
+        (reader.count_due(&bound, &cutoffs).await?, reader.count_all(&bound).await?)
+    };
     let rule = target.rule.id.to_string();
     let standing = state.standing(&rule, target.document).await?;
     let allowance =
-        match target.guard.allowance(&standing, due, reader.count_all(&bound).await?, now.eligible) {
+        match target.guard.allowance(&standing, due, all, now.eligible) {
             Ok(allowance) => allowance,
             Err(parked) => {
                 return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() });
@@ -195,7 +197,6 @@ pub async fn run(
         report.result = SweepResult::Failed;
         tracing::error!(rule, sweep = %sweep.id(), error = error as &dyn std::error::Error, "sweep failed");
     }
-    drop(reader);
     report.residue = residue(target, &bound, &cutoffs, orders, now).await;
     if report.result == SweepResult::Parked {
         let due = report.disposed + report.remaining().unwrap_or(0);
