@@ -37,7 +37,7 @@ async fn attempt(rule: &Rule, test: &RuleTest, failures: &mut Failures) -> Resul
     let mut world = Writer::trial(&tables).await.map_err(chain)?;
     let catalogue = world.catalogue().await.map_err(chain)?;
     let bound = bind(rule, &catalogue)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
     world.begin_rule(&bound).await.map_err(chain)?;
     let mut orders = Orders::default();
     if test.held {

@@ -1,5 +1,6 @@
 //! The integration tests: one binary.
 
 mod calendar;
+mod config;
 mod ledger;
 mod rules;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::connect::{Access, connect, failed, run, text};
+use super::connect::{Access, connect, failed, one, run, text};
 use super::identity::Identities;
 use super::marker::{self, Evidence, Incarnation};
 use super::read::{Page, Rows, page, selection};
@@ -167,9 +167,23 @@ impl<'w> Selected<'w> {
     ) -> Result<Prepared<'w>, DatastoreError> {
         let operation = "dispose of a batch";
         self.keep_only(due).await?;
+        self.gather_dependents().await?;
+        if self.reads_other_tables() {
+            self.confirm(due.len()).await?;
+        }
         let mut parts = Vec::new();
-        for number in 1..self.layers.len() {
-            let layer = &self.layers[number];
+        // What hangs lowest goes first, so that no foreign key ever points to nothing.
+        for number in (0..self.layers.len()).rev() {
+            let part = self.dispose_layer(number, due, at, pseudonyms).await?;
+            parts.extend(part);
+        }
+        parts.reverse();
+        Ok(Prepared { transaction: self.transaction, parts, identities: self.identities })
+    }
+
+    /// Fills the batch of every dependent, each from what it hangs on.
+    async fn gather_dependents(&mut self) -> Result<(), DatastoreError> {
+        for layer in &self.layers[1..] {
             let parent = layer.parent.unwrap_or(0);
             let theirs: Vec<String> = layer.matches.iter().map(|m| column("t", &m.theirs)).collect();
             let ours: Vec<String> = layer.matches.iter().map(|m| quoted_match(&m.ours)).collect();
@@ -186,15 +200,43 @@ impl<'w> Selected<'w> {
             if let Action::Pseudonymize { mark, .. } = layer.action {
                 fill.push(&format!(" AND {} IS NULL", column("t", mark)));
             }
-            run(&mut self.transaction, &fill, operation).await?;
+            run(&mut self.transaction, &fill, "gather the dependents of a batch").await?;
         }
-        // What hangs lowest goes first, so that no foreign key ever points to nothing.
-        for number in (0..self.layers.len()).rev() {
-            let part = self.dispose_layer(number, due, at, pseudonyms).await?;
-            parts.extend(part);
+        Ok(())
+    }
+
+    /// Whether the predicate looks at rows that may go with the batch as dependents.
+    fn reads_other_tables(&self) -> bool {
+        TriggerSql::of(self.rule).own_column().is_none() || !self.rule.rule().unless.is_empty()
+    }
+
+    /// Asks once more whether every record of the batch is still due, before any of its dependents goes: afterwards the
+    /// rows that tell would be gone. The transaction keeps every other writer out.
+    async fn confirm(&mut self, expected: usize) -> Result<(), DatastoreError> {
+        let operation = "confirm that a batch is still due";
+        let root = &self.layers[0];
+        let mut sql =
+            Sql::new(format!("SELECT count(*) FROM {} AS t WHERE {}", table(root.table), root.in_batch()));
+        self.push_predicate(&mut sql);
+        let confirmed: i64 =
+            one(&mut self.transaction, &sql, operation).await?.try_get(0).map_err(failed(operation))?;
+        if usize::try_from(confirmed) == Ok(expected) {
+            return Ok(());
         }
-        parts.reverse();
-        Ok(Prepared { transaction: self.transaction, parts, identities: self.identities })
+        Err(unexpected(operation, expected, confirmed.unsigned_abs(), root.table))
+    }
+
+    /// The rule's predicate, repeated over the batch.
+    fn push_predicate(&self, sql: &mut Sql) {
+        sql.push(" AND ");
+        filters(sql, self.rule);
+        sql.push(" AND ");
+        let trigger = TriggerSql::of(self.rule);
+        match self.phase {
+            Phase::Exact => trigger.past(sql, self.cutoffs, self.cutoffs.due.as_ref()),
+            // SQL could not compare it; that the judged value still stands has to be enough.
+            Phase::Candidates => drop(sql.push(&self.layers[0].unchanged(&trigger.reading()))),
+        }
     }
 
     /// Takes what was not judged due out of the batch.
@@ -241,24 +283,12 @@ impl<'w> Selected<'w> {
                 layer.update(mark, at)
             }
         };
-        if number == 0 {
-            sql.push(" AND ");
-            filters(&mut sql, self.rule);
-            sql.push(" AND ");
-            let trigger = TriggerSql::of(self.rule);
-            match self.phase {
-                Phase::Exact => trigger.past(&mut sql, self.cutoffs, self.cutoffs.due.as_ref()),
-                // SQL could not compare it; so that the judged value still stands has to be enough.
-                Phase::Candidates => drop(sql.push(&layer.unchanged(&trigger.reading()))),
-            }
+        if number == 0 && !self.reads_other_tables() {
+            self.push_predicate(&mut sql);
         }
         let changed = run(&mut self.transaction, &sql, operation).await?;
         if changed != keys.len() as u64 {
-            return Err(DatastoreError::Unexpected {
-                operation,
-                expected: format!("{} rows of `{}`", keys.len(), layer.table),
-                observed: format!("{changed}"),
-            });
+            return Err(unexpected(operation, keys.len(), changed, layer.table));
         }
         let fields = replaced.iter().map(|(name, _)| name.as_str().to_owned()).collect();
         Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
@@ -378,6 +408,14 @@ impl From<&Action> for LedgerAction {
             Action::Delete => Self::Delete,
             Action::Pseudonymize { .. } => Self::Pseudonymize,
         }
+    }
+}
+
+fn unexpected(operation: &'static str, expected: usize, observed: u64, table: &TableName) -> DatastoreError {
+    DatastoreError::Unexpected {
+        operation,
+        expected: format!("{expected} rows of `{table}`"),
+        observed: observed.to_string(),
     }
 }
 
