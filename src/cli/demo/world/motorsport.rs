@@ -172,11 +172,19 @@ fn tables(now: Now, cases: &[Case]) -> Vec<Table> {
     let mut accounts = Table::new(
         "account",
         &[
-            "id", "user_name", "password_hash", "first_name", "last_name", "email", "preferences", "created_at",
+            "id",
+            "user_name",
+            "password_hash",
+            "first_name",
+            "last_name",
+            "email",
+            "preferences",
+            "created_at",
             "deleted_at",
         ],
     );
-    let mut comments = Table::new("comment", &["id", "author_id", "author_name", "author_ip", "body", "created_at"]);
+    let mut comments =
+        Table::new("comment", &["id", "author_id", "author_name", "author_ip", "body", "created_at"]);
     let mut subscriptions =
         Table::new("newsletter_subscription", &["id", "account_id", "email", "language", "confirmed_at"]);
     let mut deliveries = Table::new("newsletter_delivery", &["id", "subscription_id", "issue", "sent_at"]);
@@ -188,8 +196,15 @@ fn tables(now: Now, cases: &[Case]) -> Vec<Table> {
         accounts.add(
             after,
             json!([
-                account, person.user_name(), person.password_hash(), person.first, person.last, person.email(),
-                r#"{"language":"en","spoilers":false}"#, created, case.triggers.first(),
+                account,
+                person.user_name(),
+                person.password_hash(),
+                person.first,
+                person.last,
+                person.email(),
+                r#"{"language":"en","spoilers":false}"#,
+                created,
+                case.triggers.first(),
             ]),
         );
         let stripped = if case.fate.gone() { After::Pseudonymized } else { After::Kept };
@@ -204,7 +219,10 @@ fn tables(now: Now, cases: &[Case]) -> Vec<Table> {
             let subscription = subscriptions.next();
             subscriptions.add(after, json!([subscription, account, person.email(), "en", created]));
             for issue in 0..number % 3 {
-                deliveries.add(after, json!([deliveries.next(), subscription, format!("2025-{:02}", issue + 1), created]));
+                deliveries.add(
+                    after,
+                    json!([deliveries.next(), subscription, format!("2025-{:02}", issue + 1), created]),
+                );
             }
         }
     }

@@ -124,15 +124,20 @@ fn several_licences(at: &Boundaries) -> Vec<Case> {
     };
     let (due, kept) = (end(at.due) - SECOND, end(at.due));
     vec![
-        case("renewed: one long expired, one running", Fate::Kept, &[old, at.now.late + TimeDelta::days(200)]),
+        case(
+            "renewed: one long expired, one running",
+            Fate::Kept,
+            &[old, at.now.late + TimeDelta::days(200)],
+        ),
         case("renewed, entered in the other order", Fate::Kept, &[at.now.late + TimeDelta::days(200), old]),
         case("renewed, and the renewal is not over for six months", Fate::Kept, &[old, kept]),
         case("renewed, and the renewal is due", Fate::Due, &[old, due]),
         case("renewed, and the renewal is overdue", Fate::Overdue, &[old, end(at.overdue) - SECOND]),
-        case("renewed, with a second that tells due from overdue", Fate::Due, &[
-            end(at.overdue) - SECOND,
-            end(at.overdue),
-        ]),
+        case(
+            "renewed, with a second that tells due from overdue",
+            Fate::Due,
+            &[end(at.overdue) - SECOND, end(at.overdue)],
+        ),
         case("renewed, with a second that tells kept from due", Fate::Kept, &[due, kept]),
         case("two side by side that expired together", Fate::Overdue, &[old, old]),
     ]
@@ -165,9 +170,7 @@ fn ordinary(at: &Boundaries, number: usize) -> Case {
     };
     let (due, overdue, now) = (end(at.due), end(at.overdue), at.now.late);
     let (what, fate, expiry) = match number % 11 {
-        0..=5 => {
-            ("running", Fate::Kept, within(now + TimeDelta::minutes(2), now + TimeDelta::days(1_000)))
-        }
+        0..=5 => ("running", Fate::Kept, within(now + TimeDelta::minutes(2), now + TimeDelta::days(1_000))),
         6 => return Case { what: "registered, never bought", fate: Fate::Kept, triggers: Vec::new() },
         7 | 8 => ("expired in the last six months", Fate::Kept, within(due, at.now.eligible)),
         9 => ("expired more than six months ago", Fate::Due, within(overdue, due)),
@@ -182,13 +185,12 @@ fn ordinary(at: &Boundaries, number: usize) -> Case {
 const KINDS: [&str; 5] = ["phishing", "malware", "spam", "suspicious attachment", "spoofed sender"];
 
 fn tables(at: &Boundaries, cases: &[Case]) -> Vec<Table> {
-    let mut tenants = Table::new(
-        "tenant",
-        &["id", "email", "company_name", "password_hash", "preferences", "created_at"],
-    );
+    let mut tenants =
+        Table::new("tenant", &["id", "email", "company_name", "password_hash", "preferences", "created_at"]);
     let mut licences = Table::new("license", &["id", "tenant_id", "product", "seats", "expires_at"]);
     let mut detections = Table::new("detection", &["id", "tenant_id", "mailbox", "kind", "detected_at"]);
-    let mut notifications = Table::new("notification", &["id", "tenant_id", "recipient", "subject", "sent_at"]);
+    let mut notifications =
+        Table::new("notification", &["id", "tenant_id", "recipient", "subject", "sent_at"]);
     for (number, case) in cases.iter().enumerate() {
         let person = Person::new(number);
         let created = stamp(person.registered(at.now.eligible));
@@ -197,7 +199,12 @@ fn tables(at: &Boundaries, cases: &[Case]) -> Vec<Table> {
         tenants.add(
             after,
             json!([
-                tenant, person.email(), person.company(), person.password_hash(), r#"{"digest":"weekly"}"#, created,
+                tenant,
+                person.email(),
+                person.company(),
+                person.password_hash(),
+                r#"{"digest":"weekly"}"#,
+                created,
             ]),
         );
         for expiry in &case.triggers {
@@ -205,7 +212,8 @@ fn tables(at: &Boundaries, cases: &[Case]) -> Vec<Table> {
             licences.add(after, json!([licences.next(), tenant, "Security for Office 365", seats, expiry]));
         }
         for detection in 0..number % 5 {
-            let (mailbox, kind) = (Person::new(number + detection).email(), KINDS[(number + detection) % KINDS.len()]);
+            let (mailbox, kind) =
+                (Person::new(number + detection).email(), KINDS[(number + detection) % KINDS.len()]);
             detections.add(after, json!([detections.next(), tenant, mailbox, kind, created]));
         }
         for _ in 0..(number + 1) % 3 {
