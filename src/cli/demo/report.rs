@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::home::{Home, Paths};
 use super::shell::Commands;
-use super::steps::Step;
+use super::steps::{ROLE, Step};
 use super::survivors::Survivors;
 use super::world::World;
 use crate::cli::context::Context;
@@ -122,24 +122,25 @@ impl Results {
 }
 
 pub(super) fn opening(out: &mut dyn Write, world: &World, home: &Home) -> io::Result<()> {
+    let services = world.services.len();
     let records: usize = world.services.iter().map(|s| s.cases.len()).sum();
-    let rows: usize = world.services.iter().flat_map(|s| &s.tables).map(|t| t.rows.len()).sum();
+    let tables: Vec<_> = world.services.iter().flat_map(|s| &s.tables).collect();
+    let rows: usize = tables.iter().map(|t| t.rows.len()).sum();
+    writeln!(out, "World    {}", home.directory().display())?;
     writeln!(
         out,
-        "World    {} records of {} services, with {} rows in all, around one",
-        records,
-        world.services.len(),
-        rows
+        "         {records} records of {services} services, {rows} rows in {} tables",
+        tables.len()
     )?;
-    writeln!(out, "         frozen now, {}", world.now.eligible.format("%Y-%m-%d %H:%M:%S UTC"))?;
-    writeln!(out, "         in {}", home.directory().display())
+    writeln!(out, "         its now stands still: {}", world.now.eligible.format("%Y-%m-%d %H:%M:%S UTC"))
 }
 
 pub(super) fn promises(out: &mut dyn Write, context: &Context) -> io::Result<()> {
-    let count = context.promises.len();
-    writeln!(out, "\nCheck    {count} promises, each kept for every class it covers")?;
+    writeln!(out, "\nCheck    {} promises, all kept", context.promises.len())?;
     for promise in &context.promises {
-        writeln!(out, "         {}/{}", promise.service, promise.promise)?;
+        let classes = promise.keepers.iter().flat_map(|k| &k.classes).map(ToString::to_string);
+        let classes = classes.collect::<Vec<_>>().join(", ");
+        writeln!(out, "         {}/{}: for {classes}", promise.service, promise.promise)?;
     }
     Ok(())
 }
@@ -153,28 +154,22 @@ pub(super) fn plan(out: &mut dyn Write, steps: &[Step<'_>]) -> io::Result<()> {
         rows.add_row(std::iter::once(step.rule.id.to_string()).chain(numbers).collect::<Vec<_>>());
     }
     writeln!(out, "\nPlan")?;
-    indented(out, &rows)
+    indented(out, &rows, "         ")
 }
 
 pub(super) fn approvals(out: &mut dyn Write, given: &[(&Step<'_>, EntryIndex)]) -> io::Result<()> {
-    writeln!(out, "\nApprove")?;
-    let mut rows = table(&["rule", "up to", "ledger entry"], 1);
+    writeln!(out, "\nApprove  as role {ROLE}: a new version of a rule waits for a person")?;
     for (step, entry) in given {
-        rows.add_row(vec![step.rule.id.to_string(), step.planned.past_due().to_string(), entry.to_string()]);
+        let up_to = step.planned.past_due();
+        writeln!(out, "         {}: up to {up_to}, entry {entry} of the ledger", step.rule.id)?;
     }
-    indented(out, &rows)?;
     writeln!(out, "\nSweep")
 }
 
 pub(super) fn swept(out: &mut dyn Write, step: &Step<'_>, report: &Report) -> io::Result<()> {
-    writeln!(
-        out,
-        "         {}: {} records and {} dependents in {} ms",
-        step.rule.id,
-        report.disposed,
-        report.dependents,
-        report.took.as_millis()
-    )
+    let Report { disposed, dependents, took, .. } = report;
+    let took = took.as_millis();
+    writeln!(out, "         {}: {disposed} records with {dependents} dependents, {took} ms", step.rule.id)
 }
 
 pub(super) fn closing(out: &mut dyn Write, results: &Results) -> io::Result<()> {
@@ -203,9 +198,7 @@ pub(super) fn closing(out: &mut dyn Write, results: &Results) -> io::Result<()> 
             if rule.deadline_kept { "yes" } else { "NO" }.to_owned(),
         ]);
     }
-    for line in rows.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
+    indented(out, &rows, "")?;
     writeln!(out)?;
     writeln!(
         out,
@@ -229,32 +222,27 @@ fn survivors(out: &mut dyn Write, survivors: &Survivors) -> io::Result<()> {
 }
 
 fn next(out: &mut dyn Write, results: &Results) -> io::Result<()> {
-    let Results { commands, paths, .. } = results;
-    writeln!(
-        out,
-        "\nProve that one record is gone, and verify the proof with nothing but the public key:\n"
-    )?;
-    writeln!(out, "  {}", commands.prove)?;
-    writeln!(out, "  {}", commands.verify)?;
-    if paths.datastores.is_some() {
+    let Commands { prove, verify, explain, remove } = &results.commands;
+    writeln!(out, "\nProve that one record is gone; verify the proof with nothing but the public key:\n")?;
+    writeln!(out, "  {prove}\n  {verify}\n")?;
+    if results.paths.datastores.is_some() {
+        writeln!(out, "The world stays for playing. Why one record is still there, for example:\n")?;
+        writeln!(out, "  {explain}\n")?;
+        writeln!(out, "Remove it with: {remove}")
+    } else {
         writeln!(
             out,
-            "\nThe world stays for playing: `plan`, `explain`, `status`, `sweep`, `ledger verify` after\n"
+            "The datastores are removed. The evidence stays: configuration, rules, ledger and keys."
         )?;
-        writeln!(out, "  {} --config {}", commands.program, commands.config)?;
-    } else {
-        writeln!(out, "\nThe datastores are removed; the evidence stays, until you remove it:\n")?;
+        writeln!(out, "Remove it with: {remove}")
     }
-    if paths.datastores.is_some() {
-        writeln!(out, "\nRemove it with\n")?;
-    }
-    writeln!(out, "  {}", commands.remove)
 }
 
-fn indented(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+fn indented(out: &mut dyn Write, table: &Table, indent: &str) -> io::Result<()> {
     for line in table.lines() {
-        // The table pads by one.
-        writeln!(out, "        {}", line.trim_end())?;
+        // The table pads its first column too.
+        let line = line.strip_prefix(' ').unwrap_or(&line).trim_end();
+        writeln!(out, "{indent}{line}")?;
     }
     Ok(())
 }

@@ -3,36 +3,35 @@
 use std::path::{Path, PathBuf};
 
 use super::home::Home;
-use super::world::World;
+use super::world::{Fate, World};
 
 /// How to prove one disposal and to verify the proof; each works in a shell as it stands, from where the demo ran.
 #[derive(Debug, Clone)]
 pub struct Commands {
-    /// The program.
-    pub program: String,
-    /// Its configuration.
-    pub config: String,
     /// Writes the proof of a record that was disposed of.
     pub prove: String,
     /// Verifies it.
     pub verify: String,
+    /// Explains a record that is still there.
+    pub explain: String,
     /// Removes what the demo left.
     pub remove: String,
 }
 
 impl Commands {
     pub(super) fn of(world: &World, home: &Home) -> anyhow::Result<Self> {
-        let example = world.services.iter().find_map(|s| Some((s.rule_id(), s.example()?)));
-        let (rule, id) = example.ok_or_else(|| anyhow::anyhow!("the world holds no record that is due"))?;
+        let example = |fate| world.services.iter().find_map(|s| Some((s.rule_id(), s.example(fate)?)));
+        let missing = || anyhow::anyhow!("the world holds no record of every fate");
+        let (rule, id) = example(Fate::Due).ok_or_else(missing)?;
+        let (undated_rule, undated) = example(Fate::Undated).ok_or_else(missing)?;
         let program = quoted(&short(&std::env::current_exe()?));
         let proof = quoted(&home.directory().join(format!("{id}.tlog-proof")));
         let (config, key) = (quoted(&home.config()), quoted(&home.verifier_key()));
         Ok(Self {
             prove: format!("{program} --config {config} prove {rule} {id} --out {proof}"),
             verify: format!("{program} verify --key {key} {proof}"),
+            explain: format!("{program} --config {config} explain {undated_rule} {undated}"),
             remove: format!("rm -r {}", quoted(home.directory())),
-            program,
-            config,
         })
     }
 }

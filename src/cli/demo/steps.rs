@@ -18,7 +18,7 @@ use crate::state::{Role, State};
 use crate::sweep::{Counts, Progress, Report, SweepError, count, recover, run};
 
 /// The role that the approvals are given in.
-const ROLE: &str = "demo";
+pub(super) const ROLE: &str = "demo";
 
 /// One rule on its way.
 pub(super) struct Step<'c> {

@@ -165,7 +165,6 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
-        let operation = "dispose of a batch";
         self.keep_only(due).await?;
         self.gather_dependents().await?;
         if self.reads_other_tables() {

@@ -141,9 +141,9 @@ impl Service {
         self.cases.iter().filter(|case| case.fate == fate).map(|_| 1).sum()
     }
 
-    /// The id of a record that goes in time: one to prove.
-    pub fn example(&self) -> Option<usize> {
-        self.cases.iter().position(|case| case.fate == Fate::Due).map(|position| position + 1)
+    /// The id of the first record with this fate.
+    pub fn example(&self, fate: Fate) -> Option<usize> {
+        self.cases.iter().position(|case| case.fate == fate).map(|position| position + 1)
     }
 }
 
