@@ -160,11 +160,11 @@ pub async fn run(
     let rule = target.rule.id.to_string();
     let standing = state.standing(&rule, target.document).await?;
     let all = reader.count_all(&bound).await?;
-    let mut allowed = target.guard.allowance(&standing, due, all);
+    let mut allowed = target.guard.allowance(&standing, due, all, now.eligible);
     if allowed.is_err() {
         // SQL counts what has the shape of a time and is none. Whoever approves what `plan` shows has approved enough.
         let judged = count(&mut reader, &bound, &cutoffs, orders, now).await?;
-        allowed = target.guard.allowance(&standing, judged.due + judged.overdue, all);
+        allowed = target.guard.allowance(&standing, judged.due + judged.overdue, all, now.eligible);
     }
     let allowance = match allowed {
         Ok(allowance) => allowance,
@@ -190,6 +190,7 @@ pub async fn run(
         now,
         sweep: &sweep,
         allowance,
+        known: standing.finished,
         total: due,
         watch,
         report: Report::new(),
@@ -202,6 +203,11 @@ pub async fn run(
     }
     drop(reader);
     report.residue = residue(target, &bound, &cutoffs, orders, now).await;
+    if report.result == SweepResult::Parked {
+        let due = report.disposed + report.remaining().unwrap_or(0);
+        report.parked =
+            Some(Parked { due, allowed: allowance, approved: standing.approved, known: standing.finished });
+    }
     let finished = finish(state, &sweep, &mut report).await;
     outcome?;
     finished?;
@@ -229,7 +235,7 @@ async fn residue(
     counted
         .await
         .inspect_err(|error| {
-            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted")
+            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted");
         })
         .ok()
 }
