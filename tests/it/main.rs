@@ -2,5 +2,6 @@
 
 mod calendar;
 mod config;
+mod demo;
 mod ledger;
 mod rules;

@@ -145,7 +145,11 @@ impl Form<'_> {
     fn fraction(&self, end: &str) -> String {
         let x = &self.x;
         let of = |n: usize| format!("'.{}{end}'", "[0-9]".repeat(n));
-        format!("(substr({x},20) = '{end}' OR substr({x},20) GLOB {} OR substr({x},20) GLOB {})", of(3), of(6))
+        format!(
+            "(substr({x},20) = '{end}' OR substr({x},20) GLOB {} OR substr({x},20) GLOB {})",
+            of(3),
+            of(6)
+        )
     }
 
     /// Regular, and a time that exists: `2026-02-31` has the shape.
