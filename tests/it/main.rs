@@ -1,5 +1,7 @@
 //! The integration tests: one binary.
 
+mod architecture;
 mod calendar;
+mod house;
 mod ledger;
 mod rules;
