@@ -1,1 +1,219 @@
-//! The command line.
+//! The command line: one file a command. Prints for people, or JSON whose fields stay.
+
+mod approve;
+mod check;
+mod context;
+pub mod demo;
+mod exit;
+mod explain;
+mod key;
+mod ledger;
+mod plan;
+mod prove;
+mod status;
+mod sweep;
+mod table;
+mod test;
+mod verify;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exit::{Exit, Failure};
+
+/// What every command returns.
+pub type Outcome = Result<Exit, Failure>;
+
+/// Retention enforcement: what is due is disposed of, on time, and an outsider can verify it.
+#[derive(Debug, Parser)]
+#[command(name = "expunged", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command accepts.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The main configuration.
+    #[arg(
+        long,
+        global = true,
+        env = "EXPUNGED_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/expunged/expunged.toml"
+    )]
+    config: PathBuf,
+    /// The rule files, for what needs no datastore; instead of the configuration's.
+    #[arg(long, global = true, value_name = "DIR")]
+    rules: Option<PathBuf>,
+    /// How much is logged to standard error: error, warn, info, debug.
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
+    log_level: tracing::Level,
+    /// For people, or for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs; documented and stable.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build a demo world, sweep it, and show what happened.
+    Demo {
+        /// Where to build it; a temporary directory without it.
+        directory: Option<PathBuf>,
+        /// Leave the whole world for playing.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Prove the rules: every promise kept for every class, every window wide enough.
+    Check,
+    /// Run the tests inside the rule files.
+    Test,
+    /// Show what a sweep would do; write nothing.
+    Plan {
+        /// SERVICE/RULE or SERVICE; all rules without it.
+        rules: Vec<String>,
+        /// As if it were then (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        at: Option<DateTime<Utc>>,
+    },
+    /// Explain the verdict on one record.
+    Explain {
+        /// SERVICE/RULE.
+        rule: String,
+        /// The values of the record's key, in the rule's order.
+        #[arg(required = true)]
+        key: Vec<String>,
+        /// As if it were then (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        at: Option<DateTime<Utc>>,
+    },
+    /// Sweep now, once.
+    Sweep {
+        /// SERVICE/RULE or SERVICE; all rules without it.
+        rules: Vec<String>,
+    },
+    /// Show every rule: last sweep, backlog, oldest due, time to the deadline.
+    Status,
+    /// Let a parked rule dispose of up to N records until its next completed sweep.
+    Approve {
+        /// SERVICE/RULE.
+        rule: String,
+        /// How many of the rule's own records.
+        #[arg(long, value_name = "N")]
+        up_to: u64,
+        /// In which role you approve; a role, never a name: it goes into the ledger.
+        #[arg(long, value_name = "ROLE", default_value = "operator")]
+        by: String,
+    },
+    /// Write the proof that one record was disposed of.
+    Prove {
+        /// SERVICE/RULE.
+        rule: String,
+        /// The values of the record's key, in the rule's order.
+        #[arg(required = true)]
+        key: Vec<String>,
+        /// The dependent's table, where the record is a dependent's.
+        #[arg(long, value_name = "TABLE")]
+        dataset: Option<String>,
+        /// Where to write it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Verify proofs offline, with nothing but the public key.
+    Verify {
+        /// The verifier key: `FILE.vkey` as `key generate` wrote it.
+        #[arg(long, value_name = "VKEY")]
+        key: PathBuf,
+        /// Proofs.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Verify the whole ledger.
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Make signing keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Check the tree, the published checkpoint, the commitments and every invariant.
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Write a new signing key (mode 0600), and FILE.vkey for whoever verifies.
+    Generate {
+        /// Where to write it.
+        file: PathBuf,
+        /// The ledger it signs for; the configuration's without it.
+        #[arg(long, value_name = "NAME")]
+        origin: Option<String>,
+    },
+}
+
+/// Runs one command to its end.
+pub fn run(cli: Cli) -> Outcome {
+    let Cli { global, command } = cli;
+    tracing_subscriber::fmt()
+        .with_max_level(global.log_level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    // One rule at a time: the drivers bring their own threads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(dispatch(&global, command))
+}
+
+async fn dispatch(global: &Global, command: Command) -> Outcome {
+    match command {
+        Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
+        Command::Check => check::run(global),
+        Command::Test => test::run(global).await,
+        Command::Plan { rules, at } => plan::run(global, &rules, at).await,
+        Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
+        Command::Sweep { rules } => sweep::run(global, &rules).await,
+        Command::Status => status::run(global).await,
+        Command::Approve { rule, up_to, by } => approve::run(global, &rule, up_to, &by).await,
+        Command::Prove { rule, key, dataset, out } => {
+            prove::run(global, &rule, &key, dataset.as_deref(), out).await
+        }
+        Command::Verify { key, files } => verify::run(global, &key, &files),
+        Command::Ledger { command: LedgerCommand::Verify } => ledger::verify(global).await,
+        Command::Key { command: KeyCommand::Generate { file, origin } } => {
+            key::generate(global, &file, origin)
+        }
+    }
+}
+
+/// A panic says where it happened and nothing else: its text could hold a record.
+pub fn hide_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        eprintln!(
+            "error: a bug at {place}: please report it; what was in flight is settled at the next start"
+        );
+        std::process::exit(i32::from(Exit::Bug as u8));
+    }));
+}

@@ -5,6 +5,7 @@ mod paths;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::diagnostic::reader::File;
 use crate::diagnostic::{Diagnostics, Source, SourceKind};
@@ -90,11 +91,11 @@ impl Default for Limits {
 impl Config {
     /// Reads the file; every problem in it is reported at once.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        Self::parse(Source::read(SourceKind::Configuration, path)?)
+        Self::parse(&Source::read(SourceKind::Configuration, path)?)
     }
 
     /// The same for text at hand; paths are relative to the source's own.
-    pub fn parse(source: std::sync::Arc<Source>) -> Result<Self, Diagnostics> {
+    pub fn parse(source: &Arc<Source>) -> Result<Self, Diagnostics> {
         File::read(source, document::config)
     }
 }

@@ -1,4 +1,4 @@
-//! SQLite URLs, and whether two paths lead to one file.
+//! `SQLite` URLs, and whether two paths lead to one file.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! Whoever reads such a file collects every problem instead of stopping at the first: an engineer who mends a pull
 //! request sees all of them at once. [`reader`] reads TOML that way, [`render`] prints the result.
 
-mod nearest;
+pub mod nearest;
 pub mod reader;
 pub mod render;
 pub mod source;
@@ -169,13 +169,18 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error. Nobody is told what is wrong without being told what to do, so the help is not optional.
     pub fn error(code: Code, place: Place, message: impl Into<String>, help: impl Into<String>) -> Self {
-        let (message, help) = (message.into(), help.into());
+        let (message, help) = (printable(&message.into()), printable(&help.into()));
         Self { code, severity: Severity::Error, place, message, label: None, help }
+    }
+
+    /// The same, for something to look at.
+    pub fn warning(code: Code, place: Place, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, place, message, help) }
     }
 
     /// The same problem with a word beside the underlined text.
     pub fn labelled(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(printable(&label.into()));
         self
     }
 
@@ -205,6 +210,11 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
+    /// Whether anything found forbids going on; warnings do not.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|d| d.severity == Severity::Error)
+    }
+
     /// Every problem.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
@@ -215,7 +225,7 @@ impl Diagnostics {
         Self::new(self.0.into_iter().chain(other.0).collect())
     }
 
-    /// `value` where nothing was found.
+    /// `value` where nothing was found, not even a warning.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
@@ -267,6 +277,22 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Messages repeat what stands in the file: a control character there must not reach a terminal, nor a megabyte a log.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 600;
+    // These ranges turn the direction of writing, so that a line reads as something else than it says.
+    let visible = |c: char| match c {
+        c if c.is_control() => '\u{fffd}',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    };
+    let mut shown: String = text.chars().take(LONGEST).map(visible).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// User text for a message: in backticks, without control characters, cut to a length a line can hold.

@@ -7,7 +7,7 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let near = known.iter().map(|k| (distance(name, k), *k)).min()?;
-    (near.0 <= (near.1.len() / 3).clamp(1, 3)).then_some(near.1)
+    (near.0 <= (near.1.len().max(name.len()) / 3).clamp(1, 3)).then_some(near.1)
 }
 
 /// Insertions, deletions and replacements between the two (Levenshtein).
@@ -35,6 +35,7 @@ mod tests {
         let known = ["retain", "delete_by", "table"];
         assert_eq!(nearest("retian", &known), Some("retain"));
         assert_eq!(nearest("deleteby", &known), Some("delete_by"));
+        assert_eq!(nearest("tables_", &known), Some("table"));
         assert_eq!(nearest("colour", &known), None);
         assert_eq!(nearest("", &known), None);
     }

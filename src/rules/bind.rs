@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rule::{Action, Condition, Dependent, Match, Rule, Strategy, TriggerPlace, Unit};
+use crate::diagnostic::reader::Places;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::calendar::{MomentKind, Zone};
 use crate::model::catalogue::{Catalogue, Column, ColumnKind, OnDelete, Table};
-use crate::model::name::{ColumnName, LocalId, RuleId, TableName};
+use crate::model::name::{ColumnName, LocalId, TableName};
 use crate::model::period::Period;
 
 /// A rule that the catalogue bears out: its tables, columns, keys and types exist, and its deletions reach
@@ -96,47 +98,46 @@ pub enum MarkKind {
     Integer,
 }
 
-/// Something that the rule says and the catalogue does not bear out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rule `{rule}`: {what}\n   help: {help}")]
-pub struct BindProblem {
-    /// The rule it is about.
-    pub rule: RuleId,
-    /// What, on which object, observed against expected.
-    pub what: String,
-    /// What to do.
-    pub help: String,
-}
-
 /// Proves a rule against the catalogue of its datastore, or says everything that is wrong with it.
-pub fn bind<'r>(rule: &'r Rule, catalogue: &Catalogue) -> Result<BoundRule<'r>, Vec<BindProblem>> {
-    let mut binder = Binder { rule, catalogue, problems: Vec::new() };
+pub fn bind<'r>(rule: &'r Rule, catalogue: &Catalogue) -> Result<BoundRule<'r>, Diagnostics> {
+    let mut binder = Binder { rule, catalogue, places: &rule.places, problems: Vec::new() };
     let bound = binder.bind();
     match bound {
         Some(bound) if binder.problems.is_empty() => Ok(bound),
-        _ => Err(binder.problems),
+        _ => Err(Diagnostics::new(binder.problems)),
     }
 }
+
+const TRIGGER: &str = "trigger.column";
+
+/// A table under its name.
+type Side<'n, 'c> = (&'n TableName, &'c Table);
 
 struct Binder<'r, 'c> {
     rule: &'r Rule,
     catalogue: &'c Catalogue,
-    problems: Vec<BindProblem>,
+    /// Of the rule, or of the dependent under examination.
+    places: &'r Places,
+    problems: Vec<Diagnostic>,
 }
 
 impl<'r, 'c> Binder<'r, 'c> {
     fn bind(&mut self) -> Option<BoundRule<'r>> {
         let rule = self.rule;
-        let table = self.table(&rule.table)?;
+        let table = self.table("table", &rule.table)?;
         self.key(&rule.table, table, &rule.key);
         if let Some(subject) = &rule.subject {
-            self.column(&rule.table, table, &subject.column);
+            self.column("subject", &rule.table, table, &subject.column);
         }
-        self.conditions(&rule.table, table, &rule.only);
-        for unless in &rule.unless {
-            if let Some(other) = self.table(&unless.table) {
-                self.matches((&unless.table, other), (&rule.table, table), &unless.matches);
-                self.conditions(&unless.table, other, &unless.only);
+        self.conditions("only", &rule.table, table, &rule.only);
+        for (number, unless) in rule.unless.iter().enumerate() {
+            // Written as a table, or as one of an array of them.
+            let numbered = format!("unless.{number}");
+            let at = if rule.places.has(&numbered) { numbered } else { "unless".to_owned() };
+            if let Some(other) = self.table(&format!("{at}.table"), &unless.table) {
+                let pair = ((&unless.table, other), (&rule.table, table));
+                self.matches(&format!("{at}.match"), pair, &unless.matches);
+                self.conditions(&format!("{at}.only"), &unless.table, other, &unless.only);
             }
         }
         let trigger = self.trigger(table);
@@ -152,15 +153,16 @@ impl<'r, 'c> Binder<'r, 'c> {
         })
     }
 
-    fn problem(&mut self, what: String, help: impl Into<String>) {
-        self.problems.push(BindProblem { rule: self.rule.id.clone(), what, help: help.into() });
+    fn problem(&mut self, at: &str, what: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Diagnostic::error(Code::Catalogue, self.places.of(at), what, help));
     }
 
-    fn table(&mut self, name: &TableName) -> Option<&'c Table> {
+    fn table(&mut self, at: &str, name: &TableName) -> Option<&'c Table> {
         let found = self.catalogue.tables.get(name);
         if found.is_none() {
             let tables = list(self.catalogue.tables.keys());
             self.problem(
+                at,
                 format!("table `{name}` does not exist in datastore `{}`", self.rule.datastore),
                 if tables.is_empty() {
                     "the datastore has no tables".into()
@@ -172,11 +174,18 @@ impl<'r, 'c> Binder<'r, 'c> {
         found
     }
 
-    fn column(&mut self, of: &TableName, table: &'c Table, name: &ColumnName) -> Option<&'c Column> {
+    fn column(
+        &mut self,
+        at: &str,
+        of: &TableName,
+        table: &'c Table,
+        name: &ColumnName,
+    ) -> Option<&'c Column> {
         let found = table.column(name);
         if found.is_none() {
             let columns = list(table.columns.iter().map(|c| &c.name));
             self.problem(
+                at,
                 format!("column `{name}` does not exist in `{of}`"),
                 format!("its columns are {columns}"),
             );
@@ -184,22 +193,23 @@ impl<'r, 'c> Binder<'r, 'c> {
         found
     }
 
-    fn conditions(&mut self, of: &TableName, table: &'c Table, conditions: &[Condition]) {
+    fn conditions(&mut self, at: &str, of: &TableName, table: &'c Table, conditions: &[Condition]) {
         for condition in conditions {
-            self.column(of, table, &condition.column);
+            self.column(&format!("{at}.{}", condition.column), of, table, &condition.column);
         }
     }
 
-    fn matches(&mut self, theirs: (&TableName, &'c Table), ours: (&TableName, &'c Table), matches: &[Match]) {
+    fn matches(&mut self, at: &str, (theirs, ours): (Side<'_, 'c>, Side<'_, 'c>), matches: &[Match]) {
         for m in matches {
-            self.column(theirs.0, theirs.1, &m.theirs);
-            self.column(ours.0, ours.1, &m.ours);
+            let at = format!("{at}.{}", m.theirs);
+            self.column(&at, theirs.0, theirs.1, &m.theirs);
+            self.column(&at, ours.0, ours.1, &m.ours);
         }
     }
 
     /// A key must single out one record: the engine has to enforce it, or a proof could speak of two.
     fn key(&mut self, of: &TableName, table: &'c Table, key: &[ColumnName]) {
-        let found = key.iter().filter_map(|name| self.column(of, table, name)).collect::<Vec<_>>();
+        let found = key.iter().filter_map(|name| self.column("key", of, table, name)).collect::<Vec<_>>();
         if found.len() < key.len() {
             return;
         }
@@ -210,7 +220,11 @@ impl<'r, 'c> Binder<'r, 'c> {
             } else {
                 format!("its primary key is {}", list(table.primary_key.iter()))
             };
-            self.problem(format!("key {} of `{of}` does not identify one record", list(key.iter())), help);
+            self.problem(
+                "key",
+                format!("key {} of `{of}` does not identify one record", list(key.iter())),
+                help,
+            );
         }
     }
 
@@ -219,18 +233,19 @@ impl<'r, 'c> Binder<'r, 'c> {
         let (of, table) = match &rule.trigger.place {
             TriggerPlace::Column(_) => (&rule.table, own),
             TriggerPlace::Rows { table, matches, .. } => {
-                let other = self.table(table)?;
-                self.matches((table, other), (&rule.table, own), matches);
+                let other = self.table("trigger.table", table)?;
+                self.matches("trigger.match", ((table, other), (&rule.table, own)), matches);
                 (table, other)
             }
         };
-        let column = self.column(of, table, rule.trigger.place.column())?;
+        let column = self.column(TRIGGER, of, table, rule.trigger.place.column())?;
         let kind = self.trigger_kind(of, column)?;
         let hours = [rule.retain.period(), rule.delete_by.period()]
             .into_iter()
             .any(|p| matches!(p, Period::Elapsed(_)));
         if kind == TriggerKind::Date && hours {
             self.problem(
+                TRIGGER,
                 format!("trigger column `{}` of `{of}` is a DATE, on which hours cannot be counted", column.name),
                 "write `retain` and `delete_by` in days, weeks, months or years, or use a column with a time of day",
             );
@@ -252,21 +267,31 @@ impl<'r, 'c> Binder<'r, 'c> {
             }
             (ColumnKind::Integer, ..) => {
                 self.problem(
+                    TRIGGER,
                     what,
                     "an integer trigger needs `unit = \"s\" | \"ms\" | \"us\"` and nothing else",
                 );
                 None
             }
             (ColumnKind::Naive, ..) => {
-                self.problem(what, "a date-time without an offset needs `time_zone` and nothing else");
+                self.problem(
+                    TRIGGER,
+                    what,
+                    "a date-time without an offset needs `time_zone` and nothing else",
+                );
                 None
             }
             (ColumnKind::Instant | ColumnKind::Date, ..) => {
-                self.problem(what, "this type says it all: leave out `unit`, `format` and `time_zone`");
+                self.problem(
+                    TRIGGER,
+                    what,
+                    "this type says it all: leave out `unit`, `format` and `time_zone`",
+                );
                 None
             }
             (ColumnKind::Text | ColumnKind::Other, ..) => {
                 self.problem(
+                    TRIGGER,
                     what,
                     "a text trigger needs `format`, and `time_zone` where the text has no offset",
                 );
@@ -284,24 +309,28 @@ impl<'r, 'c> Binder<'r, 'c> {
     ) -> Option<MarkKind> {
         let Action::Pseudonymize { columns, mark } = action else { return None };
         for (name, strategy) in columns {
-            let Some(column) = self.column(of, table, name) else { continue };
+            let at = format!("columns.{name}");
+            let Some(column) = self.column(&at, of, table, name) else { continue };
             if key.contains(name) {
                 self.problem(
+                    &at,
                     format!("column `{name}` of `{of}` is part of the key and cannot be pseudonymized"),
                     "delete the record instead, or choose a key that says nothing of the person",
                 );
             }
             if *strategy == Strategy::Null && column.not_null {
                 self.problem(
+                    &at,
                     format!("column `{name}` of `{of}` is NOT NULL and cannot be set to NULL"),
                     "use `random` or `{ fixed = \"...\" }`",
                 );
             }
         }
-        let column = self.column(of, table, mark)?;
+        let column = self.column("mark", of, table, mark)?;
         match column.kind {
             _ if column.not_null => {
                 self.problem(
+                    "mark",
                     format!("mark `{mark}` of `{of}` is NOT NULL, so every record would count as done"),
                     "let the column be NULL until the record has been pseudonymized",
                 );
@@ -323,15 +352,17 @@ impl<'r, 'c> Binder<'r, 'c> {
             if dependent.of.is_some() && parent.is_none() {
                 continue; // the one it hangs on has been reported
             }
-            let Some(table) = self.table(&dependent.table) else { continue };
+            self.places = &dependent.places;
+            let Some(table) = self.table("table", &dependent.table) else { continue };
             let ours = parent.map_or((&self.rule.table, own), |(_, name, table)| (name, table));
-            self.matches((&dependent.table, table), ours, &dependent.matches);
+            self.matches("match", ((&dependent.table, table), ours), &dependent.matches);
             let key = dependent.key.clone().unwrap_or_else(|| table.primary_key.clone());
             self.key(&dependent.table, table, &key);
             let mark = self.action(&dependent.table, table, &key, &dependent.action);
             tables.insert(&dependent.id, (bound.len(), &dependent.table, table));
             bound.push(BoundDependent { dependent, of: parent.map(|p| p.0), key, mark });
         }
+        self.places = &self.rule.places;
         bound
     }
 
@@ -340,6 +371,7 @@ impl<'r, 'c> Binder<'r, 'c> {
         self.reach_of(&self.rule.table, own, &self.rule.action, None, dependents);
         for (at, bound) in dependents.iter().enumerate() {
             if let Some(table) = self.catalogue.tables.get(&bound.dependent.table) {
+                self.places = &bound.dependent.places;
                 self.reach_of(&bound.dependent.table, table, &bound.dependent.action, Some(at), dependents);
             }
         }
@@ -366,9 +398,7 @@ impl<'r, 'c> Binder<'r, 'c> {
             });
             if !declared {
                 let does = if reference.on_delete == OnDelete::Cascade { "delete" } else { "change" };
-                self.problem(
-                    format!(
-                        "dataset `{}.{name}` cannot be swept: a foreign key of `{}` would {does} its rows along with the records",
+                self.problem("table", format!("dataset `{}.{name}` cannot be swept: a foreign key of `{}` would {does} its rows along with the records",
                         self.rule.datastore, reference.from
                     ),
                     format!(
@@ -383,9 +413,7 @@ impl<'r, 'c> Binder<'r, 'c> {
         let surprise: Vec<&TableName> = writes.iter().filter(|t| !explained.contains(*t)).collect();
         // A trigger may also write a table that a dependent declares, beyond what the dependent names.
         if !surprise.is_empty() {
-            self.problem(
-                format!(
-                    "dataset `{}.{name}` cannot be swept: its triggers ({}) write {}, which no dependent declares",
+            self.problem("table", format!("dataset `{}.{name}` cannot be swept: its triggers ({}) write {}, which no dependent declares",
                     self.rule.datastore,
                     list(table.triggers.iter()),
                     list(surprise.into_iter())

@@ -220,3 +220,121 @@ fn enclosed<T>(open: char, close: char, items: Vec<T>, out: &mut String, write: 
     }
     out.push(close);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Source, SourceKind};
+    use crate::model::datastore::{DatastoreKind, Defaults};
+    use crate::rules::document::parse;
+
+    const WRITTEN: &str = r#"
+[service]
+name = "Site"
+owner = "site@example.com"
+time_zone = "Europe/Moscow"
+
+[[promise]]
+id = "account"
+text = "Gone within 24 hours."
+source = "Policy, 2020-04-28"
+trigger = "account deleted"
+no_later_than = "24 hours"
+covers = ["account", "comments"]
+
+[[rule]]
+id = "account"
+class = "account"
+keeps = ["account"]
+datastore = "site"
+table = "account"
+key = ["id"]
+subject = "id"
+on_erasure = "dispose"
+trigger = { column = "deleted_at", pending = ["null", "future"] }
+retain = "0 hours"
+delete_by = "24 hours"
+action = "delete"
+only = { plan = ["free", "trial"], closed = true }
+
+[[rule.dependent]]
+id = "comments"
+class = "comments"
+table = "comment"
+match = { author_id = "id" }
+action = "pseudonymize"
+columns = { author_id = "null", author_name = "random" }
+mark = "pseudonymized_at"
+
+[[rule.test]]
+name = "a living account is kept"
+record = { id = 1, deleted_at = { null = true } }
+at = "2026-03-02T10:00:00+03:00"
+expect = "kept"
+"#;
+
+    fn sha256(text: &str, location: &str) -> String {
+        let source = Source::new(SourceKind::Rules, "site.toml", text);
+        let service = parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+        let identity = DatastoreIdentity { kind: DatastoreKind::Sqlite, location: location.to_owned() };
+        version(&service, &service.rules[0], &identity).sha256
+    }
+
+    #[test]
+    fn what_a_rule_does_changes_its_digest() {
+        let original = sha256(WRITTEN, "/a.db");
+        assert_eq!(original.len(), 64);
+        assert_ne!(sha256(WRITTEN, "/b.db"), original);
+        let mut seen = std::collections::BTreeSet::from([original]);
+        for (from, to) in [
+            ("Europe/Moscow", "Europe/Minsk"),
+            ("no_later_than = \"24 hours\"", "no_later_than = \"25 hours\""),
+            ("text = \"Gone", "text = \"Really gone"),
+            ("table = \"account\"", "table = \"accounts\""),
+            ("key = [\"id\"]", "key = [\"id\", \"shard\"]"),
+            ("\"dispose\"", "{ keep = \"tax law\" }"),
+            ("deleted_at\", pending", "closed_at\", pending"),
+            ("[\"null\", \"future\"]", "[\"null\"]"),
+            ("pending = [\"null\"", "unit = \"s\", pending = [\"null\""),
+            ("\"0 hours\"", "\"0 days\""),
+            ("delete_by = \"24 hours\"", "delete_by = \"23 hours\""),
+            ("[\"free\", \"trial\"]", "[\"free\"]"),
+            ("[\"free\", \"trial\"]", "{ not = [\"free\", \"trial\"] }"),
+            ("closed = true", "closed = \"1\""),
+            ("author_name = \"random\"", "author_name = \"keyed\""),
+            ("author_id = \"id\"", "author_id = \"number\""),
+            ("mark = \"pseudonymized_at\"", "mark = \"done_at\""),
+            ("table = \"comment\"", "table = \"comment\"\nkey = [\"id\"]"),
+        ] {
+            assert_eq!(WRITTEN.matches(from).count(), 1, "`{from}`");
+            assert!(seen.insert(sha256(&WRITTEN.replace(from, to), "/a.db")), "`{from}` → `{to}`");
+        }
+    }
+
+    #[test]
+    fn names_layout_and_tests_do_not_change_a_digest() {
+        let original = sha256(WRITTEN, "/a.db");
+        for (from, to) in [
+            ("name = \"Site\"", "name = \"The site\"   # renamed"),
+            ("a living account is kept", "nothing happens to the living"),
+            ("expect = \"kept\"", "expect = \"due\""),
+            ("datastore = \"site\"", "datastore = \"primary\"\nschedule = \"0 0 3 * * *\""),
+            ("id = \"comments\"", "id = \"remarks\""),
+            ("[\"null\", \"future\"]", "[\"future\", \"null\"]"),
+            ("[\"free\", \"trial\"]", "[\n  \"trial\",\n  \"free\",\n]"),
+            ("[\"account\", \"comments\"]", "[\"comments\", \"account\"]"),
+            ("delete_by = \"24 hours\"", "delete_by = \"PT24H\""),
+            ("closed = true", "closed = 1"),
+        ] {
+            assert_eq!(WRITTEN.matches(from).count(), 1, "`{from}`");
+            assert_eq!(sha256(&WRITTEN.replace(from, to), "/a.db"), original, "`{from}` → `{to}`");
+        }
+    }
+
+    #[test]
+    fn canonical_text_sorts_keys_by_their_bytes() {
+        let mut text = String::new();
+        write_canonical(&json!({ "b": [1, null], "a": { "é": "\"", "Z": true } }), &mut text);
+        assert_eq!(text, "{\"a\":{\"Z\":true,\"é\":\"\\\"\"},\"b\":[1,null]}");
+    }
+}

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::error::StateError;
+use crate::ledger::key::SigningKey;
 use crate::secret;
 
 /// The directory of epoch and pseudonymization keys.
@@ -55,6 +56,14 @@ impl KeyDirectory {
         write_private(&self.path(name), key.as_slice())?;
         Ok(key)
     }
+}
+
+/// Writes a signing key (0600) and, beside it, its verifier key; the path of the latter.
+pub fn write_key_pair(path: &Path, key: &SigningKey) -> Result<PathBuf, StateError> {
+    let public = path.with_added_extension("vkey");
+    write_private(path, format!("{}\n", *key.to_text()).as_bytes())?;
+    replace(&public, format!("{}\n", key.verifier().to_text()).as_bytes(), 0o644)?;
+    Ok(public)
 }
 
 /// Writes a file that nobody else may read. Appears whole or not at all, and durably.

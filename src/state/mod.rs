@@ -29,11 +29,13 @@ use crate::ledger::entry::{Body, Entry, Genesis, KeyEpoch, NodeName, Open};
 use crate::ledger::hash::Hash;
 use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier};
+use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
 use key_file::KeyDirectory;
 
 pub use error::StateError;
 pub use intent::{BatchPart, CommittedIntent, NewBatch, OpenIntent, Settled};
+pub use key_file::write_key_pair;
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, VersionStanding};
 
@@ -231,6 +233,13 @@ impl State {
             Some(key) => Ok(EpochKey::from_bytes(*key)),
             None => Err(StateError::KeyMissing { path: self.keys.path(&name) }),
         }
+    }
+
+    /// What a record is called where its key must not be shown: by the key of the current month, if there is one.
+    pub fn keyed_id(&self, dataset: &str, key: &Key) -> Result<Option<String>, StateError> {
+        let epoch = EpochId::parse(&clock::now().format("%Y-%m").to_string())?;
+        let bytes = self.keys.read(&epoch_file(&epoch))?;
+        Ok(bytes.map(|bytes| EpochKey::from_bytes(*bytes).tag(dataset, key.as_str()).to_string()))
     }
 
     /// The key of keyed pseudonyms, made on first use.

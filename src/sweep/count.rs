@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::datastore::DatastoreError;
 use crate::datastore::sqlite::{Cursor, Phase, Reader};
 use crate::model::now::Now;
@@ -30,6 +32,8 @@ pub struct Counts {
     pub undated: BTreeMap<&'static str, u64>,
     /// The oldest trigger among the due and overdue, as stored.
     pub oldest: Option<String>,
+    /// The first deadline among them, in UTC; where it has passed, the longest broken.
+    pub first_deadline: Option<DateTime<Utc>>,
 }
 
 impl Counts {
@@ -49,6 +53,10 @@ impl Counts {
     }
 
     fn add(&mut self, verdict: &Verdict) {
+        if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
+            let deadline = due.times().deadline;
+            self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
+        }
         match verdict {
             Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
             Verdict::Kept(_) => self.kept += 1,
@@ -95,6 +103,19 @@ pub async fn count(
         }
     }
     Ok(counts)
+}
+
+/// Counts what is due among the records whose trigger SQL cannot read.
+pub(super) async fn count_candidates(
+    reader: &mut Reader,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<u64, DatastoreError> {
+    let mut counts = Counts::default();
+    judge_all(reader, bound, cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
+    Ok(counts.due + counts.overdue)
 }
 
 async fn judge_all(

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::datastore::DatastoreError;
 use crate::datastore::error::EngineError;
+use crate::diagnostic::Diagnostics;
 use crate::model::name::RuleId;
-use crate::rules::bind::BindProblem;
 use crate::state::StateError;
 
 /// A sweep that could not go on. Whatever was disposed of before is in the ledger.
@@ -18,8 +18,8 @@ pub enum SweepError {
     #[error("the datastore cannot be swept")]
     Datastore(#[from] DatastoreError),
     /// The catalogue does not bear the rule out.
-    #[error("{}", listed(.0))]
-    Bind(Vec<BindProblem>),
+    #[error("{0}")]
+    Bind(Diagnostics),
     /// SQL and the judge differ.
     #[error(
         "rule `{rule}`: SQL selected {records} records as due that the judge keeps; the batch was rolled back and the rule stopped: report this as a bug"
@@ -55,8 +55,4 @@ pub enum SweepError {
         /// The newest entry.
         mark: DateTime<Utc>,
     },
-}
-
-fn listed(problems: &[BindProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
 }

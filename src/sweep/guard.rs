@@ -21,7 +21,7 @@ pub struct Parked {
     pub due: u64,
     /// What it may dispose of.
     pub allowed: u64,
-    /// The largest approval there is for this version.
+    /// What is left of the approval for this version, if there is one.
     pub approved: Option<u64>,
 }
 

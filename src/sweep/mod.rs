@@ -195,6 +195,10 @@ pub async fn run(
     }
     drop(reader);
     report.residue = residue(target, &bound, &cutoffs, orders, now).await;
+    if report.result == SweepResult::Parked {
+        let due = report.disposed + report.remaining().unwrap_or(0);
+        report.parked = Some(Parked { due, allowed: allowance, approved: standing.approved });
+    }
     let finished = finish(state, &sweep, &mut report).await;
     outcome?;
     finished?;
@@ -222,7 +226,7 @@ async fn residue(
     counted
         .await
         .inspect_err(|error| {
-            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted")
+            tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted");
         })
         .ok()
 }

@@ -2,6 +2,8 @@
 
 mod architecture;
 mod calendar;
+mod config;
+mod docs;
 mod house;
 mod ledger;
 mod rules;

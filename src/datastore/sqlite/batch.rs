@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::connect::{Access, connect, failed, run, text};
+use super::connect::{Access, connect, failed, one, run, text};
 use super::identity::Identities;
 use super::marker::{self, Evidence, Incarnation};
 use super::read::{Page, Rows, page, selection};
@@ -104,13 +104,9 @@ impl Writer {
         limit: u32,
     ) -> Result<Selected<'w>, DatastoreError> {
         let operation = "select a batch";
-        let sealed = self.sealed.take();
+        let sealed = self.sealed.clone();
         let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(failed(operation))?;
-        if let Some(sealed) = &sealed {
-            // Undone by a roll-back, and then a marker stays that says nothing wrong.
-            marker::forget(&mut transaction, sealed).await?;
-        }
         let layers = layers(rule);
         for layer in &layers {
             run(&mut transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
@@ -133,7 +129,7 @@ impl Writer {
         let rows = text(&mut transaction, &Sql::new(read), operation).await?;
         let page = page(rule, phase, limit, &rows)?;
         let identities = Identities::of(rule, rows);
-        Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities })
+        Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities, sealed })
     }
 }
 
@@ -147,6 +143,8 @@ pub struct Selected<'w> {
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     identities: Identities,
+    /// The batch before, whose marker goes with this one's commit.
+    sealed: Option<String>,
 }
 
 impl<'w> Selected<'w> {
@@ -165,11 +163,29 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
-        let operation = "dispose of a batch";
         self.keep_only(due).await?;
+        self.gather_dependents().await?;
+        if self.reads_other_tables() {
+            self.confirm(due.len()).await?;
+        }
         let mut parts = Vec::new();
-        for number in 1..self.layers.len() {
-            let layer = &self.layers[number];
+        // What hangs lowest goes first, so that no foreign key ever points to nothing.
+        for number in (0..self.layers.len()).rev() {
+            let part = self.dispose_layer(number, due, at, pseudonyms).await?;
+            parts.extend(part);
+        }
+        parts.reverse();
+        Ok(Prepared {
+            transaction: self.transaction,
+            parts,
+            identities: self.identities,
+            sealed: self.sealed,
+        })
+    }
+
+    /// Fills the batch of every dependent, each from what it hangs on.
+    async fn gather_dependents(&mut self) -> Result<(), DatastoreError> {
+        for layer in &self.layers[1..] {
             let parent = layer.parent.unwrap_or(0);
             let theirs: Vec<String> = layer.matches.iter().map(|m| column("t", &m.theirs)).collect();
             let ours: Vec<String> = layer.matches.iter().map(|m| quoted_match(&m.ours)).collect();
@@ -186,15 +202,43 @@ impl<'w> Selected<'w> {
             if let Action::Pseudonymize { mark, .. } = layer.action {
                 fill.push(&format!(" AND {} IS NULL", column("t", mark)));
             }
-            run(&mut self.transaction, &fill, operation).await?;
+            run(&mut self.transaction, &fill, "gather the dependents of a batch").await?;
         }
-        // What hangs lowest goes first, so that no foreign key ever points to nothing.
-        for number in (0..self.layers.len()).rev() {
-            let part = self.dispose_layer(number, due, at, pseudonyms).await?;
-            parts.extend(part);
+        Ok(())
+    }
+
+    /// Whether the predicate looks at rows that may go with the batch as dependents.
+    fn reads_other_tables(&self) -> bool {
+        TriggerSql::of(self.rule).own_column().is_none() || !self.rule.rule().unless.is_empty()
+    }
+
+    /// Asks once more whether every record of the batch is still due, before any of its dependents goes: afterwards the
+    /// rows that tell would be gone. The transaction keeps every other writer out.
+    async fn confirm(&mut self, expected: usize) -> Result<(), DatastoreError> {
+        let operation = "confirm that a batch is still due";
+        let root = &self.layers[0];
+        let mut sql =
+            Sql::new(format!("SELECT count(*) FROM {} AS t WHERE {}", table(root.table), root.in_batch()));
+        self.push_predicate(&mut sql);
+        let confirmed: i64 =
+            one(&mut self.transaction, &sql, operation).await?.try_get(0).map_err(failed(operation))?;
+        if usize::try_from(confirmed) == Ok(expected) {
+            return Ok(());
         }
-        parts.reverse();
-        Ok(Prepared { transaction: self.transaction, parts, identities: self.identities })
+        Err(unexpected(operation, expected, confirmed.unsigned_abs(), root.table))
+    }
+
+    /// The rule's predicate, repeated over the batch.
+    fn push_predicate(&self, sql: &mut Sql) {
+        sql.push(" AND ");
+        filters(sql, self.rule);
+        sql.push(" AND ");
+        let trigger = TriggerSql::of(self.rule);
+        match self.phase {
+            Phase::Exact => trigger.past(sql, self.cutoffs, self.cutoffs.due.as_ref()),
+            // SQL could not compare it; that the judged value still stands has to be enough.
+            Phase::Candidates => drop(sql.push(&self.layers[0].unchanged(&trigger.reading()))),
+        }
     }
 
     /// Takes what was not judged due out of the batch.
@@ -241,24 +285,12 @@ impl<'w> Selected<'w> {
                 layer.update(mark, at)
             }
         };
-        if number == 0 {
-            sql.push(" AND ");
-            filters(&mut sql, self.rule);
-            sql.push(" AND ");
-            let trigger = TriggerSql::of(self.rule);
-            match self.phase {
-                Phase::Exact => trigger.past(&mut sql, self.cutoffs, self.cutoffs.due.as_ref()),
-                // SQL could not compare it; so that the judged value still stands has to be enough.
-                Phase::Candidates => drop(sql.push(&layer.unchanged(&trigger.reading()))),
-            }
+        if number == 0 && !self.reads_other_tables() {
+            self.push_predicate(&mut sql);
         }
         let changed = run(&mut self.transaction, &sql, operation).await?;
         if changed != keys.len() as u64 {
-            return Err(DatastoreError::Unexpected {
-                operation,
-                expected: format!("{} rows of `{}`", keys.len(), layer.table),
-                observed: format!("{changed}"),
-            });
+            return Err(unexpected(operation, keys.len(), changed, layer.table));
         }
         let fields = replaced.iter().map(|(name, _)| name.as_str().to_owned()).collect();
         Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
@@ -270,6 +302,7 @@ pub struct Prepared<'w> {
     transaction: Transaction<'w, Sqlite>,
     parts: Vec<PreparedPart>,
     identities: Identities,
+    sealed: Option<String>,
 }
 
 /// The records of one dataset in a batch.
@@ -318,6 +351,9 @@ impl Prepared<'_> {
     ///
     /// A crash before, within or after it leaves an open intent, which the marker resolves.
     pub async fn commit(mut self, intent: &CommittedIntent) -> Result<Committed, DatastoreError> {
+        if let Some(sealed) = &self.sealed {
+            marker::forget(&mut self.transaction, sealed).await?;
+        }
         marker::set(&mut self.transaction, intent.batch()).await?;
         match self.transaction.commit().await {
             Ok(()) => Ok(Committed::Yes),
@@ -325,6 +361,9 @@ impl Prepared<'_> {
         }
     }
 }
+
+/// The temporary table of a batch's pseudonyms.
+const PSEUDONYMS: &str = "temp.expunged_pseudonyms";
 
 /// A dataset of the rule and the temporary table that holds a batch of it: the record's own is number 0.
 struct Layer<'r> {
@@ -381,6 +420,14 @@ impl From<&Action> for LedgerAction {
     }
 }
 
+fn unexpected(operation: &'static str, expected: usize, observed: u64, table: &TableName) -> DatastoreError {
+    DatastoreError::Unexpected {
+        operation,
+        expected: format!("{expected} rows of `{table}`"),
+        observed: observed.to_string(),
+    }
+}
+
 /// One column by itself, several as a row value.
 fn vector(columns: &[String]) -> String {
     match columns {
@@ -396,10 +443,6 @@ fn quoted_match(name: &ColumnName) -> String {
 impl Layer<'_> {
     fn temp(&self) -> String {
         format!("temp.expunged_batch_{}", self.number)
-    }
-
-    fn pseudonyms(&self) -> &'static str {
-        "temp.expunged_pseudonyms"
     }
 
     /// Key columns, the trigger, what dependents match, and what will be replaced.
@@ -489,7 +532,7 @@ impl Layer<'_> {
         let extracted: Vec<String> =
             (0..strategies.len()).map(|i| decoded(&format!("json_extract(j.value, '$[{i}]')"))).collect();
         for statement in [
-            format!("DROP TABLE IF EXISTS {}", self.pseudonyms()),
+            format!("DROP TABLE IF EXISTS {PSEUDONYMS}"),
             format!("CREATE TEMP TABLE expunged_pseudonyms (at INTEGER PRIMARY KEY, {})", columns.join(", ")),
         ] {
             run(connection, &Sql::new(statement), operation).await?;
@@ -499,7 +542,7 @@ impl Layer<'_> {
             text: format!(
                 "INSERT INTO {} (at, {}) SELECT b.n, {} FROM (SELECT n, row_number() OVER (ORDER BY n) - 1 AS at FROM {}) AS b \
                  JOIN json_each(?1) AS j ON j.key = b.at",
-                self.pseudonyms(),
+                PSEUDONYMS,
                 columns.join(", "),
                 extracted.join(", "),
                 self.temp(),
@@ -531,7 +574,7 @@ impl Layer<'_> {
         sql.push(&format!(
             " FROM {} AS b JOIN {} AS p ON p.at = b.n WHERE {} AND {} IS NULL",
             self.temp(),
-            self.pseudonyms(),
+            PSEUDONYMS,
             same.join(" AND "),
             column("t", mark),
         ));

@@ -1,10 +1,10 @@
 //! What `check` proves without touching a datastore.
 //!
 //! 1. Every promise is kept, for every class it covers, by a rule that reaches the class.
-//! 2. Each such rule is at least as strict as the promise, on every day ([`strength`]).
-//! 3. What a rule leaves out, its promise leaves out in the same words, or sibling rules take it ([`filters`]).
-//! 4. Sweeps are frequent enough: two gaps of the schedule and one run fit between due and deadline ([`window`]).
-//! 5. No two rules over the same records contradict each other ([`contradiction`]).
+//! 2. Each such rule is at least as strict as the promise, on every day (`strength`).
+//! 3. What a rule leaves out, its promise leaves out in the same words, or sibling rules take it (`filters`).
+//! 4. Sweeps are frequent enough: two gaps of the schedule and one run fit between due and deadline (`window`).
+//! 5. No two rules over the same records contradict each other (`contradiction`).
 
 mod contradiction;
 mod filters;

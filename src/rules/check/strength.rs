@@ -101,9 +101,7 @@ fn finding(
     );
     let help = match weaker {
         Weaker::On(day) => {
-            format!(
-                "for a trigger on {day} the promise would be broken; write `{key} = \"{promised}\"` or stricter"
-            )
+            format!("a trigger on {day} would break the promise; write `{key} = \"{promised}\"` or stricter")
         }
         Weaker::WhereClocksChange(day) => format!(
             "a civil day has 23 or 25 hours where the clocks change (such as {day} in {CLOCKS_CHANGE}), which a law \

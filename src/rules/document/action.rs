@@ -20,13 +20,12 @@ pub fn action(table: &mut Cursor<'_>) -> Option<Action> {
     let (columns, mark) = (table.optional("columns"), table.optional("mark"));
     match kind? {
         Kind::Delete => {
-            let extra = columns.or(mark);
-            if let Some(entry) = &extra {
+            for entry in [columns, mark].into_iter().flatten() {
                 let message =
                     format!("`{}` belongs to `pseudonymize`: a deleted row keeps nothing", entry.key());
                 entry.refuse(Code::Conflict, message, "remove it, or write `action = \"pseudonymize\"`");
             }
-            extra.is_none().then_some(Action::Delete)
+            Some(Action::Delete)
         }
         Kind::Pseudonymize => pseudonymize(table, columns, mark),
     }
@@ -49,28 +48,23 @@ fn pseudonymize(table: &Cursor<'_>, columns: Option<Entry<'_>>, mark: Option<Ent
     if columns.iter().any(|(column, _)| *column == mark_column) {
         let message = format!("`{mark_column}` cannot be both the mark and a replaced column");
         mark?.refuse(Code::Conflict, message, "use a column of its own for the mark");
-        return None;
     }
     Some(Action::Pseudonymize { columns, mark: mark_column })
 }
 
 fn strategies(entry: &Entry<'_>) -> Option<Vec<(ColumnName, Strategy)>> {
-    let (mut columns, mut whole) = (Vec::new(), true);
-    for (key, value) in entry.table()?.entries() {
-        match (value.column_of(key), strategy(&value)) {
-            (Some(column), Some(strategy)) => columns.push((column, strategy)),
-            _ => whole = false,
-        }
-    }
-    if columns.is_empty() && whole {
+    if entry.is_empty() {
         entry.refuse(
             Code::BadValue,
             "`columns` is empty and replaces nothing",
             "name the identifying columns",
         );
-        return None;
     }
-    whole.then_some(columns)
+    let replaced = |(key, value): (&str, Entry<'_>)| {
+        let (column, strategy) = (value.column_of(key), strategy(&value));
+        Some((column?, strategy?))
+    };
+    Some(entry.table()?.entries().into_iter().filter_map(replaced).collect())
 }
 
 const STRATEGIES: &str =

@@ -9,24 +9,21 @@ use crate::model::value::Value;
 use crate::rules::rule::{Condition, Test, Unless};
 
 /// `{ status = ["closed"], converted = false, note = { null = true }, plan = { not = ["paid"] } }`.
-pub fn only(entry: Option<Entry<'_>>) -> Option<Vec<Condition>> {
-    let Some(entry) = entry else { return Some(Vec::new()) };
-    let (mut conditions, mut whole) = (Vec::new(), true);
-    for (key, value) in entry.table()?.entries() {
-        match (value.column_of(key), test(&value)) {
-            (Some(column), Some(test)) => conditions.push(Condition { column, test }),
-            _ => whole = false,
-        }
-    }
-    if conditions.is_empty() && whole {
+pub fn only(table: &mut Cursor<'_>) -> Vec<Condition> {
+    let Some(entry) = table.optional("only") else { return Vec::new() };
+    if entry.is_empty() {
         entry.refuse(
             Code::BadValue,
             "`only` is empty and narrows nothing",
             "name a column, or remove `only`",
         );
-        return None;
     }
-    whole.then_some(conditions)
+    let condition = |(key, value): (&str, Entry<'_>)| {
+        let (column, test) = (value.column_of(key), test(&value));
+        Some(Condition { column: column?, test: test? })
+    };
+    let entries = entry.table().map(|mut t| t.entries()).unwrap_or_default();
+    entries.into_iter().filter_map(condition).collect()
 }
 
 fn test(entry: &Entry<'_>) -> Option<Test> {
@@ -63,36 +60,32 @@ fn values(entry: &Entry<'_>) -> Option<Vec<Value>> {
     let DeValue::Array(_) = entry.value() else { return word::literal(entry).map(|value| vec![value]) };
     let mut values: Vec<Value> = Vec::new();
     for item in entry.list()? {
-        let value = word::literal(&item)?;
+        let Some(value) = word::literal(&item) else { continue };
         if values.contains(&value) {
             item.refuse(Code::Duplicate, "this value stands twice", "remove one of them");
-            return None;
         }
         values.push(value);
     }
-    if values.is_empty() {
+    if entry.is_empty() {
         entry.refuse(Code::BadValue, "the list is empty", "name at least one value");
-        return None;
     }
     Some(values)
 }
 
 /// One table, or a list of them of which none may match.
-pub fn unless(entry: Option<Entry<'_>>) -> Option<Vec<Unless>> {
-    let Some(entry) = entry else { return Some(Vec::new()) };
-    let tables: Vec<Cursor<'_>> = match entry.value() {
-        DeValue::Array(_) => entry.list()?.iter().filter_map(Entry::table).collect(),
-        _ => vec![entry.table()?],
+pub fn unless(table: &mut Cursor<'_>) -> Vec<Unless> {
+    let Some(entry) = table.optional("unless") else { return Vec::new() };
+    let entries = match entry.value() {
+        DeValue::Array(_) => entry.list().unwrap_or_default(),
+        _ => vec![entry],
     };
-    // Each is read, so that the problems of all of them show.
-    let read: Vec<Option<Unless>> = tables.into_iter().map(unless_one).collect();
-    read.into_iter().collect()
+    entries.iter().filter_map(Entry::table).filter_map(unless_one).collect()
 }
 
 fn unless_one(mut table: Cursor<'_>) -> Option<Unless> {
     let name = table.required("table").and_then(|e| word::table(&e));
     let matches = table.required("match").and_then(|e| word::matches(&e));
-    let only = only(table.optional("only"));
+    let only = only(&mut table);
     table.finish();
-    Some(Unless { table: name?, matches: matches?, only: only? })
+    Some(Unless { table: name?, matches: matches?, only })
 }

@@ -1,4 +1,7 @@
 //! A rule file as written → a [`Service`]. Every problem in every file is reported at once.
+//!
+//! A reader in here reports a problem and goes on with what is left. [`File::read`] refuses a file of which anything was
+//! reported, so a value that lost a part on the way never leaves this module.
 
 mod action;
 mod dependent;
@@ -36,7 +39,7 @@ pub fn load(dir: &Path, defaults: &Defaults) -> Result<RuleSet, Diagnostics> {
     let (mut services, mut problems) = (Vec::new(), Diagnostics::default());
     for path in files {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let read = Source::read(SourceKind::Rules, &path).and_then(|source| parse(source, &stem, defaults));
+        let read = Source::read(SourceKind::Rules, &path).and_then(|source| parse(&source, &stem, defaults));
         match read {
             Ok(service) => services.push(service),
             Err(found) => problems = problems.merged(found),
@@ -46,11 +49,11 @@ pub fn load(dir: &Path, defaults: &Defaults) -> Result<RuleSet, Diagnostics> {
 }
 
 /// One file's text, as the service of that id.
-pub fn parse(source: Arc<Source>, service: &str, defaults: &Defaults) -> Result<Service, Diagnostics> {
+pub fn parse(source: &Arc<Source>, service: &str, defaults: &Defaults) -> Result<Service, Diagnostics> {
     let id = match ServiceId::new(service) {
         Ok(id) => id,
         Err(e) => {
-            let place = Place::new(source, 0..0);
+            let place = Place::new(Arc::clone(source), 0..0);
             let message = format!("the file's name is the service's id: {e}");
             return Err(Diagnostic::error(Code::BadValue, place, message, "rename the file").into());
         }
@@ -73,7 +76,6 @@ fn document(mut root: Cursor<'_>, id: ServiceId, defaults: &Defaults) -> Option<
     let rules = all(rules, read, |r| r.id.local.as_str().to_owned());
     root.finish();
     let header = header?;
-    let (promises, rules) = (promises?, rules?);
     Some(Service { id, name: header.name, owner: header.owner, calendar: header.calendar, promises, rules })
 }
 
@@ -91,27 +93,23 @@ fn header(mut table: Cursor<'_>) -> Option<Header> {
     Some(Header { name: name?, owner: owner?, calendar: Calendar::new(zone?) })
 }
 
-/// Reads each table and refuses an id that stands twice; `None` if any is wrong.
+/// Reads each table and refuses an id that stands twice.
 fn all<'a, T>(
     tables: Vec<Cursor<'a>>,
     read: impl Fn(Cursor<'a>) -> Option<T>,
     id: impl Fn(&T) -> String,
-) -> Option<Vec<T>> {
-    let (mut values, mut seen, mut whole) = (Vec::new(), BTreeSet::new(), true);
+) -> Vec<T> {
+    let (mut values, mut seen) = (Vec::new(), BTreeSet::new());
     for mut table in tables {
         let place = table.optional("id");
-        let Some(value) = read(table) else {
-            whole = false;
-            continue;
-        };
+        let Some(value) = read(table) else { continue };
         if let Some(place) = place.filter(|_| !seen.insert(id(&value))) {
             let message = format!("id `{}` stands twice", id(&value));
             place.refuse(Code::Duplicate, message, "give each a name of its own: orders and reports name it");
-            whole = false;
         }
         values.push(value);
     }
-    whole.then_some(values)
+    values
 }
 
 fn toml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -19,8 +19,8 @@ pub fn promise(mut table: Cursor<'_>) -> Option<Promise> {
     let trigger = table.required("trigger").and_then(|e| e.sentence());
     let covers = table.required("covers").and_then(|e| word::some_names(&e, ClassName::new));
     let bounds = bounds(&mut table);
-    let decision = word::given(table.optional("decision"));
-    let except = word::given(table.optional("except"));
+    let decision = table.optional("decision").and_then(|e| e.sentence());
+    let except = table.optional("except").and_then(|e| e.sentence());
     let places = table.places();
     table.finish();
     let bounds = bounds?;
@@ -32,8 +32,8 @@ pub fn promise(mut table: Cursor<'_>) -> Option<Promise> {
         not_before: bounds.not_before,
         no_later_than: bounds.no_later_than,
         on_request: bounds.on_request,
-        decision: decision?,
-        except: except?,
+        decision,
+        except,
         covers: covers?,
         places,
     })
@@ -70,11 +70,11 @@ fn bounds(table: &mut Cursor<'_>) -> Option<Bounds> {
         );
         return None;
     }
-    let not_before = word::optional(not_before.as_ref(), word::retain)?;
+    let not_before = not_before.as_ref().and_then(word::retain);
     let no_later_than = if on_request {
         Some(DeleteBy::new(Period::from_str(ON_REQUEST).ok()?).ok()?)
     } else {
-        word::optional(no_later_than.as_ref(), word::delete_by)?
+        no_later_than.as_ref().and_then(word::delete_by)
     };
     Some(Bounds { not_before, no_later_than, on_request })
 }

@@ -9,9 +9,12 @@ use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::Calendar;
 use crate::model::datastore::Defaults;
-use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId};
+use crate::model::name::{
+    ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
+};
+use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
-use crate::rules::rule::{Action, OnErasure, Rule, Subject, TriggerPlace};
+use crate::rules::rule::{Action, OnErasure, Rule, RuleTest, Subject, Trigger, TriggerPlace};
 
 /// What a later version does with files, objects, keys and backups.
 const LATER: [&str; 4] = ["pattern", "backup", "then", "mode"];
@@ -26,10 +29,10 @@ pub fn rule(
     let dataset = dataset(&mut table);
     let subject = subject(&mut table);
     let bounds = bounds(&mut table, defaults);
-    let except = word::given(table.optional("except"));
+    let except = table.optional("except").and_then(|e| e.sentence());
     let action = action::action(&mut table);
-    let only = filter::only(table.optional("only"));
-    let unless = filter::unless(table.optional("unless"));
+    let only = filter::only(&mut table);
+    let unless = filter::unless(&mut table);
     let dependents = dependent::dependents(table.tables("dependent"));
     let tests = tests(&mut table, dataset.as_ref());
     table.later(&LATER);
@@ -40,26 +43,27 @@ pub fn rule(
             id: names.id,
             class: names.class,
             keeps: names.keeps,
-            except: except?,
+            except,
             datastore: dataset.datastore,
             table: dataset.table,
             key: dataset.key,
-            subject: subject?,
+            subject,
             trigger: bounds.trigger,
             retain: bounds.retain,
             delete_by: bounds.delete_by,
             schedule: bounds.schedule,
             action: action?,
-            only: only?,
-            unless: unless?,
-            dependents: dependents?,
-            tests: tests?,
+            only,
+            unless,
+            dependents,
+            tests,
             calendar,
             places,
         })
     })();
     if let Some(rule) = &rule {
         refuse_lost_identity(&mut table, rule);
+        refuse_idle_exception(&mut table, rule);
     }
     table.finish();
     rule
@@ -80,7 +84,7 @@ fn names(table: &mut Cursor<'_>, service: &ServiceId) -> Option<Names> {
 
 struct Dataset {
     datastore: DatastoreName,
-    table: crate::model::name::TableName,
+    table: TableName,
     key: Vec<ColumnName>,
 }
 
@@ -98,9 +102,9 @@ fn dataset(table: &mut Cursor<'_>) -> Option<Dataset> {
 }
 
 struct Bounds {
-    trigger: crate::rules::rule::Trigger,
-    retain: crate::model::period::Retain,
-    delete_by: crate::model::period::DeleteBy,
+    trigger: Trigger,
+    retain: Retain,
+    delete_by: DeleteBy,
     schedule: Schedule,
 }
 
@@ -118,13 +122,13 @@ fn bounds(table: &mut Cursor<'_>, defaults: &Defaults) -> Option<Bounds> {
     Some(Bounds { trigger: trigger?, retain: retain?, delete_by: delete_by?, schedule: schedule? })
 }
 
-fn subject(table: &mut Cursor<'_>) -> Option<Option<Subject>> {
+fn subject(table: &mut Cursor<'_>) -> Option<Subject> {
     let (column, on_erasure) = (table.optional("subject"), table.optional("on_erasure"));
     match (column, on_erasure) {
-        (None, None) => Some(None),
+        (None, None) => None,
         (Some(column), Some(on_erasure)) => {
             let (column, on_erasure) = (word::column(&column), self::on_erasure(&on_erasure));
-            Some(Some(Subject { column: column?, on_erasure: on_erasure? }))
+            Some(Subject { column: column?, on_erasure: on_erasure? })
         }
         (Some(column), None) => {
             column.refuse(
@@ -164,10 +168,9 @@ fn on_erasure(entry: &Entry<'_>) -> Option<OnErasure> {
     }
 }
 
-fn tests(table: &mut Cursor<'_>, dataset: Option<&Dataset>) -> Option<Vec<crate::rules::rule::RuleTest>> {
+fn tests(table: &mut Cursor<'_>, dataset: Option<&Dataset>) -> Vec<RuleTest> {
     let own = dataset.map(|d| &d.table);
-    let read: Vec<_> = table.tables("test").into_iter().map(|t| test::test(t, own)).collect();
-    read.into_iter().collect()
+    table.tables("test").into_iter().filter_map(|t| test::test(t, own)).collect()
 }
 
 /// A pseudonymized record must still be found under its key, and must still say when its clock started.
@@ -179,12 +182,22 @@ fn refuse_lost_identity(table: &mut Cursor<'_>, rule: &Rule) {
     };
     let Some(entry) = table.optional("columns") else { return };
     for column in columns.iter().map(|(column, _)| column).chain([mark]) {
-        let role = match column {
+        let what = match column {
             _ if rule.key.contains(column) => "the record's key",
             _ if Some(column) == trigger => "the record's trigger",
             _ => continue,
         };
-        let message = format!("`{column}` is {role} and cannot be replaced");
+        let message = format!("`{column}` is {what} and cannot be replaced");
         entry.refuse(Code::Conflict, message, "replace the other columns, or delete the record");
+    }
+}
+
+/// An exception that nothing in the rule makes true would be believed by whoever reads the promise.
+fn refuse_idle_exception(table: &mut Cursor<'_>, rule: &Rule) {
+    let narrowed = !rule.only.is_empty() || !rule.unless.is_empty();
+    if let Some(entry) = table.optional("except").filter(|_| !narrowed) {
+        let message =
+            "`except` says that records are left out, but neither `only` nor `unless` leaves any out";
+        entry.refuse(Code::Conflict, message, "add the filter, or remove `except`");
     }
 }

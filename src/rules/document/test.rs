@@ -14,20 +14,12 @@ pub fn test(mut table: Cursor<'_>, own: Option<&TableName>) -> Option<RuleTest> 
     let place = table.place().file_line();
     let name = table.required("name").and_then(|e| e.sentence());
     let records = records(&mut table);
-    let rows = table.optional("rows").map_or(Some(Vec::new()), |e| rows_by_table(&e, own));
+    let rows = table.optional("rows").map_or(Vec::new(), |e| rows_by_table(&e, own));
     let held = table.optional("held").map_or(Some(false), |e| e.boolean());
     let steps = steps(&mut table, records.as_ref().map(Vec::len));
-    let after = table.optional("after").map_or(Some(Vec::new()), |e| rows_by_table(&e, None));
+    let after = table.optional("after").map_or(Vec::new(), |e| rows_by_table(&e, None));
     table.finish();
-    Some(RuleTest {
-        name: name?,
-        place,
-        records: records?,
-        rows: rows?,
-        held: held?,
-        steps: steps?,
-        after: after?,
-    })
+    Some(RuleTest { name: name?, place, records: records?, rows, held: held?, steps: steps?, after })
 }
 
 fn records(table: &mut Cursor<'_>) -> Option<Vec<Row>> {
@@ -35,12 +27,10 @@ fn records(table: &mut Cursor<'_>) -> Option<Vec<Row>> {
     match (one, several) {
         (Some(entry), None) => Some(vec![row(&entry)?]),
         (None, Some(entry)) => {
-            let rows = rows(&entry)?;
-            if rows.is_empty() {
+            if entry.is_empty() {
                 entry.refuse(Code::BadValue, "`records` is empty", "a test needs a record to judge");
-                return None;
             }
-            Some(rows)
+            rows(&entry)
         }
         (Some(_), Some(entry)) => {
             entry.refuse(Code::Conflict, "`record` and `records` exclude each other", "keep one of them");
@@ -55,37 +45,30 @@ fn records(table: &mut Cursor<'_>) -> Option<Vec<Row>> {
 }
 
 fn row(entry: &Entry<'_>) -> Option<Row> {
-    let (mut row, mut whole) = (Row::new(), true);
-    for (key, value) in entry.table()?.entries() {
-        match (value.column_of(key), word::held(&value)) {
-            (Some(column), Some(value)) => row.push((column, value)),
-            _ => whole = false,
-        }
-    }
-    whole.then_some(row)
+    let value = |(key, value): (&str, Entry<'_>)| {
+        let (column, value) = (value.column_of(key), word::held(&value));
+        Some((column?, value?))
+    };
+    Some(entry.table()?.entries().into_iter().filter_map(value).collect())
 }
 
 fn rows(entry: &Entry<'_>) -> Option<Vec<Row>> {
-    let read: Vec<Option<Row>> = entry.list()?.iter().map(row).collect();
-    read.into_iter().collect()
+    Some(entry.list()?.iter().filter_map(row).collect())
 }
 
-fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Option<Vec<(TableName, Vec<Row>)>> {
-    let (mut all, mut whole) = (Vec::new(), true);
-    for (key, value) in entry.table()?.entries() {
-        let name =
-            TableName::new(key).map_err(|e| value.refuse(Code::BadValue, e.to_string(), "name a table"));
-        match (name, rows(&value)) {
-            (Ok(name), Some(_)) if Some(&name) == own => {
+fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Vec<(TableName, Vec<Row>)> {
+    let mut all = Vec::new();
+    for (key, value) in entry.table().map(|mut t| t.entries()).unwrap_or_default() {
+        match TableName::new(key) {
+            Ok(name) if Some(&name) == own => {
                 let message = format!("rows of the rule's own table `{name}` are its records");
                 value.refuse(Code::Conflict, message, "write them under `records`");
-                whole = false;
             }
-            (Ok(name), Some(rows)) => all.push((name, rows)),
-            _ => whole = false,
+            Ok(name) => all.extend(rows(&value).map(|rows| (name, rows))),
+            Err(e) => value.refuse(Code::BadValue, e.to_string(), "name a table"),
         }
     }
-    whole.then_some(all)
+    all
 }
 
 /// `at` and `expect`, or `steps`. `records`: how many verdicts each step must name.
@@ -99,29 +82,21 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Step>> {
             extra.refuse(Code::Conflict, message, "move it into a step");
         }
     }
-    let items = entry.list()?;
-    let (mut steps, mut whole): (Vec<Step>, bool) = (Vec::new(), !items.is_empty());
-    if items.is_empty() {
+    if entry.is_empty() {
         entry.refuse(Code::BadValue, "`steps` is empty", "a test needs an instant and a verdict");
     }
-    for item in &items {
-        let Some(mut table) = item.table() else { return None };
+    let mut steps: Vec<Step> = Vec::new();
+    for item in entry.list()? {
+        let mut table = item.table()?;
         let step = step(&mut table, records);
         table.finish();
-        match step {
-            Some(step) if steps.last().is_some_and(|last| last.at > step.at) => {
-                item.refuse(
-                    Code::BadValue,
-                    "this step's `at` is before the last one's",
-                    "time never goes back",
-                );
-                whole = false;
-            }
-            Some(step) => steps.push(step),
-            None => whole = false,
+        let Some(step) = step else { continue };
+        if steps.last().is_some_and(|last| last.at > step.at) {
+            item.refuse(Code::BadValue, "this step's `at` is before the last one's", "time never goes back");
         }
+        steps.push(step);
     }
-    whole.then_some(steps)
+    Some(steps)
 }
 
 fn step(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Step> {
@@ -162,7 +137,7 @@ fn expected(entry: &Entry<'_>, records: Option<usize>) -> Option<Vec<Expected>> 
     };
     // Where the records are wrong themselves, their number says nothing.
     if let Some(records) = records.filter(|records| *records != verdicts.len()) {
-        let message = format!("`expect` names {} verdicts for {records} records", verdicts.len());
+        let message = format!("verdicts in `expect`: {}, records in the test: {records}", verdicts.len());
         entry.refuse(Code::BadValue, message, "name one verdict a record, in their order");
         return None;
     }

@@ -16,9 +16,9 @@ pub fn trigger(mut table: Cursor<'_>) -> Option<Trigger> {
     let place = place(&mut table);
     let reading = reading(&mut table);
     let in_rows = table.has("table");
-    let pending = table.optional("pending").map_or(Some(Pending::default()), |e| pending(&e, in_rows));
+    let pending = table.optional("pending").map_or(Pending::default(), |e| pending(&e, in_rows));
     table.finish();
-    Some(Trigger { place: place?, reading: reading?, pending: pending? })
+    Some(Trigger { place: place?, reading, pending })
 }
 
 fn place(table: &mut Cursor<'_>) -> Option<TriggerPlace> {
@@ -41,7 +41,7 @@ fn place(table: &mut Cursor<'_>) -> Option<TriggerPlace> {
     column.map(TriggerPlace::Column)
 }
 
-fn reading(table: &mut Cursor<'_>) -> Option<Reading> {
+fn reading(table: &mut Cursor<'_>) -> Reading {
     let units = [("s", Unit::Seconds), ("ms", Unit::Milliseconds), ("us", Unit::Microseconds)];
     let (unit, format) = (table.optional("unit"), table.optional("format"));
     let time_zone = table.optional("time_zone");
@@ -54,12 +54,12 @@ fn reading(table: &mut Cursor<'_>) -> Option<Reading> {
     };
     if let Some((entry, message)) = conflict {
         entry.refuse(Code::Conflict, message, "keep the one that fits the column's type");
-        return None;
     }
-    let unit = word::optional(unit.as_ref(), |e| word::one_of(e, &units));
-    let format = word::optional(format.as_ref(), self::format);
-    let time_zone = word::optional(time_zone.as_ref(), word::zone);
-    Some(Reading { unit: unit?, format: format?, time_zone: time_zone? })
+    Reading {
+        unit: unit.and_then(|e| word::one_of(&e, &units)),
+        format: format.and_then(|e| self::format(&e)),
+        time_zone: time_zone.and_then(|e| word::zone(&e)),
+    }
 }
 
 /// chrono's `strftime` notation; a format it cannot read would make every record undated.
@@ -75,28 +75,30 @@ fn format(entry: &Entry<'_>) -> Option<String> {
     Some(text)
 }
 
-fn pending(entry: &Entry<'_>, in_rows: bool) -> Option<Pending> {
-    let mut pending = Pending::default();
-    let mut whole = true;
-    for item in entry.list()? {
-        let states: [(&str, fn(&mut Pending) -> &mut bool); 3] =
-            [("null", |p| &mut p.null), ("future", |p| &mut p.future), ("no_row", |p| &mut p.no_row)];
-        let Some(state) = word::one_of(&item, &states) else {
-            whole = false;
-            continue;
-        };
-        if std::mem::replace(state(&mut pending), true) {
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Null,
+    Future,
+    NoRow,
+}
+
+fn pending(entry: &Entry<'_>, in_rows: bool) -> Pending {
+    let words = [("null", State::Null), ("future", State::Future), ("no_row", State::NoRow)];
+    let mut states = Vec::new();
+    for item in entry.list().unwrap_or_default() {
+        let Some(state) = word::one_of(&item, &words) else { continue };
+        if states.contains(&state) {
             item.refuse(Code::Duplicate, "this state stands twice", "remove one of them");
-            whole = false;
         }
+        states.push(state);
     }
-    if pending.no_row && !in_rows {
+    let no_row = states.contains(&State::NoRow);
+    if no_row && !in_rows {
         entry.refuse(
             Code::Conflict,
             "`no_row` belongs to a trigger in other rows",
             "remove it, or add `table`",
         );
-        whole = false;
     }
-    whole.then_some(pending)
+    Pending { null: states.contains(&State::Null), future: states.contains(&State::Future), no_row }
 }

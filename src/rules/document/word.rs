@@ -31,19 +31,15 @@ pub fn names<T: Ord + Clone>(
     entry: &Entry<'_>,
     new: impl Fn(&str) -> Result<T, NameError>,
 ) -> Option<Vec<T>> {
-    let (mut seen, mut all, mut whole) = (BTreeSet::new(), Vec::new(), true);
+    let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
     for item in entry.list()? {
-        let Some(value) = name(&item, &new) else {
-            whole = false;
-            continue;
-        };
+        let Some(value) = name(&item, &new) else { continue };
         if !seen.insert(value.clone()) {
             item.refuse(Code::Duplicate, format!("`{}` names this twice", entry.key()), "remove one of them");
-            whole = false;
         }
         all.push(value);
     }
-    whole.then_some(all)
+    Some(all)
 }
 
 /// A list of names that is not empty.
@@ -52,9 +48,8 @@ pub fn some_names<T: Ord + Clone>(
     new: impl Fn(&str) -> Result<T, NameError>,
 ) -> Option<Vec<T>> {
     let all = names(entry, new)?;
-    if all.is_empty() {
+    if entry.is_empty() {
         entry.refuse(Code::BadValue, format!("`{}` is empty", entry.key()), "name at least one");
-        return None;
     }
     Some(all)
 }
@@ -80,24 +75,18 @@ pub fn utc() -> Option<Calendar> {
 
 /// `{ theirs = "ours", … }`, not empty.
 pub fn matches(entry: &Entry<'_>) -> Option<Vec<Match>> {
-    let mut pairs = Vec::new();
-    let mut whole = true;
-    for (theirs, ours) in entry.table()?.entries() {
-        let theirs = ours.column_of(theirs);
-        match (theirs, column(&ours)) {
-            (Some(theirs), Some(ours)) => pairs.push(Match { theirs, ours }),
-            _ => whole = false,
-        }
-    }
-    if pairs.is_empty() && whole {
+    let pair = |(theirs, ours): (&str, Entry<'_>)| {
+        Some(Match { theirs: ours.column_of(theirs)?, ours: column(&ours)? })
+    };
+    let pairs = entry.table()?.entries().into_iter().filter_map(pair).collect();
+    if entry.is_empty() {
         entry.refuse(
             Code::BadValue,
             "`match` is empty, so every row would belong to every record",
             "write `match = { their_column = \"our_column\" }`",
         );
-        return None;
     }
-    whole.then_some(pairs)
+    Some(pairs)
 }
 
 impl Entry<'_> {
@@ -153,20 +142,4 @@ pub fn one_of<T: Copy>(entry: &Entry<'_>, words: &[(&str, T)]) -> Option<T> {
         entry.refuse(Code::BadValue, message, "write one of these words");
     }
     found.map(|(_, value)| *value)
-}
-
-/// `None`: there and wrong; `Some(None)`: not there.
-pub fn optional<'a, T>(
-    entry: Option<&Entry<'a>>,
-    read: impl FnOnce(&Entry<'a>) -> Option<T>,
-) -> Option<Option<T>> {
-    match entry {
-        Some(entry) => read(entry).map(Some),
-        None => Some(None),
-    }
-}
-
-/// A sentence that may be absent.
-pub fn given(entry: Option<Entry<'_>>) -> Option<Option<String>> {
-    optional(entry.as_ref(), Entry::sentence)
 }

@@ -1,0 +1,65 @@
+//! `expunged check`: the rules, proved without touching a datastore.
+
+use serde_json::json;
+
+use super::context::rules_only;
+use super::{Exit, Format, Global, Outcome};
+use crate::config::Config;
+use crate::rules::check::{PromiseKept, check, unknown_datastores};
+use crate::rules::rule::RuleSet;
+
+pub(super) fn run(global: &Global) -> Outcome {
+    let (rules, defaults) = rules_only(global)?;
+    if global.rules.is_none() {
+        let config = Config::load(&global.config)?;
+        unknown_datastores(&rules, &config.datastores).or(())?;
+    }
+    let promises = check(&rules, &defaults)?;
+    match global.format {
+        Format::Json => {
+            println!("{}", json!({ "promises": promises.iter().map(object).collect::<Vec<_>>() }));
+        }
+        Format::Text => print(&rules, &promises),
+    }
+    Ok(Exit::Done)
+}
+
+fn print(rules: &RuleSet, promises: &[PromiseKept]) {
+    for service in &rules.services {
+        println!("{}: {}", service.id, service.name);
+        for promise in promises.iter().filter(|p| p.service == service.id) {
+            println!("  promise {}: kept", promise.promise);
+            println!("    {}", promise.text);
+            for keeper in &promise.keepers {
+                let classes: Vec<&str> =
+                    keeper.classes.iter().map(super::super::model::name::ClassName::as_str).collect();
+                println!("    by {} for {}", keeper.rule, classes.join(", "));
+                for line in &keeper.arithmetic {
+                    println!("      {line}");
+                }
+            }
+            for (word, text) in [("decision", &promise.decision), ("except", &promise.except)] {
+                if let Some(text) = text {
+                    println!("    {word}: {text}");
+                }
+            }
+        }
+    }
+    let count = rules.rules().count();
+    println!("{} promises kept by {count} rules of {} services", promises.len(), rules.services.len());
+}
+
+fn object(promise: &PromiseKept) -> serde_json::Value {
+    json!({
+        "service": promise.service.as_str(),
+        "promise": promise.promise.as_str(),
+        "kept": true,
+        "decision": promise.decision,
+        "except": promise.except,
+        "keepers": promise.keepers.iter().map(|k| json!({
+            "rule": k.rule.to_string(),
+            "classes": k.classes.iter().map(super::super::model::name::ClassName::as_str).collect::<Vec<_>>(),
+            "arithmetic": k.arithmetic,
+        })).collect::<Vec<_>>(),
+    })
+}

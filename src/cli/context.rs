@@ -1,0 +1,167 @@
+//! What most commands start from: the configuration, the rules, the state.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::diagnostic::nearest::nearest;
+use crate::ledger::canonical::RuleDocument;
+use crate::ledger::key::{Origin, SigningKey};
+use crate::model::datastore::{Datastore, DatastoreIdentity, Defaults};
+use crate::rules::check::{PromiseKept, check, unknown_datastores};
+use crate::rules::digest::version;
+use crate::rules::document::load;
+use crate::rules::rule::{Rule, RuleSet, Service};
+use crate::state::{Role, Settings, State};
+use crate::sweep::{Guard, Target};
+
+use super::{Exit, Failure, Global};
+
+/// The rules alone, for what needs no datastore; without a configuration, with built-in defaults.
+pub(super) fn rules_only(global: &Global) -> Result<(RuleSet, Defaults), Failure> {
+    let (directory, defaults) = match &global.rules {
+        Some(directory) if !global.config.exists() => (directory.clone(), Defaults::default()),
+        given => {
+            let config = Config::load(&global.config)?;
+            (given.clone().unwrap_or(config.rules_dir), config.defaults)
+        }
+    };
+    Ok((load(&directory, &defaults)?, defaults))
+}
+
+/// The configuration and the rules, each proved by itself.
+pub(super) struct Context {
+    pub(super) config: Config,
+    pub(super) rules: RuleSet,
+    pub(super) promises: Vec<PromiseKept>,
+}
+
+impl Context {
+    pub(super) fn load(global: &Global) -> Result<Self, Failure> {
+        let config = Config::load(&global.config)?;
+        let rules = load(global.rules.as_ref().unwrap_or(&config.rules_dir), &config.defaults)?;
+        unknown_datastores(&rules, &config.datastores).or(())?;
+        let promises = check(&rules, &config.defaults)?;
+        Ok(Self { config, rules, promises })
+    }
+
+    /// The rules that the patterns name, `service/rule` or `service`; all without a pattern.
+    pub(super) fn select(&self, patterns: &[String]) -> Result<Vec<(&Service, &Rule)>, Failure> {
+        let all: Vec<(&Service, &Rule)> = self.rules.rules().collect();
+        let mut chosen: Vec<(&Service, &Rule)> = Vec::new();
+        for pattern in patterns {
+            let matching: Vec<_> = all
+                .iter()
+                .filter(|(s, r)| r.id.to_string() == *pattern || s.id.as_str() == pattern)
+                .copied()
+                .collect();
+            if matching.is_empty() {
+                return Err(self.unknown_rule(pattern));
+            }
+            for (service, rule) in matching {
+                if !chosen.iter().any(|(_, r)| r.id == rule.id) {
+                    chosen.push((service, rule));
+                }
+            }
+        }
+        Ok(if patterns.is_empty() { all } else { chosen })
+    }
+
+    pub(super) fn one(&self, name: &str) -> Result<(&Service, &Rule), Failure> {
+        self.rules.rules().find(|(_, r)| r.id.to_string() == name).ok_or_else(|| self.unknown_rule(name))
+    }
+
+    fn unknown_rule(&self, name: &str) -> Failure {
+        let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let help = match nearest(name, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the rules are {}", names.join(", ")),
+        };
+        Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
+    }
+
+    pub(super) fn datastore(&self, rule: &Rule) -> Result<&Datastore, Failure> {
+        self.config.datastores.get(&rule.datastore).ok_or_else(|| {
+            Failure::new(
+                Exit::Configuration,
+                anyhow::anyhow!("datastore `{}` is not configured", rule.datastore),
+            )
+        })
+    }
+
+    /// The file of a datastore by its name in the ledger.
+    pub(super) fn locate(&self, name: &str) -> Option<PathBuf> {
+        self.config.datastores.iter().find(|(known, _)| known.as_str() == name).map(|(_, d)| d.path.clone())
+    }
+
+    /// The rule's canonical form, bound to its datastore.
+    pub(super) fn document(&self, service: &Service, rule: &Rule) -> Result<RuleDocument, Failure> {
+        let datastore = self.datastore(rule)?;
+        let location = std::path::absolute(&datastore.path).unwrap_or_else(|_| datastore.path.clone());
+        let identity =
+            DatastoreIdentity { kind: datastore.kind, location: location.to_string_lossy().into_owned() };
+        Ok(RuleDocument::try_from(version(service, rule, &identity).json)?)
+    }
+
+    pub(super) fn target<'a>(
+        &'a self,
+        rule: &'a Rule,
+        document: &'a RuleDocument,
+    ) -> Result<Target<'a>, Failure> {
+        let datastore = self.datastore(rule)?;
+        Ok(Target {
+            rule,
+            document,
+            datastore: datastore.path.clone(),
+            pace: datastore.pace,
+            guard: Guard {
+                first_sweep: self.config.limits.first_sweep,
+                first_fraction: self.config.limits.first_fraction,
+            },
+            batch: self.config.defaults.batch.get(),
+            run_cap: self.config.defaults.run_cap.to_std().unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn signing_key(&self) -> Result<SigningKey, Failure> {
+        let path = self.config.ledger.key.path().map_err(|e| Failure::new(Exit::Configuration, e))?;
+        let text = std::fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|source| {
+            let exit = if source.kind() == std::io::ErrorKind::PermissionDenied {
+                Exit::Denied
+            } else {
+                Exit::Configuration
+            };
+            let help = format!(
+                "the signing key `{}` cannot be read ({source}): make one with `expunged key generate {}`",
+                path.display(),
+                path.display()
+            );
+            Failure::new(exit, anyhow::anyhow!(help))
+        })?;
+        let key = SigningKey::parse(&text).map_err(|e| {
+            Failure::new(
+                Exit::Configuration,
+                anyhow::Error::new(e).context(format!("`{}` is not a signing key", path.display())),
+            )
+        })?;
+        let expected = Origin::parse(&self.config.ledger.origin)?;
+        if key.origin() != &expected {
+            let what = format!(
+                "the signing key `{}` is for the ledger `{}`, the configuration says `{expected}`",
+                path.display(),
+                key.origin()
+            );
+            return Err(Failure::new(Exit::Configuration, anyhow::anyhow!(what)));
+        }
+        Ok(key)
+    }
+
+    pub(super) async fn state(&self, role: Role) -> Result<State, Failure> {
+        let settings = Settings {
+            path: self.config.state.clone(),
+            keys: self.config.ledger.keys.clone(),
+            signing_key: self.signing_key()?,
+        };
+        Ok(State::open(settings, role).await?)
+    }
+}

@@ -1,0 +1,143 @@
+//! Exit codes: what a script may rely on.
+
+use std::process::ExitCode;
+
+use crate::datastore::DatastoreError;
+use crate::diagnostic::{Diagnostics, SourceKind, chain};
+use crate::state::StateError;
+use crate::sweep::SweepError;
+
+/// How the process ends. The numbers from 64 on are those of `sysexits.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Some records were not disposed of, or something needs a look.
+    Finding = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Evidence does not verify.
+    Evidence = 4,
+    /// Refused: a guard, a clock, an unknown state.
+    Refused = 5,
+    /// The rules are invalid.
+    Rules = 65,
+    /// A datastore cannot be reached.
+    Unreachable = 69,
+    /// A bug.
+    Bug = 70,
+    /// Another process holds the state.
+    Locked = 75,
+    /// Permission denied.
+    Denied = 77,
+    /// The configuration is invalid.
+    Configuration = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A command that failed, and the code that says how.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure whose code the command itself knows.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into() }
+    }
+
+    /// The code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The chain, printed once, here. Diagnostics carry their own `error:`.
+    pub fn message(&self) -> String {
+        if let Some(diagnostics) = self.error.downcast_ref::<Diagnostics>() {
+            return diagnostics.to_string();
+        }
+        if let Some(SweepError::Bind(diagnostics)) = self.error.downcast_ref::<SweepError>() {
+            return diagnostics.to_string();
+        }
+        format!("error: {}", chain(self.error.as_ref()))
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        Self { exit: code(&error), error }
+    }
+}
+
+/// The code of a failure, from the first cause in its chain that has one of its own.
+fn code(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(known).unwrap_or(Exit::Bug)
+}
+
+fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
+        let rules = diagnostics.iter().any(|d| d.place.source().kind() == SourceKind::Rules);
+        return Some(if rules { Exit::Rules } else { Exit::Configuration });
+    }
+    if let Some(error) = error.downcast_ref::<StateError>() {
+        return Some(of_state(error));
+    }
+    if let Some(error) = error.downcast_ref::<DatastoreError>() {
+        return Some(of_datastore(error));
+    }
+    match error.downcast_ref::<SweepError>()? {
+        SweepError::Bind(_) => Some(Exit::Rules),
+        SweepError::Clock { .. } => Some(Exit::Refused),
+        SweepError::Disagreement { .. } => Some(Exit::Bug),
+        SweepError::RolledBack { .. } | SweepError::Commit { .. } => Some(Exit::Unreachable),
+        // Their cause knows.
+        SweepError::State(_) | SweepError::Datastore(_) => None,
+    }
+}
+
+fn of_state(error: &StateError) -> Exit {
+    match error {
+        StateError::Locked { .. } => Exit::Locked,
+        StateError::Missing { .. }
+        | StateError::Foreign { .. }
+        | StateError::Version { .. }
+        | StateError::Origin { .. } => Exit::Configuration,
+        StateError::Regressed { .. } | StateError::Checkpoint { .. } => Exit::Evidence,
+        StateError::File { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::Denied
+        }
+        StateError::Open { .. }
+        | StateError::Damaged { .. }
+        | StateError::Full { .. }
+        | StateError::Statement { .. }
+        | StateError::File { .. }
+        | StateError::WrongKey { .. }
+        | StateError::KeyMissing { .. }
+        | StateError::Sealed { .. } => Exit::Refused,
+        StateError::Name(_)
+        | StateError::Entry(_)
+        | StateError::Tree(_)
+        | StateError::Duplicate(_)
+        | StateError::Sign(_)
+        | StateError::Random(_) => Exit::Bug,
+    }
+}
+
+fn of_datastore(error: &DatastoreError) -> Exit {
+    match error {
+        error if error.denied() => Exit::Denied,
+        DatastoreError::Open { .. } | DatastoreError::Statement { .. } => Exit::Unreachable,
+        DatastoreError::Unexpected { .. } | DatastoreError::Key(_) | DatastoreError::Pseudonym(_) => {
+            Exit::Finding
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `expunged explain`: why one record stays or goes.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value as Json, json};
+
+use super::context::Context;
+use super::table::{length, local};
+use super::{Exit, Failure, Format, Global, Outcome};
+use crate::clock;
+use crate::datastore::sqlite::Reader;
+use crate::model::key::Key;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::model::value::Value;
+use crate::rules::bind::bind;
+use crate::rules::decide::{Kept, Times, Verdict, decide};
+use crate::rules::rule::Rule;
+use crate::state::Role;
+use crate::sweep::SweepError;
+
+pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<DateTime<Utc>>) -> Outcome {
+    let context = Context::load(global)?;
+    let (_, rule) = context.one(name)?;
+    check_key(rule, key)?;
+    let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
+    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
+    let catalogue = reader.catalogue().await?;
+    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
+    let Some(found) = reader.explain(&bound, &catalogue, key).await? else {
+        return gone(global, &context, rule, key).await;
+    };
+    let verdict = found.selected.then(|| decide(&bound, found.record, &Orders::default(), now));
+    let (word, reason, times) = match &verdict {
+        None => ("kept", "the rule's `only`, `unless` or mark leaves it alone".to_owned(), None),
+        Some(verdict) => tell(verdict, now),
+    };
+    let next = rule.schedule.next_after(now.eligible);
+    let zone = rule.calendar.zone();
+    match global.format {
+        Format::Json => println!("{}", object(rule, word, &reason, times, next)),
+        Format::Text => {
+            println!("{}: {word}", rule.id);
+            println!("  reason      {reason}");
+            if let Some(times) = times {
+                println!("  due         {} (retain {})", local(times.due, zone), rule.retain);
+                println!("  deadline    {} (delete_by {})", local(times.deadline, zone), rule.delete_by);
+            }
+            if let Some(next) = next {
+                println!("  next sweep  {}", local(next, zone));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
+    if key.len() == rule.key.len() {
+        return Ok(());
+    }
+    let columns: Vec<&str> = rule.key.iter().map(super::super::model::name::ColumnName::as_str).collect();
+    let what = format!(
+        "the key of `{}` has {} parts ({}), {} were given",
+        rule.table,
+        columns.len(),
+        columns.join(", "),
+        key.len()
+    );
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
+}
+
+fn tell(verdict: &Verdict, now: Now) -> (&'static str, String, Option<Times>) {
+    match verdict {
+        Verdict::Kept(Kept::NotStarted(why)) => {
+            ("kept", format!("its clock has not started ({})", why.as_str()), None)
+        }
+        Verdict::Kept(Kept::BeyondCalendar) => {
+            ("kept", "its period ends beyond the calendar".to_owned(), None)
+        }
+        Verdict::Kept(Kept::Until(times)) => (
+            "kept",
+            format!("its period runs for another {}", length(times.due - now.eligible)),
+            Some(*times),
+        ),
+        Verdict::Held(times) => ("held", "it would be due, but a hold covers it".to_owned(), Some(*times)),
+        Verdict::Due(due) => {
+            let left = due.times().deadline - now.late;
+            (
+                "due",
+                format!("its period has passed; {} are left until the deadline", length(left)),
+                Some(due.times()),
+            )
+        }
+        Verdict::Overdue(due) => {
+            let late = now.late - due.times().deadline;
+            ("overdue", format!("its deadline passed {} ago", length(late)), Some(due.times()))
+        }
+        Verdict::Undated(why) => {
+            ("undated", format!("its trigger gives no plausible instant ({})", why.as_str()), None)
+        }
+    }
+}
+
+fn object(rule: &Rule, word: &str, reason: &str, times: Option<Times>, next: Option<DateTime<Utc>>) -> Json {
+    json!({
+        "rule": rule.id.to_string(), "verdict": word, "reason": reason,
+        "due": times.map(|t| t.due.to_rfc3339()), "deadline": times.map(|t| t.deadline.to_rfc3339()),
+        "next_sweep": next.map(|n| n.to_rfc3339()),
+    })
+}
+
+/// There is no such record; perhaps the ledger knows why.
+async fn gone(global: &Global, context: &Context, rule: &Rule, key: &[String]) -> Outcome {
+    let key = typed(key)?;
+    let mut disposals = Vec::new();
+    if context.config.state.exists() {
+        let mut state = context.state(Role::Beside).await?;
+        disposals = state.prove(&rule.id.to_string(), rule.table.as_str(), &key).await?;
+    }
+    let entries: Vec<String> = disposals.iter().map(|p| p.index.to_string()).collect();
+    match global.format {
+        Format::Json => {
+            println!(
+                "{}",
+                json!({ "rule": rule.id.to_string(), "verdict": null, "disposed_of_in": entries })
+            );
+        }
+        Format::Text if entries.is_empty() => {
+            println!("{}: there is no such record, and the ledger knows of no disposal", rule.id);
+        }
+        Format::Text => println!("{}: disposed of; entry {} of the ledger", rule.id, entries.join(", ")),
+    }
+    Ok(if entries.is_empty() { Exit::Finding } else { Exit::Done })
+}
+
+/// Integers and text have the same canonical text, so what was typed is enough.
+pub(super) fn typed(key: &[String]) -> Result<Key, Failure> {
+    let parts: Vec<Value> = key.iter().cloned().map(Value::Text).collect();
+    Ok(Key::from_values(&parts)?)
+}

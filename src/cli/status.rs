@@ -1,0 +1,113 @@
+//! `expunged status`: every rule at a glance.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::table::{length, print, table};
+use super::{Exit, Failure, Format, Global, Outcome};
+use crate::clock;
+use crate::datastore::sqlite::Reader;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::rules::bind::bind;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::rule::Rule;
+use crate::state::{Role, RuleOverview};
+use crate::sweep::{Counts, SweepError, count};
+
+pub(super) async fn run(global: &Global) -> Outcome {
+    let context = Context::load(global)?;
+    let now = Now::from_clocks(clock::now(), None);
+    let mut state =
+        if context.config.state.exists() { Some(context.state(Role::Beside).await?) } else { None };
+    let mut rows = Vec::new();
+    for (_, rule) in context.rules.rules() {
+        let overview = match state.as_mut() {
+            Some(state) => state.overview(&rule.id.to_string()).await?,
+            None => RuleOverview::default(),
+        };
+        // A datastore that cannot be asked is shown as such; the others are shown all the same.
+        rows.push((rule, overview, backlog(&context, rule, now).await));
+    }
+    match global.format {
+        Format::Json => println!("{}", json!({ "rules": rows.iter().map(object).collect::<Vec<_>>() })),
+        Format::Text => text(&rows, now, context.promises.len()),
+    }
+    let finding = rows.iter().any(|(_, overview, counts)| {
+        overview.open_intents > 0 || counts.as_ref().map_or(true, |c| c.overdue > 0)
+    });
+    Ok(if finding { Exit::Finding } else { Exit::Done })
+}
+
+type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
+
+async fn backlog(context: &Context, rule: &Rule, now: Now) -> Result<Counts, Failure> {
+    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
+    let catalogue = reader.catalogue().await?;
+    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
+    Ok(count(&mut reader, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
+}
+
+fn text(rows: &[Row<'_>], now: Now, promises: usize) {
+    let mut out = table(
+        &[
+            "rule",
+            "last sweep (UTC)",
+            "result",
+            "disposed of",
+            "due",
+            "overdue",
+            "held",
+            "undated",
+            "time to deadline",
+        ],
+        3,
+    );
+    for (rule, overview, counts) in rows {
+        let last = overview.last.as_ref();
+        let mut row = vec![
+            rule.id.to_string(),
+            last.map_or_else(|| "never".to_owned(), |l| l.started_at.format("%Y-%m-%d %H:%M:%S").to_string()),
+            last.map_or_else(|| "-".to_owned(), |l| l.result.clone().unwrap_or_else(|| "cut off".to_owned())),
+            overview.disposed.to_string(),
+        ];
+        match counts {
+            Ok(c) => row.extend([
+                c.due.to_string(),
+                c.overdue.to_string(),
+                c.held.to_string(),
+                c.undated_total().to_string(),
+                c.first_deadline.map_or_else(|| "-".to_owned(), |at| to_deadline(at - now.late)),
+            ]),
+            Err(_) => row.extend(["?"; 5].map(str::to_owned)),
+        }
+        out.add_row(row);
+    }
+    print(&out);
+    println!("{promises} promises declared and kept by these rules.");
+    for (rule, overview, counts) in rows {
+        if let Err(failure) = counts {
+            eprintln!("{}: {}", rule.id, failure.message());
+        }
+        if overview.open_intents > 0 {
+            println!("{}: {} intents are open; the next sweep settles them", rule.id, overview.open_intents);
+        }
+    }
+}
+
+fn to_deadline(left: chrono::TimeDelta) -> String {
+    if left <= chrono::TimeDelta::zero() { format!("passed {} ago", length(left)) } else { length(left) }
+}
+
+fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
+    let counts = counts.as_ref().ok();
+    json!({
+        "rule": rule.id.to_string(),
+        "last_sweep": overview.last.as_ref().map(|l| json!({ "started_at": l.started_at.to_rfc3339(), "result": l.result })),
+        "disposed": overview.disposed, "open_intents": overview.open_intents,
+        "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held),
+        "kept": counts.map(|c| c.kept), "not_started": counts.map(|c| c.not_started),
+        "undated": counts.map(|c| c.undated.clone()), "oldest_trigger": counts.and_then(|c| c.oldest.clone()),
+        "first_deadline": counts.and_then(|c| c.first_deadline).map(|at| at.to_rfc3339()),
+    })
+}

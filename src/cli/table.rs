@@ -1,0 +1,53 @@
+//! Aligned tables and times for people.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::model::calendar::Zone;
+
+/// A table without lines; the first columns are text, the rest numbers.
+pub(super) fn table(header: &[&str], text_columns: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header.iter().map(ToString::to_string).collect::<Vec<_>>());
+    for at in text_columns..header.len() {
+        if let Some(column) = table.column_mut(at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// The table's lines without the spaces that pad them.
+pub(super) fn print(table: &Table) {
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}
+
+/// An instant on the wall of a zone, with its offset.
+pub(super) fn local(at: DateTime<Utc>, zone: Zone) -> String {
+    let wall = zone.wall_clock(at);
+    let offset = wall - at.naive_utc();
+    let minutes = offset.num_minutes();
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("{}{sign}{:02}:{:02}", wall.format("%Y-%m-%d %H:%M:%S"), minutes.abs() / 60, minutes.abs() % 60)
+}
+
+/// A length of time in its two largest units.
+pub(super) fn length(length: TimeDelta) -> String {
+    let seconds = length.num_seconds().abs();
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (name, size) in units {
+        let count = rest / size;
+        rest %= size;
+        if count > 0 && parts.len() < 2 {
+            parts.push(format!("{count} {name}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+    }
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}

@@ -1,0 +1,92 @@
+//! `expunged verify`: a proof, checked offline with nothing but the public key.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{Exit, Failure, Format, Global, Outcome};
+use crate::diagnostic::chain;
+use crate::ledger::entry::Action;
+use crate::ledger::key::VerifierKey;
+use crate::ledger::proof::{Verified, verify};
+
+pub(super) fn run(global: &Global, key: &Path, files: &[PathBuf]) -> Outcome {
+    let unreadable = |path: &Path, error: std::io::Error| {
+        Failure::new(
+            Exit::Usage,
+            anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())),
+        )
+    };
+    let text = std::fs::read_to_string(key).map_err(|e| unreadable(key, e))?;
+    let vkey = VerifierKey::parse(&text).map_err(|e| {
+        Failure::new(
+            Exit::Usage,
+            anyhow::Error::new(e).context(format!("`{}` is not a verifier key", key.display())),
+        )
+    })?;
+    let mut exit = Exit::Done;
+    let mut results = Vec::new();
+    for path in files {
+        let bytes = std::fs::read(path).map_err(|e| unreadable(path, e))?;
+        let verified = verify(&bytes, &vkey);
+        if verified.is_err() {
+            exit = Exit::Evidence;
+        }
+        match (global.format, verified) {
+            (Format::Text, Ok(verified)) => print(path, &verified),
+            (Format::Text, Err(error)) => eprintln!("{}: NOT VERIFIED: {}", path.display(), chain(&error)),
+            (Format::Json, Ok(v)) => results.push(object(path, &v)),
+            (Format::Json, Err(error)) => {
+                results.push(
+                    json!({ "file": path.display().to_string(), "verified": false, "error": chain(&error) }),
+                );
+            }
+        }
+    }
+    if global.format == Format::Json {
+        println!("{}", json!({ "proofs": results }));
+    }
+    Ok(exit)
+}
+
+fn print(path: &Path, v: &Verified) {
+    let did = match v.action {
+        Action::Delete => "deleted".to_owned(),
+        Action::Pseudonymize => {
+            let fields: Vec<&str> =
+                v.fields.iter().map(super::super::ledger::name::FieldName::as_str).collect();
+            format!("pseudonymized ({})", fields.join(", "))
+        }
+    };
+    println!("{}: verified", path.display());
+    println!("  record      {} of {} in {}", v.key, v.dataset, v.datastore);
+    println!("  was         {did}");
+    println!(
+        "  between     {} and {}",
+        v.t0.format("%Y-%m-%d %H:%M:%S%.6f UTC"),
+        v.t1.format("%Y-%m-%d %H:%M:%S%.6f UTC")
+    );
+    println!("  under       rule {} (version {}, entry {})", v.rule, v.rule_sha256, v.rule_entry);
+    println!("  trigger     before {}", v.cutoff.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
+    println!(
+        "  in          entry {} of {}, which its key signed with {} entries",
+        v.entry, v.origin, v.checkpoint_size
+    );
+    if v.recovered {
+        println!(
+            "  note        a crash came between; the outcome was established afterwards ({:?})",
+            v.attribution
+        );
+    }
+}
+
+fn object(path: &Path, v: &Verified) -> serde_json::Value {
+    json!({
+        "file": path.display().to_string(), "verified": true, "key": v.key, "datastore": v.datastore.as_str(),
+        "dataset": v.dataset.as_str(), "action": v.action, "fields": v.fields, "rule": v.rule.as_str(),
+        "rule_sha256": v.rule_sha256.to_string(), "rule_entry": v.rule_entry.get(), "batch": v.batch.as_str(),
+        "sweep": v.sweep.as_str(), "cause": v.cause, "cutoff": v.cutoff.to_rfc3339(), "t0": v.t0.to_rfc3339(),
+        "t1": v.t1.to_rfc3339(), "attribution": v.attribution, "recovered": v.recovered, "entry": v.entry.get(),
+        "checkpoint_size": v.checkpoint_size.get(), "origin": v.origin.as_str(),
+    })
+}

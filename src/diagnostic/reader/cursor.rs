@@ -1,0 +1,140 @@
+//! A table being read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::super::nearest::nearest;
+use super::super::{Code, Place, Source, quoted};
+use super::{Entry, File, Places, last_key};
+
+/// A table being read. Ask for every key it may have, then [`finish`](Self::finish).
+pub struct Cursor<'a> {
+    file: &'a File,
+    table: &'a DeTable<'a>,
+    span: Range<usize>,
+    path: String,
+    asked: Vec<&'a str>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(file: &'a File, table: &'a DeTable<'a>, span: Range<usize>, path: String) -> Self {
+        file.spans.borrow_mut().insert(path.clone(), span.clone());
+        Self { file, table, span, path, asked: Vec::new() }
+    }
+
+    /// The file's path.
+    pub fn source(&self) -> &'a Source {
+        &self.file.source
+    }
+
+    /// Where the table's header, or its braces, stand.
+    pub fn place(&self) -> Place {
+        Place::new(Arc::clone(&self.file.source), self.span.clone())
+    }
+
+    /// Whether the key is written, without asking for it.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// The value of a key that may be absent.
+    pub fn optional(&mut self, key: &'static str) -> Option<Entry<'a>> {
+        self.asked.push(key);
+        self.table.get_key_value(key).map(|(name, value)| self.entry(name, value))
+    }
+
+    /// The value of a key that must be there.
+    pub fn required(&mut self, key: &'static str) -> Option<Entry<'a>> {
+        let entry = self.optional(key);
+        if entry.is_none() {
+            let help = format!("add `{key} = …`");
+            self.refuse(Code::MissingKey, format!("{} has no `{key}`, which is required", self.name()), help);
+        }
+        entry
+    }
+
+    /// The tables of `[[key]]`; none where it is absent.
+    pub fn tables(&mut self, key: &'static str) -> Vec<Cursor<'a>> {
+        let entries = self.optional(key).and_then(|e| e.list()).unwrap_or_default();
+        entries.iter().filter_map(Entry::table).collect()
+    }
+
+    /// Every key, for tables whose keys are names; nothing is unknown then.
+    pub fn entries(&mut self) -> Vec<(&'a str, Entry<'a>)> {
+        self.table
+            .iter()
+            .map(|(name, value)| {
+                self.asked.push(name.get_ref().as_ref());
+                (name.get_ref().as_ref(), self.entry(name, value))
+            })
+            .collect()
+    }
+
+    /// Refuses keys that the design knows and this version does not.
+    pub fn later(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            if let Some(entry) = self.optional(key) {
+                entry.refuse(
+                    Code::NotSupported,
+                    format!("`{key}` is not supported yet"),
+                    "remove it: this version governs rows of SQL tables only, and never ignores what it cannot do",
+                );
+            }
+        }
+    }
+
+    /// A problem of the table as a whole.
+    pub fn refuse(&self, code: Code, message: impl Into<String>, help: impl Into<String>) {
+        self.file.report(self.span.clone(), code, message, help);
+    }
+
+    /// Reports every key that nobody asked for.
+    pub fn finish(self) {
+        for (name, _) in self.table {
+            let key = name.get_ref().as_ref();
+            if !self.asked.contains(&key) {
+                let message = format!("{} has no key {}", self.name(), quoted(key));
+                self.file.report(name.span(), Code::UnknownKey, message, self.suggestion(key));
+            }
+        }
+    }
+
+    /// Where its keys stood.
+    pub fn places(&self) -> Places {
+        let prefix = if self.path.is_empty() { String::new() } else { format!("{}.", self.path) };
+        let all = self.file.spans.borrow();
+        let inside = all
+            .range(prefix.clone()..)
+            .map_while(|(path, span)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), span.clone())));
+        let spans = inside.chain([(String::new(), self.span.clone())]).collect();
+        Places { source: Arc::clone(&self.file.source), spans }
+    }
+
+    fn entry(&self, name: &Spanned<DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Entry<'a> {
+        let key = name.get_ref();
+        let path = if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
+        // A value that recovery made up stands nowhere; its key does.
+        let span = if value.span().is_empty() { name.span() } else { value.span() };
+        Entry::new(self.file, value.get_ref(), span, path)
+    }
+
+    fn name(&self) -> String {
+        match last_key(&self.path) {
+            Some(key) => quoted(key),
+            None => "the file".to_owned(),
+        }
+    }
+
+    fn suggestion(&self, key: &str) -> String {
+        let mut known = self.asked.clone();
+        known.sort_unstable();
+        known.dedup();
+        match nearest(key, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys here are {}", known.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! TOML read key by key: every problem is collected with its place, and what nobody asked for is an error.
+
+mod cursor;
+mod entry;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::{Code, Diagnostic, Diagnostics, Place, Source};
+pub use cursor::Cursor;
+pub use entry::Entry;
+
+/// One file under the eyes of a reader: its text, the problems found so far, and where each key stood.
+pub struct File {
+    source: Arc<Source>,
+    found: RefCell<Vec<Diagnostic>>,
+    spans: RefCell<BTreeMap<String, Range<usize>>>,
+}
+
+/// Where the keys of one table stood, by dotted path, for what is found out later.
+#[derive(Clone)]
+pub struct Places {
+    source: Arc<Source>,
+    spans: BTreeMap<String, Range<usize>>,
+}
+
+impl Places {
+    /// Whether the key was written.
+    pub fn has(&self, path: &str) -> bool {
+        self.spans.contains_key(path)
+    }
+
+    /// The place of a key such as `trigger.column`; where that was not written, of what encloses it.
+    pub fn of(&self, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            if let Some(span) = self.spans.get(path) {
+                return Place::new(Arc::clone(&self.source), span.clone());
+            }
+            // Ends: the path gets shorter each time, and the empty path is the last.
+            match path.rsplit_once('.') {
+                Some((outer, _)) => path = outer,
+                None if path.is_empty() => return Place::new(Arc::clone(&self.source), 0..0),
+                None => path = "",
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.of(""))
+    }
+}
+
+impl File {
+    /// Nothing read yet.
+    pub fn new(source: Arc<Source>) -> Self {
+        Self { source, found: RefCell::default(), spans: RefCell::default() }
+    }
+
+    /// Parses the whole file and hands its root table to `read`; `Err` if anything at all was found wrong.
+    ///
+    /// A file with errors of syntax is read as far as it can be recovered, so that its other problems show too;
+    /// what may only be a consequence of the first (missing keys, anything on the same line) is left out.
+    pub fn read<T>(
+        source: &Arc<Source>,
+        read: impl FnOnce(Cursor<'_>) -> Option<T>,
+    ) -> Result<T, Diagnostics> {
+        let file = Self::new(Arc::clone(source));
+        let (table, errors) = DeTable::parse_recoverable(source.text());
+        if errors.is_empty() && table.get_ref().is_empty() {
+            file.report(
+                0..0,
+                Code::Unreadable,
+                "the file says nothing",
+                "write its first section, or remove the file",
+            );
+            return Err(Diagnostics::new(file.found.into_inner()));
+        }
+        let value = read(Cursor::new(&file, table.get_ref(), 0..0, String::new()));
+        let mut found = file.found.into_inner();
+        if !errors.is_empty() {
+            let syntax = syntax_errors(source, &errors);
+            let lines: Vec<usize> = syntax.iter().map(|d| source.position(d.place.span.start).line).collect();
+            found.retain(|d| {
+                d.code != Code::MissingKey && !lines.contains(&source.position(d.place.span.start).line)
+            });
+            found.extend(syntax);
+        }
+        if let Some(value) = value
+            && found.is_empty()
+        {
+            return Ok(value);
+        }
+        if found.is_empty() {
+            // A refusal without a word would be taken for success by whoever counts words.
+            let place = Place::new(Arc::clone(source), 0..0);
+            let message = "the file cannot be read, and the reason was lost: a defect of this program";
+            found.push(Diagnostic::error(Code::Unreadable, place, message, "report it, with the file"));
+        }
+        Err(Diagnostics::new(found))
+    }
+
+    fn report(&self, span: Range<usize>, code: Code, message: impl Into<String>, help: impl Into<String>) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < MOST_PROBLEMS {
+            let place = Place::new(Arc::clone(&self.source), span);
+            found.push(Diagnostic::error(code, place, message, help));
+        }
+    }
+}
+
+/// A megabyte can hold a hundred thousand problems, each of which costs a look at the whole text to number its line.
+const MOST_PROBLEMS: usize = 500;
+/// After the first dozen, a parser that has lost its way says nothing that helps.
+const MOST_SYNTAX_ERRORS: usize = 12;
+
+fn syntax_errors(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
+    errors
+        .iter()
+        .take(MOST_SYNTAX_ERRORS)
+        .map(|e| {
+            let place = Place::new(Arc::clone(source), e.span().unwrap_or(0..0));
+            let message = format!("this is not TOML: {}", e.message());
+            Diagnostic::error(Code::Syntax, place, message, "see https://toml.io/en/v1.0.0")
+        })
+        .collect()
+}
+
+/// The last part that is a key, not the index of an element.
+fn last_key(path: &str) -> Option<&str> {
+    path.rsplit('.').find(|part| !part.is_empty() && !part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SourceKind;
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let source = Source::new(SourceKind::Rules, "a.toml", text);
+        let read = File::read(&source, |mut root| {
+            let name = root.required("name").and_then(|e| e.sentence());
+            let count = root.optional("count").and_then(|e| e.integer());
+            let parts = root.tables("part");
+            for mut part in parts {
+                part.required("id");
+                part.later(&["pattern"]);
+                part.finish();
+            }
+            root.finish();
+            Some((name?, count))
+        });
+        let lines = |d: &Diagnostic| d.render(super::super::Paint::Plain).lines().next().map(str::to_owned);
+        read.err().unwrap_or_default().iter().filter_map(lines).collect()
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        assert_eq!(
+            problems("nmae = 'a'\ncount = 'b'\n[[part]]\npattern = 'x'\n[[part]]\nid = 1\n"),
+            [
+                "a.toml:1:1: error[R003]: the file has no key `nmae`",
+                "a.toml:1:1: error[R004]: the file has no `name`, which is required",
+                "a.toml:2:9: error[R005]: `count` is a string, expected an integer",
+                "a.toml:3:1: error[R004]: `part` has no `id`, which is required",
+                "a.toml:4:11: error[R008]: `pattern` is not supported yet",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_of_syntax_does_not_hide_the_others() {
+        let found = problems("name = 'a\ncount = 'b'\nother = 1\n");
+        assert!(found[0].starts_with("a.toml:1:10: error[R002]: this is not TOML"), "{found:?}");
+        assert!(found.iter().any(|l| l.contains("a.toml:3:1: error[R003]")), "{found:?}");
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_refused() {
+        assert_eq!(problems("\u{feff}# later\n"), ["a.toml:1:1: error[R001]: the file says nothing"]);
+    }
+
+    #[test]
+    fn a_mebibyte_of_brackets_ends_at_once() {
+        for text in ["[".repeat(1 << 20), "a=".to_owned() + &"{a=".repeat(1 << 18), "[[".repeat(1 << 19)] {
+            assert!(!problems(&text).is_empty());
+        }
+    }
+}
