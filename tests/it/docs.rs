@@ -81,14 +81,14 @@ fn the_walkthrough_of_a_crash_names_every_kill_point() {
     let architecture = read("docs/architecture.md");
     let table = architecture.split("| dies at |").nth(1).unwrap().split("\n\n").next().unwrap();
     let cells = table.lines().filter_map(|row| row.split('|').nth(1));
-    let named: BTreeSet<&str> = cells.flat_map(|cell| between_backticks(cell)).collect();
+    let named: BTreeSet<&str> = cells.flat_map(in_backticks).collect();
     let sources = rust_files("src");
     let points: BTreeSet<&str> =
         sources.iter().flat_map(|(_, text)| between(text, "hook::reach(\"", "\")")).collect();
     assert_eq!(named, points);
 }
 
-fn between_backticks(cell: &str) -> impl Iterator<Item = &str> {
+fn in_backticks(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 

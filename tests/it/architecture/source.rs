@@ -74,7 +74,7 @@ pub fn tokens(source: &str) -> Vec<Token> {
                 i = end;
                 match (word.as_str(), at(end)) {
                     ("r" | "br" | "cr", '"' | '#') if raw_quote(&text, end) => {
-                        i = after_raw_string(&text, end)
+                        i = after_raw_string(&text, end);
                     }
                     ("r", '#') => i += 1,
                     _ => tokens.push(Token::Word(word)),
