@@ -16,6 +16,7 @@ mod seal;
 mod sweep;
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -328,6 +329,11 @@ fn lock(path: &Path) -> Result<File, StateError> {
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection, StateError> {
+    if !path.exists() {
+        // Commitments and sealed identities are nobody else's business; the engine would make the file readable to all.
+        let made = File::options().create_new(true).write(true).mode(0o600).open(path);
+        made.map_err(|source| StateError::File { operation: "create the state", path: path.to_owned(), source })?;
+    }
     let opened = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
