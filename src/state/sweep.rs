@@ -78,6 +78,17 @@ pub struct VersionStanding {
     /// What is left of the last approval given since: the rule's own records that went under it are taken off, so that a
     /// crash does not renew it.
     pub approved: Option<u64>,
+    /// What the rule usually does; none before its first completed sweep.
+    pub usual: Option<Usual>,
+}
+
+/// What a rule usually disposes of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usual {
+    /// Of the days (UTC) with a completed sweep, the median of its own records disposed of.
+    pub median_day: u64,
+    /// When its last sweep completed.
+    pub last_success: DateTime<Utc>,
 }
 
 impl State {
@@ -228,8 +239,7 @@ impl State {
              given AS (SELECT max(approval.entry) AS entry FROM approval, last \
              WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
              SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \
-             (SELECT coalesce(sum(length(p.commitments) / 24), 0) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep \
-             JOIN part AS p ON p.batch = b.id AND p.number = 0 \
+             (SELECT coalesce(sum(b.own), 0) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep \
              WHERE s.rule = ?1 AND s.sha256 = ?2 AND b.committed AND b.intent > given.entry) FROM last, given",
         )
         .bind(rule)
@@ -241,7 +251,30 @@ impl State {
         let approved: Option<i64> = row.try_get(1).map_err(|e| failed(&self.path, operation, e))?;
         let used: i64 = row.try_get(2).map_err(|e| failed(&self.path, operation, e))?;
         let left = approved.map(|n| n.unsigned_abs().saturating_sub(used.unsigned_abs()));
-        Ok(VersionStanding { finished: finished != 0, approved: left })
+        Ok(VersionStanding { finished: finished != 0, approved: left, usual: self.usual(rule).await? })
+    }
+
+    /// What the rule has disposed of on an ordinary day, in all its versions.
+    async fn usual(&mut self, rule: &str) -> Result<Option<Usual>, StateError> {
+        let operation = "look a rule's days up";
+        let rows = sqlx::query(
+            "SELECT sum(coalesce(own, 0)), max(finished_at) FROM sweep AS s LEFT JOIN batch AS b ON b.sweep = s.id AND b.committed \
+             WHERE s.rule = ?1 AND s.result = 'completed' GROUP BY s.finished_at / 86400000000",
+        )
+        .bind(rule)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let mut days = Vec::with_capacity(rows.len());
+        let mut last = 0;
+        for row in rows {
+            let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
+            days.push(number(0)?.unsigned_abs());
+            last = last.max(number(1)?);
+        }
+        days.sort_unstable();
+        let last_success = DateTime::from_timestamp_micros(last).unwrap_or_default();
+        Ok(days.get(days.len() / 2).map(|median| Usual { median_day: *median, last_success }))
     }
 
     /// Records that a version of a rule may dispose of up to `up_to` records until its next completed sweep.

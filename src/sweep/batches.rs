@@ -28,6 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
     pub(super) allowance: u64,
+    /// Whether this version of the rule has completed a sweep before.
+    pub(super) known: bool,
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) report: Report,
@@ -52,7 +54,7 @@ pub(super) async fn run(
     writer.begin_rule(run.bound).await?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in [Phase::Exact, Phase::Candidates] {
-        if phase == Phase::Candidates && run.allowance < u64::MAX && candidates_exceed(run).await? {
+        if phase == Phase::Candidates && !run.known && candidates_exceed(run).await? {
             run.report.result = SweepResult::Parked;
             break;
         }

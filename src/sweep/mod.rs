@@ -159,12 +159,13 @@ pub async fn run(
     let due = reader.count_due(&bound, &cutoffs).await?;
     let rule = target.rule.id.to_string();
     let standing = state.standing(&rule, target.document).await?;
-    let allowance = match target.guard.allowance(&standing, due, reader.count_all(&bound).await?) {
-        Ok(allowance) => allowance,
-        Err(parked) => {
-            return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() });
-        }
-    };
+    let allowance =
+        match target.guard.allowance(&standing, due, reader.count_all(&bound).await?, now.eligible) {
+            Ok(allowance) => allowance,
+            Err(parked) => {
+                return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() });
+            }
+        };
     let start = SweepStart {
         rule: &rule,
         document: target.document,
@@ -183,6 +184,7 @@ pub async fn run(
         now,
         sweep: &sweep,
         allowance,
+        known: standing.finished,
         total: due,
         watch,
         report: Report::new(),
@@ -197,7 +199,8 @@ pub async fn run(
     report.residue = residue(target, &bound, &cutoffs, orders, now).await;
     if report.result == SweepResult::Parked {
         let due = report.disposed + report.remaining().unwrap_or(0);
-        report.parked = Some(Parked { due, allowed: allowance, approved: standing.approved });
+        report.parked =
+            Some(Parked { due, allowed: allowance, approved: standing.approved, known: standing.finished });
     }
     let finished = finish(state, &sweep, &mut report).await;
     outcome?;
