@@ -141,7 +141,7 @@ fn check_clock(state: &State, host: DateTime<Utc>) -> Result<(), SweepError> {
 
 /// Sweeps one rule once, for one frozen now.
 ///
-/// Open intents must have been settled before: [`recover`]. `progress` is told after every batch.
+/// Open intents must have been settled before: [`recover()`]. `progress` is told after every batch.
 pub async fn run(
     state: &mut State,
     target: &Target<'_>,

@@ -1,7 +1,8 @@
 //! The integration tests: one binary.
 
+mod architecture;
 mod calendar;
-mod config;
 mod demo;
+mod house;
 mod ledger;
 mod rules;
