@@ -17,7 +17,7 @@ pub(super) fn run(global: &Global) -> Outcome {
     let promises = check(&rules, &defaults)?;
     match global.format {
         Format::Json => {
-            println!("{}", json!({ "promises": promises.iter().map(object).collect::<Vec<_>>() }))
+            println!("{}", json!({ "promises": promises.iter().map(object).collect::<Vec<_>>() }));
         }
         Format::Text => print(&rules, &promises),
     }
@@ -31,7 +31,8 @@ fn print(rules: &RuleSet, promises: &[PromiseKept]) {
             println!("  promise {}: kept", promise.promise);
             println!("    {}", promise.text);
             for keeper in &promise.keepers {
-                let classes: Vec<&str> = keeper.classes.iter().map(|c| c.as_str()).collect();
+                let classes: Vec<&str> =
+                    keeper.classes.iter().map(super::super::model::name::ClassName::as_str).collect();
                 println!("    by {} for {}", keeper.rule, classes.join(", "));
                 for line in &keeper.arithmetic {
                     println!("      {line}");
@@ -57,7 +58,7 @@ fn object(promise: &PromiseKept) -> serde_json::Value {
         "except": promise.except,
         "keepers": promise.keepers.iter().map(|k| json!({
             "rule": k.rule.to_string(),
-            "classes": k.classes.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
+            "classes": k.classes.iter().map(super::super::model::name::ClassName::as_str).collect::<Vec<_>>(),
             "arithmetic": k.arithmetic,
         })).collect::<Vec<_>>(),
     })

@@ -57,7 +57,7 @@ pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
     if key.len() == rule.key.len() {
         return Ok(());
     }
-    let columns: Vec<&str> = rule.key.iter().map(|c| c.as_str()).collect();
+    let columns: Vec<&str> = rule.key.iter().map(super::super::model::name::ColumnName::as_str).collect();
     let what = format!(
         "the key of `{}` has {} parts ({}), {} were given",
         rule.table,
@@ -119,7 +119,10 @@ async fn gone(global: &Global, context: &Context, rule: &Rule, key: &[String]) -
     let entries: Vec<String> = disposals.iter().map(|p| p.index.to_string()).collect();
     match global.format {
         Format::Json => {
-            println!("{}", json!({ "rule": rule.id.to_string(), "verdict": null, "disposed_of_in": entries }))
+            println!(
+                "{}",
+                json!({ "rule": rule.id.to_string(), "verdict": null, "disposed_of_in": entries })
+            );
         }
         Format::Text if entries.is_empty() => {
             println!("{}: there is no such record, and the ledger knows of no disposal", rule.id);

@@ -23,7 +23,7 @@ struct Plan<'r> {
     rule: &'r Rule,
     counts: Counts,
     statement: String,
-    query_plan: Vec<String>,
+    steps: Vec<String>,
     sample: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ async fn plan<'r>(
     let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(&mut reader, &bound, &cutoffs, &Orders::default(), now).await?;
-    let (statement, query_plan) = reader.statement(&bound, &cutoffs).await?;
+    let (statement, steps) = reader.statement(&bound, &cutoffs).await?;
     let mut sample = Vec::new();
     if let Some(state) = state {
         let page = reader.page(&bound, &cutoffs, Phase::Exact, &Cursor::default(), SAMPLE).await?;
@@ -65,7 +65,7 @@ async fn plan<'r>(
             sample.extend(state.keyed_id(rule.table.as_str(), &record.key)?);
         }
     }
-    Ok(Plan { rule, counts, statement, query_plan, sample })
+    Ok(Plan { rule, counts, statement, steps, sample })
 }
 
 fn text(plans: &[Plan<'_>], now: Now) {
@@ -92,7 +92,7 @@ fn text(plans: &[Plan<'_>], now: Now) {
             println!("  undated: {n} ({why})");
         }
         println!("  statement: {}", plan.statement);
-        for line in &plan.query_plan {
+        for line in &plan.steps {
             println!("  plan: {line}");
         }
         if !plan.sample.is_empty() {
@@ -107,6 +107,6 @@ fn object(plan: &Plan<'_>) -> serde_json::Value {
         "rule": plan.rule.id.to_string(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
         "not_started": c.not_started, "undated": c.undated, "oldest_trigger": c.oldest,
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
-        "statement": plan.statement, "query_plan": plan.query_plan, "sample": plan.sample,
+        "statement": plan.statement, "query_plan": plan.steps, "sample": plan.sample,
     })
 }

@@ -68,7 +68,7 @@ fn dataset_of<'r>(rule: &'r Rule, wanted: Option<&str>) -> Result<&'r str, Failu
     let Some(wanted) = wanted else { return Ok(rule.table.as_str()) };
     let all: Vec<&str> = std::iter::once(&rule.table)
         .chain(rule.dependents.iter().map(|d| &d.table))
-        .map(|t| t.as_str())
+        .map(super::super::model::name::TableName::as_str)
         .collect();
     all.iter().find(|t| **t == wanted).copied().ok_or_else(|| {
         let what =

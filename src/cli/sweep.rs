@@ -118,8 +118,13 @@ fn text(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) {
 
 fn notes(rule: &Rule, report: &Report) {
     if let Some(parked) = &report.parked {
+        let why = if parked.known {
+            "it would do far more than usual"
+        } else {
+            "this version of the rule has not finished a sweep"
+        };
         println!(
-            "{}: parked: this version of the rule has not finished a sweep; it would dispose of {}, and may dispose of {}. \
+            "{}: parked: {why}; it would dispose of {}, and may dispose of {}. \
              Look at `expunged plan {}`, then `expunged approve {} --up-to {}`.",
             rule.id, parked.due, parked.allowed, rule.id, rule.id, parked.due
         );

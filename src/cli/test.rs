@@ -15,9 +15,9 @@ pub(super) async fn run(global: &Global) -> Outcome {
             let failures = trial::run(rule, test).await;
             let word = if failures.is_empty() { "PASS" } else { "FAIL" };
             if failures.is_empty() {
-                passed += 1
+                passed += 1;
             } else {
-                failed += 1
+                failed += 1;
             }
             match global.format {
                 Format::Json => results.push(json!({

@@ -53,7 +53,8 @@ fn print(path: &Path, v: &Verified) {
     let did = match v.action {
         Action::Delete => "deleted".to_owned(),
         Action::Pseudonymize => {
-            let fields: Vec<&str> = v.fields.iter().map(|f| f.as_str()).collect();
+            let fields: Vec<&str> =
+                v.fields.iter().map(super::super::ledger::name::FieldName::as_str).collect();
             format!("pseudonymized ({})", fields.join(", "))
         }
     };

@@ -27,7 +27,7 @@ pub struct NewBatch<'a> {
     pub datastore: &'a str,
     /// The name of the marker the datastore keeps, as evidence for a restart.
     pub incarnation: &'a str,
-    /// One a dataset, none of them empty.
+    /// One a dataset, none of them empty, the rule's own first.
     pub parts: Vec<BatchPart<'a>>,
     /// The records' identities: encrypted, and dropped when the batch is sealed.
     pub identities: &'a str,
@@ -145,9 +145,10 @@ impl State {
         });
         let intent = writing.append_at(t0, &body).await?;
         let records: u64 = parts.iter().map(|p| p.n).sum();
+        let own = parts.first().map_or(0, |p| p.n);
         let insert = sqlx::query(
-            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, records, sealed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, records, own, sealed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         );
         let insert = insert
             .bind(batch.as_str().to_owned())
@@ -158,6 +159,7 @@ impl State {
             .bind(new.incarnation.to_owned())
             .bind(t0.timestamp_micros())
             .bind(signed(records))
+            .bind(signed(own))
             .bind(sealed);
         writing.run("record an intent", insert).await?;
         for ((number, part), (commitments, tags)) in (0i64..).zip(&parts).zip(stored) {

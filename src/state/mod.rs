@@ -16,6 +16,7 @@ mod seal;
 mod sweep;
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub use error::StateError;
 pub use intent::{BatchPart, CommittedIntent, NewBatch, OpenIntent, Settled};
 pub use key_file::write_key_pair;
 pub use overview::{LastSweep, RuleOverview};
-pub use sweep::{Sweep, SweepEnd, SweepStart, VersionStanding};
+pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
@@ -331,6 +332,15 @@ fn lock(path: &Path) -> Result<File, StateError> {
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection, StateError> {
+    if !path.exists() {
+        // Commitments and sealed identities are nobody else's business; the engine would make the file readable to all.
+        let made = File::options().create_new(true).write(true).mode(0o600).open(path);
+        made.map_err(|source| StateError::File {
+            operation: "create the state",
+            path: path.to_owned(),
+            source,
+        })?;
+    }
     let opened = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)

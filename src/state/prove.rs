@@ -124,10 +124,15 @@ impl State {
         Ok(entries)
     }
 
-    /// Whether the commitments that the state keeps beside a batch are those whose root its entry names.
+    /// Batches whose commitments are missing beside them, or are not those whose root their entry names.
     pub async fn check_commitments(&mut self) -> Result<Vec<String>, StateError> {
         let operation = "read the commitments";
-        let mut wrong = Vec::new();
+        let rows = sqlx::query("SELECT id FROM batch WHERE committed AND id NOT IN (SELECT batch FROM part)")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let missing = rows.iter().map(|row| row.try_get(0).map_err(|e| failed(&self.path, operation, e)));
+        let mut wrong = missing.collect::<Result<Vec<String>, _>>()?;
         let mut after = 0;
         // Ends because each page starts after the last row of the one before.
         loop {

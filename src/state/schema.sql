@@ -45,7 +45,9 @@ CREATE TABLE batch (
     datastore TEXT NOT NULL,
     incarnation TEXT NOT NULL,
     t0 INTEGER NOT NULL,
+    -- Records of all datasets, and the rule's own among them.
     records INTEGER NOT NULL,
+    own INTEGER NOT NULL,
     sealed BLOB
 ) STRICT;
 CREATE INDEX batch_by_sweep ON batch (sweep);

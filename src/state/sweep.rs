@@ -75,8 +75,20 @@ pub struct SweepEnd {
 pub struct VersionStanding {
     /// Whether a sweep of exactly this version has completed.
     pub finished: bool,
-    /// The largest approval given since.
+    /// What is left of the last approval given since: the rule's own records that went under it are taken off, so that a
+    /// crash does not renew it.
     pub approved: Option<u64>,
+    /// What the rule usually does; none before its first completed sweep.
+    pub usual: Option<Usual>,
+}
+
+/// What a rule usually disposes of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usual {
+    /// Of the days (UTC) with a completed sweep, the median of its own records disposed of.
+    pub median_day: u64,
+    /// When its last sweep completed.
+    pub last_success: DateTime<Utc>,
 }
 
 impl State {
@@ -88,23 +100,21 @@ impl State {
         let id = name_sweep()?;
         crate::hook::reach("sweep-started.before");
         let mut writing = self.write().await?;
-        let rule_entry = match known {
-            Some(entry) => entry,
-            None => {
-                let body = Body::RuleVersion(RuleVersion {
-                    rule: rule.clone(),
-                    rule_sha256: digest,
-                    rule_json: start.document.clone(),
-                    tzdb: TzdbVersion::parse(start.tzdb)?,
-                });
-                let entry = writing.append(&body).await?;
-                let insert =
-                    sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
-                let insert =
-                    insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
-                writing.run("record a rule's version", insert).await?;
-                entry
-            }
+        let rule_entry = if let Some(entry) = known {
+            entry
+        } else {
+            let body = Body::RuleVersion(RuleVersion {
+                rule: rule.clone(),
+                rule_sha256: digest,
+                rule_json: start.document.clone(),
+                tzdb: TzdbVersion::parse(start.tzdb)?,
+            });
+            let entry = writing.append(&body).await?;
+            let insert = sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
+            let insert =
+                insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
+            writing.run("record a rule's version", insert).await?;
+            entry
         };
         let at = writing.now();
         let body = Body::SweepStarted(SweepStarted {
@@ -225,8 +235,12 @@ impl State {
         let operation = "look a rule's version up";
         let row = sqlx::query(
             "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
-             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed') \
-             SELECT last.entry >= 0, (SELECT max(up_to) FROM approval WHERE rule = ?1 AND sha256 = ?2 AND entry > last.entry) FROM last",
+             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed'), \
+             given AS (SELECT max(approval.entry) AS entry FROM approval, last \
+             WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
+             SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \
+             (SELECT coalesce(sum(b.own), 0) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep \
+             WHERE s.rule = ?1 AND s.sha256 = ?2 AND b.committed AND b.intent > given.entry) FROM last, given",
         )
         .bind(rule)
         .bind(document.digest().to_string())
@@ -235,7 +249,32 @@ impl State {
         .map_err(|e| failed(&self.path, operation, e))?;
         let finished: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
         let approved: Option<i64> = row.try_get(1).map_err(|e| failed(&self.path, operation, e))?;
-        Ok(VersionStanding { finished: finished != 0, approved: approved.map(i64::unsigned_abs) })
+        let used: i64 = row.try_get(2).map_err(|e| failed(&self.path, operation, e))?;
+        let left = approved.map(|n| n.unsigned_abs().saturating_sub(used.unsigned_abs()));
+        Ok(VersionStanding { finished: finished != 0, approved: left, usual: self.usual(rule).await? })
+    }
+
+    /// What the rule has disposed of on an ordinary day, in all its versions.
+    async fn usual(&mut self, rule: &str) -> Result<Option<Usual>, StateError> {
+        let operation = "look a rule's days up";
+        let rows = sqlx::query(
+            "SELECT sum(coalesce(own, 0)), max(finished_at) FROM sweep AS s LEFT JOIN batch AS b ON b.sweep = s.id AND b.committed \
+             WHERE s.rule = ?1 AND s.result = 'completed' GROUP BY s.finished_at / 86400000000",
+        )
+        .bind(rule)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let mut days = Vec::with_capacity(rows.len());
+        let mut last = 0;
+        for row in rows {
+            let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
+            days.push(number(0)?.unsigned_abs());
+            last = last.max(number(1)?);
+        }
+        days.sort_unstable();
+        let last_success = DateTime::from_timestamp_micros(last).unwrap_or_default();
+        Ok(days.get(days.len() / 2).map(|median| Usual { median_day: *median, last_success }))
     }
 
     /// Records that a version of a rule may dispose of up to `up_to` records until its next completed sweep.
@@ -244,7 +283,7 @@ impl State {
         rule: &str,
         document: &RuleDocument,
         up_to: u64,
-        role: &str,
+        by: &str,
     ) -> Result<EntryIndex, StateError> {
         let rule = RuleId::parse(rule)?;
         let digest = document.digest();
@@ -252,7 +291,7 @@ impl State {
             rule: rule.clone(),
             rule_sha256: digest,
             up_to,
-            by: RoleName::parse(role)?,
+            by: RoleName::parse(by)?,
         });
         crate::hook::reach("approval.before");
         let mut writing = self.write().await?;

@@ -1,7 +1,7 @@
 //! The loop: batch after batch, until nothing is left that may go.
 
 use crate::clock::Stopwatch;
-use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Selected, Writer};
+use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Reader, Selected, Writer};
 use crate::hook;
 use crate::ledger::entry::SweepResult;
 use crate::model::now::Now;
@@ -13,6 +13,7 @@ use crate::rules::decide::{Due, Undated, Verdict, decide};
 use crate::rules::rule::{self, Strategy};
 use crate::state::{BatchPart, NewBatch, Settled, State, Sweep};
 
+use super::count::count_candidates;
 use super::error::SweepError;
 use super::pace::Budget;
 use super::{Progress, Report, Target};
@@ -27,6 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
     pub(super) allowance: u64,
+    /// Whether this version of the rule has completed a sweep before.
+    pub(super) known: bool,
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) report: Report,
@@ -51,12 +54,23 @@ pub(super) async fn run(
     writer.begin_rule(run.bound).await?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in [Phase::Exact, Phase::Candidates] {
+        if phase == Phase::Candidates && !run.known && candidates_exceed(run).await? {
+            run.report.result = SweepResult::Parked;
+            break;
+        }
         walk(run, state, writer, phase, pseudonyms.as_ref(), progress).await?;
         if run.report.result != SweepResult::Completed {
             break;
         }
     }
     Ok(())
+}
+
+/// Whether what only the judge can read is more than may go: the count at the start was SQL's alone.
+async fn candidates_exceed(run: &Run<'_>) -> Result<bool, SweepError> {
+    let mut reader = Reader::open(&run.target.datastore).await?;
+    let due = count_candidates(&mut reader, run.bound, run.cutoffs, run.orders, run.now).await?;
+    Ok(due > run.allowance)
 }
 
 /// One walk through the dataset. Ends because every turn moves the cursor or halves the batch.
@@ -95,7 +109,7 @@ async fn walk(
             }
             Turn::Refused { selected, .. } => budget.halve(selected),
             Turn::Exhausted => {
-                run.report.result = SweepResult::Stopped;
+                run.report.result = SweepResult::Parked;
                 return Ok(());
             }
         }
@@ -213,9 +227,8 @@ fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec
     for record in records {
         match decide(run.bound, record, run.orders, run.now) {
             Verdict::Due(record) | Verdict::Overdue(record) => due.push(record),
-            Verdict::Held(_) => {}
             // SQL compares what has the shape of a time; only the judge knows that 31 February is none.
-            Verdict::Undated(Undated::Unreadable) => {}
+            Verdict::Held(_) | Verdict::Undated(Undated::Unreadable) => {}
             Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(phase == Phase::Exact),
         }
     }

@@ -105,6 +105,19 @@ pub async fn count(
     Ok(counts)
 }
 
+/// Counts what is due among the records whose trigger SQL cannot read.
+pub(super) async fn count_candidates(
+    reader: &mut Reader,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<u64, DatastoreError> {
+    let mut counts = Counts::default();
+    judge_all(reader, bound, cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
+    Ok(counts.due + counts.overdue)
+}
+
 async fn judge_all(
     reader: &mut Reader,
     bound: &BoundRule<'_>,

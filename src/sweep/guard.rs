@@ -1,6 +1,8 @@
-//! The guard: a rule that is new or changed does not dispose of much before a person has looked.
+//! The guard: a rule that is new or changed, or suddenly wants much more than usual, waits for a person to look.
 
-use crate::state::VersionStanding;
+use chrono::{DateTime, Utc};
+
+use crate::state::{Usual, VersionStanding};
 
 /// What an unfinished version of a rule may dispose of without an approval.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +16,9 @@ pub struct Guard {
 /// In a dataset this small, a fraction says nothing.
 pub const SMALL: u64 = 200;
 
+/// How often the usual amount a sweep may be before someone looks.
+const TIMES_USUAL: u64 = 4;
+
 /// Why a rule waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
@@ -21,21 +26,35 @@ pub struct Parked {
     pub due: u64,
     /// What it may dispose of.
     pub allowed: u64,
-    /// The largest approval there is for this version.
+    /// What is left of the approval for this version, if there is one.
     pub approved: Option<u64>,
+    /// Whether this version has completed a sweep before, so that only the number is unusual.
+    pub known: bool,
 }
 
 impl Guard {
     /// How many of the rule's own records the sweep may dispose of, or why it may not start.
-    pub fn allowance(&self, standing: &VersionStanding, due: u64, all: u64) -> Result<u64, Parked> {
-        if standing.finished {
-            return Ok(u64::MAX);
-        }
-        let allowed = self.unapproved(all).max(standing.approved.unwrap_or(0));
+    pub fn allowance(
+        &self,
+        standing: &VersionStanding,
+        due: u64,
+        all: u64,
+        now: DateTime<Utc>,
+    ) -> Result<u64, Parked> {
+        let by_itself =
+            if standing.finished { self.usual(standing.usual, now) } else { self.unapproved(all) };
+        let allowed = by_itself.max(standing.approved.unwrap_or(0));
         if due > allowed {
-            return Err(Parked { due, allowed, approved: standing.approved });
+            return Err(Parked { due, allowed, approved: standing.approved, known: standing.finished });
         }
         Ok(allowed)
+    }
+
+    /// What a version that has completed a sweep may dispose of: a few times what it usually does, for every day since.
+    fn usual(&self, usual: Option<Usual>, now: DateTime<Utc>) -> u64 {
+        let Some(usual) = usual else { return self.first_sweep };
+        let days = (now - usual.last_success).num_days().max(1).unsigned_abs();
+        self.first_sweep.max(usual.median_day.saturating_mul(TIMES_USUAL).saturating_mul(days))
     }
 
     /// What may go without an approval, of a dataset of `all` records.
@@ -56,40 +75,59 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     const GUARD: Guard = Guard { first_sweep: 1000, first_fraction: 0.05 };
-    const NEW: VersionStanding = VersionStanding { finished: false, approved: None };
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn new(approved: Option<u64>) -> VersionStanding {
+        VersionStanding { finished: false, approved, usual: None }
+    }
+
+    fn parked(due: u64, allowed: u64) -> Result<u64, Parked> {
+        Err(Parked { due, allowed, approved: None, known: false })
+    }
 
     #[test]
     fn a_new_rule_may_dispose_of_a_little_by_itself() {
-        assert_eq!(GUARD.allowance(&NEW, 50, 1000), Ok(50));
-        assert_eq!(GUARD.allowance(&NEW, 51, 1000), Err(Parked { due: 51, allowed: 50, approved: None }));
-        assert_eq!(GUARD.allowance(&NEW, 1000, 100_000), Ok(1000));
-        assert_eq!(
-            GUARD.allowance(&NEW, 1001, 100_000),
-            Err(Parked { due: 1001, allowed: 1000, approved: None })
-        );
+        assert_eq!(GUARD.allowance(&new(None), 50, 1000, NOW), Ok(50));
+        assert_eq!(GUARD.allowance(&new(None), 51, 1000, NOW), parked(51, 50));
+        assert_eq!(GUARD.allowance(&new(None), 1000, 100_000, NOW), Ok(1000));
+        assert_eq!(GUARD.allowance(&new(None), 1001, 100_000, NOW), parked(1001, 1000));
     }
 
     #[test]
     fn a_fraction_does_not_bind_a_small_dataset() {
-        assert_eq!(GUARD.allowance(&NEW, 200, 200), Ok(1000));
+        assert_eq!(GUARD.allowance(&new(None), 200, 200, NOW), Ok(1000));
+        assert_eq!(GUARD.allowance(&new(None), 11, 201, NOW), parked(11, 10));
     }
 
     #[test]
     fn an_approval_allows_what_it_says_and_no_more() {
-        let approved = VersionStanding { finished: false, approved: Some(500) };
-        assert_eq!(GUARD.allowance(&approved, 500, 1000), Ok(500));
-        assert_eq!(
-            GUARD.allowance(&approved, 501, 1000),
-            Err(Parked { due: 501, allowed: 500, approved: Some(500) })
-        );
+        assert_eq!(GUARD.allowance(&new(Some(500)), 500, 1000, NOW), Ok(500));
+        let refused = Parked { due: 501, allowed: 500, approved: Some(500), known: false };
+        assert_eq!(GUARD.allowance(&new(Some(500)), 501, 1000, NOW), Err(refused));
     }
 
     #[test]
-    fn a_finished_version_needs_none() {
-        let finished = VersionStanding { finished: true, approved: None };
-        assert_eq!(GUARD.allowance(&finished, 1_000_000, 1_000_000), Ok(u64::MAX));
+    fn a_known_version_may_do_a_few_times_its_usual_for_every_day_since() {
+        let standing = |days: i64| VersionStanding {
+            finished: true,
+            approved: None,
+            usual: Some(Usual { median_day: 1000, last_success: NOW - TimeDelta::days(days) }),
+        };
+        assert_eq!(GUARD.allowance(&standing(0), 4000, 1_000_000, NOW), Ok(4000));
+        let unusual = Parked { due: 4001, allowed: 4000, approved: None, known: true };
+        assert_eq!(GUARD.allowance(&standing(0), 4001, 1_000_000, NOW), Err(unusual));
+        assert_eq!(GUARD.allowance(&standing(3), 12_000, 1_000_000, NOW), Ok(12_000));
+    }
+
+    #[test]
+    fn a_version_that_usually_does_nothing_has_the_limit_of_a_new_one() {
+        let idle = Some(Usual { median_day: 0, last_success: NOW });
+        let standing = VersionStanding { finished: true, approved: None, usual: idle };
+        assert_eq!(GUARD.allowance(&standing, 1000, 1_000_000, NOW), Ok(1000));
     }
 }

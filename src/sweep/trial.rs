@@ -71,10 +71,10 @@ async fn verdicts(
         let found = world.look_up(bound, catalogue, &key).await.map_err(chain)?;
         let Some(found) = found else { return Err(format!("record {number} cannot be found by its key")) };
         let verdict = if found.selected {
-            let text = found.record.key.as_str().to_owned();
+            let identity = found.record.key.as_str().to_owned();
             let verdict = decide(bound, found.record, orders, now);
             if matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_)) {
-                judged_due.insert(text);
+                judged_due.insert(identity);
             }
             word(&verdict)
         } else {
@@ -159,7 +159,8 @@ async fn aftermath(
             match left.iter().position(fits) {
                 Some(at) => drop(left.remove(at)),
                 None => {
-                    failures.push(format!("after the sweep, `{table}` does not hold row {number} of `after`"))
+                    failures
+                        .push(format!("after the sweep, `{table}` does not hold row {number} of `after`"));
                 }
             }
         }
@@ -298,10 +299,10 @@ impl Plan {
                 Value::Integer(_) => "integer",
                 Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => continue,
             };
-            if let Some(declared) = self.tables.get_mut(table).and_then(|p| p.columns.get_mut(name)) {
-                if declared.is_empty() {
-                    *declared = guess;
-                }
+            if let Some(declared) = self.tables.get_mut(table).and_then(|p| p.columns.get_mut(name))
+                && declared.is_empty()
+            {
+                *declared = guess;
             }
         }
         if let Some(planned) = self.tables.get_mut(table) {

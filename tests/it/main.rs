@@ -1,8 +1,11 @@
 //! The integration tests: one binary.
 
+mod architecture;
 mod calendar;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod crash;
+mod demo;
+mod house;
 mod ledger;
 mod rules;

@@ -1,6 +1,92 @@
-//! demo
+//! `expunged demo`: a world of records around one frozen now, swept before your eyes.
+//!
+//! The services' tables lie in `SQLite` files; rules, limits, approval, sweep, ledger and proofs are the real ones. The
+//! world knows by construction what must be left ([`world`]); the demo ends with 0 only if exactly that is left and no
+//! deadline was missed.
+//!
+//! # JSON
+//!
+//! `--format json` prints one object at the end:
+//!
+//! | field | holds |
+//! |---|---|
+//! | `now` | `eligible` and `late`, the instants that decided, RFC 3339 |
+//! | `promises` | how many were proved kept |
+//! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `found_overdue`, `lateness_seconds` (null: none was in time), `deadline_kept` |
+//! | `survivors` | `rows` that had to be left, `as_expected`, and `differences`, one text a table |
+//! | `paths` | `directory`, `config`, `verifier_key`, and `datastores` (null: removed) |
+//! | `commands` | `prove` and `verify`, for a shell, and `remove` |
+//! | `seconds` | how long it took |
+
+mod home;
+mod report;
+mod shell;
+mod steps;
+mod survivors;
+pub mod world;
+
+use std::io::Write;
+use std::path::PathBuf;
+
 use super::{Exit, Format, Outcome};
-/// x
-pub async fn run(_d: Option<std::path::PathBuf>, _k: bool, _f: Format) -> Outcome {
-    Ok(Exit::Done)
+use crate::clock::{self, Stopwatch};
+use crate::model::now::Now;
+use home::Home;
+use world::World;
+
+pub use report::{Results, RuleResult};
+pub use survivors::Survivors;
+
+/// Where the world is built, and what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Under the system's temporary directory; the datastores are removed at the end, the evidence stays.
+    Temporary,
+    /// Under the system's temporary directory; everything stays.
+    Kept,
+    /// In this directory, which must be new or empty; everything stays.
+    At(PathBuf),
+}
+
+impl Place {
+    fn new(directory: Option<PathBuf>, keep: bool) -> Self {
+        match (directory, keep) {
+            (Some(directory), _) => Self::At(directory),
+            (None, true) => Self::Kept,
+            (None, false) => Self::Temporary,
+        }
+    }
+}
+
+/// Runs the demo and prints it.
+pub async fn run(directory: Option<PathBuf>, keep: bool, format: Format) -> Outcome {
+    let place = Place::new(directory, keep);
+    let results = match format {
+        Format::Text => perform(place, &mut std::io::stdout()).await?,
+        Format::Json => perform(place, &mut std::io::sink()).await?,
+    };
+    if format == Format::Json {
+        println!("{:#}", results.to_json());
+    }
+    Ok(if results.as_promised() { Exit::Done } else { Exit::Finding })
+}
+
+/// Builds the world, sweeps it, compares what is left; `out` is told for a person what happens.
+pub async fn perform(place: Place, out: &mut (dyn Write + Send)) -> Result<Results, super::Failure> {
+    let watch = Stopwatch::start();
+    // The world is built around this now, and its sweeps use it: the boundaries stand still while both happen.
+    let world = World::around(Now::from_clocks(clock::now(), None));
+    let home = Home::create(place, &world).await?;
+    report::opening(out, &world, &home)?;
+    let context = home.context()?;
+    report::promises(out, &context)?;
+    let rules = steps::sweep_all(&context, &world, out).await?;
+    let survivors = Survivors::of(&world, &home).await?;
+    let commands = shell::Commands::of(&world, &home)?;
+    let paths = home.close()?;
+    let promises = context.promises.len();
+    let results =
+        Results { now: world.now, promises, rules, survivors, paths, commands, took: watch.elapsed() };
+    report::closing(out, &results)?;
+    Ok(results)
 }

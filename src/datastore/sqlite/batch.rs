@@ -104,13 +104,9 @@ impl Writer {
         limit: u32,
     ) -> Result<Selected<'w>, DatastoreError> {
         let operation = "select a batch";
-        let sealed = self.sealed.take();
+        let sealed = self.sealed.clone();
         let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(failed(operation))?;
-        if let Some(sealed) = &sealed {
-            // Undone by a roll-back, and then a marker stays that says nothing wrong.
-            marker::forget(&mut transaction, sealed).await?;
-        }
         let layers = layers(rule);
         for layer in &layers {
             run(&mut transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
@@ -133,7 +129,7 @@ impl Writer {
         let rows = text(&mut transaction, &Sql::new(read), operation).await?;
         let page = page(rule, phase, limit, &rows)?;
         let identities = Identities::of(rule, rows);
-        Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities })
+        Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities, sealed })
     }
 }
 
@@ -147,6 +143,8 @@ pub struct Selected<'w> {
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     identities: Identities,
+    /// The batch before, whose marker goes with this one's commit.
+    sealed: Option<String>,
 }
 
 impl<'w> Selected<'w> {
@@ -177,7 +175,12 @@ impl<'w> Selected<'w> {
             parts.extend(part);
         }
         parts.reverse();
-        Ok(Prepared { transaction: self.transaction, parts, identities: self.identities })
+        Ok(Prepared {
+            transaction: self.transaction,
+            parts,
+            identities: self.identities,
+            sealed: self.sealed,
+        })
     }
 
     /// Fills the batch of every dependent, each from what it hangs on.
@@ -299,6 +302,7 @@ pub struct Prepared<'w> {
     transaction: Transaction<'w, Sqlite>,
     parts: Vec<PreparedPart>,
     identities: Identities,
+    sealed: Option<String>,
 }
 
 /// The records of one dataset in a batch.
@@ -347,6 +351,9 @@ impl Prepared<'_> {
     ///
     /// A crash before, within or after it leaves an open intent, which the marker resolves.
     pub async fn commit(mut self, intent: &CommittedIntent) -> Result<Committed, DatastoreError> {
+        if let Some(sealed) = &self.sealed {
+            marker::forget(&mut self.transaction, sealed).await?;
+        }
         marker::set(&mut self.transaction, intent.batch()).await?;
         match self.transaction.commit().await {
             Ok(()) => Ok(Committed::Yes),
@@ -354,6 +361,9 @@ impl Prepared<'_> {
         }
     }
 }
+
+/// The temporary table of a batch's pseudonyms.
+const PSEUDONYMS: &str = "temp.expunged_pseudonyms";
 
 /// A dataset of the rule and the temporary table that holds a batch of it: the record's own is number 0.
 struct Layer<'r> {
@@ -433,10 +443,6 @@ fn quoted_match(name: &ColumnName) -> String {
 impl Layer<'_> {
     fn temp(&self) -> String {
         format!("temp.expunged_batch_{}", self.number)
-    }
-
-    fn pseudonyms(&self) -> &'static str {
-        "temp.expunged_pseudonyms"
     }
 
     /// Key columns, the trigger, what dependents match, and what will be replaced.
@@ -526,7 +532,7 @@ impl Layer<'_> {
         let extracted: Vec<String> =
             (0..strategies.len()).map(|i| decoded(&format!("json_extract(j.value, '$[{i}]')"))).collect();
         for statement in [
-            format!("DROP TABLE IF EXISTS {}", self.pseudonyms()),
+            format!("DROP TABLE IF EXISTS {PSEUDONYMS}"),
             format!("CREATE TEMP TABLE expunged_pseudonyms (at INTEGER PRIMARY KEY, {})", columns.join(", ")),
         ] {
             run(connection, &Sql::new(statement), operation).await?;
@@ -536,7 +542,7 @@ impl Layer<'_> {
             text: format!(
                 "INSERT INTO {} (at, {}) SELECT b.n, {} FROM (SELECT n, row_number() OVER (ORDER BY n) - 1 AS at FROM {}) AS b \
                  JOIN json_each(?1) AS j ON j.key = b.at",
-                self.pseudonyms(),
+                PSEUDONYMS,
                 columns.join(", "),
                 extracted.join(", "),
                 self.temp(),
@@ -568,7 +574,7 @@ impl Layer<'_> {
         sql.push(&format!(
             " FROM {} AS b JOIN {} AS p ON p.at = b.n WHERE {} AND {} IS NULL",
             self.temp(),
-            self.pseudonyms(),
+            PSEUDONYMS,
             same.join(" AND "),
             column("t", mark),
         ));

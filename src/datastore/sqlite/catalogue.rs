@@ -55,10 +55,10 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
 /// `REFERENCES t` without columns means t's primary key.
 fn name_implicit_target(table: &Table, reference: &mut Reference) {
     for (i, (_, to)) in reference.columns.iter_mut().enumerate() {
-        if to.as_str() == IMPLICIT {
-            if let Some(key) = table.primary_key.get(i) {
-                *to = key.clone();
-            }
+        if to.as_str() == IMPLICIT
+            && let Some(key) = table.primary_key.get(i)
+        {
+            *to = key.clone();
         }
     }
 }

@@ -20,6 +20,17 @@ pub(super) enum Access {
     Write,
 }
 
+impl Access {
+    /// The page cache in KiB, negative as the engine wants it. A sweep comes back to the pages of its indexes; whoever only
+    /// reads walks through once.
+    fn cache(self) -> &'static str {
+        match self {
+            Self::Read => "-2000",
+            Self::Write => "-16000",
+        }
+    }
+}
+
 pub(super) async fn connect(path: &Path, access: Access) -> Result<SqliteConnection, DatastoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -31,7 +42,7 @@ pub(super) async fn connect(path: &Path, access: Access) -> Result<SqliteConnect
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "on")
         .pragma("temp_store", "memory")
-        .pragma("cache_size", "-16000")
+        .pragma("cache_size", access.cache())
         .pragma("trusted_schema", "off")
         .disable_statement_logging();
     let opened = options.connect().await;

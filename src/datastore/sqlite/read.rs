@@ -367,8 +367,7 @@ impl Rows {
             Value::Real(n) => format!("r{n:e}").into(),
             Value::Text(text) => format!("t{text}").into(),
             Value::Blob(bytes) => {
-                let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-                format!("b{hex}").into()
+                bytes.iter().fold(String::from("b"), |hex, byte| hex + &format!("{byte:02x}")).into()
             }
         }
     }

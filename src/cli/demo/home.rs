@@ -1,0 +1,135 @@
+//! Where a demo world lies on the disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use super::world::{World, build};
+use super::{Format, Place};
+use crate::cli::context::Context;
+use crate::cli::{Failure, Global};
+use crate::ledger::key::{Origin, SigningKey};
+use crate::secret;
+use crate::state::write_key_pair;
+
+/// The shipped rules, so that an installed program needs no file beside it.
+const RULES: [(&str, &str); 2] = [
+    ("motorsport.toml", include_str!("../../../rules/motorsport.toml")),
+    ("security-for-office-365.toml", include_str!("../../../rules/security-for-office-365.toml")),
+];
+
+const CONFIG: &str = include_str!("expunged.toml");
+const ORIGIN: &str = "demo.expunged.example/ledger";
+const DATASTORES: &str = "datastores";
+
+/// A world on the disk.
+///
+/// Until [`Home::close`], what is temporary is removed with it: a demo that fails leaves nothing behind.
+pub(super) struct Home {
+    directory: PathBuf,
+    /// Of its own, so that it can go while the evidence stays.
+    datastores: TempDir,
+    temporary: Option<TempDir>,
+    place: Place,
+}
+
+/// What is left of a world.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// Everything is in it.
+    pub directory: PathBuf,
+    /// The configuration.
+    pub config: PathBuf,
+    /// The key that verifies the ledger.
+    pub verifier_key: PathBuf,
+    /// The services' tables; none: removed.
+    pub datastores: Option<PathBuf>,
+}
+
+impl Home {
+    /// Makes the directory, writes the configuration, rules and keys, and fills the datastores.
+    pub(super) async fn create(place: Place, world: &World) -> Result<Self, Failure> {
+        let (directory, temporary) = match &place {
+            Place::At(directory) => (empty(directory)?, None),
+            Place::Kept | Place::Temporary => {
+                let temporary = TempDir::with_prefix("expunged-demo-").context("no temporary directory")?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        let mut named = tempfile::Builder::new();
+        // Its name is fixed: the configuration says it.
+        let datastores = named.prefix(DATASTORES).rand_bytes(0).tempdir_in(&directory)?;
+        let home = Self { directory, datastores, temporary, place };
+        home.write_configuration()?;
+        for service in &world.services {
+            let path = home.datastore(service.name);
+            build(service, &path).await.with_context(|| format!("cannot build `{}`", path.display()))?;
+        }
+        Ok(home)
+    }
+
+    fn write_configuration(&self) -> anyhow::Result<()> {
+        let rules = self.directory.join("rules");
+        fs::create_dir(&rules)?;
+        for (name, text) in RULES {
+            fs::write(rules.join(name), text)?;
+        }
+        fs::write(self.config(), CONFIG)?;
+        let key = SigningKey::generate(&Origin::parse(ORIGIN)?, *secret::random_key()?);
+        write_key_pair(&self.directory.join("ledger.key"), &key)?;
+        Ok(())
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.directory.join("expunged.toml")
+    }
+
+    pub(super) fn verifier_key(&self) -> PathBuf {
+        self.directory.join("ledger.key.vkey")
+    }
+
+    pub(super) fn datastore(&self, name: &str) -> PathBuf {
+        self.directory.join(DATASTORES).join(format!("{name}.db"))
+    }
+
+    /// What every command starts from.
+    pub(super) fn context(&self) -> Result<Context, Failure> {
+        Context::load(&Global {
+            config: self.config(),
+            rules: None,
+            log_level: tracing::Level::WARN,
+            format: Format::Text,
+        })
+    }
+
+    /// Leaves what the place says.
+    pub(super) fn close(self) -> anyhow::Result<Paths> {
+        let (config, verifier_key) = (self.config(), self.verifier_key());
+        let datastores = match self.place {
+            Place::Temporary => {
+                self.datastores.close().context("the datastores cannot be removed")?;
+                None
+            }
+            Place::Kept | Place::At(_) => Some(self.datastores.keep()),
+        };
+        // Nothing is removed by itself any more.
+        let directory = self.temporary.map_or(self.directory, TempDir::keep);
+        Ok(Paths { directory, config, verifier_key, datastores })
+    }
+}
+
+/// A new or empty directory: nothing that is there already may be taken for a part of the demo.
+fn empty(directory: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("directory `{}` cannot be made", directory.display()))?;
+    if fs::read_dir(directory)?.next().is_some() {
+        bail!("directory `{}` is not empty: name a new one", directory.display());
+    }
+    Ok(directory.to_owned())
+}

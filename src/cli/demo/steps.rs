@@ -1,0 +1,89 @@
+//! What an operator would do: plan, approve, sweep.
+
+use std::io::Write;
+
+use super::report::{self, RuleResult};
+use super::world::World;
+use crate::cli::Failure;
+use crate::cli::context::Context;
+use crate::cli::sweep::bar;
+use crate::datastore::sqlite::Reader;
+use crate::ledger::canonical::RuleDocument;
+use crate::ledger::tree::EntryIndex;
+use crate::model::orders::Orders;
+use crate::rules::bind::bind;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::rule::{Rule, Service};
+use crate::state::{Role, State};
+use crate::sweep::{Counts, Progress, Report, SweepError, count, recover, run};
+
+/// The role that the approvals are given in.
+pub(super) const ROLE: &str = "demo";
+
+/// One rule on its way.
+pub(super) struct Step<'c> {
+    pub(super) service: &'c Service,
+    pub(super) rule: &'c Rule,
+    document: RuleDocument,
+    pub(super) planned: Counts,
+}
+
+/// Plans, approves and sweeps every rule.
+pub(super) async fn sweep_all(
+    context: &Context,
+    world: &World,
+    out: &mut (dyn Write + Send),
+) -> Result<Vec<RuleResult>, Failure> {
+    let mut state = context.state(Role::Disposer).await?;
+    recover(&mut state, &|name| context.locate(name)).await?;
+    let mut steps = Vec::new();
+    for (service, rule) in context.rules.rules() {
+        let document = context.document(service, rule)?;
+        steps.push(Step { service, rule, document, planned: plan(context, rule, world).await? });
+    }
+    report::plan(out, &steps)?;
+    let mut approvals = Vec::new();
+    for step in &steps {
+        approvals.push((step, approve(&mut state, step).await?));
+    }
+    report::approvals(out, &approvals)?;
+    let mut results = Vec::new();
+    for step in &steps {
+        let report = sweep(context, &mut state, step, world).await?;
+        report::swept(out, step, &report)?;
+        results.push(RuleResult::of(step, &report));
+    }
+    state.publish_checkpoint().await?;
+    Ok(results)
+}
+
+async fn plan(context: &Context, rule: &Rule, world: &World) -> Result<Counts, Failure> {
+    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
+    let catalogue = reader.catalogue().await?;
+    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
+    let cutoffs = Cutoffs::of(&bound, world.now);
+    Ok(count(&mut reader, &bound, &cutoffs, &Orders::default(), world.now).await?)
+}
+
+/// A new version of a rule may dispose of little by itself; here it is most of a backlog, so somebody has to say yes.
+async fn approve(state: &mut State, step: &Step<'_>) -> Result<EntryIndex, Failure> {
+    let rule = step.rule.id.to_string();
+    Ok(state.approve(&rule, &step.document, step.planned.past_due(), ROLE).await?)
+}
+
+async fn sweep(
+    context: &Context,
+    state: &mut State,
+    step: &Step<'_>,
+    world: &World,
+) -> Result<Report, Failure> {
+    let target = context.target(step.rule, &step.document)?;
+    let bar = bar(&step.rule.id.to_string());
+    let mut progress = |p: Progress| {
+        bar.set_length(p.total.max(p.done));
+        bar.set_position(p.done);
+    };
+    let report = run(state, &target, &Orders::default(), world.now, &mut progress).await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
