@@ -247,6 +247,7 @@ impl<'w> Selected<'w> {
             return Ok(());
         }
         let keep: Vec<u32> = due.iter().map(Due::position).collect();
+        self.identities.keep(&keep)?;
         let keep = serde_json::json!(keep).to_string();
         let delete = Sql {
             text: format!(

@@ -43,6 +43,19 @@ impl Identities {
         }
     }
 
+    /// Leaves those at these positions: whoever is not disposed of survives, and that says nothing about the batch.
+    pub(super) fn keep(&mut self, positions: &[u32]) -> Result<(), DatastoreError> {
+        let unexpected = || DatastoreError::Unexpected {
+            operation: "narrow a batch to what is due",
+            expected: "a JSON array with a row for each of its records".to_owned(),
+            observed: "text that is not".to_owned(),
+        };
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&self.rows).map_err(|_| unexpected())?;
+        let kept = positions.iter().map(|p| rows.get(usize::try_from(*p).ok()?).cloned());
+        self.rows = serde_json::Value::Array(kept.collect::<Option<_>>().ok_or_else(unexpected)?).to_string();
+        Ok(())
+    }
+
     /// The text to seal.
     pub fn to_text(&self) -> String {
         serde_json::json!(self).to_string()
