@@ -30,6 +30,9 @@ pub struct World {
     directory: TempDir,
 }
 
+/// Every file of a world, to go back to.
+pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
+
 /// What one run of the binary came to.
 pub struct Ran {
     pub status: ExitStatus,
@@ -170,6 +173,35 @@ impl World {
         let key = world.path("ledger.key");
         world.run(&["key", "generate", key.to_str().unwrap()]).expect(&[0]);
         world
+    }
+
+    /// Nobody has a file of it open.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut files = Vec::new();
+        let mut directories = vec![self.directory.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else {
+                    let bytes = std::fs::read(&path).unwrap();
+                    files.push((path, bytes));
+                }
+            }
+        }
+        Snapshot(files)
+    }
+
+    /// Back to that moment, in the same place: an approval is for a datastore where it is.
+    #[expect(clippy::disallowed_methods, reason = "the files are the test's own")]
+    pub fn restore(&self, Snapshot(files): &Snapshot) {
+        for (path, _) in self.snapshot().0 {
+            std::fs::remove_file(path).unwrap();
+        }
+        for (path, bytes) in files {
+            std::fs::write(path, bytes).unwrap();
+        }
     }
 
     /// What is there before anything was swept.
