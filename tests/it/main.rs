@@ -2,5 +2,9 @@
 
 mod calendar;
 mod config;
+mod judge;
 mod ledger;
+mod refusals;
 mod rules;
+mod sweep;
+mod world;
