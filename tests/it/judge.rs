@@ -264,7 +264,7 @@ fn what_is_no_plausible_time_is_never_due() {
         // Milliseconds in a column of seconds.
         (&unit("s"), Value::Integer(1_772_359_200_000), "future"),
         (&unit("ms"), Value::Integer(i64::MAX), "unreadable"),
-        (&unit("us"), Value::Integer(i64::MAX), "future"),
+        (&unit("us"), Value::Integer(i64::MAX), "unreadable"),
         (&unit("us"), Value::Integer(0), "before_1970"),
         (&unit("s"), Value::Real(1_772_359_200.5), "unreadable"),
         (&unit("s"), text("1772359200"), "unreadable"),

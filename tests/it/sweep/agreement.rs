@@ -177,7 +177,7 @@ impl Case {
                 text(match form {
                     4 | 5 => at.format("%Y-%m-%d %H:%M:%S").to_string(),
                     6 | 7 => at.format("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
-                    8 => at.format("%Y-%m-%dT%H:%M:%S%.1f").to_string(),
+                    8 => at.format("%Y-%m-%dT%H:%M:%S%.9f").to_string(),
                     _ => at.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
                 })
             }

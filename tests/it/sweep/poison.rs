@@ -62,7 +62,7 @@ fn rows_that_a_trigger_refuses_are_set_aside_without_its_words() {
 fn rows_that_a_trigger_passes_over_in_silence_are_set_aside() {
     let trigger =
         "CREATE TRIGGER no BEFORE DELETE ON account WHEN old.id IN (1, 50) BEGIN SELECT RAISE(IGNORE); END;";
-    sets_aside(trigger, &["1", "50"], "a trigger refuses it");
+    sets_aside(trigger, &["1", "50"], "a trigger keeps it");
 }
 
 #[test]

@@ -102,7 +102,8 @@ mark = "done"
 "#;
 
 fn own(extra: &str) -> String {
-    rules(DELETED_AT, &format!("{OWN}{extra}")).replace("action = \"delete\"", "action = \"pseudonymize\"")
+    let text = rules(DELETED_AT, OWN).replace("action = \"delete\"", "action = \"pseudonymize\"");
+    text + extra
 }
 
 #[test]
