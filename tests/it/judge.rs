@@ -1,0 +1,388 @@
+//! The judge alone: tables at one second to either side of due and of the deadline, and everything that is no time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use expunged::diagnostic::{Source, SourceKind};
+use expunged::model::catalogue::{Catalogue, Column, ColumnKind, Table};
+use expunged::model::datastore::Defaults;
+use expunged::model::key::Key;
+use expunged::model::name::{ColumnName, TableName};
+use expunged::model::now::Now;
+use expunged::model::orders::{HoldScope, Orders};
+use expunged::model::value::Value;
+use expunged::rules::bind::bind;
+use expunged::rules::decide::{Kept, Record, TriggerValue, Verdict, decide};
+use expunged::rules::document;
+
+use crate::world::at;
+
+const OWN: &str = "column = \"at\"";
+
+/// A rule and the type of its trigger's column, in `account` itself or in `license`.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    trigger: &'a str,
+    kind: ColumnKind,
+    zone: &'a str,
+    bounds: (&'a str, &'a str),
+}
+
+impl Case<'_> {
+    fn judge(&self, value: TriggerValue, now: Now, held: bool) -> String {
+        let text = format!(
+            "[service]\nname = \"Site\"\nowner = \"o\"\ntime_zone = \"{}\"\n[[rule]]\nid = \"account\"\nclass = \"account\"\n\
+             keeps = []\ndatastore = \"site\"\ntable = \"account\"\nkey = [\"id\"]\ntrigger = {{ {} }}\nretain = \"{}\"\n\
+             delete_by = \"{}\"\naction = \"delete\"\n",
+            self.zone, self.trigger, self.bounds.0, self.bounds.1
+        );
+        let source = Source::new(SourceKind::Rules, "rules/site.toml", &text);
+        let service =
+            document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+        let rule = &service.rules[0];
+        let catalogue = catalogue(self.kind);
+        let bound = bind(rule, &catalogue).unwrap_or_else(|e| panic!("{e}"));
+        let key = Key::from_values(&[Value::Integer(1)]).unwrap();
+        let mut orders = Orders::default();
+        if held {
+            orders.holds.push(HoldScope::Rule(rule.id.clone()));
+        }
+        word(&decide(&bound, Record { key, trigger: value, position: 0 }, &orders, now))
+    }
+
+    fn own(&self, value: Value, now: DateTime<Utc>) -> String {
+        self.judge(TriggerValue::Own(value), Now::given(now), false)
+    }
+
+    /// What is said of the value one second before, at, and one second after each instant.
+    fn around(&self, value: &Value, instants: [&str; 2]) -> Vec<String> {
+        instants
+            .iter()
+            .flat_map(|instant| [-1, 0, 1].map(|s| at(instant) + TimeDelta::seconds(s)))
+            .map(|now| self.own(value.clone(), now))
+            .collect()
+    }
+
+    #[track_caller]
+    fn turns(&self, value: impl Into<TestValue>, due: &str, deadline: &str) {
+        let value = value.into().0;
+        let expected = ["kept", "due", "due", "due", "overdue", "overdue"];
+        assert_eq!(self.around(&value, [due, deadline]), expected, "due {due}, deadline {deadline}");
+    }
+}
+
+struct TestValue(Value);
+
+impl From<&str> for TestValue {
+    fn from(text: &str) -> Self {
+        Self(Value::Text(text.to_owned()))
+    }
+}
+
+impl From<i64> for TestValue {
+    fn from(n: i64) -> Self {
+        Self(Value::Integer(n))
+    }
+}
+
+fn catalogue(kind: ColumnKind) -> Catalogue {
+    let name = |text: &str| ColumnName::new(text).unwrap();
+    let column = |text: &str, kind, not_null| Column {
+        name: name(text),
+        kind,
+        declared: "made by hand".to_owned(),
+        not_null,
+    };
+    let table = |other: &str| Table {
+        columns: vec![
+            column("id", ColumnKind::Integer, true),
+            column(other, ColumnKind::Integer, false),
+            column("at", kind, false),
+        ],
+        primary_key: vec![name("id")],
+        unique: vec![BTreeSet::from([name("id")])],
+        ..Table::default()
+    };
+    let tables = [("account", "tenant"), ("license", "tenant_id")];
+    let tables: BTreeMap<TableName, Table> =
+        tables.iter().map(|(t, c)| (TableName::new(t).unwrap(), table(c))).collect();
+    Catalogue { tables }
+}
+
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Kept(Kept::NotStarted(why)) => format!("not started: {}", why.as_str()),
+        Verdict::Kept(Kept::BeyondCalendar) => "beyond the calendar".to_owned(),
+        Verdict::Kept(Kept::Until(_)) => "kept".to_owned(),
+        Verdict::Due(_) => "due".to_owned(),
+        Verdict::Overdue(_) => "overdue".to_owned(),
+        Verdict::Held(_) => "held".to_owned(),
+        Verdict::Undated(why) => format!("undated: {}", why.as_str()),
+    }
+}
+
+const HOURS: (&str, &str) = ("24 hours", "48 hours");
+const INSTANT: Case<'_> =
+    Case { trigger: OWN, kind: ColumnKind::Instant, zone: "Europe/Moscow", bounds: HOURS };
+
+#[test]
+fn hours_count_from_the_instant() {
+    for text in [
+        "2026-03-01T10:00:00Z",
+        "2026-03-01T10:00:00.000Z",
+        "2026-03-01T10:00:00.000000Z",
+        "2026-03-01T13:00:00+03:00",
+        "2026-03-01 10:00:00z",
+        "2026-02-28T22:00:00-12:00",
+    ] {
+        INSTANT.turns(text, "2026-03-02T10:00:00Z", "2026-03-03T10:00:00Z");
+    }
+}
+
+#[test]
+fn days_of_an_instant_are_those_of_the_services_zone() {
+    let days = Case { bounds: ("1 day", "3 days"), ..INSTANT };
+    // 23:30 in Moscow, still 1 March; half an hour later it is the 2nd.
+    days.turns("2026-03-01T20:30:00Z", "2026-03-02T21:00:00Z", "2026-03-03T21:00:00Z");
+    days.turns("2026-03-01T21:00:00Z", "2026-03-03T21:00:00Z", "2026-03-04T21:00:00Z");
+}
+
+#[test]
+fn a_month_from_the_31st_is_clamped() {
+    let month = Case { bounds: ("21 days", "1 month"), zone: "Etc/UTC", ..INSTANT };
+    month.turns("2026-01-31T12:00:00Z", "2026-02-22T00:00:00Z", "2026-02-28T00:00:00Z");
+    month.turns("2024-01-31T12:00:00Z", "2024-02-22T00:00:00Z", "2024-02-29T00:00:00Z");
+}
+
+#[test]
+fn an_integer_counts_in_its_unit() {
+    for (unit, n) in [("s", 1_772_359_200), ("ms", 1_772_359_200_000), ("us", 1_772_359_200_000_000)] {
+        let trigger = format!("column = \"at\", unit = \"{unit}\"");
+        let case = Case { trigger: &trigger, kind: ColumnKind::Integer, ..INSTANT };
+        case.turns(n, "2026-03-02T10:00:00Z", "2026-03-03T10:00:00Z");
+    }
+}
+
+#[test]
+fn a_date_is_the_day_itself() {
+    let case =
+        Case { kind: ColumnKind::Date, bounds: ("21 days", "1 month"), zone: "Europe/Berlin", ..INSTANT };
+    case.turns("2026-02-10", "2026-03-03T23:00:00Z", "2026-03-09T23:00:00Z");
+    // Over the change to summer time: midnight moves.
+    case.turns("2026-03-10", "2026-03-31T22:00:00Z", "2026-04-09T22:00:00Z");
+}
+
+const NAIVE: Case<'_> = Case {
+    trigger: "column = \"at\", time_zone = \"Europe/Berlin\"",
+    kind: ColumnKind::Naive,
+    zone: "Europe/Berlin",
+    bounds: HOURS,
+};
+
+#[test]
+fn a_naive_time_is_read_in_its_zone() {
+    NAIVE.turns("2026-02-10 12:00:00", "2026-02-11T11:00:00Z", "2026-02-12T11:00:00Z");
+    NAIVE.turns("2026-07-10T12:00:00.000", "2026-07-11T10:00:00Z", "2026-07-12T10:00:00Z");
+}
+
+#[test]
+fn in_a_fold_due_is_the_later_instant_and_the_deadline_the_earlier() {
+    NAIVE.turns("2025-10-26 02:30:00", "2025-10-27T01:30:00Z", "2025-10-28T00:30:00Z");
+}
+
+#[test]
+fn in_a_gap_the_transition_counts() {
+    NAIVE.turns("2026-03-29 02:30:00", "2026-03-30T01:00:00Z", "2026-03-31T01:00:00Z");
+}
+
+#[test]
+fn text_is_read_in_its_format() {
+    let offset = Case {
+        trigger: "column = \"at\", format = \"%d.%m.%Y %H:%M:%S %z\"",
+        kind: ColumnKind::Text,
+        ..INSTANT
+    };
+    offset.turns("01.03.2026 13:00:00 +0300", "2026-03-02T10:00:00Z", "2026-03-03T10:00:00Z");
+    let zone = Case {
+        trigger: "column = \"at\", format = \"%d.%m.%Y %H:%M:%S\", time_zone = \"Europe/Berlin\"",
+        ..offset
+    };
+    zone.turns("26.10.2025 02:30:00", "2025-10-27T01:30:00Z", "2025-10-28T00:30:00Z");
+    assert_eq!(zone.own(text("2025-10-26 02:30:00"), at("2027-01-01T00:00:00Z")), "undated: unreadable");
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+const NOW: &str = "2026-06-15T12:00:00Z";
+
+#[test]
+fn what_is_no_plausible_time_is_never_due() {
+    let unit = |unit: &'static str| match unit {
+        "s" => Case { trigger: "column = \"at\", unit = \"s\"", kind: ColumnKind::Integer, ..INSTANT },
+        "ms" => Case { trigger: "column = \"at\", unit = \"ms\"", kind: ColumnKind::Integer, ..INSTANT },
+        _ => Case { trigger: "column = \"at\", unit = \"us\"", kind: ColumnKind::Integer, ..INSTANT },
+    };
+    let date = Case { kind: ColumnKind::Date, bounds: ("1 day", "3 days"), ..INSTANT };
+    let formatted =
+        Case { trigger: "column = \"at\", format = \"%Y%m%d%H%M%S%z\"", kind: ColumnKind::Text, ..INSTANT };
+    let table: &[(&Case<'_>, Value, &str)] = &[
+        (&INSTANT, Value::Null, "null"),
+        (&INSTANT, text(""), "unreadable"),
+        (&INSTANT, text("yesterday"), "unreadable"),
+        (&INSTANT, text("infinity"), "unreadable"),
+        (&INSTANT, text("-infinity"), "unreadable"),
+        (&INSTANT, text("0000-00-00T00:00:00Z"), "unreadable"),
+        (&INSTANT, text("2026-02-31T10:00:00Z"), "unreadable"),
+        (&INSTANT, text("2026-01-01T24:00:00Z"), "unreadable"),
+        (&INSTANT, text("2026-01-01T10:00:00"), "unreadable"),
+        (&INSTANT, text("2026-01-01"), "unreadable"),
+        (&INSTANT, text("1970-01-01T00:00:00Z"), "before_1970"),
+        (&INSTANT, text("1970-01-01T03:00:00+03:00"), "before_1970"),
+        (&INSTANT, text("1969-12-31T23:59:59Z"), "before_1970"),
+        (&INSTANT, text("0001-01-01T00:00:00Z"), "before_1970"),
+        (&INSTANT, text("2026-06-15T12:01:00.000001Z"), "future"),
+        (&INSTANT, text("9999-12-31T23:59:59Z"), "future"),
+        (&INSTANT, Value::Integer(1_000_000_000), "unreadable"),
+        (&INSTANT, Value::Real(1.5), "unreadable"),
+        (&INSTANT, Value::Blob(b"2026-01-01T10:00:00Z".to_vec()), "unreadable"),
+        (&NAIVE, text("1970-01-01 00:00:00"), "before_1970"),
+        (&NAIVE, text("2026-06-15 14:01:01"), "future"),
+        (&NAIVE, text("2026-02-30 10:00:00"), "unreadable"),
+        (&NAIVE, text("2026-01-01T10:00:00Z"), "unreadable"),
+        (&date, text("1970-01-01"), "before_1970"),
+        (&date, text("2026-06-16"), "future"),
+        (&date, text("2026-6-1"), "unreadable"),
+        (&date, text("2026-02-29"), "unreadable"),
+        (&date, text("2026-01-01T00:00:00Z"), "unreadable"),
+        (&date, text("infinity"), "unreadable"),
+        (&unit("s"), Value::Integer(0), "before_1970"),
+        (&unit("s"), Value::Integer(-1), "before_1970"),
+        (&unit("s"), Value::Integer(i64::MAX), "unreadable"),
+        (&unit("s"), Value::Integer(i64::MIN), "unreadable"),
+        // Milliseconds in a column of seconds.
+        (&unit("s"), Value::Integer(1_772_359_200_000), "future"),
+        (&unit("ms"), Value::Integer(i64::MAX), "unreadable"),
+        (&unit("us"), Value::Integer(i64::MAX), "unreadable"),
+        (&unit("us"), Value::Integer(0), "before_1970"),
+        (&unit("s"), Value::Real(1_772_359_200.5), "unreadable"),
+        (&unit("s"), text("1772359200"), "unreadable"),
+        (&formatted, text("2026-01-01T10:00:00Z"), "unreadable"),
+        (&formatted, text("19700101000000+0000"), "before_1970"),
+        (&formatted, Value::Null, "null"),
+    ];
+    for (number, (case, value, why)) in table.iter().enumerate() {
+        let observed = case.own(value.clone(), at(NOW));
+        assert_eq!(observed, format!("undated: {why}"), "row {number}");
+    }
+}
+
+#[test]
+fn a_clock_a_minute_fast_is_tolerated() {
+    assert_eq!(INSTANT.own(text("2026-06-15T12:01:00Z"), at(NOW)), "kept");
+    assert_eq!(INSTANT.own(text("2026-06-15T12:01:01Z"), at(NOW)), "undated: future");
+}
+
+#[test]
+fn what_a_rule_calls_normal_is_kept_and_nothing_else() {
+    let pending = |states: &str| format!("column = \"at\", pending = [{states}]");
+    let (null, future) = (pending("\"null\""), pending("\"future\""));
+    let table = [
+        (&null, Value::Null, "not started: null"),
+        (&null, text("2027-01-01T00:00:00Z"), "undated: future"),
+        (&null, text(""), "undated: unreadable"),
+        (&null, text("1970-01-01T00:00:00Z"), "undated: before_1970"),
+        (&future, Value::Null, "undated: null"),
+        (&future, text("2027-01-01T00:00:00Z"), "not started: future"),
+        (&future, text("9999-12-31T23:59:59Z"), "not started: future"),
+        (&future, text("infinity"), "undated: unreadable"),
+    ];
+    for (trigger, value, expected) in table {
+        assert_eq!(Case { trigger, ..INSTANT }.own(value, at(NOW)), expected, "{trigger}");
+    }
+}
+
+#[test]
+fn a_period_that_ends_beyond_the_calendar_never_ends() {
+    let long = Case { bounds: ("262000 years", "262100 years"), ..INSTANT };
+    assert_eq!(long.own(text("2020-01-01T00:00:00Z"), at(NOW)), "beyond the calendar");
+}
+
+fn rows(values: &[&str]) -> TriggerValue {
+    let value = |text: &&str| if text.is_empty() { Value::Null } else { self::text(text) };
+    TriggerValue::Rows(values.iter().map(value).collect())
+}
+
+#[test]
+fn of_several_rows_the_picked_one_counts() {
+    let trigger = |pick: &str, pending: &str| {
+        format!("table = \"license\", match = {{ tenant_id = \"tenant\" }}, column = \"at\", pick = \"{pick}\", pending = [{pending}]")
+    };
+    let (latest, earliest) = (trigger("latest", ""), trigger("earliest", ""));
+    let (l_null, e_null) = (trigger("latest", "\"null\""), trigger("earliest", "\"null\""));
+    let l_no_row = trigger("latest", "\"no_row\"");
+    let l_future = trigger("latest", "\"future\"");
+    let (old, young, future, bad, zero) = (
+        "2026-06-01T00:00:00Z",
+        "2026-06-15T00:00:00Z",
+        "2027-01-01T00:00:00Z",
+        "2026-02-31T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+    );
+    let table: &[(&str, &[&str], &str)] = &[
+        (&latest, &[old], "overdue"),
+        (&latest, &[old, young], "kept"),
+        (&latest, &[young, old], "kept"),
+        (&earliest, &[old, young], "overdue"),
+        (&earliest, &[young, old], "overdue"),
+        (&earliest, &[young], "kept"),
+        // No end is later than every end; not yet asked is no earliest request.
+        (&latest, &[old, ""], "undated: null"),
+        (&l_null, &[old, ""], "not started: null"),
+        (&earliest, &[old, ""], "undated: null"),
+        (&e_null, &[old, ""], "overdue"),
+        (&e_null, &["", ""], "not started: null"),
+        (&latest, &[""], "undated: null"),
+        // Nobody knows whether the unreadable one is the one that counts.
+        (&latest, &[old, bad], "undated: unreadable"),
+        (&earliest, &[old, bad], "undated: unreadable"),
+        (&e_null, &["", bad, old], "undated: unreadable"),
+        (&latest, &[old, zero], "undated: before_1970"),
+        (&earliest, &[zero, young], "undated: before_1970"),
+        (&latest, &[old, future], "undated: future"),
+        (&l_future, &[old, future], "not started: future"),
+        (&earliest, &[old, future], "overdue"),
+        (&latest, &[], "undated: no_row"),
+        (&l_no_row, &[], "not started: no_row"),
+        (&l_null, &[], "undated: no_row"),
+    ];
+    for (number, (trigger, values, expected)) in table.iter().enumerate() {
+        let case = Case { trigger, ..INSTANT };
+        assert_eq!(case.judge(rows(values), Now::given(at(NOW)), false), *expected, "row {number}");
+    }
+}
+
+#[test]
+fn a_hold_stands_above_the_bounds_and_below_the_doubt() {
+    let now = Now::given(at(NOW));
+    for (value, expected) in [
+        ("2026-06-15T00:00:00Z", "kept"),
+        ("2026-06-14T12:00:00Z", "held"),
+        ("2026-01-01T00:00:00Z", "held"),
+        ("2027-01-01T00:00:00Z", "undated: future"),
+        ("nonsense", "undated: unreadable"),
+    ] {
+        assert_eq!(INSTANT.judge(TriggerValue::Own(text(value)), now, true), expected, "{value}");
+    }
+}
+
+#[test]
+fn due_is_decided_by_the_slow_clock_and_overdue_by_the_fast_one() {
+    let now = Now::from_clocks(at(NOW), Some(at("2026-06-15T12:00:20Z")));
+    let judge = |text: &str| INSTANT.judge(TriggerValue::Own(self::text(text)), now, false);
+    assert_eq!(judge("2026-06-14T11:59:55Z"), "due");
+    assert_eq!(judge("2026-06-14T11:59:56Z"), "kept");
+    assert_eq!(judge("2026-06-13T12:00:25Z"), "overdue");
+    assert_eq!(judge("2026-06-13T12:00:26Z"), "due");
+}

@@ -1,0 +1,12 @@
+//! Sweeps on a real datastore: exactly the due set goes, and the survivors are asserted as a set.
+
+mod agreement;
+mod dependents;
+mod filters;
+mod guards;
+mod poison;
+mod proofs;
+mod pseudonyms;
+mod reach;
+mod shapes;
+mod triggers;

@@ -1,0 +1,118 @@
+//! A rule that is new or changed disposes of little before a person has looked.
+
+use crate::told;
+use crate::world::{DELETED_AT, World, rules};
+
+/// Twenty records are due, the limit is ten.
+fn world(trigger: &str, literal: &str, declared: &str) -> World {
+    let rows: Vec<String> = (1..=20).map(|n| format!("({n}, {literal}, 'canary-{n}')")).collect();
+    let world = World::new(
+        &rules(trigger, ""),
+        &format!(
+            "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at {declared}, name TEXT);
+             INSERT INTO account VALUES {};",
+            rows.join(", ")
+        ),
+    );
+    world.configure("first_sweep = 1000000", "first_sweep = 10");
+    world
+}
+
+fn usual() -> World {
+    world(DELETED_AT, "'1971-01-01T00:00:00Z'", "timestamptz")
+}
+
+#[test]
+fn a_new_rule_above_its_limits_waits_for_a_person() {
+    let world = usual();
+    let before = world.contents();
+    let ran = world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
+    assert!(world.entries("sweep.started").is_empty() && world.entries("batch.intent").is_empty());
+    told!(ran);
+}
+
+#[test]
+fn an_approval_that_is_too_small_still_parks() {
+    let world = usual();
+    world.ran(&["sweep"], 5);
+    world.ran(&["approve", "site/account", "--up-to", "19"], 0);
+    let before = world.contents();
+    let ran = world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
+    assert!(ran.stdout.contains("would dispose of 20, and may dispose of 19"), "{}", ran.text());
+}
+
+#[test]
+fn an_exact_approval_passes_and_holds_until_the_sweep_has_finished() {
+    let world = usual();
+    world.ran(&["sweep"], 5);
+    told!(world.ran(&["approve", "site/account", "--up-to", "20"], 0));
+    world.ran(&["sweep"], 0);
+    assert!(world.contents().is_empty());
+    // A finished version needs no approval, whatever the number.
+    world.sql("INSERT INTO account SELECT value, '1971-01-01T00:00:00Z', 'x' FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12]')");
+    world.ran(&["sweep"], 0);
+    assert!(world.contents().is_empty());
+}
+
+#[test]
+fn a_changed_rule_waits_again_and_a_renamed_one_does_not() {
+    let world = usual();
+    world.ran(&["sweep"], 5);
+    world.ran(&["approve", "site/account", "--up-to", "20"], 0);
+    world.ran(&["sweep"], 0);
+    world.sql("INSERT INTO account SELECT value, '1971-01-01T00:00:00Z', 'x' FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12]')");
+    let before = world.contents();
+    world.rules(&rules(DELETED_AT, "").replace("50 years", "49 years"));
+    world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
+    // The approval was for another version.
+    world.rules(&rules(DELETED_AT, "").replace("50 years", "48 years"));
+    world.ran(&["approve", "site/account", "--up-to", "100"], 0);
+    world.rules(&rules(DELETED_AT, "").replace("50 years", "49 years"));
+    world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
+    world.rules(&rules(DELETED_AT, "").replace("name = \"Site\"", "name = \"The site\""));
+    world.ran(&["sweep"], 0);
+    assert!(world.contents().is_empty());
+}
+
+#[test]
+fn a_fraction_binds_a_large_dataset() {
+    let rows: Vec<String> = (1..=300)
+        .map(|n| format!("({n}, '{}')", if n <= 16 { "1971-01-01T00:00:00Z" } else { "2020-01-01T00:00:00Z" }))
+        .collect();
+    let schema = format!(
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz); INSERT INTO account VALUES {};",
+        rows.join(", ")
+    );
+    let world = World::new(&rules(DELETED_AT, ""), &schema);
+    world.configure("first_fraction = 1.0", "first_fraction = 0.05");
+    world.ran(&["sweep"], 5);
+    world.sql("DELETE FROM account WHERE id = 1; INSERT INTO account VALUES (301, NULL)");
+    world.ran(&["sweep"], 0);
+}
+
+/// What only the judge can read is counted by the judge, and no less guarded.
+#[test]
+fn text_that_only_the_judge_reads_is_guarded_too() {
+    for batch in ["3", "2000"] {
+        let text = world(
+            r#"{ column = "deleted_at", format = "%d.%m.%Y %H:%M %z" }"#,
+            "'01.01.1971 00:00 +0000'",
+            "TEXT",
+        );
+        let offsets = world(DELETED_AT, "'1971-01-01T00:00:00+00:00'", "timestamptz");
+        for world in [text, offsets] {
+            world.configure("[defaults]\n", &format!("[defaults]\nbatch = {batch}\n"));
+            let before = world.contents();
+            let ran = world.ran(&["sweep"], 5);
+            assert_eq!(world.contents(), before);
+            assert!(ran.stdout.contains("would dispose of 20, and may dispose of 10"), "{}", ran.text());
+            world.ran(&["approve", "site/account", "--up-to", "20"], 0);
+            world.ran(&["sweep"], 0);
+            assert!(world.contents().is_empty());
+        }
+    }
+}

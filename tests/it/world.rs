@@ -1,0 +1,334 @@
+//! A small world for behaviour tests: one datastore, one service, one ledger, in a directory of its own.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use chrono::{DateTime, Utc};
+use expunged::config::Config;
+use expunged::ledger::canonical::RuleDocument;
+use expunged::ledger::key::{Origin, SigningKey};
+use expunged::model::datastore::DatastoreIdentity;
+use expunged::model::now::Now;
+use expunged::model::orders::Orders;
+use expunged::rules::digest::version;
+use expunged::rules::document::load;
+use expunged::state::{Role, Settings, State, write_key_pair};
+use expunged::sweep::{self, Guard, Report, SweepError, Target};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use tempfile::TempDir;
+
+pub const ORIGIN: &str = "expunged.example.com/ledger";
+
+const CONFIG: &str = r#"rules = "rules"
+state = "sqlite://state.db"
+
+[ledger]
+origin = "expunged.example.com/ledger"
+key = { file = "ledger.key" }
+keys = "keys"
+
+[defaults]
+rows_per_second = "unlimited"
+
+[limits]
+first_sweep = 1000000
+first_fraction = 1.0
+
+[datastore.site]
+kind = "sqlite"
+url = "sqlite://site.db"
+"#;
+
+/// A rule file with one rule on `account`: due after 50 years, overdue after 200, so that no test depends on the day it
+/// runs. 1971 is due, 2001 is not.
+pub fn rules(trigger: &str, rest: &str) -> String {
+    format!(
+        r#"[service]
+name = "Site"
+owner = "site@example.com"
+time_zone = "Etc/UTC"
+
+[[rule]]
+id = "account"
+class = "account"
+keeps = []
+datastore = "site"
+table = "account"
+key = ["id"]
+trigger = {trigger}
+retain = "50 years"
+delete_by = "200 years"
+action = "delete"
+{rest}"#
+    )
+}
+
+/// The trigger most tests use.
+pub const DELETED_AT: &str = r#"{ column = "deleted_at", pending = ["null"] }"#;
+
+/// What a command printed, and how it ended.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Everything a snapshot holds.
+    pub fn text(&self) -> String {
+        let mut text = format!("exit {}\n", self.code);
+        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !stream.is_empty() {
+                let _ = write!(text, "-- {name}\n{stream}");
+            }
+        }
+        text
+    }
+}
+
+pub struct World {
+    dir: TempDir,
+}
+
+impl World {
+    /// A world with these rules, and a datastore that these statements made.
+    pub fn new(rules: &str, schema: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let world = Self { dir };
+        world.write("expunged.toml", CONFIG);
+        std::fs::create_dir(world.path("rules")).unwrap();
+        world.rules(rules);
+        let key = SigningKey::generate(&Origin::parse(ORIGIN).unwrap(), [7; 32]);
+        write_key_pair(&world.path("ledger.key"), &key).unwrap();
+        world.sql(schema);
+        world
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn rules(&self, text: &str) {
+        self.write("rules/site.toml", text);
+    }
+
+    /// Changes the configuration; what is changed stands there exactly once.
+    pub fn configure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path("expunged.toml")).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "`{from}`");
+        self.write("expunged.toml", &text.replace(from, to));
+    }
+
+    /// Runs the real program in the world's directory.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_expunged"))
+            .current_dir(self.dir.path())
+            .env_remove("EXPUNGED_CONFIG")
+            .env_remove("RUST_BACKTRACE")
+            .args(["--config", "expunged.toml"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The same, and it ends as expected.
+    #[track_caller]
+    pub fn ran(&self, arguments: &[&str], code: i32) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}\n{}", ran.text());
+        ran
+    }
+
+    /// Statements on the datastore, as the application would send them.
+    pub fn sql(&self, statements: &str) {
+        self.sql_on("site.db", statements);
+    }
+
+    pub fn sql_on(&self, file: &str, statements: &str) {
+        block(async {
+            let mut connection = open(&self.path(file)).await;
+            sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    }
+
+    /// Rows as a set, each with its columns' SQL literals between bars.
+    pub fn rows(&self, query: &str) -> BTreeSet<String> {
+        self.list_on("site.db", query).into_iter().collect()
+    }
+
+    /// The texts of the first column, as a set.
+    pub fn ids(&self, query: &str) -> BTreeSet<String> {
+        self.rows(query).into_iter().map(|row| row.trim_matches('\'').to_owned()).collect()
+    }
+
+    pub fn list_on(&self, file: &str, query: &str) -> Vec<String> {
+        block(async {
+            let mut connection = open(&self.path(file)).await;
+            let rows = list(&mut connection, query).await;
+            connection.close().await.unwrap();
+            rows
+        })
+    }
+
+    /// Every row of every table of the application.
+    pub fn contents(&self) -> Vec<String> {
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
+                      AND name <> 'expunged_marker' ORDER BY name";
+        let mut all = Vec::new();
+        for name in self.list_on("site.db", tables) {
+            let name = name.trim_matches('\'').replace("''", "'");
+            let quoted = name.replace('"', "\"\"");
+            for row in self.list_on("site.db", &format!("SELECT * FROM \"{quoted}\"")) {
+                all.push(format!("{name}: {row}"));
+            }
+        }
+        all.sort();
+        all
+    }
+
+    /// The ledger's entries of one type.
+    pub fn entries(&self, kind: &str) -> Vec<serde_json::Value> {
+        let rows = self.list_on("state.db", "SELECT CAST(bytes AS TEXT) FROM entry ORDER BY idx");
+        rows.iter()
+            .map(|row| serde_json::from_str(&row[1..row.len() - 1].replace("''", "'")).unwrap())
+            .filter(|entry: &serde_json::Value| entry["t"] == kind)
+            .collect()
+    }
+
+    /// Folds the state's write-ahead log into its file, so that the file is all there is.
+    pub fn fold(&self) {
+        self.list_on("state.db", "SELECT count(*) FROM sqlite_schema");
+        assert!(!self.path("state.db-wal").exists(), "the last connection leaves no log");
+    }
+
+    /// Sweeps the first rule through the library, as if it were `at`.
+    pub fn sweep(&self, at: DateTime<Utc>) -> Result<Report, SweepError> {
+        self.sweep_with(at, &Orders::default())
+    }
+
+    pub fn sweep_with(&self, at: DateTime<Utc>, orders: &Orders) -> Result<Report, SweepError> {
+        let config = Config::load(&self.path("expunged.toml")).unwrap_or_else(|e| panic!("{e}"));
+        let set = load(&config.rules_dir, &config.defaults).unwrap_or_else(|e| panic!("{e}"));
+        let (service, rule) = set.rules().next().unwrap();
+        let datastore = &config.datastores[&rule.datastore];
+        let identity = DatastoreIdentity {
+            kind: datastore.kind,
+            location: datastore.path.to_string_lossy().into_owned(),
+        };
+        let document = RuleDocument::try_from(version(service, rule, &identity).json).unwrap();
+        let target = Target {
+            rule,
+            document: &document,
+            datastore: datastore.path.clone(),
+            pace: datastore.pace,
+            guard: Guard {
+                first_sweep: config.limits.first_sweep,
+                first_fraction: config.limits.first_fraction,
+            },
+            batch: config.defaults.batch.get(),
+            run_cap: config.defaults.run_cap.to_std().unwrap(),
+        };
+        block(async {
+            let mut state = self.state().await;
+            sweep::run(&mut state, &target, orders, Now::given(at), &mut |_| ()).await
+        })
+    }
+
+    async fn state(&self) -> State {
+        let text = std::fs::read_to_string(self.path("ledger.key")).unwrap();
+        let signing_key = SigningKey::parse(&text).unwrap();
+        let settings = Settings { path: self.path("state.db"), keys: self.path("keys"), signing_key };
+        State::open(settings, Role::Disposer).await.unwrap()
+    }
+
+    /// Whether any of these files holds the text.
+    pub fn found_in(&self, text: &str, files: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for file in files {
+            let Ok(bytes) = std::fs::read(self.path(file)) else { continue };
+            if bytes.windows(text.len()).any(|w| w == text.as_bytes()) {
+                found.push((*file).to_owned());
+            }
+        }
+        found
+    }
+}
+
+async fn open(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn list(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
+    let described = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(&mut *connection).await.unwrap();
+    let width = described.first().map_or(0, |row| row.len());
+    let columns: Vec<String> = (0..width).map(|i| format!("c{i}")).collect();
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let quoted: Vec<String> = columns.iter().map(|c| format!("quote({c})")).collect();
+    let wrapped = format!(
+        "WITH q({}) AS ({query}) SELECT {} FROM q",
+        columns.join(", "),
+        quoted.join(" || ' | ' || ")
+    );
+    let rows = sqlx::query(AssertSqlSafe(wrapped)).fetch_all(&mut *connection).await.unwrap();
+    rows.iter().map(|row| row.try_get(0).unwrap()).collect()
+}
+
+fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A set of ids, for the survivors of a sweep.
+pub fn set(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+pub fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// Paths, instants, names and keyed ids differ from run to run.
+pub const REDACTED: [(&str, &str); 9] = [
+    (r"(/dev/shm|/tmp)/\.tmp\w+", "[dir]"),
+    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z|[+-]\d\d:\d\d)?", "[time]"),
+    (r"version [A-Za-z0-9+/]{43}=", "version [sha256]"),
+    (r"root [A-Za-z0-9+/]{43}=", "root [sha256]"),
+    (r"\d+\.\d s\b", "[took]"),
+    (r"(by keyed id:)( [0-9a-f]{12})+", "$1 [ids]"),
+    (r"[+][0-9a-f]{8}[+][A-Za-z0-9+/=]{44}", "+[vkey]"),
+    (r"\b\d+ d \d+ h\b", "[length]"),
+    (r"\d{8}T\d{6}Z-[0-9a-f-]+", "[batch]"),
+];
+
+/// A snapshot without what differs from run to run.
+#[macro_export]
+macro_rules! told {
+    ($ran:expr) => {
+        insta::with_settings!({ filters => $crate::world::REDACTED.to_vec(), omit_expression => true }, {
+            insta::assert_snapshot!($ran.text());
+        });
+    };
+}
