@@ -97,7 +97,7 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     match error.downcast_ref::<SweepError>()? {
         SweepError::Bind(_) => Some(Exit::Rules),
         SweepError::Clock { .. } => Some(Exit::Refused),
-        SweepError::Disagreement { .. } => Some(Exit::Bug),
+        SweepError::Disagreement { .. } | SweepError::Hashing(_) => Some(Exit::Bug),
         SweepError::RolledBack { .. } | SweepError::Commit { .. } => Some(Exit::Unreachable),
         // Their cause knows.
         SweepError::State(_) | SweepError::Datastore(_) => None,

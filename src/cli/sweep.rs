@@ -60,7 +60,7 @@ pub(super) fn bar(name: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec}");
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}");
     let bar = ProgressBar::new(0).with_prefix(name.to_owned());
     match style {
         Ok(style) => bar.with_style(style),

@@ -36,7 +36,11 @@ debug_as_text!(Tag);
 debug_as_text!(KeyCheck);
 
 /// The secret that all commitments of one epoch depend on; overwritten when dropped.
-pub struct EpochKey(Zeroizing<[u8; 32]>);
+pub struct EpochKey {
+    bytes: Zeroizing<[u8; 32]>,
+    /// The key schedule, computed once: a tag is computed for every record.
+    keyed: Hmac<Sha256>,
+}
 
 /// What computes the nonces of one dataset within one batch.
 pub struct BatchKey(Hmac<Sha256>);
@@ -44,12 +48,13 @@ pub struct BatchKey(Hmac<Sha256>);
 impl EpochKey {
     /// From 32 bytes of a secure random source, or of the epoch's key file.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        let bytes = Zeroizing::new(bytes);
+        Self { keyed: hmac(&bytes), bytes }
     }
 
     /// The key's bytes, for its file.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// The key for the records of `dataset` in `batch`: HMAC-SHA256 over "expunged/batch/1\0" ‖ batch ‖ "\0" ‖
@@ -57,7 +62,7 @@ impl EpochKey {
     pub fn batch_key(&self, batch: &BatchId, dataset: &str) -> BatchKey {
         let message: [&[u8]; 4] =
             [b"expunged/batch/1\0", batch.as_str().as_bytes(), b"\0", dataset.as_bytes()];
-        let key = Zeroizing::new(mac(&self.hmac(), &message));
+        let key = Zeroizing::new(mac(&self.keyed, &message));
         BatchKey(hmac(&key))
     }
 
@@ -65,17 +70,13 @@ impl EpochKey {
     /// for every batch of the epoch.
     pub fn tag(&self, dataset: &str, key: &str) -> Tag {
         let message: [&[u8]; 4] = [b"expunged/tag/1\0", dataset.as_bytes(), b"\0", key.as_bytes()];
-        Tag::from_bytes(cut(&mac(&self.hmac(), &message)))
+        Tag::from_bytes(cut(&mac(&self.keyed, &message)))
     }
 
     /// What `key.epoch` announces: HMAC-SHA256 over "expunged/epoch/1\0" ‖ epoch, cut to 16 bytes.
     pub fn check(&self, epoch: &EpochId) -> KeyCheck {
         let message: [&[u8]; 2] = [b"expunged/epoch/1\0", epoch.as_str().as_bytes()];
-        KeyCheck::from_bytes(cut(&mac(&self.hmac(), &message)))
-    }
-
-    fn hmac(&self) -> Hmac<Sha256> {
-        hmac(&self.0)
+        KeyCheck::from_bytes(cut(&mac(&self.keyed, &message)))
     }
 }
 

@@ -56,6 +56,38 @@ impl Cutoffs {
     }
 }
 
+impl Cutoffs {
+    /// Whether a stored value is due by comparison with the cut-off alone, without computing when it is due. None where it has
+    /// not the one form that compares as it sorts.
+    pub fn compare(&self, kind: &TriggerKind, value: &Value) -> Option<bool> {
+        let due = match (kind, value, self.due.as_ref(), &self.epoch) {
+            (_, _, None, _) => false,
+            (
+                TriggerKind::Integer(_),
+                Value::Integer(n),
+                Some(Value::Integer(cut)),
+                Value::Integer(epoch),
+            ) => epoch < n && n < cut,
+            (_, Value::Text(text), Some(Value::Text(cut)), Value::Text(epoch)) if canonical(kind, text) => {
+                epoch < text && text < cut
+            }
+            _ => return None,
+        };
+        Some(due)
+    }
+}
+
+/// The form the cut-off itself has.
+fn canonical(kind: &TriggerKind, text: &str) -> bool {
+    let bytes = text.as_bytes();
+    match kind {
+        TriggerKind::Instant => bytes.len() == 27 && bytes[10] == b'T' && bytes[26] == b'Z',
+        TriggerKind::Naive(_) => bytes.len() == 26 && bytes[10] == b'T' && bytes[19] == b'.',
+        TriggerKind::Date => bytes.len() == 10,
+        TriggerKind::Integer(_) | TriggerKind::Text(..) => false,
+    }
+}
+
 /// A local cut-off means its later instant; a date, the start of its day.
 fn on_the_time_line(rule: &BoundRule<'_>, cutoff: Cutoff) -> Option<DateTime<Utc>> {
     let calendar = rule.rule().calendar;

@@ -1,23 +1,17 @@
 //! Intents: what is durable before a batch becomes irreversible, and what a restart finds of it.
 
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use chrono::{DateTime, Utc};
-use hkdf::Hkdf;
-use sha2::Sha256;
 use sqlx::Row as _;
 use zeroize::Zeroizing;
 
+use super::draft::{self, Draft, DraftPart, Part, Sealed};
 use super::error::StateError;
 use super::sweep::Sweep;
 use super::{State, failed, signed};
-use crate::clock;
-use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey, Tag};
+use crate::ledger::commitment::{BatchId, EpochId};
 use crate::ledger::entry::{Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart};
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
-use crate::model::key::Key;
-use crate::secret;
 
 /// A batch that has been disposed of inside an open transaction, about to be intended.
 pub struct NewBatch<'a> {
@@ -27,22 +21,12 @@ pub struct NewBatch<'a> {
     pub datastore: &'a str,
     /// The name of the marker the datastore keeps, as evidence for a restart.
     pub incarnation: &'a str,
+    /// Its name and its key.
+    pub draft: Draft,
     /// One a dataset, none of them empty, the rule's own first.
-    pub parts: Vec<BatchPart<'a>>,
-    /// The records' identities: encrypted, and dropped when the batch is sealed.
-    pub identities: &'a str,
-}
-
-/// The records of one dataset in a batch.
-pub struct BatchPart<'a> {
-    /// Their dataset.
-    pub dataset: &'a str,
-    /// What is done with them.
-    pub action: Action,
-    /// The fields that are replaced.
-    pub fields: &'a [String],
-    /// Their keys.
-    pub keys: &'a [Key],
+    pub parts: Vec<DraftPart>,
+    /// The records' identities, dropped when the batch is sealed.
+    pub sealed: Sealed,
 }
 
 /// A batch whose intent is durable: only with one can a datastore commit, and only this module makes one.
@@ -53,17 +37,7 @@ pub struct CommittedIntent {
     pub(super) epoch: EpochId,
     pub(super) datastore: DatastoreName,
     pub(super) t0: DateTime<Utc>,
-    pub(super) parts: Vec<PreparedPart>,
-}
-
-/// What the entry says of one dataset.
-#[derive(Debug, Clone)]
-pub(super) struct PreparedPart {
-    pub(super) dataset: DatasetName,
-    pub(super) action: Action,
-    pub(super) fields: Vec<FieldName>,
-    pub(super) n: u64,
-    pub(super) root: Hash,
+    pub(super) parts: Vec<Part>,
 }
 
 impl CommittedIntent {
@@ -117,20 +91,9 @@ impl State {
     ///
     /// Dying before this returns leaves no intent or an open one; the batch itself is rolled back by its datastore.
     pub async fn commit_intent(&mut self, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
-        let epoch = self.current_epoch().await?;
-        let batch = name_batch(new.sweep)?;
         let datastore = DatastoreName::parse(new.datastore)?;
-        let Some((_, key)) = &self.epoch else {
-            return Err(StateError::KeyMissing { path: self.keys.path(epoch.as_str()) });
-        };
-        let sealed = seal(key, &batch, new.identities)?;
-        let mut parts = Vec::new();
-        let mut stored = Vec::new();
-        for part in &new.parts {
-            let (prepared, commitments, tags) = commit_part(key, &batch, part)?;
-            parts.push(prepared);
-            stored.push((commitments, tags));
-        }
+        let Draft { batch, epoch, .. } = new.draft;
+        let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
         crate::hook::reach("intent.before");
         let mut writing = self.write().await?;
         let t0 = writing.now();
@@ -160,9 +123,9 @@ impl State {
             .bind(t0.timestamp_micros())
             .bind(signed(records))
             .bind(signed(own))
-            .bind(sealed);
+            .bind(new.sealed.0);
         writing.run("record an intent", insert).await?;
-        for ((number, part), (commitments, tags)) in (0i64..).zip(&parts).zip(stored) {
+        for (number, DraftPart { part, commitments, tags }) in (0i64..).zip(new.parts) {
             let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
             let insert = sqlx::query(
                 "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
@@ -222,14 +185,10 @@ impl State {
             .map_err(|e| failed(&self.path, "read sealed identities", e))?;
         let sealed: Vec<u8> = row.try_get(0).map_err(|_| lost())?;
         let key = self.epoch_key(&intent.epoch)?;
-        let (nonce, text) = sealed.split_at_checked(24).ok_or_else(lost)?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| lost())?;
-        let payload = Payload { msg: text, aad: intent.batch.as_str().as_bytes() };
-        let opened = cipher(&key).decrypt(&nonce, payload).map_err(|_| lost())?;
-        String::from_utf8(opened).map(Zeroizing::new).map_err(|_| lost())
+        draft::open(&key, &intent.batch, &sealed).ok_or_else(lost)
     }
 
-    pub(super) async fn parts(&mut self, batch: &BatchId) -> Result<Vec<PreparedPart>, StateError> {
+    pub(super) async fn parts(&mut self, batch: &BatchId) -> Result<Vec<Part>, StateError> {
         let operation = "read the parts of a batch";
         let damaged =
             || StateError::Damaged { path: self.path.clone(), what: format!("a part of batch {batch}") };
@@ -246,7 +205,7 @@ impl State {
             let fields: Vec<String> = serde_json::from_str(&text(2)?).map_err(|_| damaged())?;
             let root: Vec<u8> = row.try_get(3).map_err(|e| failed(&self.path, operation, e))?;
             let n: i64 = row.try_get(4).map_err(|e| failed(&self.path, operation, e))?;
-            parts.push(PreparedPart {
+            parts.push(Part {
                 dataset: DatasetName::parse(&text(0)?)?,
                 action: if text(1)? == action_text(Action::Delete) {
                     Action::Delete
@@ -262,7 +221,7 @@ impl State {
     }
 }
 
-impl PreparedPart {
+impl Part {
     fn announced(&self, datastore: &DatastoreName) -> IntentPart {
         IntentPart {
             datastore: datastore.clone(),
@@ -279,58 +238,4 @@ pub(super) fn action_text(action: Action) -> &'static str {
         Action::Delete => "delete",
         Action::Pseudonymize => "pseudonymize",
     }
-}
-
-/// Commitments in ascending order, and the tags in the same order.
-fn commit_part(
-    key: &EpochKey,
-    batch: &BatchId,
-    part: &BatchPart<'_>,
-) -> Result<(PreparedPart, Vec<u8>, Vec<u8>), StateError> {
-    let batch_key = key.batch_key(batch, part.dataset);
-    let mut pairs: Vec<(Commitment, Tag)> =
-        part.keys.iter().map(|k| (batch_key.commit(k.as_str()), key.tag(part.dataset, k.as_str()))).collect();
-    pairs.sort_unstable();
-    let commitments = Commitments::from_unsorted(pairs.iter().map(|p| p.0).collect())?;
-    let mut fields: Vec<FieldName> =
-        part.fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?;
-    fields.sort();
-    let prepared = PreparedPart {
-        dataset: DatasetName::parse(part.dataset)?,
-        action: part.action,
-        fields,
-        n: commitments.n(),
-        root: commitments.root(),
-    };
-    let flat = pairs.iter().flat_map(|p| *p.0.as_bytes()).collect();
-    let tags = pairs.iter().flat_map(|p| *p.1.as_bytes()).collect();
-    Ok((prepared, flat, tags))
-}
-
-/// Sorts by time for people; random, so that no two daemons ever agree on one.
-fn name_batch(sweep: &Sweep) -> Result<BatchId, StateError> {
-    let mut random = [0; 8];
-    secret::fill(&mut random)?;
-    let time = clock::now().format("%Y%m%dT%H%M%SZ");
-    let service = sweep.rule.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let service: String = service.chars().take(24).collect();
-    Ok(BatchId::parse(&format!("{time}-{service}-{:016x}", u64::from_be_bytes(random)))?)
-}
-
-fn cipher(key: &EpochKey) -> XChaCha20Poly1305 {
-    let mut derived = Zeroizing::new([0; 32]);
-    // 32 bytes are far below the 8,160 that HKDF-SHA256 can give.
-    let expanded =
-        Hkdf::<Sha256>::new(None, key.as_bytes()).expand(b"expunged/identities/1", derived.as_mut_slice());
-    debug_assert!(expanded.is_ok(), "a fixed length that HKDF allows");
-    XChaCha20Poly1305::new((&*derived).into())
-}
-
-fn seal(key: &EpochKey, batch: &BatchId, identities: &str) -> Result<Vec<u8>, StateError> {
-    let mut nonce = [0; 24];
-    secret::fill(&mut nonce)?;
-    let payload = Payload { msg: identities.as_bytes(), aad: batch.as_str().as_bytes() };
-    let sealed = cipher(key).encrypt(&XNonce::from(nonce), payload);
-    let sealed = sealed.map_err(|_| StateError::Sealed { batch: batch.to_string() })?;
-    Ok([nonce.as_slice(), &sealed].concat())
 }

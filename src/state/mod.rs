@@ -7,6 +7,7 @@
 //! the ledger as the disk has it, whoever else appends.
 
 mod checkpoint;
+mod draft;
 mod error;
 mod intent;
 mod key_file;
@@ -18,6 +19,7 @@ mod sweep;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -34,8 +36,9 @@ use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
 use key_file::KeyDirectory;
 
+pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
-pub use intent::{BatchPart, CommittedIntent, NewBatch, OpenIntent, Settled};
+pub use intent::{CommittedIntent, NewBatch, OpenIntent, Settled};
 pub use key_file::write_key_pair;
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
@@ -72,7 +75,7 @@ pub struct State {
     node: NodeName,
     frontier: Frontier,
     last_at: DateTime<Utc>,
-    epoch: Option<(EpochId, EpochKey)>,
+    epoch: Option<(EpochId, Arc<EpochKey>)>,
     /// Held until the state is dropped; the system releases it when the process dies.
     _lock: Option<File>,
 }
@@ -176,10 +179,10 @@ impl State {
     }
 
     /// The commitment key of the month, made and announced on first use.
-    async fn current_epoch(&mut self) -> Result<EpochId, StateError> {
+    async fn current_epoch(&mut self) -> Result<(EpochId, Arc<EpochKey>), StateError> {
         let epoch = EpochId::parse(&clock::now().format("%Y-%m").to_string())?;
-        if self.epoch.as_ref().is_some_and(|(current, _)| current == &epoch) {
-            return Ok(epoch);
+        if let Some((_, key)) = self.epoch.as_ref().filter(|(current, _)| current == &epoch) {
+            return Ok((epoch, Arc::clone(key)));
         }
         let name = epoch_file(&epoch);
         crate::hook::reach("epoch-key.before");
@@ -206,8 +209,9 @@ impl State {
             Some(announced) if announced.check == key.check(&epoch) => {}
             Some(_) => return Err(StateError::WrongKey { path: self.keys.path(&name) }),
         }
-        self.epoch = Some((epoch.clone(), key));
-        Ok(epoch)
+        let key = Arc::new(key);
+        self.epoch = Some((epoch.clone(), Arc::clone(&key)));
+        Ok((epoch, key))
     }
 
     async fn announced(&mut self, epoch: &EpochId) -> Result<Option<KeyEpoch>, StateError> {

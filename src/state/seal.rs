@@ -1,7 +1,8 @@
 //! Seals: the one outcome of every intent.
 
+use super::draft::Part;
 use super::error::StateError;
-use super::intent::{CommittedIntent, PreparedPart, Settled};
+use super::intent::{CommittedIntent, Settled};
 use super::sweep::Sweep;
 use super::{State, signed};
 use crate::ledger::entry::{
@@ -74,7 +75,7 @@ impl State {
 }
 
 /// A transaction goes whole: what was prepared is what was disposed of.
-fn disposed(part: &PreparedPart, intent: &CommittedIntent) -> CommittedPart {
+fn disposed(part: &Part, intent: &CommittedIntent) -> CommittedPart {
     CommittedPart {
         datastore: intent.datastore.clone(),
         dataset: part.dataset.clone(),

@@ -1,17 +1,19 @@
 //! The loop: batch after batch, until nothing is left that may go.
 
+use std::sync::Arc;
+
 use crate::clock::Stopwatch;
 use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Reader, Selected, Writer};
 use crate::hook;
-use crate::ledger::entry::SweepResult;
+use crate::ledger::entry::{Action, SweepResult};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::BoundRule;
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Due, Undated, Verdict, decide};
+use crate::rules::decide::{Due, TriggerValue, Undated, Verdict, decide};
 use crate::rules::rule::{self, Strategy};
-use crate::state::{BatchPart, NewBatch, Settled, State, Sweep};
+use crate::state::{Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
 
 use super::count::count_candidates;
 use super::error::SweepError;
@@ -151,6 +153,11 @@ async fn turn(
         selected.rollback().await?;
         return Ok(Turn::Exhausted);
     }
+    selected.keep_only(&due).await?;
+    let due = Arc::new(due);
+    let draft = state.draft(run.sweep).await?;
+    // Hashing and sealing take the other processor while the datastore works.
+    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, selected.identities().to_text()));
     let prepared = match selected.dispose(&due, run.now.eligible, pseudonyms).await {
         Ok(prepared) => prepared,
         Err(error) => match error.refused() {
@@ -160,13 +167,18 @@ async fn turn(
     };
     hook::reach("prepare.after");
     let ledger = Stopwatch::start();
-    let identities = prepared.identities().to_text();
+    let (own, sealed) = hashing.await.map_err(SweepError::Hashing)??;
+    let mut parts = vec![own];
+    for part in prepared.dependents() {
+        parts.push(draft.part(part.dataset.as_str(), part.action, &part.fields, part.keys.iter())?);
+    }
     let batch = NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),
         incarnation: incarnation.as_str(),
-        parts: prepared.parts().iter().map(part).collect(),
-        identities: &identities,
+        draft,
+        parts,
+        sealed,
     };
     // Nothing is irreversible yet: an error here drops the open transaction, which rolls back.
     let intent = state.commit_intent(batch).await?;
@@ -218,18 +230,54 @@ async fn commit(
     }
 }
 
-/// Asks the judge about every record. In the exact phase SQL has said of each that it is due: where the judge says it
-/// is not, one of two independent derivations is wrong, and nothing goes.
+/// The commitments to the rule's own records, and their sealed identities, as a task of its own.
+fn drafting(
+    run: &Run<'_>,
+    draft: &Draft,
+    due: &Arc<Vec<Due>>,
+    identities: String,
+) -> impl FnOnce() -> Result<(DraftPart, Sealed), StateError> + Send + 'static {
+    let (draft, due) = (draft.clone(), Arc::clone(due));
+    let rule = run.target.rule;
+    let (dataset, action) = (rule.table.as_str().to_owned(), Action::from(&rule.action));
+    let fields = replaced(&rule.action);
+    move || {
+        let part = draft.part(&dataset, action, &fields, due.iter().map(Due::key))?;
+        Ok((part, draft.seal(&identities)?))
+    }
+}
+
+/// The columns an action replaces.
+fn replaced(action: &rule::Action) -> Vec<String> {
+    match action {
+        rule::Action::Delete => Vec::new(),
+        rule::Action::Pseudonymize { columns, .. } => {
+            columns.iter().map(|(c, _)| c.as_str().to_owned()).collect()
+        }
+    }
+}
+
+/// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
+/// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
 fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec<Due>, SweepError> {
     let records = std::mem::take(&mut selected.page.records);
     let mut due = Vec::with_capacity(records.len());
     let mut disagreed: u64 = 0;
     for record in records {
+        let compared = match &record.trigger {
+            TriggerValue::Own(value) => run.cutoffs.compare(run.bound.trigger(), value),
+            // The query looked at every row, and said that all of them can be compared.
+            TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
+        };
         match decide(run.bound, record, run.orders, run.now) {
-            Verdict::Due(record) | Verdict::Overdue(record) => due.push(record),
-            // SQL compares what has the shape of a time; only the judge knows that 31 February is none.
-            Verdict::Held(_) | Verdict::Undated(Undated::Unreadable) => {}
-            Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(phase == Phase::Exact),
+            Verdict::Due(record) | Verdict::Overdue(record) => {
+                disagreed += u64::from(compared == Some(false));
+                due.push(record);
+            }
+            Verdict::Held(_) => disagreed += u64::from(compared == Some(false)),
+            // What is compared has the shape of a time; only the judge knows that 31 February is none.
+            Verdict::Undated(Undated::Unreadable) => {}
+            Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(compared == Some(true)),
         }
     }
     if disagreed > 0 {
@@ -254,10 +302,6 @@ fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
         report.worst_wait = Some(report.worst_wait.map_or(wait, |w| w.max(wait)));
         report.least_margin = Some(report.least_margin.map_or(margin, |m| m.min(margin)));
     }
-}
-
-fn part(part: &crate::datastore::sqlite::PreparedPart) -> BatchPart<'_> {
-    BatchPart { dataset: part.dataset.as_str(), action: part.action, fields: &part.fields, keys: &part.keys }
 }
 
 fn uses_key(bound: &BoundRule<'_>) -> bool {

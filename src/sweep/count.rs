@@ -94,7 +94,7 @@ pub async fn count(
         }
     }
     let judged = [
-        (Phase::Exact, census.of("due") + census.of("overdue")),
+        (Phase::Regular, census.of("due") + census.of("overdue")),
         (Phase::Candidates, census.of("candidate")),
     ];
     for (phase, expected) in judged {
@@ -132,11 +132,7 @@ async fn judge_all(
     loop {
         let page = reader.page(bound, cutoffs, phase, &cursor, PAGE).await?;
         for record in page.records {
-            let verdict = decide(bound, record, orders, now);
-            // What has the shape of a time but is none is selected in both phases; it counts once, as a candidate.
-            if phase == Phase::Candidates || !matches!(verdict, Verdict::Undated(_)) {
-                counts.add(&verdict);
-            }
+            counts.add(&decide(bound, record, orders, now));
         }
         if page.last {
             return Ok(());

@@ -20,6 +20,9 @@ pub enum SweepError {
     /// The catalogue does not bear the rule out.
     #[error("{0}")]
     Bind(Diagnostics),
+    /// The commitments could not be computed: a bug.
+    #[error("the commitments of a batch were not computed; the batch was rolled back")]
+    Hashing(#[source] tokio::task::JoinError),
     /// SQL and the judge differ.
     #[error(
         "rule `{rule}`: SQL selected {records} records as due that the judge keeps; the batch was rolled back and the rule stopped: report this as a bug"

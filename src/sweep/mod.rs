@@ -221,7 +221,7 @@ async fn guard(
     standing: &VersionStanding,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
     let mut reader = Reader::open(&target.datastore).await?;
-    let due = reader.count_due(bound, cutoffs).await?;
+    let due = reader.count_selected(bound, cutoffs).await?;
     let all = reader.count_all(bound).await?;
     let mut allowed = target.guard.allowance(standing, due, all, now.eligible);
     if allowed.is_err() {

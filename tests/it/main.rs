@@ -6,6 +6,7 @@ mod config;
 #[cfg(feature = "test-hooks")]
 mod crash;
 mod demo;
+mod docs;
 mod house;
 mod judge;
 mod ledger;

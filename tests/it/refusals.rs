@@ -468,7 +468,11 @@ fn a_state_directory_that_fills_up_on_the_way() {
     assert_eq!(world.rows("SELECT id FROM account").len(), 1, "{}", again.text());
     world.ran(&["ledger", "verify"], 0);
     let committed = world.list_on("mounted/state.db", "SELECT sum(records) FROM batch WHERE committed");
-    assert_eq!(committed, vec!["2991".to_owned()], "every record that went is under one outcome; first {gone}");
+    assert_eq!(
+        committed,
+        vec!["2991".to_owned()],
+        "every record that went is under one outcome; first {gone}"
+    );
     let open = world.list_on("mounted/state.db", "SELECT count(*) FROM batch WHERE outcome IS NULL");
     assert_eq!(open, vec!["0".to_owned()]);
     drop(mount);

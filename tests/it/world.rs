@@ -288,11 +288,8 @@ async fn list(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
         return Vec::new();
     }
     let quoted: Vec<String> = columns.iter().map(|c| format!("quote({c})")).collect();
-    let wrapped = format!(
-        "WITH q({}) AS ({query}) SELECT {} FROM q",
-        columns.join(", "),
-        quoted.join(" || ' | ' || ")
-    );
+    let wrapped =
+        format!("WITH q({}) AS ({query}) SELECT {} FROM q", columns.join(", "), quoted.join(" || ' | ' || "));
     let rows = sqlx::query(AssertSqlSafe(wrapped)).fetch_all(&mut *connection).await.unwrap();
     rows.iter().map(|row| row.try_get(0).unwrap()).collect()
 }

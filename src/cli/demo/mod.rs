@@ -15,7 +15,7 @@
 //! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `found_overdue`, `lateness_seconds` (null: none was in time), `deadline_kept` |
 //! | `survivors` | `rows` that had to be left, `as_expected`, and `differences`, one text a table |
 //! | `paths` | `directory`, `config`, `verifier_key`, and `datastores` (null: removed) |
-//! | `commands` | `prove` and `verify`, for a shell, and `remove` |
+//! | `commands` | for a shell: `prove`, `verify`, `explain` (null: no datastores), `remove` |
 //! | `seconds` | how long it took |
 
 mod home;

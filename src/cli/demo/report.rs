@@ -114,7 +114,9 @@ impl Results {
                 "verifier_key": self.paths.verifier_key, "datastores": self.paths.datastores,
             },
             "commands": {
-                "prove": self.commands.prove, "verify": self.commands.verify, "remove": self.commands.remove,
+                "prove": self.commands.prove, "verify": self.commands.verify,
+                "explain": self.paths.datastores.as_ref().map(|_| &self.commands.explain),
+                "remove": self.commands.remove,
             },
             "seconds": self.took.as_secs_f64(),
         })
@@ -158,7 +160,7 @@ pub(super) fn plan(out: &mut dyn Write, steps: &[Step<'_>]) -> io::Result<()> {
 }
 
 pub(super) fn approvals(out: &mut dyn Write, given: &[(&Step<'_>, EntryIndex)]) -> io::Result<()> {
-    writeln!(out, "\nApprove  as role {ROLE}: a new version of a rule waits for a person")?;
+    writeln!(out, "\nApprove  as role {ROLE}: a new rule waits for a person before it disposes of much")?;
     for (step, entry) in given {
         let up_to = step.planned.past_due();
         writeln!(out, "         {}: up to {up_to}, entry {entry} of the ledger", step.rule.id)?;

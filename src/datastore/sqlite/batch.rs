@@ -148,6 +148,11 @@ pub struct Selected<'w> {
 }
 
 impl<'w> Selected<'w> {
+    /// The records' keys and triggers: to be sealed with the intent, and kept nowhere else.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
     /// Ends the transaction; nothing has changed.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
         self.transaction.rollback().await.map_err(failed("roll a batch back"))
@@ -163,7 +168,6 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
-        self.keep_only(due).await?;
         self.gather_dependents().await?;
         if self.reads_other_tables() {
             self.confirm(due.len()).await?;
@@ -175,12 +179,7 @@ impl<'w> Selected<'w> {
             parts.extend(part);
         }
         parts.reverse();
-        Ok(Prepared {
-            transaction: self.transaction,
-            parts,
-            identities: self.identities,
-            sealed: self.sealed,
-        })
+        Ok(Prepared { transaction: self.transaction, parts, sealed: self.sealed })
     }
 
     /// Fills the batch of every dependent, each from what it hangs on.
@@ -235,14 +234,14 @@ impl<'w> Selected<'w> {
         sql.push(" AND ");
         let trigger = TriggerSql::of(self.rule);
         match self.phase {
-            Phase::Exact => trigger.past(sql, self.cutoffs, self.cutoffs.due.as_ref()),
+            Phase::Exact | Phase::Regular => trigger.past(sql, self.cutoffs, self.cutoffs.due.as_ref()),
             // SQL could not compare it; that the judged value still stands has to be enough.
             Phase::Candidates => drop(sql.push(&self.layers[0].unchanged(&trigger.reading()))),
         }
     }
 
-    /// Takes what was not judged due out of the batch.
-    async fn keep_only(&mut self, due: &[Due]) -> Result<(), DatastoreError> {
+    /// Takes what was not judged due out of the batch: comes before [`Self::dispose`], with the same records.
+    pub async fn keep_only(&mut self, due: &[Due]) -> Result<(), DatastoreError> {
         if due.len() == self.page.selected() {
             return Ok(());
         }
@@ -259,6 +258,7 @@ impl<'w> Selected<'w> {
         run(&mut self.transaction, &delete, "narrow a batch to what is due").await.map(drop)
     }
 
+    /// One dataset of the batch; the keys of the rule's own are known to the caller.
     async fn dispose_layer(
         &mut self,
         number: usize,
@@ -270,11 +270,12 @@ impl<'w> Selected<'w> {
         let layer = &self.layers[number];
         let replaced = layer.replaced();
         let (keys, values) = if number == 0 && replaced.is_empty() {
-            (due.iter().map(|d| d.key().clone()).collect(), Vec::new())
+            (Vec::new(), Vec::new())
         } else {
             layer.read(&mut self.transaction).await?
         };
-        if keys.is_empty() {
+        let expected = if number == 0 { due.len() } else { keys.len() };
+        if expected == 0 {
             return Ok(None);
         }
         let mut sql = match layer.action {
@@ -290,8 +291,11 @@ impl<'w> Selected<'w> {
             self.push_predicate(&mut sql);
         }
         let changed = run(&mut self.transaction, &sql, operation).await?;
-        if changed != keys.len() as u64 {
-            return Err(unexpected(operation, keys.len(), changed, layer.table));
+        if changed != expected as u64 {
+            return Err(unexpected(operation, expected, changed, layer.table));
+        }
+        if number == 0 {
+            return Ok(None);
         }
         let fields = replaced.iter().map(|(name, _)| name.as_str().to_owned()).collect();
         Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
@@ -302,11 +306,10 @@ impl<'w> Selected<'w> {
 pub struct Prepared<'w> {
     transaction: Transaction<'w, Sqlite>,
     parts: Vec<PreparedPart>,
-    identities: Identities,
     sealed: Option<String>,
 }
 
-/// The records of one dataset in a batch.
+/// The records of one dependent in a batch.
 #[derive(Debug)]
 pub struct PreparedPart {
     /// Their table.
@@ -329,18 +332,13 @@ pub enum Committed {
 }
 
 impl Prepared<'_> {
-    /// One part a dataset, the rule's own first.
-    pub fn parts(&self) -> &[PreparedPart] {
+    /// What went with the rule's own records, one part a dependent.
+    pub fn dependents(&self) -> &[PreparedPart] {
         &self.parts
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.transaction
-    }
-
-    /// The records' keys and triggers: to be sealed with the intent, and kept nowhere else.
-    pub fn identities(&self) -> &Identities {
-        &self.identities
     }
 
     /// Ends the transaction; everything is as it was before the batch was selected.

@@ -20,8 +20,10 @@ use crate::model::value::Value;
 /// Which records a selection is after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Those whose trigger SQL compares with the cut-off itself.
+    /// Those that a plain range finds: what SQL can compare with the cut-off, and what happens to sort there.
     Exact,
+    /// Those that SQL by itself knows to be due: for counting, where none may count twice.
+    Regular,
     /// Those whose trigger only the judge can read.
     Candidates,
 }

@@ -116,8 +116,8 @@ impl Reader {
         Ok(census)
     }
 
-    /// Counts what a sweep would select without the judge's help.
-    pub async fn count_due(
+    /// Counts what a sweep would put before the judge in its exact phase: never less than what is due there.
+    pub async fn count_selected(
         &mut self,
         rule: &BoundRule<'_>,
         cutoffs: &Cutoffs,
@@ -259,7 +259,7 @@ fn page_statement(rule: &BoundRule<'_>, cutoffs: &Cutoffs, phase: Phase, cursor:
 
 /// Whether the walk follows the trigger's index; if not, it follows the key.
 fn by_trigger(rule: &BoundRule<'_>, phase: Phase) -> bool {
-    phase == Phase::Exact && rule.trigger_indexed()
+    phase != Phase::Candidates && rule.trigger_indexed()
 }
 
 /// `SELECT` of the records a phase is after, in the walk's order after the cursor.
@@ -278,6 +278,12 @@ pub(super) fn selection(
     sql.push(" AND ");
     match phase {
         Phase::Exact => trigger.past(sql, cutoffs, cutoffs.due.as_ref()),
+        Phase::Regular => {
+            trigger.past(sql, cutoffs, cutoffs.due.as_ref());
+            sql.push(" AND ");
+            trigger.class(sql, cutoffs);
+            sql.push(" IN ('due', 'overdue')");
+        }
         Phase::Candidates => drop(sql.push(&trigger.candidate())),
     }
     let mut order: Vec<String> =

@@ -66,7 +66,9 @@ fn unless_keeps_a_record_while_a_matching_row_exists() {
 
 #[test]
 fn of_several_unless_one_is_enough() {
-    let schema = format!("{SCHEMA}{INVOICES}CREATE TABLE dispute (account_id INTEGER); INSERT INTO dispute VALUES (3);");
+    let schema = format!(
+        "{SCHEMA}{INVOICES}CREATE TABLE dispute (account_id INTEGER); INSERT INTO dispute VALUES (3);"
+    );
     let filter = r#"unless = [
       { table = "invoice", match = { account_id = "id" } },
       { table = "dispute", match = { account_id = "id" } },

@@ -3,7 +3,8 @@
 use crate::told;
 use crate::world::{DELETED_AT, Ran, World, rules};
 
-const ACCOUNT: &str = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz, name TEXT, boss INTEGER);
+const ACCOUNT: &str =
+    "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz, name TEXT, boss INTEGER);
     INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z', 'canary', NULL), (2, NULL, 'canary', 1);";
 
 /// Refused by plan and by sweep, with 65, and nothing has changed.
@@ -94,7 +95,10 @@ fn a_pseudonymized_dependent_does_not_explain_a_cascade() {
     refused(&rest, call);
     // Once it no longer points there, the cascade has nothing to take.
     let detached = rest.replace("number = \"random\"", "number = \"random\", account = \"null\"");
-    let world = World::new(&rules(DELETED_AT, &detached), &format!("{ACCOUNT}{call} INSERT INTO call VALUES (1, 1, 'canary', NULL);"));
+    let world = World::new(
+        &rules(DELETED_AT, &detached),
+        &format!("{ACCOUNT}{call} INSERT INTO call VALUES (1, 1, 'canary', NULL);"),
+    );
     world.ran(&["sweep"], 0);
     assert_eq!(world.rows("SELECT id, account FROM call"), crate::world::set(&["1 | NULL"]));
 }

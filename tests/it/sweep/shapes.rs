@@ -141,17 +141,13 @@ action = "delete"
     let left = world.ids(r#"SELECT "order by" || "😀 key" FROM "select ""from"" 'where'; --""#);
     assert_eq!(left, set(&["2b", "3c", "4d", "1z"]));
     assert_eq!(world.ids(r#"SELECT "the pk" FROM "grand'child""#), set(&["2", "3"]));
-    let rows = world.rows(
-        r#"SELECT "pk", "values (?1)" = 'canary', "k0", "n", "set" IS NULL FROM "drop table ""x""""#,
-    );
+    let rows = world
+        .rows(r#"SELECT "pk", "values (?1)" = 'canary', "k0", "n", "set" IS NULL FROM "drop table ""x""""#);
     assert_eq!(rows, set(&["1 | 0 | NULL | '''); --' | 0", "2 | 0 | 'v' | 'v' | 1"]));
     world.ran(&["sweep"], 0);
     world.ran(&["plan"], 0);
     world.ran(&["prove", "site/account", "1", "a", "--out", "proof"], 0);
-    world.ran(
-        &["prove", "site/account", "1", "--dataset", "drop table \"x\"", "--out", "dependent"],
-        0,
-    );
+    world.ran(&["prove", "site/account", "1", "--dataset", "drop table \"x\"", "--out", "dependent"], 0);
     world.ran(&["verify", "--key", "ledger.key.vkey", "proof", "dependent"], 0);
     world.ran(&["ledger", "verify"], 0);
 }
@@ -174,7 +170,10 @@ fn batches_of_any_size_dispose_of_the_same() {
     for batch in [1, 7, 100, 2000] {
         let world = World::new(&rules(DELETED_AT, ""), &schema);
         // Paced, so that batches do not grow.
-        world.configure("rows_per_second = \"unlimited\"", &format!("rows_per_second = 1000000\nbatch = {batch}"));
+        world.configure(
+            "rows_per_second = \"unlimited\"",
+            &format!("rows_per_second = 1000000\nbatch = {batch}"),
+        );
         let report = world.sweep(crate::world::at("2026-06-15T12:00:00Z")).unwrap();
         assert_eq!(report.disposed, 100);
         assert_eq!(world.ids("SELECT id FROM account"), set(&left));

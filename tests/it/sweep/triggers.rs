@@ -21,7 +21,8 @@ impl Case<'_> {
             .replace("50 years", self.bounds.0)
             .replace("200 years", self.bounds.1)
             .replace("Etc/UTC", self.zone);
-        let mut schema = format!("CREATE TABLE account (id TEXT NOT NULL PRIMARY KEY, at {});", self.declared);
+        let mut schema =
+            format!("CREATE TABLE account (id TEXT NOT NULL PRIMARY KEY, at {});", self.declared);
         if index {
             schema += "CREATE INDEX by_at ON account (at);";
         }
@@ -202,9 +203,11 @@ fn dates_go_on_the_day_after_their_period() {
 #[test]
 fn integers_go_at_their_unit() {
     // 2026-06-14T12:00:00Z
-    for (unit, one, at) in
-        [("s", 1, 1_781_438_400_i64), ("ms", 1000, 1_781_438_400_000), ("us", 1_000_000, 1_781_438_400_000_000)]
-    {
+    for (unit, one, at) in [
+        ("s", 1, 1_781_438_400_i64),
+        ("ms", 1000, 1_781_438_400_000),
+        ("us", 1_000_000, 1_781_438_400_000_000),
+    ] {
         let literals: Vec<(&str, String)> = vec![
             ("before", (at - one).to_string()),
             ("just-before", (at - 1).to_string()),

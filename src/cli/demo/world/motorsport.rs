@@ -102,10 +102,6 @@ fn without_a_time(at: &Boundaries) -> Vec<Case> {
     let undated = |what, text: &str| Case::new(what, Fate::Undated, Some(text.to_owned()));
     vec![
         Case::new("alive", Fate::Kept, None),
-        Case::at("a clock a minute fast, just plausible", Fate::Kept, at.plausible),
-        Case::at("a microsecond beyond plausible", Fate::Undated, at.plausible + MICROSECOND),
-        Case::at("a second beyond plausible", Fate::Undated, at.plausible + SECOND),
-        Case::at("deleted in ten years", Fate::Undated, at.due + TimeDelta::days(3_652)),
         undated("empty", ""),
         undated("a zero date", "0000-00-00T00:00:00Z"),
         undated("the epoch itself", "1970-01-01T00:00:00.000000Z"),
@@ -118,6 +114,11 @@ fn without_a_time(at: &Boundaries) -> Vec<Case> {
         undated("a date as people write it", "1.6.2025"),
         undated("infinity", "infinity"),
         undated("a word", "yesterday"),
+        // These become plausible as time goes by.
+        Case::at("a clock a minute fast, just plausible", Fate::Kept, at.plausible),
+        Case::at("a microsecond beyond plausible", Fate::Undated, at.plausible + MICROSECOND),
+        Case::at("a second beyond plausible", Fate::Undated, at.plausible + SECOND),
+        Case::at("deleted in ten years", Fate::Undated, at.due + TimeDelta::days(3_652)),
     ]
 }
 
