@@ -317,7 +317,9 @@ fn rows(values: &[&str]) -> TriggerValue {
 #[test]
 fn of_several_rows_the_picked_one_counts() {
     let trigger = |pick: &str, pending: &str| {
-        format!("table = \"license\", match = {{ tenant_id = \"tenant\" }}, column = \"at\", pick = \"{pick}\", pending = [{pending}]")
+        format!(
+            "table = \"license\", match = {{ tenant_id = \"tenant\" }}, column = \"at\", pick = \"{pick}\", pending = [{pending}]"
+        )
     };
     let (latest, earliest) = (trigger("latest", ""), trigger("earliest", ""));
     let (l_null, e_null) = (trigger("latest", "\"null\""), trigger("earliest", "\"null\""));

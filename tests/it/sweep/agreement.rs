@@ -2,6 +2,7 @@
 //! calls due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use expunged::diagnostic::{Source, SourceKind};
@@ -54,9 +55,15 @@ const ZONES: [&str; 8] = [
     "Asia/Tokyo",
     "Africa/Casablanca",
 ];
-const HOURS: [(&str, &str); 3] = [("0 hours", "24 hours"), ("24 hours", "48 hours"), ("90 minutes", "1 month")];
-const DAYS: [(&str, &str); 5] =
-    [("1 day", "3 days"), ("21 days", "1 month"), ("1 month", "2 months"), ("1 year", "2 years"), ("0 days", "1 week")];
+const HOURS: [(&str, &str); 3] =
+    [("0 hours", "24 hours"), ("24 hours", "48 hours"), ("90 minutes", "1 month")];
+const DAYS: [(&str, &str); 5] = [
+    ("1 day", "3 days"),
+    ("21 days", "1 month"),
+    ("1 month", "2 months"),
+    ("1 year", "2 years"),
+    ("0 days", "1 week"),
+];
 
 fn cases() -> impl Strategy<Value = Case> {
     let kind = prop_oneof![
@@ -73,7 +80,15 @@ fn cases() -> impl Strategy<Value = Case> {
     let bounds = (any::<bool>(), 0..HOURS.len(), 0..DAYS.len());
     // 2005 to 2026, so that Apia's lost day and the old clock changes of St John's and Sao Paulo are among them; near a
     // clock change as often as not.
-    let changes = [1_130_029_200_i64, 1_300_000_000, 1_325_239_200, 1_320_550_260, 1_521_350_000, 1_743_296_400, 1_761_438_600];
+    let changes = [
+        1_130_029_200_i64,
+        1_300_000_000,
+        1_325_239_200,
+        1_320_550_260,
+        1_521_350_000,
+        1_743_296_400,
+        1_761_438_600,
+    ];
     let now = prop_oneof![
         1_110_000_000_i64..1_780_000_000,
         (0..changes.len(), -400_000_i64..400_000).prop_map(move |(i, d)| changes[i] + d),
@@ -92,12 +107,23 @@ fn cases() -> impl Strategy<Value = Case> {
     let record = prop::collection::vec((near, 0_u8..16), 0..4);
     let records = prop::collection::vec(record, 1..25);
     let pending = prop::sample::select(vec!["", "\"null\"", "\"future\"", "\"null\", \"future\""]);
-    (kind, prop::sample::select(ZONES.to_vec()), bounds, now, 0_i64..1_000_000, pending, any::<bool>(), 1_u32..9, records)
+    (
+        kind,
+        prop::sample::select(ZONES.to_vec()),
+        bounds,
+        now,
+        0_i64..1_000_000,
+        pending,
+        any::<bool>(),
+        1_u32..9,
+        records,
+    )
         .prop_map(|(kind, zone, (hours, h, d), now, micros, pending, index, batch, records)| Case {
             kind,
             zone,
             bounds: if hours && kind != Kind::Date { HOURS[h] } else { DAYS[d] },
-            now: DateTime::from_timestamp_micros(now * 1_000_000 + if batch % 2 == 0 { micros } else { 0 }).unwrap(),
+            now: DateTime::from_timestamp_micros(now * 1_000_000 + if batch % 2 == 0 { micros } else { 0 })
+                .unwrap(),
             pending,
             index,
             batch,
@@ -171,7 +197,9 @@ impl Case {
                     _ => at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
                 })
             }
-            (_, Kind::Text, Cutoff::Local(at)) => text((*at + micros).format("%d.%m.%Y %H:%M:%S%.6f").to_string()),
+            (_, Kind::Text, Cutoff::Local(at)) => {
+                text((*at + micros).format("%d.%m.%Y %H:%M:%S%.6f").to_string())
+            }
             (_, _, Cutoff::Local(at)) => {
                 let at: NaiveDateTime = *at + micros;
                 text(match form {
@@ -182,7 +210,8 @@ impl Case {
                 })
             }
             (_, _, Cutoff::Date(date)) => {
-                let days = distance.div_euclid(86_400_000_000) + distance.signum() * i64::from(form % 3 == 0);
+                let days = distance.div_euclid(86_400_000_000)
+                    + distance.signum() * i64::from(form.is_multiple_of(3));
                 text((*date + Duration::days(days)).format("%Y-%m-%d").to_string())
             }
         }
@@ -190,12 +219,8 @@ impl Case {
 
     fn catalogue(&self) -> Catalogue {
         let name = |text: &str| ColumnName::new(text).unwrap();
-        let column = |text: &str, kind, not_null| Column {
-            name: name(text),
-            kind,
-            declared: String::new(),
-            not_null,
-        };
+        let column =
+            |text: &str, kind, not_null| Column { name: name(text), kind, declared: String::new(), not_null };
         let table = || Table {
             columns: vec![
                 column("id", ColumnKind::Integer, true),
@@ -213,7 +238,8 @@ impl Case {
     fn run(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let text = self.rules();
         let source = Source::new(SourceKind::Rules, "rules/site.toml", &text);
-        let service = document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+        let service =
+            document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
         let rule = &service.rules[0];
         let catalogue = self.catalogue();
         let bound = bind(rule, &catalogue).unwrap_or_else(|e| panic!("{e}"));
@@ -232,9 +258,9 @@ impl Case {
         for (id, rows) in (1..).zip(&self.records) {
             let values: Vec<Value> = rows.iter().map(|(d, form)| self.value(&due, *d, *form)).collect();
             let own = values.first().cloned().unwrap_or(Value::Null);
-            schema += &format!("INSERT INTO account VALUES ({id}, NULL, {});", literal(&own));
+            let _ = write!(schema, "INSERT INTO account VALUES ({id}, NULL, {});", literal(&own));
             for value in &values {
-                schema += &format!("INSERT INTO other (account, at) VALUES ({id}, {});", literal(value));
+                let _ = write!(schema, "INSERT INTO other (account, at) VALUES ({id}, {});", literal(value));
             }
             let trigger = if self.in_rows() { TriggerValue::Rows(values) } else { TriggerValue::Own(own) };
             let key = Key::from_values(&[Value::Integer(id)]).unwrap();

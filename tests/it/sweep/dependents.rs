@@ -42,12 +42,22 @@ fn forum(on_delete: &str) -> String {
 
 #[test]
 fn everything_below_a_record_goes_with_it_and_nothing_else() {
-    for on_delete in ["", "ON DELETE RESTRICT", "ON DELETE NO ACTION", "ON DELETE CASCADE", "DEFERRABLE INITIALLY DEFERRED"] {
+    for on_delete in [
+        "",
+        "ON DELETE RESTRICT",
+        "ON DELETE NO ACTION",
+        "ON DELETE CASCADE",
+        "DEFERRABLE INITIALLY DEFERRED",
+    ] {
         for batch in ["1", "2000"] {
             let world = World::new(&rules(DELETED_AT, TWO_LEVELS), &forum(on_delete));
             world.configure("[defaults]\n", &format!("[defaults]\nbatch = {batch}\n"));
             let ran = world.ran(&["sweep", "--format", "json"], 0);
-            assert!(ran.stdout.contains("\"disposed\":2,") && ran.stdout.contains("\"dependents\":8,"), "{}", ran.stdout);
+            assert!(
+                ran.stdout.contains("\"disposed\":2,") && ran.stdout.contains("\"dependents\":8,"),
+                "{}",
+                ran.stdout
+            );
             assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "4"]), "{on_delete}");
             assert_eq!(world.ids("SELECT id FROM thread"), set(&["20", "30", "40"]));
             assert_eq!(world.ids("SELECT id FROM post"), set(&["200", "300", "400"]));
@@ -66,7 +76,10 @@ fn a_dependent_that_cannot_go_keeps_its_record_and_all_below() {
     assert!(!ran.text().contains("canary"), "{}", ran.text());
     assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "4"]));
     assert_eq!(world.ids("SELECT id FROM thread"), set(&["10", "11", "20", "30", "40"]));
-    assert_eq!(world.ids("SELECT post || '-' || who FROM liking"), set(&["100-1", "100-2", "102-2", "200-1", "300-1"]));
+    assert_eq!(
+        world.ids("SELECT post || '-' || who FROM liking"),
+        set(&["100-1", "100-2", "102-2", "200-1", "300-1"])
+    );
 }
 
 const MESSAGES: &str = r#"

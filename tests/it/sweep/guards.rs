@@ -81,7 +81,9 @@ fn a_changed_rule_waits_again_and_a_renamed_one_does_not() {
 #[test]
 fn a_fraction_binds_a_large_dataset() {
     let rows: Vec<String> = (1..=300)
-        .map(|n| format!("({n}, '{}')", if n <= 16 { "1971-01-01T00:00:00Z" } else { "2020-01-01T00:00:00Z" }))
+        .map(|n| {
+            format!("({n}, '{}')", if n <= 16 { "1971-01-01T00:00:00Z" } else { "2020-01-01T00:00:00Z" })
+        })
         .collect();
     let schema = format!(
         "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz); INSERT INTO account VALUES {};",

@@ -67,7 +67,8 @@ fn rows_that_a_trigger_passes_over_in_silence_are_set_aside() {
 
 #[test]
 fn all_refused_is_no_endless_loop() {
-    let trigger = "CREATE TRIGGER no BEFORE DELETE ON account BEGIN SELECT RAISE(ABORT, 'canary-raise'); END;";
+    let trigger =
+        "CREATE TRIGGER no BEFORE DELETE ON account BEGIN SELECT RAISE(ABORT, 'canary-raise'); END;";
     let all: Vec<String> = (1..=100).map(|n| n.to_string()).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     sets_aside(trigger, &all, "a trigger refuses it");

@@ -58,7 +58,11 @@ fn a_plan_at_another_time_is_one_of_that_time() {
     let ran = world().ran(&["plan", "--at", "2071-01-01T00:00:00Z", "--format", "json"], 0);
     let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let rule = &plan["rules"][0];
-    assert_eq!((&rule["due"], &rule["overdue"], &rule["not_started"]), (&3.into(), &0.into(), &1.into()), "{rule}");
+    assert_eq!(
+        (&rule["due"], &rule["overdue"], &rule["not_started"]),
+        (&3.into(), &0.into(), &1.into()),
+        "{rule}"
+    );
     assert_eq!(rule["undated"], serde_json::json!({ "future": 1, "unreadable": 1 }));
 }
 
@@ -151,9 +155,15 @@ fn every_disposal_can_be_proved_and_verified_by_a_stranger() {
         arguments.extend(dataset.into_iter().flat_map(|d| ["--dataset", d]));
         all += &world.ran(&arguments, 0).text();
         let verified = world.ran(&["verify", "--key", "ledger.key.vkey", out], 0);
-        assert_eq!(verified.stdout.matches("canary").count(), 1, "this record's key and no other: {}", verified.text());
+        assert_eq!(
+            verified.stdout.matches("canary").count(),
+            1,
+            "this record's key and no other: {}",
+            verified.text()
+        );
         all += &verified.text();
-        let others = ["canary-ann", "canary-eve", "canary-comment", "canary-token"].into_iter().filter(|o| *o != key);
+        let others =
+            ["canary-ann", "canary-eve", "canary-comment", "canary-token"].into_iter().filter(|o| *o != key);
         for other in others.chain(["canary-mail", "canary-bob"]) {
             assert!(world.found_in(other, &[out]).is_empty(), "{other} in the proof of {key}");
         }
@@ -171,7 +181,11 @@ fn a_changed_proof_does_not_verify() {
     let text = std::fs::read_to_string(world.path("proof")).unwrap();
     world.write("changed", &text.replacen("index ", "index 1", 1));
     let ran = world.ran(&["verify", "--key", "ledger.key.vkey", "proof", "changed"], 4);
-    assert!(ran.stdout.contains("proof: verified") && ran.stderr.contains("changed: NOT VERIFIED"), "{}", ran.text());
+    assert!(
+        ran.stdout.contains("proof: verified") && ran.stderr.contains("changed: NOT VERIFIED"),
+        "{}",
+        ran.text()
+    );
 }
 
 #[test]
@@ -198,9 +212,15 @@ fn explain_of_a_disposed_record_names_its_entry() {
     world.ran(&["sweep"], 0);
     let told = world.ran(&["explain", "site/account", "canary-ann"], 0);
     let proved = world.ran(&["prove", "site/account", "canary-ann", "--out", "proof"], 0);
-    let entry = told.stdout.trim_end().trim_end_matches(" of the ledger").rsplit(' ').next().unwrap().to_owned();
+    let entry =
+        told.stdout.trim_end().trim_end_matches(" of the ledger").rsplit(' ').next().unwrap().to_owned();
     assert!(told.stdout.contains("disposed of; entry "), "{}", told.text());
-    assert!(proved.stdout.contains(&format!("entry {entry} of the ledger")), "{}{}", told.text(), proved.text());
+    assert!(
+        proved.stdout.contains(&format!("entry {entry} of the ledger")),
+        "{}{}",
+        told.text(),
+        proved.text()
+    );
 }
 
 #[test]
@@ -217,7 +237,8 @@ fn a_rowid_used_again_and_disposed_of_again_has_two_proofs() {
     world.ran(&["sweep"], 0);
     let proved = world.ran(&["prove", "site/account", "1", "--out", "one.tlog-proof"], 0);
     assert_eq!(proved.stdout.lines().count(), 2, "{}", proved.text());
-    let verified = world.ran(&["verify", "--key", "ledger.key.vkey", "one.tlog-proof", "one.2.tlog-proof"], 0);
+    let verified =
+        world.ran(&["verify", "--key", "ledger.key.vkey", "one.tlog-proof", "one.2.tlog-proof"], 0);
     assert_eq!(verified.stdout.matches(": verified").count(), 2, "{}", verified.text());
 }
 
@@ -245,7 +266,10 @@ fn no_personal_data_reaches_logs_state_or_reports() {
         assert_eq!(world.found_in("canary", &STATE), Vec::<String>::new(), "{command:?}");
     }
     assert!(!said.contains("canary"), "{said}");
-    assert_eq!(world.ids("SELECT id FROM account"), set(&["canary-bob", "canary-cyd", "canary-dan", "canary-eve", "canary-far"]));
+    assert_eq!(
+        world.ids("SELECT id FROM account"),
+        set(&["canary-bob", "canary-cyd", "canary-dan", "canary-eve", "canary-far"])
+    );
     let keys: Vec<_> = std::fs::read_dir(world.path("keys")).unwrap().map(|e| e.unwrap().path()).collect();
     for key in keys {
         use std::os::unix::fs::PermissionsExt as _;

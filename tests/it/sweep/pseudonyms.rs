@@ -74,7 +74,9 @@ fn every_strategy_does_what_it_says() {
 fn keyed_pseudonyms_join_across_tables_and_sweeps() {
     let world = World::new(&rules(DELETED_AT, DEPENDENTS), SCHEMA);
     world.ran(&["sweep"], 0);
-    let joined = world.ids("SELECT c.id FROM comment AS c JOIN login AS l ON l.email = c.email WHERE c.id = 1 AND l.id = 1");
+    let joined = world.ids(
+        "SELECT c.id FROM comment AS c JOIN login AS l ON l.email = c.email WHERE c.id = 1 AND l.id = 1",
+    );
     assert_eq!(joined, set(&["1"]));
     assert_eq!(world.ids("SELECT email FROM comment WHERE id IN (1, 2, 4, 5)").len(), 4, "others differ");
     assert_eq!(world.rows("SELECT email FROM comment WHERE id = 3"), set(&["NULL"]));
@@ -93,7 +95,11 @@ fn nothing_is_rewritten_twice() {
     world.ran(&["sweep"], 0);
     let once = world.contents();
     let again = world.ran(&["sweep", "--format", "json"], 0);
-    assert!(again.stdout.contains("\"disposed\":0,\"") || again.stdout.contains("\"disposed\":0"), "{}", again.stdout);
+    assert!(
+        again.stdout.contains("\"disposed\":0,\"") || again.stdout.contains("\"disposed\":0"),
+        "{}",
+        again.stdout
+    );
     assert_eq!(world.contents(), once);
 }
 
@@ -112,7 +118,9 @@ fn a_rules_own_records_can_be_pseudonymized() {
         let world = World::new(&own(""), SCHEMA);
         world.configure("[defaults]\n", &format!("[defaults]\nbatch = {batch}\n"));
         world.sql("ALTER TABLE account ADD COLUMN done DATE");
-        world.sql("INSERT INTO account VALUES (4, '1971-01-01T00:00:00+01:00', 'offset@canary.example', NULL)");
+        world.sql(
+            "INSERT INTO account VALUES (4, '1971-01-01T00:00:00+01:00', 'offset@canary.example', NULL)",
+        );
         world.ran(&["sweep"], 0);
         assert_eq!(world.ids("SELECT id FROM account WHERE email LIKE '%canary%'"), set(&["2"]));
         assert_eq!(world.ids("SELECT id FROM account WHERE done IS NOT NULL"), set(&["1", "3", "4"]));
@@ -147,13 +155,58 @@ action = "delete"
     assert_eq!(accounts, set(&["1", "2", "3"]));
 }
 
+const TALK: &str = r#"
+[[rule.dependent]]
+id = "sent"
+class = "account"
+table = "message"
+match = { sender = "id" }
+action = "pseudonymize"
+columns = { sender_name = "random" }
+mark = "sender_done"
+
+[[rule.dependent]]
+id = "received"
+class = "account"
+table = "message"
+match = { recipient = "id" }
+action = "pseudonymize"
+columns = { recipient_name = "random" }
+mark = "recipient_done"
+"#;
+
+#[test]
+fn two_pseudonymizations_of_one_row_need_two_marks() {
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+        CREATE TABLE message (id INTEGER PRIMARY KEY, sender INTEGER, sender_name TEXT, sender_done TEXT, recipient INTEGER,
+          recipient_name TEXT, recipient_done TEXT);
+        INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z'), (2, '1971-01-01T00:00:00Z'), (3, NULL);
+        INSERT INTO message (id, sender, sender_name, recipient, recipient_name) VALUES (1, 1, 'canary', 2, 'canary'), (2, 1, 'canary', 1, 'canary'),
+          (3, 3, 'canary', 2, 'canary'), (4, 1, 'canary', 3, 'canary');";
+    let world = World::new(&rules(DELETED_AT, TALK), schema);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM message WHERE sender_name = 'canary'"), set(&["3"]));
+    assert_eq!(world.ids("SELECT id FROM message WHERE recipient_name = 'canary'"), set(&["4"]));
+    world.ran(&["ledger", "verify"], 0);
+
+    let one = TALK.replace("recipient_done", "sender_done");
+    let world = World::new(&rules(DELETED_AT, &one), schema);
+    let ran = world.ran(&["sweep"], 65);
+    assert!(ran.stderr.contains("mark `sender_done` of `message` is another's too"), "{}", ran.text());
+    assert_eq!(world.ids("SELECT id FROM message WHERE sender_name = 'canary'").len(), 4);
+}
+
 #[test]
 fn a_pseudonym_that_collides_keeps_only_its_record() {
     let world = World::new(&own("").replace("\"random\"", "{ fixed = \"gone\" }"), SCHEMA);
     world.sql("ALTER TABLE account ADD COLUMN done timestamptz; CREATE UNIQUE INDEX one ON account (email)");
     world.sql("INSERT INTO account VALUES (4, '1971-01-01T00:00:00Z', 'dan@canary.example', NULL)");
     let ran = world.ran(&["sweep"], 1);
-    assert!(ran.stdout.contains("site/account: 1 records set aside: a value must be unique"), "{}", ran.text());
+    assert!(
+        ran.stdout.contains("site/account: 1 records set aside: a value must be unique"),
+        "{}",
+        ran.text()
+    );
     assert!(!ran.text().contains("canary"), "{}", ran.text());
     assert_eq!(world.ids("SELECT id FROM account WHERE done IS NOT NULL"), set(&["1", "3"]));
 }

@@ -3,7 +3,8 @@
 use crate::told;
 use crate::world::{DELETED_AT, Ran, World, rules};
 
-const ACCOUNT: &str = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz, name TEXT, boss INTEGER);
+const ACCOUNT: &str =
+    "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz, name TEXT, boss INTEGER);
     INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z', 'canary', NULL), (2, NULL, 'canary', 1);";
 
 /// Refused by plan and by sweep, with 65, and nothing has changed.
@@ -94,7 +95,10 @@ fn a_pseudonymized_dependent_does_not_explain_a_cascade() {
     refused(&rest, call);
     // Once it no longer points there, the cascade has nothing to take.
     let detached = rest.replace("number = \"random\"", "number = \"random\", account = \"null\"");
-    let world = World::new(&rules(DELETED_AT, &detached), &format!("{ACCOUNT}{call} INSERT INTO call VALUES (1, 1, 'canary', NULL);"));
+    let world = World::new(
+        &rules(DELETED_AT, &detached),
+        &format!("{ACCOUNT}{call} INSERT INTO call VALUES (1, 1, 'canary', NULL);"),
+    );
     world.ran(&["sweep"], 0);
     assert_eq!(world.rows("SELECT id, account FROM call"), crate::world::set(&["1 | NULL"]));
 }
@@ -127,6 +131,20 @@ fn an_update_trigger_counts_for_pseudonymization_only() {
     let world = World::new(&text, &format!("{ACCOUNT}{history}"));
     let ran = world.ran(&["sweep"], 65);
     assert!(ran.stderr.contains("history"), "{}", ran.text());
+}
+
+#[test]
+fn a_table_that_no_rule_can_name_is_reached_by_none() {
+    let long = "x".repeat(129);
+    for name in [long.as_str(), "two\nlines"] {
+        let ran = refused(
+            "",
+            &format!(
+                "CREATE TABLE \"{name}\" (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account (id) ON DELETE CASCADE);"
+            ),
+        );
+        assert!(ran.stderr.contains("a table whose name no rule can write"), "{}", ran.text());
+    }
 }
 
 #[test]
