@@ -126,10 +126,11 @@ impl Form<'_> {
         let digits = |n: usize| "[0-9]".repeat(n);
         let date = format!("{}-{}-{}", digits(4), digits(2), digits(2));
         let time = format!("{}:{}:{}", digits(2), digits(2), digits(2));
+        // In bytes: a NUL and what follows it are invisible to length() and GLOB.
         let fraction = |at: usize, end: &str| {
             format!(
-                "(length({x}) = {l0} OR (length({x}) = {l1} AND substr({x},{at}) GLOB '.{d3}{end}') \
-                 OR (length({x}) = {l2} AND substr({x},{at}) GLOB '.{d6}{end}'))",
+                "(octet_length({x}) = {l0} OR (octet_length({x}) = {l1} AND substr({x},{at}) GLOB '.{d3}{end}') \
+                 OR (octet_length({x}) = {l2} AND substr({x},{at}) GLOB '.{d6}{end}'))",
                 l0 = 19 + end.len(),
                 l1 = 23 + end.len(),
                 l2 = 26 + end.len(),
@@ -144,18 +145,20 @@ impl Form<'_> {
             TriggerKind::Naive(_) => {
                 format!("(typeof({x}) = 'text' AND {x} GLOB '{date}[ T]{time}*' AND {})", fraction(20, ""))
             }
-            TriggerKind::Date => format!("(typeof({x}) = 'text' AND {x} GLOB '{date}')"),
+            TriggerKind::Date => {
+                format!("(typeof({x}) = 'text' AND {x} GLOB '{date}' AND octet_length({x}) = 10)")
+            }
             TriggerKind::Integer(_) => format!("typeof({x}) = 'integer'"),
             TriggerKind::Text(..) => "0".to_owned(),
         }
     }
 
-    /// Regular, and a time that exists: `2026-02-31` has the shape.
+    /// Regular, and a time that exists: `2026-02-31` has the shape. The engine knows an hour 24, the judge does not.
     fn valid(&self) -> String {
         let (x, regular) = (&self.x, self.regular());
         match self.kind {
             TriggerKind::Instant | TriggerKind::Naive(_) => format!(
-                "({regular} AND strftime('%Y-%m-%dT%H:%M:%S', substr({x},1,19)) IS substr({x},1,10)||'T'||substr({x},12,8))"
+                "({regular} AND substr({x},12,2) < '24' AND strftime('%Y-%m-%dT%H:%M:%S', substr({x},1,19)) IS substr({x},1,10)||'T'||substr({x},12,8))"
             ),
             TriggerKind::Date => format!("({regular} AND date({x}) IS {x})"),
             TriggerKind::Integer(unit) => {
