@@ -1,6 +1,7 @@
 //! The loop: batch after batch, until nothing is left that may go.
 
 use crate::clock::Stopwatch;
+use crate::datastore::error::EngineError;
 use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Selected, Writer};
 use crate::hook;
 use crate::ledger::entry::SweepResult;
@@ -161,6 +162,11 @@ async fn turn(
     let name = intent.batch().to_owned();
     // The intent is durable and nothing is irreversible. A crash here costs one look at the marker.
     let settled = commit(run, prepared, &intent).await;
+    // A deferred constraint speaks at the commit.
+    let refused = match &settled {
+        Err(SweepError::Commit { source: EngineError::Refused(why), .. }) => Some(*why),
+        Ok(_) | Err(_) => None,
+    };
     let settled = match settled {
         Ok(settled) => settled,
         Err(error) => {
@@ -186,7 +192,10 @@ async fn turn(
         tally(run, &due, went);
         return Ok(Turn::On { next, went, last });
     }
-    Err(SweepError::RolledBack { batch: name })
+    match refused {
+        Some(why) => Ok(Turn::Refused { selected: count, next, last, why }),
+        None => Err(SweepError::RolledBack { batch: name }),
+    }
 }
 
 /// Commits; an error says nothing of what is on the disk.

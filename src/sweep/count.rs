@@ -105,6 +105,19 @@ pub async fn count(
     Ok(counts)
 }
 
+/// How many of the records that SQL cannot compare would go.
+pub(super) async fn candidates_due(
+    reader: &mut Reader,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<u64, DatastoreError> {
+    let mut counts = Counts::default();
+    judge_all(reader, bound, cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
+    Ok(counts.due + counts.overdue)
+}
+
 async fn judge_all(
     reader: &mut Reader,
     bound: &BoundRule<'_>,

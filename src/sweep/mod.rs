@@ -159,7 +159,16 @@ pub async fn run(
     let due = reader.count_due(&bound, &cutoffs).await?;
     let rule = target.rule.id.to_string();
     let standing = state.standing(&rule, target.document).await?;
-    let allowance = match target.guard.allowance(&standing, due, reader.count_all(&bound).await?) {
+    let all = reader.count_all(&bound).await?;
+    let mut due = due;
+    let mut allowance = target.guard.allowance(&standing, due, all);
+    // What SQL cannot compare is as good as due until the judge has seen it; a look through the table, and only where it
+    // could make a difference.
+    if matches!(allowance, Ok(allowed) if allowed < all) {
+        due += count::candidates_due(&mut reader, &bound, &cutoffs, orders, now).await?;
+        allowance = target.guard.allowance(&standing, due, all);
+    }
+    let allowance = match allowance {
         Ok(allowance) => allowance,
         Err(parked) => {
             return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() });
