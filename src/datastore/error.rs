@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum DatastoreError {
     /// It could not be opened.
-    #[error("datastore at `{}` cannot be opened", path.display())]
+    #[error("datastore at `{}` cannot be opened: check its `url`, and who may read it", path.display())]
     Open {
         /// Where it should be.
         path: PathBuf,
@@ -48,7 +48,9 @@ pub enum EngineError {
     #[error("the engine refuses a row: {0}")]
     Refused(&'static str),
     /// Another connection holds the lock.
-    #[error("the datastore is locked by another connection")]
+    #[error(
+        "another connection has kept the datastore locked for more than 5 s: nothing went with this batch; sweep again"
+    )]
     Busy,
     /// Permission, read-only file or medium.
     #[error("permission denied: {0}")]
@@ -102,6 +104,8 @@ impl DatastoreError {
     }
 }
 
+const FOREIGN_KEY: &str = "a foreign key of another table points to it";
+
 impl From<&sqlx::Error> for EngineError {
     fn from(error: &sqlx::Error) -> Self {
         let sqlx::Error::Database(database) = error else { return Self::Other(safe(error)) };
@@ -111,8 +115,10 @@ impl From<&sqlx::Error> for EngineError {
             5 | 6 => Self::Busy,
             3 | 8 | 23 => Self::Denied("the file or its directory is read-only for this user".to_owned()),
             13 => Self::Full,
+            // RESTRICT is a trigger inside the engine, known by the engine's own words.
             19 => Self::Refused(match code >> 8 {
-                3 => "a foreign key of another table points to it",
+                7 if database.message() == "FOREIGN KEY constraint failed" => FOREIGN_KEY,
+                3 => FOREIGN_KEY,
                 7 => "a trigger refuses it",
                 5 => "a column is NOT NULL",
                 6 | 8 => "a value must be unique",

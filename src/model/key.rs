@@ -18,7 +18,13 @@ pub enum KeyError {
     /// Two different numbers may share one printed form.
     #[error("a key column holds a floating-point number, which has no canonical text")]
     Real,
+    /// It could not be told from another.
+    #[error("a key column holds text that is not UTF-8, which has no canonical text")]
+    NotUtf8,
 }
+
+/// Stands for bytes that are not UTF-8 in text that has to be read all the same. Unicode keeps it out of every text.
+pub const NOT_UTF8: char = '\u{ffff}';
 
 impl Key {
     /// The canonical text of the key columns' values, in the order the rule names them.
@@ -37,6 +43,7 @@ impl Key {
                     text.push_str(&n.to_string());
                     text.push('"');
                 }
+                Value::Text(s) if s.contains(NOT_UTF8) => return Err(KeyError::NotUtf8),
                 Value::Text(s) => push_json_string(&mut text, s),
                 Value::Blob(bytes) => {
                     text.push_str("\"hex:");

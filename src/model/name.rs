@@ -91,10 +91,12 @@ macro_rules! identifier {
         pub struct $name(String);
 
         impl $name {
-            /// Any text a catalogue could hold: not empty, no NUL, at most 128 bytes. It is quoted where SQL is built.
+            /// Any text that can stand in the ledger: not empty, no control character, at most 128 bytes. It is quoted
+            /// where SQL is built.
             pub fn new(text: &str) -> Result<Self, NameError> {
-                if text.is_empty() || text.len() > 128 || text.contains('\0') {
-                    return Err(NameError { what: $what, text: text.to_owned(), expected: "1 to 128 bytes without NUL" });
+                if text.is_empty() || text.len() > 128 || text.contains(char::is_control) {
+                    let text = text.escape_debug().to_string();
+                    return Err(NameError { what: $what, text, expected: "1 to 128 bytes without control characters" });
                 }
                 Ok(Self(text.to_owned()))
             }

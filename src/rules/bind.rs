@@ -359,11 +359,32 @@ impl<'r, 'c> Binder<'r, 'c> {
             let key = dependent.key.clone().unwrap_or_else(|| table.primary_key.clone());
             self.key(&dependent.table, table, &key);
             let mark = self.action(&dependent.table, table, &key, &dependent.action);
+            self.mark_of_its_own(dependent, &bound);
             tables.insert(&dependent.id, (bound.len(), &dependent.table, table));
             bound.push(BoundDependent { dependent, of: parent.map(|p| p.0), key, mark });
         }
         self.places = &self.rule.places;
         bound
+    }
+
+    /// A row that two of them lead to would count as done after the first, with the columns of the second untouched.
+    fn mark_of_its_own(&mut self, dependent: &'r Dependent, before: &[BoundDependent<'r>]) {
+        let Action::Pseudonymize { mark, .. } = &dependent.action else { return };
+        let rule = self.rule;
+        let mut others = before
+            .iter()
+            .map(|b| (&b.dependent.table, &b.dependent.action))
+            .chain([(&rule.table, &rule.action)])
+            .filter(|(table, _)| *table == &dependent.table);
+        let taken =
+            others.any(|(_, action)| matches!(action, Action::Pseudonymize { mark: m, .. } if m == mark));
+        if taken {
+            self.problem(
+                "mark",
+                format!("mark `{mark}` of `{}` is another's too, so what the one has done the other would leave undone", dependent.table),
+                "give each pseudonymization of a table a mark of its own",
+            );
+        }
     }
 
     /// Refuses what a deletion would take along, or change, without a dependent that declares it.
@@ -413,9 +434,15 @@ impl<'r, 'c> Binder<'r, 'c> {
         let surprise: Vec<&TableName> = writes.iter().filter(|t| !explained.contains(*t)).collect();
         // A trigger may also write a table that a dependent declares, beyond what the dependent names.
         if !surprise.is_empty() {
-            self.problem("table", format!("dataset `{}.{name}` cannot be swept: its triggers ({}) write {}, which no dependent declares",
+            let by = match table.triggers.as_slice() {
+                [] => "a trigger or a foreign key behind it would".to_owned(),
+                triggers => format!("its triggers ({}) would", list(triggers.iter())),
+            };
+            self.problem(
+                "table",
+                format!(
+                    "dataset `{}.{name}` cannot be swept: {by} write {}, which no dependent declares",
                     self.rule.datastore,
-                    list(table.triggers.iter()),
                     list(surprise.into_iter())
                 ),
                 "drop the trigger, or let it skip the rows that are disposed of",

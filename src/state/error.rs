@@ -11,7 +11,7 @@ pub enum StateError {
     /// Another process disposes of records with this state.
     #[error("another process holds the state `{}`: wait for it, or stop it", path.display())]
     Locked {
-        /// The lock file.
+        /// The state.
         path: PathBuf,
     },
     /// The file could not be opened or created.
@@ -54,7 +54,9 @@ pub enum StateError {
         what: String,
     },
     /// The ledger is another's.
-    #[error("the ledger belongs to `{observed}`, the configuration says `{expected}`")]
+    #[error(
+        "the ledger belongs to `{observed}`, the configuration says `{expected}`: put that right, or give the other ledger a state of its own"
+    )]
     Origin {
         /// In the ledger.
         observed: String,
@@ -62,7 +64,7 @@ pub enum StateError {
         expected: String,
     },
     /// The ledger is shorter than, or different from, what was published.
-    #[error("the ledger does not contain the published checkpoint `{}`: {what}; it will not be signed", path.display())]
+    #[error("the ledger does not contain the published checkpoint `{}`: {what}; it will not be signed, and nothing is disposed of; restore the newest copy of the state", path.display())]
     Regressed {
         /// The published checkpoint.
         path: PathBuf,
@@ -70,7 +72,7 @@ pub enum StateError {
         what: String,
     },
     /// The published checkpoint cannot be read or is not ours.
-    #[error("the published checkpoint `{}` does not verify", path.display())]
+    #[error("the published checkpoint `{}` does not verify: nothing is disposed of; restore it, or the key that signed it", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,

@@ -303,9 +303,9 @@ impl Writing<'_> {
         &mut self,
         operation: &'static str,
         query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
-    ) -> Result<(), StateError> {
+    ) -> Result<u64, StateError> {
         let done = query.execute(&mut *self.transaction).await;
-        done.map(drop).map_err(|e| failed(&self.path, operation, e))
+        done.map(|d| d.rows_affected()).map_err(|e| failed(&self.path, operation, e))
     }
 
     async fn commit(self) -> Result<(), StateError> {
@@ -319,6 +319,7 @@ impl Writing<'_> {
 }
 
 fn lock(path: &Path) -> Result<File, StateError> {
+    let state = path;
     let path = path.with_added_extension("lock");
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
     let file = opened.map_err(|source| StateError::File {
@@ -328,7 +329,7 @@ fn lock(path: &Path) -> Result<File, StateError> {
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked { path }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked { path: state.to_owned() }),
         Err(std::fs::TryLockError::Error(source)) => {
             Err(StateError::File { operation: "lock", path, source })
         }
@@ -430,13 +431,16 @@ async fn catch_up(
     Ok(last_at)
 }
 
+/// The index of the write-ahead log is mapped into memory: where it cannot grow, the disk is full.
+const SHMSIZE: i32 = 4874;
+
 /// Sorts out what the operator has to know apart.
 fn failed(path: &Path, operation: &'static str, source: sqlx::Error) -> StateError {
     let code = match &source {
-        sqlx::Error::Database(e) => e.code().and_then(|c| c.parse::<i32>().ok()).map(|c| c & 0xff),
+        sqlx::Error::Database(e) => e.code().and_then(|c| c.parse::<i32>().ok()),
         _ => None,
     };
-    match code {
+    match code.map(|c| if c == SHMSIZE { 13 } else { c & 0xff }) {
         Some(13) => StateError::Full { path: path.to_owned() },
         Some(11 | 26) => {
             StateError::Damaged { path: path.to_owned(), what: "the file is not a whole database".to_owned() }

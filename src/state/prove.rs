@@ -6,7 +6,7 @@ use super::error::StateError;
 use super::{State, failed, signed};
 use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId};
 use crate::ledger::entry::Entry;
-use crate::ledger::hash::Hash;
+use crate::ledger::hash::{Hash, leaf_hash};
 use crate::ledger::proof::RecordProof;
 use crate::ledger::tree::{self, EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
@@ -122,6 +122,34 @@ impl State {
             ));
         }
         Ok(entries)
+    }
+
+    /// The entries whose bytes are not those of their leaf hash, which is what the published root is made of.
+    pub async fn check_leaves(&mut self) -> Result<Vec<EntryIndex>, StateError> {
+        let operation = "read the ledger";
+        let mut wrong = Vec::new();
+        let mut from = 0;
+        // Ends because each page starts after the last row of the one before.
+        loop {
+            let rows =
+                sqlx::query("SELECT idx, bytes, leaf FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT 1000")
+                    .bind(from)
+                    .fetch_all(&mut self.connection)
+                    .await
+                    .map_err(|e| failed(&self.path, operation, e))?;
+            if rows.is_empty() {
+                return Ok(wrong);
+            }
+            for row in rows {
+                let bytes =
+                    |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
+                let index = row.try_get::<i64, _>(0).map_err(|e| failed(&self.path, operation, e))?;
+                if leaf_hash(&bytes(1)?).as_bytes()[..] != bytes(2)? {
+                    wrong.push(EntryIndex::new(index.unsigned_abs()));
+                }
+                from = index + 1;
+            }
+        }
     }
 
     /// Batches whose commitments are missing beside them, or are not those whose root their entry names.

@@ -55,13 +55,17 @@ impl State {
         };
         let committed = matches!(body, Body::BatchCommitted(_));
         let outcome = writing.append_at(t1, &body).await?;
-        let update =
-            sqlx::query("UPDATE batch SET outcome = ?2, committed = ?3, sealed = NULL WHERE id = ?1");
+        let update = sqlx::query(
+            "UPDATE batch SET outcome = ?2, committed = ?3, sealed = NULL WHERE id = ?1 AND outcome IS NULL",
+        );
         let update = update
             .bind(intent.batch.as_str().to_owned())
             .bind(signed(outcome.get()))
             .bind(i64::from(committed));
-        writing.run("record an outcome", update).await?;
+        if writing.run("record an outcome", update).await? != 1 {
+            let what = format!("batch {} has an outcome already", intent.batch);
+            return Err(StateError::Damaged { path: writing.path.clone(), what });
+        }
         if !committed {
             // Nothing was disposed of, so there is nothing to prove.
             let delete =

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::clock::Stopwatch;
-use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Reader, Selected, Writer};
+use crate::datastore::error::EngineError;
+use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Selected, Writer};
 use crate::hook;
 use crate::ledger::entry::{Action, SweepResult};
 use crate::model::now::Now;
@@ -15,7 +16,6 @@ use crate::rules::decide::{Due, TriggerValue, Undated, Verdict, decide};
 use crate::rules::rule::{self, Strategy};
 use crate::state::{Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
 
-use super::count::count_candidates;
 use super::error::SweepError;
 use super::pace::Budget;
 use super::{Progress, Report, Target};
@@ -30,8 +30,6 @@ pub(super) struct Run<'a> {
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
     pub(super) allowance: u64,
-    /// Whether this version of the rule has completed a sweep before.
-    pub(super) known: bool,
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) report: Report,
@@ -56,23 +54,12 @@ pub(super) async fn run(
     writer.begin_rule(run.bound).await?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in [Phase::Exact, Phase::Candidates] {
-        if phase == Phase::Candidates && !run.known && candidates_exceed(run).await? {
-            run.report.result = SweepResult::Parked;
-            break;
-        }
         walk(run, state, writer, phase, pseudonyms.as_ref(), progress).await?;
         if run.report.result != SweepResult::Completed {
             break;
         }
     }
     Ok(())
-}
-
-/// Whether what only the judge can read is more than may go: the count at the start was SQL's alone.
-async fn candidates_exceed(run: &Run<'_>) -> Result<bool, SweepError> {
-    let mut reader = Reader::open(&run.target.datastore).await?;
-    let due = count_candidates(&mut reader, run.bound, run.cutoffs, run.orders, run.now).await?;
-    Ok(due > run.allowance)
 }
 
 /// One walk through the dataset. Ends because every turn moves the cursor or halves the batch.
@@ -187,6 +174,11 @@ async fn turn(
     let name = intent.batch().to_owned();
     // The intent is durable and nothing is irreversible. A crash here costs one look at the marker.
     let settled = commit(run, prepared, &intent).await;
+    // A deferred constraint speaks at the commit.
+    let refused = match &settled {
+        Err(SweepError::Commit { source: EngineError::Refused(why), .. }) => Some(*why),
+        Ok(_) | Err(_) => None,
+    };
     let settled = match settled {
         Ok(settled) => settled,
         Err(error) => {
@@ -212,7 +204,10 @@ async fn turn(
         tally(run, &due, went);
         return Ok(Turn::On { next, went, last });
     }
-    Err(SweepError::RolledBack { batch: name })
+    match refused {
+        Some(why) => Ok(Turn::Refused { selected: count, next, last, why }),
+        None => Err(SweepError::RolledBack { batch: name }),
+    }
 }
 
 /// Commits; an error says nothing of what is on the disk.

@@ -105,8 +105,8 @@ pub async fn count(
     Ok(counts)
 }
 
-/// Counts what is due among the records whose trigger SQL cannot read.
-pub(super) async fn count_candidates(
+/// How many of the records that SQL cannot compare would go.
+pub(super) async fn candidates_due(
     reader: &mut Reader,
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,

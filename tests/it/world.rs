@@ -282,7 +282,7 @@ async fn open(path: &Path) -> SqliteConnection {
 
 async fn list(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
     let described = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(&mut *connection).await.unwrap();
-    let width = described.first().map_or(0, |row| row.len());
+    let width = described.first().map_or(0, sqlx::Row::len);
     let columns: Vec<String> = (0..width).map(|i| format!("c{i}")).collect();
     if columns.is_empty() {
         return Vec::new();

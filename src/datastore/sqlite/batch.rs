@@ -1,5 +1,6 @@
 //! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -168,7 +169,32 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
+        match self.dispose_layers(due, at, pseudonyms).await {
+            Ok(parts) => Ok(Prepared { transaction: self.transaction, parts, sealed: self.sealed }),
+            Err(error) => {
+                self.undo().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Rolls back, whether or not the engine has done so by itself: after RAISE(ROLLBACK) nothing is open any more, and the
+    /// driver does not know.
+    async fn undo(mut self) -> Result<(), DatastoreError> {
+        // Refused where a transaction is open; where none is, there is one to roll back again.
+        let begun = run(&mut self.transaction, &Sql::new("BEGIN"), "roll a batch back").await;
+        drop(begun);
+        self.rollback().await
+    }
+
+    async fn dispose_layers(
+        &mut self,
+        due: &[Due],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Vec<PreparedPart>, DatastoreError> {
         self.gather_dependents().await?;
+        self.name_once().await?;
         if self.reads_other_tables() {
             self.confirm(due.len()).await?;
         }
@@ -179,7 +205,7 @@ impl<'w> Selected<'w> {
             parts.extend(part);
         }
         parts.reverse();
-        Ok(Prepared { transaction: self.transaction, parts, sealed: self.sealed })
+        Ok(parts)
     }
 
     /// Fills the batch of every dependent, each from what it hangs on.
@@ -204,6 +230,39 @@ impl<'w> Selected<'w> {
             run(&mut self.transaction, &fill, "gather the dependents of a batch").await?;
         }
         Ok(())
+    }
+
+    /// Takes a row that several layers of one table lead to out of all but one: out of those that would replace its columns,
+    /// where another deletes it; else out of the one that is disposed of first, so that nothing below it is left.
+    async fn name_once(&mut self) -> Result<(), DatastoreError> {
+        for (upper, above) in self.layers.iter().enumerate() {
+            for below in self.layers[upper + 1..].iter().filter(|l| l.table == above.table) {
+                let (out, of) = match (above.action, below.action) {
+                    (Action::Delete, _) => (below, above),
+                    (Action::Pseudonymize { .. }, Action::Delete) => (above, below),
+                    // Each replaces its own columns and sets its own mark.
+                    (Action::Pseudonymize { .. }, Action::Pseudonymize { .. }) => continue,
+                };
+                let key: Vec<String> = out.key.iter().map(|c| column("t", c)).collect();
+                let delete = Sql::new(format!(
+                    "DELETE FROM {} WHERE {} IN (SELECT {} FROM {} AS t WHERE {})",
+                    out.temp(),
+                    vector(&(0..out.key.len()).map(|i| format!("k{i}")).collect::<Vec<_>>()),
+                    key.join(", "),
+                    table(out.table),
+                    of.in_batch(),
+                ));
+                run(&mut self.transaction, &delete, "name each row of a batch once").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows this connection has changed, those changed by triggers and foreign keys among them.
+    async fn changes(&mut self) -> Result<i64, DatastoreError> {
+        let operation = "count what a statement changed";
+        let row = one(&mut self.transaction, &Sql::new("SELECT total_changes()"), operation).await?;
+        row.try_get(0).map_err(failed(operation))
     }
 
     /// Whether the predicate looks at rows that may go with the batch as dependents.
@@ -290,14 +349,21 @@ impl<'w> Selected<'w> {
         if number == 0 && !self.reads_other_tables() {
             self.push_predicate(&mut sql);
         }
+        let before = self.changes().await?;
         let changed = run(&mut self.transaction, &sql, operation).await?;
-        if changed != expected as u64 {
-            return Err(unexpected(operation, expected, changed, layer.table));
+        let reached = (self.changes().await? - before).unsigned_abs();
+        let layer = &self.layers[number];
+        let refused = |why| Err(DatastoreError::Statement { operation, source: EngineError::Refused(why) });
+        // Nobody else can have written: the transaction has held the lock since the selection.
+        match changed.cmp(&(expected as u64)) {
+            Ordering::Less => return refused("a trigger keeps it"),
+            Ordering::Greater => return Err(unexpected(operation, expected, changed, layer.table)),
+            Ordering::Equal if reached > changed => {
+                return refused("a trigger or a foreign key would change rows that no dependent declares");
+            }
+            Ordering::Equal => {}
         }
-        if number == 0 {
-            return Ok(None);
-        }
-        let fields = replaced.iter().map(|(name, _)| name.as_str().to_owned()).collect();
+        let fields = layer.replaced().iter().map(|(name, _)| name.as_str().to_owned()).collect();
         Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
     }
 }

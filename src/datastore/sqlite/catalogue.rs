@@ -23,9 +23,18 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     let mut pages: BTreeMap<i64, TableName> = BTreeMap::new();
     for row in all(connection, &names, OPERATION).await? {
         let name: String = get(&row, 0)?;
-        if let (true, Ok(name)) = (name != marker::TABLE, TableName::new(&name)) {
-            pages.insert(get(&row, 1)?, name.clone());
-            tables.insert(name, Table::default());
+        if name == marker::TABLE {
+            continue;
+        }
+        match TableName::new(&name) {
+            Ok(name) => {
+                pages.insert(get(&row, 1)?, name.clone());
+                tables.insert(name, Table::default());
+            }
+            // No rule can name it, but a deletion may reach it.
+            Err(_) => {
+                pages.extend(TableName::new(NAMELESS).ok().zip(Some(get(&row, 1)?)).map(|(n, p)| (p, n)))
+            }
         }
     }
     let every: Vec<TableName> = tables.keys().cloned().collect();
@@ -44,24 +53,31 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
         tables.insert(name.clone(), table);
     }
     for (to, mut reference) in references {
-        if let Some(table) = tables.get_mut(&to) {
-            name_implicit_target(table, &mut reference);
+        // The engine finds the target whatever the case it is written in.
+        let found = tables.iter_mut().find(|(name, _)| name.as_str().eq_ignore_ascii_case(to.as_str()));
+        if let Some((_, table)) = found {
+            name_target(table, &mut reference);
             table.referenced_by.push(reference);
         }
     }
     Ok(Catalogue { tables })
 }
 
-/// `REFERENCES t` without columns means t's primary key.
-fn name_implicit_target(table: &Table, reference: &mut Reference) {
+/// `REFERENCES t` without columns means t's primary key; named ones are spelled as `t` spells them.
+fn name_target(table: &Table, reference: &mut Reference) {
     for (i, (_, to)) in reference.columns.iter_mut().enumerate() {
-        if to.as_str() == IMPLICIT
-            && let Some(key) = table.primary_key.get(i)
+        if to.as_str() == IMPLICIT {
+            *to = table.primary_key.get(i).unwrap_or(to).clone();
+        } else if let Some(column) =
+            table.columns.iter().find(|c| c.name.as_str().eq_ignore_ascii_case(to.as_str()))
         {
-            *to = key.clone();
+            *to = column.name.clone();
         }
     }
 }
+
+/// A table whose name is too long, or holds control characters.
+const NAMELESS: &str = "(a table whose name no rule can write)";
 
 const IMPLICIT: &str = "(primary key)";
 

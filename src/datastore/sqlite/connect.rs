@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, Sqlite, SqliteConnectio
 
 use super::sql::Sql;
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::model::key::NOT_UTF8;
 use crate::model::value::Value;
 
 /// How long a statement waits for another connection's lock, before the sweep gives way.
@@ -101,7 +102,21 @@ pub(super) async fn text(
     sql: &Sql,
     operation: &'static str,
 ) -> Result<String, DatastoreError> {
-    one(connection, sql, operation).await?.try_get(0).map_err(failed(operation))
+    json(&one(connection, sql, operation).await?, operation)
+}
+
+/// The first column of a row, where what is not UTF-8 becomes U+FFFF: no time, and no key.
+pub(super) fn json(row: &sqlx::sqlite::SqliteRow, operation: &'static str) -> Result<String, DatastoreError> {
+    let bytes: Vec<u8> = row.try_get(0).map_err(failed(operation))?;
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for chunk in error.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend((!chunk.invalid().is_empty()).then_some(NOT_UTF8));
+        }
+        text
+    });
+    Ok(text)
 }
 
 /// Runs a statement and returns every row.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::{self, Deserialize, Deserializer};
 use sqlx::{Row as _, SqliteConnection};
 
-use super::connect::{Access, all, connect, failed, one, text};
+use super::connect::{Access, all, connect, failed, json, one, text};
 use super::sql::{Sql, TriggerSql, column, encoded, filters, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::error::DatastoreError;
@@ -202,7 +202,7 @@ pub(super) async fn explain(
         sql.bind(typed(kind(name), text));
     }
     let Some(row) = all(connection, &sql, operation).await?.into_iter().next() else { return Ok(None) };
-    let json: String = row.try_get(0).map_err(failed(operation))?;
+    let json = json(&row, operation)?;
     let selected: i64 = row.try_get(1).map_err(failed(operation))?;
     let mut page = page(rule, Phase::Exact, 1, &format!("[{json}]"))?;
     Ok(page.records.pop().map(|record| Explained { record, selected: selected != 0 }))

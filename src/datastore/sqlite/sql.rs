@@ -130,36 +130,41 @@ impl Form<'_> {
             // Of these lengths, with these two letters, the judge reads only what has digits everywhere else; what it cannot
             // read it sets aside. A pattern over all characters would cost a tenth of the sweep.
             TriggerKind::Instant => format!(
-                "(length({x}) IN (20,24,27) AND substr({x},11,1) = 'T' AND substr({x},-1) = 'Z' AND typeof({x}) = 'text')"
+                "(octet_length({x}) IN (20,24,27) AND substr({x},11,1) = 'T' AND substr({x},-1) = 'Z' AND typeof({x}) = 'text')"
             ),
             TriggerKind::Naive(_) => {
                 format!("(typeof({x}) = 'text' AND {x} GLOB '{date}[ T]{time}*' AND {})", self.fraction(""))
             }
-            TriggerKind::Date => format!("(typeof({x}) = 'text' AND {x} GLOB '{date}')"),
+            TriggerKind::Date => {
+                format!("(typeof({x}) = 'text' AND {x} GLOB '{date}' AND octet_length({x}) = 10)")
+            }
             TriggerKind::Integer(_) => format!("typeof({x}) = 'integer'"),
             TriggerKind::Text(..) => "0".to_owned(),
         }
     }
 
-    /// No fraction of a second, or one of three or six digits, and then `end`.
+    /// In bytes, since a NUL and what follows it are invisible to `length` and `GLOB`: no fraction of a second, or one of three or six digits, and then `end`.
     fn fraction(&self, end: &str) -> String {
         let x = &self.x;
         let of = |n: usize| format!("'.{}{end}'", "[0-9]".repeat(n));
         format!(
-            "(substr({x},20) = '{end}' OR substr({x},20) GLOB {} OR substr({x},20) GLOB {})",
+            "(octet_length({x}) = {l0} AND substr({x},20) = '{end}' OR octet_length({x}) = {l1} AND substr({x},20) GLOB {} OR octet_length({x}) = {l2} AND substr({x},20) GLOB {})",
             of(3),
-            of(6)
+            of(6),
+            l0 = 19 + end.len(),
+            l1 = 23 + end.len(),
+            l2 = 26 + end.len(),
         )
     }
 
-    /// Regular, and a time that exists: `2026-02-31` has the shape.
+    /// Regular, and a time that exists: `2026-02-31` has the shape. The engine knows an hour 24, the judge does not.
     fn valid(&self) -> String {
         let (x, regular) = (&self.x, self.regular());
         match self.kind {
             TriggerKind::Instant | TriggerKind::Naive(_) => {
                 let end = if matches!(self.kind, TriggerKind::Instant) { "Z" } else { "" };
                 format!(
-                    "({regular} AND {} AND strftime('%Y-%m-%dT%H:%M:%S', substr({x},1,19)) \
+                    "({regular} AND {} AND substr({x},12,2) < '24' AND strftime('%Y-%m-%dT%H:%M:%S', substr({x},1,19)) \
                      IS substr({x},1,10)||'T'||substr({x},12,8))",
                     self.fraction(end)
                 )

@@ -2,6 +2,7 @@
 //! calls due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use expunged::diagnostic::{Source, SourceKind};
@@ -209,7 +210,8 @@ impl Case {
                 })
             }
             (_, _, Cutoff::Date(date)) => {
-                let days = distance.div_euclid(86_400_000_000) + distance.signum() * i64::from(form % 3 == 0);
+                let days = distance.div_euclid(86_400_000_000)
+                    + distance.signum() * i64::from(form.is_multiple_of(3));
                 text((*date + Duration::days(days)).format("%Y-%m-%d").to_string())
             }
         }
@@ -256,9 +258,9 @@ impl Case {
         for (id, rows) in (1..).zip(&self.records) {
             let values: Vec<Value> = rows.iter().map(|(d, form)| self.value(&due, *d, *form)).collect();
             let own = values.first().cloned().unwrap_or(Value::Null);
-            schema += &format!("INSERT INTO account VALUES ({id}, NULL, {});", literal(&own));
+            let _ = write!(schema, "INSERT INTO account VALUES ({id}, NULL, {});", literal(&own));
             for value in &values {
-                schema += &format!("INSERT INTO other (account, at) VALUES ({id}, {});", literal(value));
+                let _ = write!(schema, "INSERT INTO other (account, at) VALUES ({id}, {});", literal(value));
             }
             let trigger = if self.in_rows() { TriggerValue::Rows(values) } else { TriggerValue::Own(own) };
             let key = Key::from_values(&[Value::Integer(id)]).unwrap();

@@ -29,23 +29,23 @@ fn only_narrows_by_value_and_null_equals_nothing() {
     leaves(r#"only = { status = "closed" }"#, &["2", "3", "4", "5", "6"]);
     leaves(r#"only = { status = ["closed", "open"] }"#, &["3", "4", "5", "6"]);
     leaves(r#"only = { status = ["it's; --"] }"#, &["1", "2", "3", "4", "5"]);
-    leaves(r#"only = { converted = false }"#, &["2", "3", "5", "6"]);
-    leaves(r#"only = { converted = true }"#, &["1", "3", "4", "5"]);
-    leaves(r#"only = { plan = [1, -1] }"#, &["2", "3", "4", "5"]);
+    leaves(r"only = { converted = false }", &["2", "3", "5", "6"]);
+    leaves(r"only = { converted = true }", &["1", "3", "4", "5"]);
+    leaves(r"only = { plan = [1, -1] }", &["2", "3", "4", "5"]);
     leaves(r#"only = { plan = 1, status = "open" }"#, &["1", "2", "3", "4", "5", "6"]);
 }
 
 #[test]
 fn not_includes_null() {
     leaves(r#"only = { status = { not = ["closed"] } }"#, &["1", "5"]);
-    leaves(r#"only = { plan = { not = [1, 2] } }"#, &["1", "2", "5"]);
-    leaves(r#"only = { converted = { not = true } }"#, &["2", "5", "6"]);
+    leaves(r"only = { plan = { not = [1, 2] } }", &["1", "2", "5"]);
+    leaves(r"only = { converted = { not = true } }", &["2", "5", "6"]);
 }
 
 #[test]
 fn null_is_asked_for_by_name() {
-    leaves(r#"only = { note = { null = true } }"#, &["2", "3", "5", "6"]);
-    leaves(r#"only = { note = { null = false } }"#, &["1", "4", "5"]);
+    leaves(r"only = { note = { null = true } }", &["2", "3", "5", "6"]);
+    leaves(r"only = { note = { null = false } }", &["1", "4", "5"]);
 }
 
 const INVOICES: &str = "CREATE TABLE invoice (number INTEGER PRIMARY KEY, account_id INTEGER, paid INTEGER);

@@ -155,6 +155,47 @@ action = "delete"
     assert_eq!(accounts, set(&["1", "2", "3"]));
 }
 
+const TALK: &str = r#"
+[[rule.dependent]]
+id = "sent"
+class = "account"
+table = "message"
+match = { sender = "id" }
+action = "pseudonymize"
+columns = { sender_name = "random" }
+mark = "sender_done"
+
+[[rule.dependent]]
+id = "received"
+class = "account"
+table = "message"
+match = { recipient = "id" }
+action = "pseudonymize"
+columns = { recipient_name = "random" }
+mark = "recipient_done"
+"#;
+
+#[test]
+fn two_pseudonymizations_of_one_row_need_two_marks() {
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+        CREATE TABLE message (id INTEGER PRIMARY KEY, sender INTEGER, sender_name TEXT, sender_done TEXT, recipient INTEGER,
+          recipient_name TEXT, recipient_done TEXT);
+        INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z'), (2, '1971-01-01T00:00:00Z'), (3, NULL);
+        INSERT INTO message (id, sender, sender_name, recipient, recipient_name) VALUES (1, 1, 'canary', 2, 'canary'), (2, 1, 'canary', 1, 'canary'),
+          (3, 3, 'canary', 2, 'canary'), (4, 1, 'canary', 3, 'canary');";
+    let world = World::new(&rules(DELETED_AT, TALK), schema);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM message WHERE sender_name = 'canary'"), set(&["3"]));
+    assert_eq!(world.ids("SELECT id FROM message WHERE recipient_name = 'canary'"), set(&["4"]));
+    world.ran(&["ledger", "verify"], 0);
+
+    let one = TALK.replace("recipient_done", "sender_done");
+    let world = World::new(&rules(DELETED_AT, &one), schema);
+    let ran = world.ran(&["sweep"], 65);
+    assert!(ran.stderr.contains("mark `sender_done` of `message` is another's too"), "{}", ran.text());
+    assert_eq!(world.ids("SELECT id FROM message WHERE sender_name = 'canary'").len(), 4);
+}
+
 #[test]
 fn a_pseudonym_that_collides_keeps_only_its_record() {
     let world = World::new(&own("").replace("\"random\"", "{ fixed = \"gone\" }"), SCHEMA);

@@ -134,6 +134,20 @@ fn an_update_trigger_counts_for_pseudonymization_only() {
 }
 
 #[test]
+fn a_table_that_no_rule_can_name_is_reached_by_none() {
+    let long = "x".repeat(129);
+    for name in [long.as_str(), "two\nlines"] {
+        let ran = refused(
+            "",
+            &format!(
+                "CREATE TABLE \"{name}\" (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account (id) ON DELETE CASCADE);"
+            ),
+        );
+        assert!(ran.stderr.contains("a table whose name no rule can write"), "{}", ran.text());
+    }
+}
+
+#[test]
 fn one_refused_rule_stops_no_other() {
     let text = rules(DELETED_AT, "");
     let second = text[text.find("[[rule]]").unwrap()..].replace("\"account\"", "\"other\"");

@@ -153,18 +153,38 @@ action = "delete"
 }
 
 #[test]
+fn a_datastore_in_write_ahead_mode_is_read_and_swept() {
+    let world = World::new(
+        &rules(DELETED_AT, ""),
+        &format!(
+            "PRAGMA journal_mode = wal; CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+             INSERT INTO account VALUES (1, '{OLD}'), (2, NULL)"
+        ),
+    );
+    let before = std::fs::read(world.path("site.db")).unwrap();
+    world.ran(&["plan"], 0);
+    world.ran(&["explain", "site/account", "1"], 0);
+    assert_eq!(std::fs::read(world.path("site.db")).unwrap(), before);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2"]));
+}
+
+#[test]
 fn batches_of_any_size_dispose_of_the_same() {
-    let rows: String = (1..=150)
+    let rows: Vec<String> = (1..=150)
         .map(|n| {
             let literal = match n % 3 {
                 0 => "'2020-01-01T00:00:00Z'".to_owned(),
                 1 => format!("'1971-01-01T00:00:{:02}Z'", n % 60),
                 _ => format!("'1971-01-01T00:00:{:02}+00:00'", n % 60),
             };
-            format!("INSERT INTO account VALUES ({n}, {literal});")
+            format!("({n}, {literal})")
         })
         .collect();
-    let schema = format!("CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);{rows}");
+    let schema = format!(
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz); INSERT INTO account VALUES {}",
+        rows.join(", ")
+    );
     let left: Vec<String> = (1..=150).filter(|n| n % 3 == 0).map(|n: i32| n.to_string()).collect();
     let left: Vec<&str> = left.iter().map(String::as_str).collect();
     for batch in [1, 7, 100, 2000] {
