@@ -26,15 +26,12 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
         if name == marker::TABLE {
             continue;
         }
-        match TableName::new(&name) {
-            Ok(name) => {
-                pages.insert(get(&row, 1)?, name.clone());
-                tables.insert(name, Table::default());
-            }
+        if let Ok(name) = TableName::new(&name) {
+            pages.insert(get(&row, 1)?, name.clone());
+            tables.insert(name, Table::default());
+        } else if let Ok(nameless) = TableName::new(NAMELESS) {
             // No rule can name it, but a deletion may reach it.
-            Err(_) => {
-                pages.extend(TableName::new(NAMELESS).ok().zip(Some(get(&row, 1)?)).map(|(n, p)| (p, n)))
-            }
+            pages.insert(get(&row, 1)?, nameless);
         }
     }
     let every: Vec<TableName> = tables.keys().cloned().collect();
