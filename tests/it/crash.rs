@@ -50,6 +50,7 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
 
     kill_at_every_point(&world);
     println!("{:6.1} s: killed at every point", watch.elapsed().as_secs_f64());
+    let at_points = world.recovered();
     kill_at_random(&world, &writer, kills, seed);
     println!("{:6.1} s: killed at random", watch.elapsed().as_secs_f64());
 
@@ -71,6 +72,7 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
         summary.committed,
         summary.aborted
     );
+    println!("open intents that random kills left: {}", world.recovered() - at_points);
     prove_some(&world, &summary.model, kills, seed);
     println!("{:6.1} s: proved", watch.elapsed().as_secs_f64());
 }

@@ -256,6 +256,13 @@ impl World {
         });
     }
 
+    /// How many open intents restarts have found and settled.
+    pub fn recovered(&self) -> i64 {
+        let settled = "SELECT count(*) FROM entry WHERE CAST(bytes AS TEXT) LIKE '%\"recovered\":true%' \
+            OR CAST(bytes AS TEXT) LIKE '%\"t\":\"batch.aborted\"%'";
+        block_on(async { rows(&mut self.open_state().await, settled).await[0].get(0) })
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_expunged"));
         command.arg("--config").arg(self.path("expunged.toml")).args(arguments);
