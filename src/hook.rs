@@ -9,8 +9,8 @@ pub fn reach(point: &str) {
     static REACHED: Mutex<Vec<String>> = Mutex::new(Vec::new());
     if let Some(path) = std::env::var_os("EXPUNGED_REACHED") {
         let file = std::fs::File::options().create(true).append(true).open(path);
-        let written = file.and_then(|mut file| writeln!(file, "{point}"));
-        assert!(written.is_ok(), "a point that was reached cannot be recorded: {written:?}");
+        // A line that cannot be written is a point that the test misses.
+        drop(file.and_then(|mut file| writeln!(file, "{point}")));
     }
     let Ok(wanted) = std::env::var("EXPUNGED_KILL_AT") else { return };
     let Ok(mut reached) = REACHED.lock() else { return };

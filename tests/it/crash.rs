@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use expunged::clock::Stopwatch;
 use random::Random;
+use sqlx::sqlite::SqliteJournalMode;
 use world::{RULE, Size, World};
 use writer::Writer;
 
-/// As many as fit into CI; 200 take minutes (docs/measurements.md).
+/// As many as fit into CI beside the rest.
 const KILLS: u64 = 40;
 
 /// Between these the point of a kill in the large world is chosen.
@@ -33,7 +34,13 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
         .unwrap_or_else(|| expunged::clock::now().timestamp_micros().unsigned_abs());
     println!("EXPUNGED_CRASH_SEED={seed} EXPUNGED_CRASH_KILLS={kills}");
     let watch = Stopwatch::start();
-    let size = Size { accounts: 200_000, batch: 25, rows_per_second: "unlimited", first_sweep: 1000 };
+    let size = Size {
+        accounts: 200_000,
+        batch: 25,
+        rows_per_second: "unlimited",
+        first_sweep: 1000,
+        journal: SqliteJournalMode::Wal,
+    };
     let world = World::new(&size);
     let model = world.model();
     world.run(&["sweep"]).expect(&[5]);
@@ -43,6 +50,7 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
 
     kill_at_every_point(&world);
     println!("{:6.1} s: killed at every point", watch.elapsed().as_secs_f64());
+    let at_points = world.recovered();
     kill_at_random(&world, &writer, kills, seed);
     println!("{:6.1} s: killed at random", watch.elapsed().as_secs_f64());
 
@@ -50,10 +58,10 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
     // A sweep beside the writer may leave what became due behind its back.
     world.run(&["sweep"]).expect(&[0, 1]);
     println!("{:6.1} s: swept beside the writer", watch.elapsed().as_secs_f64());
-    let (model, writes) = writer.stop();
-    println!("{writes:?}");
-    let all = [writes.inserted, writes.keys_used_again, writes.undeleted, writes.too_late, writes.deleted];
-    assert!(all.iter().chain([&writes.hung_on, &writes.renamed]).all(|n| *n > 0), "{writes:?}");
+    let (model, done) = writer.stop();
+    println!("{done:?}");
+    let all = [done.inserted, done.keys_used_again, done.undeleted, done.too_late, done.deleted];
+    assert!(all.iter().chain([&done.hung_on, &done.renamed]).all(|n| *n > 0), "{done:?}");
     world.approve();
     world.sweep_to_the_end();
     let summary = oracle::check(&world, model);
@@ -64,6 +72,7 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
         summary.committed,
         summary.aborted
     );
+    println!("open intents that random kills left: {}", world.recovered() - at_points);
     prove_some(&world, &summary.model, kills, seed);
     println!("{:6.1} s: proved", watch.elapsed().as_secs_f64());
 }

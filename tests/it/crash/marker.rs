@@ -1,4 +1,5 @@
-//! The marker's table dropped between a crash and the restart: what is left to tell by is the records themselves.
+//! Evidence lost between a crash and the restart: the marker's table dropped, so that only the records can tell; or the whole
+//! datastore away.
 
 use super::oracle::{self, Summary};
 use super::world::{SMALL, Size, World};
@@ -53,4 +54,30 @@ fn with_the_marker_lost_no_surviving_record_of_the_batch_means_committed_as_the_
 fn with_the_marker_lost_a_key_used_again_is_no_survivor() {
     let summary = recovered_without_evidence("commit.after", "INSERT INTO account VALUES (1, 'new', NULL)");
     assert!(only(&summary.committed, "State, recovered: true"), "{:?}", summary.committed);
+}
+
+/// The sweep that was cut off is closed with its batch still open; the outcome comes after the end.
+#[test]
+fn with_the_datastore_away_nothing_is_assumed_until_it_is_back() {
+    for (point, word) in [("commit.after", "Marker, recovered: true"), ("commit.before", "RolledBack")] {
+        let world = World::new(&Size { first_sweep: 1000, ..SMALL });
+        let model = world.model();
+        assert!(world.run_killed_at(&["sweep"], point, 2).killed());
+        let away = world.path("away");
+        std::fs::create_dir(&away).unwrap();
+        let moved = ["shop.db", "shop.db-wal", "shop.db-shm"];
+        for file in moved.iter().filter(|file| world.path(file).exists()) {
+            std::fs::rename(world.path(file), away.join(file)).unwrap();
+        }
+        for _ in 0..2 {
+            world.run(&["sweep"]).expect(&[5]);
+            world.run(&["ledger", "verify"]).expect(&[1]);
+        }
+        for file in moved.iter().filter(|file| away.join(file).exists()) {
+            std::fs::rename(away.join(file), world.path(file)).unwrap();
+        }
+        world.sweep_to_the_end();
+        let summary = oracle::check(&world, model);
+        assert!(only(&summary.committed, word) || only(&summary.aborted, word), "{:?}", summary.aborted);
+    }
 }

@@ -1,4 +1,4 @@
-//! A shop on SQLite, the real binary beside it, and what the binary did.
+//! A shop on `SQLite`, the real binary beside it, and what the binary did.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,10 +21,18 @@ pub struct Size {
     pub batch: u32,
     pub rows_per_second: &'static str,
     pub first_sweep: u32,
+    /// The application's choice.
+    pub journal: SqliteJournalMode,
 }
 
 /// Small enough to be swept some hundred times; its batches do not grow, since a rate is set.
-pub const SMALL: Size = Size { accounts: 24, batch: 4, rows_per_second: "1000000", first_sweep: 1 };
+pub const SMALL: Size = Size {
+    accounts: 24,
+    batch: 4,
+    rows_per_second: "1000000",
+    first_sweep: 1,
+    journal: SqliteJournalMode::Wal,
+};
 
 pub struct World {
     directory: TempDir,
@@ -161,10 +169,9 @@ impl World {
             .replace(":accounts", &size.accounts.to_string())
             .replace(":recent", &recent.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
         block_on(async {
-            // WAL, as an application would have it.
             let options = options(&world.datastore())
                 .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
+                .journal_mode(size.journal)
                 .pragma("synchronous", "off");
             let mut connection = options.connect().await.unwrap();
             let sql = format!("BEGIN; {schema} COMMIT; PRAGMA wal_checkpoint(TRUNCATE);");
@@ -249,6 +256,13 @@ impl World {
         });
     }
 
+    /// How many open intents restarts have found and settled.
+    pub fn recovered(&self) -> i64 {
+        let settled = "SELECT count(*) FROM entry WHERE CAST(bytes AS TEXT) LIKE '%\"recovered\":true%' \
+            OR CAST(bytes AS TEXT) LIKE '%\"t\":\"batch.aborted\"%'";
+        block_on(async { rows(&mut self.open_state().await, settled).await[0].get(0) })
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_expunged"));
         command.arg("--config").arg(self.path("expunged.toml")).args(arguments);
@@ -313,7 +327,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(60))
+        .busy_timeout(Duration::from_mins(1))
         .disable_statement_logging()
 }
 

@@ -41,7 +41,7 @@ impl Writer {
                 let options = SqliteConnectOptions::new()
                     .filename(datastore)
                     .foreign_keys(true)
-                    .busy_timeout(Duration::from_secs(60))
+                    .busy_timeout(Duration::from_mins(1))
                     .pragma("synchronous", "normal")
                     .disable_statement_logging();
                 let mut application = Application::new(options.connect().await.unwrap(), model, seed);
