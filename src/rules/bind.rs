@@ -18,6 +18,7 @@ pub struct BoundRule<'r> {
     trigger: TriggerKind,
     mark: Option<MarkKind>,
     trigger_indexed: bool,
+    integer_key: bool,
     dependents: Vec<BoundDependent<'r>>,
 }
 
@@ -40,6 +41,11 @@ impl<'r> BoundRule<'r> {
     /// Whether an index leads with the trigger column of the rule's own table.
     pub fn trigger_indexed(&self) -> bool {
         self.trigger_indexed
+    }
+
+    /// Whether the key is one integer column, which every comparison orders alike.
+    pub fn integer_key(&self) -> bool {
+        self.integer_key
     }
 
     /// Its dependents, each after the one it hangs on.
@@ -149,6 +155,7 @@ impl<'r, 'c> Binder<'r, 'c> {
             trigger: trigger?,
             mark,
             trigger_indexed: matches!(&rule.trigger.place, TriggerPlace::Column(c) if table.indexed.contains(c)),
+            integer_key: matches!(rule.key.as_slice(), [only] if table.column(only).is_some_and(is_integer_key)),
             dependents,
         })
     }
@@ -482,4 +489,9 @@ fn empties(action: &Action, matches: &[Match], columns: &[(ColumnName, ColumnNam
 
 fn list<T: std::fmt::Display>(names: impl Iterator<Item = T>) -> String {
     names.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The type `INTEGER` of a primary key is the one that holds nothing else.
+fn is_integer_key(column: &Column) -> bool {
+    column.not_null && column.declared.eq_ignore_ascii_case("integer")
 }

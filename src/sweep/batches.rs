@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use crate::clock::Stopwatch;
 use crate::datastore::error::EngineError;
-use crate::datastore::sqlite::{Committed, Cursor, Evidence, Phase, Prepared, Selected, Writer};
+use crate::datastore::sqlite::{Committed, Cursor, Evidence, Identities, Phase, Prepared, Selected, Writer};
 use crate::hook;
 use crate::ledger::entry::{Action, SweepResult};
+use crate::model::datastore::Pace;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::BoundRule;
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Due, TriggerValue, Undated, Verdict, decide};
+use crate::rules::decide::{Due, Record, TriggerValue, Undated, Verdict, decide};
 use crate::rules::rule::{self, Strategy};
-use crate::state::{Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
+use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
 
 use super::error::SweepError;
 use super::pace::Budget;
@@ -45,6 +46,12 @@ enum Turn {
     Exhausted,
 }
 
+/// A batch that the datastore has committed and the ledger has not sealed yet. If we die now, the next start finds its marker.
+struct Unsealed {
+    intent: CommittedIntent,
+    settled: Settled,
+}
+
 pub(super) async fn run(
     run: &mut Run<'_>,
     state: &mut State,
@@ -54,7 +61,11 @@ pub(super) async fn run(
     writer.begin_rule(run.bound).await?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in [Phase::Exact, Phase::Candidates] {
-        walk(run, state, writer, phase, pseudonyms.as_ref(), progress).await?;
+        let mut unsealed = None;
+        let walked = walk(run, state, writer, phase, &mut unsealed, pseudonyms.as_ref(), progress).await;
+        let sealed = seal(run, state, writer, unsealed).await;
+        walked?;
+        sealed?;
         if run.report.result != SweepResult::Completed {
             break;
         }
@@ -68,6 +79,7 @@ async fn walk(
     state: &mut State,
     writer: &mut Writer,
     phase: Phase,
+    unsealed: &mut Option<Unsealed>,
     pseudonyms: Option<&PseudonymKey>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), SweepError> {
@@ -78,8 +90,13 @@ async fn walk(
             run.report.result = SweepResult::Stopped;
             return Ok(());
         }
+        if run.target.pace != Pace::Unlimited {
+            // A seal never waits for a pause.
+            seal(run, state, writer, unsealed.take()).await?;
+        }
         budget.wait().await;
-        match turn(run, state, writer, phase, &cursor, budget.limit(), pseudonyms).await? {
+        let at = Place { phase, cursor: &cursor, limit: budget.limit() };
+        match turn(run, state, writer, at, unsealed, pseudonyms).await? {
             Turn::On { next, went, last } => {
                 progress(Progress { done: run.report.disposed, total: run.total });
                 if last {
@@ -112,20 +129,69 @@ fn set_aside(report: &mut Report, why: &'static str) {
     }
 }
 
+/// Where a turn of the loop begins, and how much it takes.
+struct Place<'c> {
+    phase: Phase,
+    cursor: &'c Cursor,
+    limit: u32,
+}
+
+/// Writes the outcome of the batch before.
+async fn seal(
+    run: &mut Run<'_>,
+    state: &mut State,
+    writer: &mut Writer,
+    unsealed: Option<Unsealed>,
+) -> Result<(), SweepError> {
+    let Some(Unsealed { intent, settled }) = unsealed else { return Ok(()) };
+    let ledger = Stopwatch::start();
+    let name = intent.batch().to_owned();
+    state.seal(run.sweep, intent, settled).await?;
+    run.report.ledger_wait += ledger.elapsed();
+    writer.sealed(&name);
+    Ok(())
+}
+
+/// Selects the next batch while the one before is sealed: another file, another thread. Nothing of the next is committed before
+/// the seal is in the ledger.
+async fn select_and_seal<'w>(
+    run: &mut Run<'_>,
+    state: &mut State,
+    writer: &'w mut Writer,
+    bound: &'w BoundRule<'w>,
+    cutoffs: &'w Cutoffs,
+    at: &Place<'_>,
+    unsealed: Option<Unsealed>,
+) -> Result<Selected<'w>, SweepError> {
+    let Some(Unsealed { intent, settled }) = unsealed else {
+        return Ok(writer.select(bound, cutoffs, at.phase, at.cursor, at.limit).await?);
+    };
+    writer.sealed(intent.batch());
+    let watch = Stopwatch::start();
+    let selecting = async {
+        let selected = writer.select(bound, cutoffs, at.phase, at.cursor, at.limit).await;
+        (selected, watch.elapsed())
+    };
+    let (sealed, (selected, took)) = tokio::join!(state.seal(run.sweep, intent, settled), selecting);
+    run.report.ledger_wait += watch.elapsed().saturating_sub(took);
+    sealed?;
+    Ok(selected?)
+}
+
 async fn turn(
     run: &mut Run<'_>,
     state: &mut State,
     writer: &mut Writer,
-    phase: Phase,
-    cursor: &Cursor,
-    limit: u32,
+    at: Place<'_>,
+    unsealed: &mut Option<Unsealed>,
     pseudonyms: Option<&PseudonymKey>,
 ) -> Result<Turn, SweepError> {
     hook::reach("prepare.before");
     let incarnation = writer.incarnation().clone();
-    let mut selected = writer.select(run.bound, run.cutoffs, phase, cursor, limit).await?;
+    let (bound, cutoffs) = (run.bound, run.cutoffs);
+    let mut selected = select_and_seal(run, state, writer, bound, cutoffs, &at, unsealed.take()).await?;
     let (next, last, count) = (selected.page.next.clone(), selected.page.last, selected.page.records.len());
-    let due = match judge(run, &mut selected, phase) {
+    let due = match judge(run, &mut selected, at.phase) {
         Ok(due) => due,
         Err(error) => {
             selected.rollback().await?;
@@ -144,7 +210,7 @@ async fn turn(
     let due = Arc::new(due);
     let draft = state.draft(run.sweep).await?;
     // Hashing and sealing take the other processor while the datastore works.
-    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, selected.identities().to_text()));
+    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, selected.identities().clone()));
     let prepared = match selected.dispose(&due, run.now.eligible, pseudonyms).await {
         Ok(prepared) => prepared,
         Err(error) => match error.refused() {
@@ -196,14 +262,12 @@ async fn turn(
             }
         }
     };
-    let ledger = Stopwatch::start();
-    state.seal(run.sweep, intent, settled).await?;
-    run.report.ledger_wait += ledger.elapsed();
-    writer.sealed(&name);
     if matches!(settled, Settled::Acknowledged | Settled::MarkerFound) {
         tally(run, &due, went);
+        *unsealed = Some(Unsealed { intent, settled });
         return Ok(Turn::On { next, went, last });
     }
+    seal(run, state, writer, Some(Unsealed { intent, settled })).await?;
     match refused {
         Some(why) => Ok(Turn::Refused { selected: count, next, last, why }),
         None => Err(SweepError::RolledBack { batch: name }),
@@ -214,7 +278,7 @@ async fn turn(
 async fn commit(
     run: &Run<'_>,
     prepared: Prepared<'_>,
-    intent: &crate::state::CommittedIntent,
+    intent: &CommittedIntent,
 ) -> Result<Settled, SweepError> {
     hook::reach("commit.before");
     let committed = prepared.commit(intent).await?;
@@ -230,7 +294,7 @@ fn drafting(
     run: &Run<'_>,
     draft: &Draft,
     due: &Arc<Vec<Due>>,
-    identities: String,
+    identities: Identities,
 ) -> impl FnOnce() -> Result<(DraftPart, Sealed), StateError> + Send + 'static {
     let (draft, due) = (draft.clone(), Arc::clone(due));
     let rule = run.target.rule;
@@ -238,7 +302,7 @@ fn drafting(
     let fields = replaced(&rule.action);
     move || {
         let part = draft.part(&dataset, action, &fields, due.iter().map(Due::key))?;
-        Ok((part, draft.seal(&identities)?))
+        Ok((part, draft.seal(&identities.to_text())?))
     }
 }
 
@@ -255,16 +319,51 @@ fn replaced(action: &rule::Action) -> Vec<String> {
 /// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
 /// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
 fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec<Due>, SweepError> {
-    let records = std::mem::take(&mut selected.page.records);
+    let mut records = std::mem::take(&mut selected.page.records);
+    let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, run.orders, run.now);
+    let judge_all = |records| judge_half(bound, cutoffs, orders, now, phase, records);
+    // The datastore waits meanwhile, so its processor is free.
+    let second =
+        records.split_off(if records.len() < WORTH_A_THREAD { records.len() } else { records.len() / 2 });
+    let ((mut due, mut disagreed), (more, others)) = if second.is_empty() {
+        (judge_all(records), (Vec::new(), 0))
+    } else {
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| judge_all(second));
+            let here = judge_all(records);
+            // A panic in the judge is a bug wherever it happens.
+            (here, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    };
+    due.extend(more);
+    disagreed += others;
+    if disagreed > 0 {
+        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
+    }
+    Ok(due)
+}
+
+/// Below this, starting a thread takes longer than it saves.
+const WORTH_A_THREAD: usize = 1_000;
+
+/// The due among the records, in their order, and on how many the two derivations differ.
+fn judge_half(
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+    phase: Phase,
+    records: Vec<Record>,
+) -> (Vec<Due>, u64) {
     let mut due = Vec::with_capacity(records.len());
     let mut disagreed: u64 = 0;
     for record in records {
         let compared = match &record.trigger {
-            TriggerValue::Own(value) => run.cutoffs.compare(run.bound.trigger(), value),
+            TriggerValue::Own(value) => cutoffs.compare(bound.trigger(), value),
             // The query looked at every row, and said that all of them can be compared.
             TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
         };
-        match decide(run.bound, record, run.orders, run.now) {
+        match decide(bound, record, orders, now) {
             Verdict::Due(record) | Verdict::Overdue(record) => {
                 disagreed += u64::from(compared == Some(false));
                 due.push(record);
@@ -275,10 +374,7 @@ fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec
             Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(compared == Some(true)),
         }
     }
-    if disagreed > 0 {
-        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
-    }
-    Ok(due)
+    (due, disagreed)
 }
 
 fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 use super::connect::{Access, connect, failed, one, run, text};
 use super::identity::Identities;
 use super::marker::{self, Evidence, Incarnation};
-use super::read::{Page, Rows, page, selection};
+use super::read::{Page, Rows, json_rows, named_sources, order, page, selection};
 use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, quote, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -29,6 +29,7 @@ use crate::state::CommittedIntent;
 pub struct Writer {
     connection: SqliteConnection,
     incarnation: Incarnation,
+    /// The last batch, whose marker the next commit takes along.
     sealed: Option<String>,
 }
 
@@ -71,7 +72,8 @@ impl Writer {
         identities.survivors(&mut self.connection).await
     }
 
-    /// Says that a batch's outcome is in the ledger: its marker goes with the next batch, or with [`Self::close`].
+    /// Says that a batch's outcome is in the ledger, or will be before the next commit: its marker goes with that, or with
+    /// [`Self::close`].
     pub fn sealed(&mut self, batch: &str) {
         self.sealed = Some(batch.to_owned());
     }
@@ -107,30 +109,22 @@ impl Writer {
         let operation = "select a batch";
         let sealed = self.sealed.clone();
         let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(failed(operation))?;
-        let layers = layers(rule);
-        for layer in &layers {
-            run(&mut transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
-        }
-        let root = &layers[0];
-        let mut fill = Sql::new(format!("INSERT INTO {} ({}) ", root.temp(), root.columns().join(", ")));
-        let chosen = root.sources(&TriggerSql::of(rule).reading());
-        selection(&mut fill, rule, cutoffs, phase, cursor, limit, &chosen);
-        run(&mut transaction, &fill, operation).await?;
-        let trigger = if TriggerSql::of(rule).own_column().is_some() {
-            encoded("b.trig")
-        } else {
-            "json(b.trig)".to_owned()
+        let transaction = begun.map_err(failed(operation))?;
+        let mut selected = Selected {
+            transaction,
+            rule,
+            cutoffs,
+            phase,
+            layers: layers(rule),
+            from: cursor.clone(),
+            limit,
+            listed: false,
+            page: Page::empty(),
+            identities: Identities::of(rule, String::new()),
+            sealed,
         };
-        let keys = (0..root.key.len()).map(|i| encoded(&format!("b.k{i}"))).collect::<Vec<_>>().join(", ");
-        let read = format!(
-            "SELECT json_group_array(json_array({keys}, {trigger})) FROM (SELECT * FROM {} ORDER BY n) AS b",
-            root.temp()
-        );
-        let rows = text(&mut transaction, &Sql::new(read), operation).await?;
-        let page = page(rule, phase, limit, &rows)?;
-        let identities = Identities::of(rule, rows);
-        Ok(Selected { transaction, rule, cutoffs, phase, layers, page, identities, sealed })
+        selected.read_page().await?;
+        Ok(selected)
     }
 }
 
@@ -141,6 +135,11 @@ pub struct Selected<'w> {
     cutoffs: &'w Cutoffs,
     phase: Phase,
     layers: Vec<Layer<'w>>,
+    /// Where the selection starts, and how many it takes.
+    from: Cursor,
+    limit: u32,
+    /// Whether the temporary table lists the batch; if not, the batch is a stretch of the walk.
+    listed: bool,
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     identities: Identities,
@@ -299,10 +298,64 @@ impl<'w> Selected<'w> {
         }
     }
 
+    /// Reads the records, from the table where a stretch of the walk can be deleted as such, and through the temporary table
+    /// where dependents, new values or other rows depend on the batch.
+    async fn read_page(&mut self) -> Result<(), DatastoreError> {
+        let operation = "select a batch";
+        let stretch = self.layers.len() == 1
+            && self.phase == Phase::Exact
+            && *self.layers[0].action == Action::Delete
+            && self.rule.integer_key()
+            && !self.reads_other_tables();
+        let mut read = json_rows(self.rule);
+        if stretch {
+            let sources = named_sources(self.rule);
+            selection(&mut read, self.rule, self.cutoffs, self.phase, &self.from, self.limit, &sources);
+        } else {
+            self.list().await?;
+            read.push(&format!("SELECT * FROM {} ORDER BY n", self.layers[0].temp()));
+        }
+        let rows = text(&mut self.transaction, read.push(") AS b"), operation).await?;
+        self.page = page(self.rule, self.phase, self.limit, &rows)?;
+        self.identities = Identities::of(self.rule, rows);
+        Ok(())
+    }
+
+    /// Fills the temporary table with the selection. The transaction keeps every other writer out, so it is the same one
+    /// whenever it is made.
+    async fn list(&mut self) -> Result<(), DatastoreError> {
+        let operation = "list a batch";
+        for layer in &self.layers {
+            run(&mut self.transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
+        }
+        let root = &self.layers[0];
+        let mut fill = Sql::new(format!("INSERT INTO {} ({}) ", root.temp(), root.columns().join(", ")));
+        let sources = root.sources(&TriggerSql::of(self.rule).reading());
+        selection(&mut fill, self.rule, self.cutoffs, self.phase, &self.from, self.limit, &sources);
+        run(&mut self.transaction, &fill, operation).await?;
+        self.listed = true;
+        Ok(())
+    }
+
+    /// The batch as a condition over the rule's own table.
+    fn push_batch(&self, sql: &mut Sql) {
+        if self.listed {
+            sql.push(&self.layers[0].in_batch());
+            return;
+        }
+        let order = order(self.rule, self.phase);
+        sql.push("1");
+        self.from.push(sql, &order, ">");
+        self.page.next.push(sql, &order, "<=");
+    }
+
     /// Takes what was not judged due out of the batch: comes before [`Self::dispose`], with the same records.
     pub async fn keep_only(&mut self, due: &[Due]) -> Result<(), DatastoreError> {
         if due.len() == self.page.selected() {
             return Ok(());
+        }
+        if !self.listed {
+            self.list().await?;
         }
         let keep: Vec<u32> = due.iter().map(Due::position).collect();
         self.identities.keep(&keep)?;
@@ -339,7 +392,13 @@ impl<'w> Selected<'w> {
         }
         let mut sql = match layer.action {
             Action::Delete => {
-                Sql::new(format!("DELETE FROM {} AS t WHERE {}", table(layer.table), layer.in_batch()))
+                let mut sql = Sql::new(format!("DELETE FROM {} AS t WHERE ", table(layer.table)));
+                if number == 0 {
+                    self.push_batch(&mut sql);
+                } else {
+                    sql.push(&layer.in_batch());
+                }
+                sql
             }
             Action::Pseudonymize { mark, .. } => {
                 layer.store_pseudonyms(&mut self.transaction, replaced, &values, pseudonyms).await?;
