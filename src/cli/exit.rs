@@ -122,6 +122,7 @@ fn of_state(error: &StateError) -> Exit {
         | StateError::File { .. }
         | StateError::WrongKey { .. }
         | StateError::KeyMissing { .. }
+        | StateError::ClockAhead { .. }
         | StateError::Sealed { .. } => Exit::Refused,
         StateError::Name(_)
         | StateError::Entry(_)

@@ -55,6 +55,9 @@ pub enum EngineError {
     /// Permission, read-only file or medium.
     #[error("permission denied: {0}")]
     Denied(String),
+    /// The path leads to another file than the one that was opened.
+    #[error("the datastore's file was replaced during the sweep")]
+    Moved,
     /// No room.
     #[error("no space left on the datastore's disk")]
     Full,
@@ -126,7 +129,7 @@ impl From<&sqlx::Error> for EngineError {
                 _ => "a constraint fails",
             }),
             14 => Self::Other("unable to open the database file".to_owned()),
-            _ => Self::Other(database.message().to_owned()),
+            _ => Self::Other(spoken(database.message(), code)),
         }
     }
 }
@@ -137,5 +140,16 @@ fn safe(error: &sqlx::Error) -> String {
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} cannot be decoded"),
         sqlx::Error::Decode(_) => "a value cannot be decoded".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// The engine's words where they can only name what the rule names; some of its messages quote a value.
+fn spoken(message: &str, code: i32) -> String {
+    let harmless =
+        ["no such ", "file is not a database", "database disk image is malformed", "disk I/O error"];
+    if harmless.iter().any(|h| message.starts_with(h)) {
+        message.to_owned()
+    } else {
+        format!("the engine reports error {code}")
     }
 }

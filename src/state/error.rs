@@ -80,6 +80,16 @@ pub enum StateError {
         #[source]
         source: CheckpointError,
     },
+    /// The host's clock is far ahead of the ledger, and no other clock confirms it.
+    #[error(
+        "the host's clock says {host}, more than 7 days past the ledger's newest entry of {mark}: nothing is disposed of; if the clock is right, `expunged approve --clock DATASTORE`"
+    )]
+    ClockAhead {
+        /// The host's clock.
+        host: chrono::DateTime<chrono::Utc>,
+        /// The newest entry.
+        mark: chrono::DateTime<chrono::Utc>,
+    },
     /// The disk is full.
     #[error("no space left for the state `{}`: nothing was disposed of without an entry; make room and sweep again", path.display())]
     Full {

@@ -184,7 +184,7 @@ impl State {
             .await
             .map_err(|e| failed(&self.path, "read sealed identities", e))?;
         let sealed: Vec<u8> = row.try_get(0).map_err(|_| lost())?;
-        let key = self.epoch_key(&intent.epoch)?;
+        let key = self.epoch_key(&intent.epoch).await?;
         draft::open(&key, &intent.batch, &sealed).ok_or_else(lost)
     }
 

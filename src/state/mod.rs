@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
@@ -46,6 +46,9 @@ pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
 const VERSION: i64 = 1;
+
+/// How long nothing may have been written before the host's clock has to be confirmed.
+const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);
 
 /// Where the state and its keys are, and whose ledger it is.
 pub struct Settings {
@@ -111,10 +114,27 @@ impl State {
             state.check_genesis().await?;
         }
         if role == Role::Disposer {
+            state.check_ahead()?;
             let open = Open { size: state.frontier.size(), root: state.frontier.root() };
             state.append(Body::Open(open)).await?;
         }
         Ok(state)
+    }
+
+    /// Refuses a host clock that stands far past the newest entry: where nobody else knows the time, a clock set ahead would
+    /// dispose of everything early. Comes before anything of this run is appended, or the refused start would move the mark.
+    fn check_ahead(&self) -> Result<(), StateError> {
+        let host = clock::now();
+        if self.frontier.size().get() > 1 && host - self.last_at > LONGEST_IDLE {
+            return Err(StateError::ClockAhead { host, mark: self.last_at });
+        }
+        Ok(())
+    }
+
+    /// Records that a person has looked at the host's clock: the mark moves to it.
+    pub async fn accept_clock(&mut self) -> Result<EntryIndex, StateError> {
+        let open = Open { size: self.frontier.size(), root: self.frontier.root() };
+        self.append(Body::Open(open)).await
     }
 
     /// The newest instant in the ledger: a clock far behind it has been set back.
@@ -233,11 +253,16 @@ impl State {
         }
     }
 
-    fn epoch_key(&self, epoch: &EpochId) -> Result<EpochKey, StateError> {
+    /// The commitment key of an epoch, if its file is still there and holds what the ledger announced.
+    async fn epoch_key(&mut self, epoch: &EpochId) -> Result<EpochKey, StateError> {
         let name = epoch_file(epoch);
-        match self.keys.read(&name)? {
-            Some(key) => Ok(EpochKey::from_bytes(*key)),
-            None => Err(StateError::KeyMissing { path: self.keys.path(&name) }),
+        let Some(bytes) = self.keys.read(&name)? else {
+            return Err(StateError::KeyMissing { path: self.keys.path(&name) });
+        };
+        let key = EpochKey::from_bytes(*bytes);
+        match self.announced(epoch).await? {
+            Some(announced) if announced.check == key.check(epoch) => Ok(key),
+            Some(_) | None => Err(StateError::WrongKey { path: self.keys.path(&name) }),
         }
     }
 
@@ -320,7 +345,14 @@ impl Writing<'_> {
 
 fn lock(path: &Path) -> Result<File, StateError> {
     let state = path;
-    let path = path.with_added_extension("lock");
+    // Two spellings of one file must not have two locks.
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let real = path.canonicalize().or_else(|_| {
+        directory
+            .canonicalize()
+            .map(|real| path.file_name().map_or_else(|| real.clone(), |name| real.join(name)))
+    });
+    let path = real.unwrap_or_else(|_| path.to_owned()).with_added_extension("lock");
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
     let file = opened.map_err(|source| StateError::File {
         operation: "open the lock file",

@@ -32,6 +32,7 @@ impl State {
         .await
         .map_err(|e| failed(&self.path, operation, e))?;
         let mut proofs = Vec::new();
+        let mut destroyed = None;
         for row in rows {
             let bytes =
                 |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
@@ -40,7 +41,15 @@ impl State {
             let (batch, epoch) = (BatchId::parse(&text(0)?)?, EpochId::parse(&text(1)?)?);
             let (index, part) = (EntryIndex::new(number(2)?.unsigned_abs()), number(3)?.unsigned_abs());
             let (commitments, tags) = (bytes(4)?, bytes(5)?);
-            let epoch_key = self.epoch_key(&epoch)?;
+            let epoch_key = match self.epoch_key(&epoch).await {
+                Ok(key) => key,
+                // A destroyed epoch opens nothing any more; the record may still be found in another.
+                Err(error @ StateError::KeyMissing { .. }) => {
+                    destroyed = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let tag = epoch_key.tag(dataset, key.as_str());
             if !tags.chunks_exact(6).any(|t| t == tag.as_bytes()) {
                 continue;
@@ -67,7 +76,10 @@ impl State {
                 checkpoint,
             });
         }
-        Ok(proofs)
+        match destroyed {
+            Some(error) if proofs.is_empty() => Err(error),
+            Some(_) | None => Ok(proofs),
+        }
     }
 
     /// The leaf hashes of the first `size` entries, or of all there are.

@@ -31,6 +31,8 @@ pub(super) struct Run<'a> {
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
     pub(super) allowance: u64,
+    /// For a version that nobody has approved: the records of all datasets that may still go.
+    pub(super) unapproved: Option<u64>,
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) report: Report,
@@ -206,12 +208,12 @@ async fn turn(
         selected.rollback().await?;
         return Ok(Turn::Exhausted);
     }
-    selected.keep_only(&due).await?;
-    let due = Arc::new(due);
+    let judged = selected.keep_only(due).await?;
+    let due = Arc::clone(judged.due());
     let draft = state.draft(run.sweep).await?;
     // Hashing and sealing take the other processor while the datastore works.
-    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, selected.identities().clone()));
-    let prepared = match selected.dispose(&due, run.now.eligible, pseudonyms).await {
+    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, judged.identities().clone()));
+    let prepared = match judged.dispose(run.now.eligible, pseudonyms).await {
         Ok(prepared) => prepared,
         Err(error) => match error.refused() {
             Some(why) => return Ok(Turn::Refused { selected: count, next, last, why }),
@@ -219,6 +221,12 @@ async fn turn(
         },
     };
     hook::reach("prepare.after");
+    let dependents: usize = prepared.dependents().iter().map(|p| p.keys.len()).sum();
+    if run.unapproved.is_some_and(|left| (due.len() + dependents) as u64 > left) {
+        // A wrong `match` takes along what nobody expects: whoever approves sees the plan first.
+        prepared.rollback().await?;
+        return Ok(Turn::Exhausted);
+    }
     let ledger = Stopwatch::start();
     let (own, sealed) = hashing.await.map_err(SweepError::Hashing)??;
     let mut parts = vec![own];
@@ -245,6 +253,7 @@ async fn turn(
         Err(SweepError::Commit { source: EngineError::Refused(why), .. }) => Some(*why),
         Ok(_) | Err(_) => None,
     };
+    let mut failure = None;
     let settled = match settled {
         Ok(settled) => settled,
         Err(error) => {
@@ -254,9 +263,13 @@ async fn turn(
                 "commit in doubt: looking at the marker"
             );
             let mut fresh = Writer::open(&run.target.datastore).await?;
-            match fresh.evidence(&incarnation, &name).await? {
+            let evidence = fresh.evidence(&incarnation, &name).await?;
+            match evidence {
                 Evidence::Committed => Settled::MarkerFound,
-                Evidence::RolledBack => Settled::RolledBack,
+                Evidence::RolledBack => {
+                    failure = Some(error);
+                    Settled::RolledBack
+                }
                 // The intent stays open; the next start looks at the records.
                 Evidence::Lost => return Err(error),
             }
@@ -270,7 +283,7 @@ async fn turn(
     seal(run, state, writer, Some(Unsealed { intent, settled })).await?;
     match refused {
         Some(why) => Ok(Turn::Refused { selected: count, next, last, why }),
-        None => Err(SweepError::RolledBack { batch: name }),
+        None => Err(SweepError::RolledBack { batch: name, source: failure.map(Box::new) }),
     }
 }
 
@@ -285,6 +298,7 @@ async fn commit(
     hook::reach("commit.after");
     match committed {
         Committed::Yes => Ok(Settled::Acknowledged),
+        Committed::NotAttempted => Ok(Settled::NotAttempted),
         Committed::Unknown(source) => Err(SweepError::Commit { rule: run.target.rule.id.clone(), source }),
     }
 }
@@ -383,6 +397,7 @@ fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
     report.disposed += own;
     report.dependents += went.saturating_sub(own);
     run.allowance = run.allowance.saturating_sub(own);
+    run.unapproved = run.unapproved.map(|left| left.saturating_sub(went));
     for record in due {
         let times = record.times();
         if times.deadline <= run.now.late {

@@ -47,6 +47,9 @@ pub enum SweepError {
     RolledBack {
         /// The batch.
         batch: String,
+        /// Why; none where the datastore's file was replaced before the commit.
+        #[source]
+        source: Option<Box<SweepError>>,
     },
     /// The clock stands behind the ledger.
     #[error(

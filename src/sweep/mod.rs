@@ -183,6 +183,7 @@ pub async fn run(
         now,
         sweep: &sweep,
         allowance,
+        unapproved: (!standing.finished && standing.approved.is_none()).then_some(target.guard.first_sweep),
         total: due,
         watch,
         report: Report::new(),

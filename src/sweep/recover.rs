@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::datastore::sqlite::{Evidence, Identities, Incarnation, Writer};
 use crate::hook;
 use crate::ledger::entry::SweepResult;
-use crate::state::{OpenIntent, Settled, State, SweepEnd};
+use crate::state::{OpenIntent, Settled, State, StateError, SweepEnd};
 
 use super::error::SweepError;
 
@@ -88,7 +88,15 @@ async fn settle(
         Evidence::Committed => Settled::MarkerFound,
         Evidence::RolledBack => Settled::RolledBack,
         Evidence::Lost => {
-            let sealed = state.identities(&open.intent).await.map_err(|e| Unsettled::State(e.into()))?;
+            let sealed = match state.identities(&open.intent).await {
+                Ok(sealed) => sealed,
+                Err(
+                    error @ (StateError::KeyMissing { .. }
+                    | StateError::WrongKey { .. }
+                    | StateError::Sealed { .. }),
+                ) => return Err(in_doubt(error.to_string())),
+                Err(error) => return Err(Unsettled::State(error.into())),
+            };
             let identities = Identities::parse(&sealed)
                 .ok_or_else(|| in_doubt("its identities are damaged".to_owned()))?;
             match writer.survivors(&identities).await.map_err(unreachable)? {

@@ -144,7 +144,8 @@ async fn aftermath(
             Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_) => None,
         })
         .collect();
-    let mut prepared = selected.dispose(&due, now.eligible, Some(&pseudonyms)).await?;
+    let judged = selected.keep_only(due).await?;
+    let mut prepared = judged.dispose(now.eligible, Some(&pseudonyms)).await?;
     for (table, rows) in &test.after {
         let mut columns: Vec<ColumnName> = rows.iter().flatten().map(|(name, _)| name.clone()).collect();
         columns.sort();

@@ -1,7 +1,9 @@
 //! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
 
 use std::cmp::Ordering;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
@@ -10,7 +12,7 @@ use super::connect::{Access, connect, failed, one, run, text};
 use super::identity::Identities;
 use super::marker::{self, Evidence, Incarnation};
 use super::read::{Page, Rows, json_rows, named_sources, order, page, selection};
-use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, quote, table};
+use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, quote, same, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::ledger::entry::Action as LedgerAction;
@@ -29,6 +31,8 @@ use crate::state::CommittedIntent;
 pub struct Writer {
     connection: SqliteConnection,
     incarnation: Incarnation,
+    /// The file as it was opened; none for a world in memory.
+    file: Option<FileIdentity>,
     /// The last batch, whose marker the next commit takes along.
     sealed: Option<String>,
 }
@@ -36,12 +40,15 @@ pub struct Writer {
 impl Writer {
     /// Opens the datastore for a sweep and sets up its marker.
     pub async fn open(path: &Path) -> Result<Self, DatastoreError> {
-        Self::over(connect(path, Access::Write).await?).await
+        let file = FileIdentity::of(path);
+        let mut writer = Self::over(connect(path, Access::Write).await?).await?;
+        writer.file = file;
+        Ok(writer)
     }
 
     pub(super) async fn over(mut connection: SqliteConnection) -> Result<Self, DatastoreError> {
         let incarnation = marker::ensure(&mut connection).await?;
-        Ok(Self { connection, incarnation, sealed: None })
+        Ok(Self { connection, incarnation, file: None, sealed: None })
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
@@ -107,7 +114,7 @@ impl Writer {
         limit: u32,
     ) -> Result<Selected<'w>, DatastoreError> {
         let operation = "select a batch";
-        let sealed = self.sealed.clone();
+        let (sealed, file) = (self.sealed.clone(), self.file.clone());
         let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
         let transaction = begun.map_err(failed(operation))?;
         let mut selected = Selected {
@@ -122,6 +129,7 @@ impl Writer {
             page: Page::empty(),
             identities: Identities::of(rule, String::new()),
             sealed,
+            file,
         };
         selected.read_page().await?;
         Ok(selected)
@@ -145,36 +153,13 @@ pub struct Selected<'w> {
     identities: Identities,
     /// The batch before, whose marker goes with this one's commit.
     sealed: Option<String>,
+    file: Option<FileIdentity>,
 }
 
 impl<'w> Selected<'w> {
-    /// The records' keys and triggers: to be sealed with the intent, and kept nowhere else.
-    pub fn identities(&self) -> &Identities {
-        &self.identities
-    }
-
     /// Ends the transaction; nothing has changed.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
         self.transaction.rollback().await.map_err(failed("roll a batch back"))
-    }
-
-    /// Disposes of the due records and their dependents inside the open transaction. Nothing is irreversible yet: dropping
-    /// what this returns rolls back. `at` goes into the marks.
-    ///
-    /// An [`EngineError::Refused`] means that one of the rows cannot go; the transaction has been rolled back.
-    pub async fn dispose(
-        mut self,
-        due: &[Due],
-        at: DateTime<Utc>,
-        pseudonyms: Option<&PseudonymKey>,
-    ) -> Result<Prepared<'w>, DatastoreError> {
-        match self.dispose_layers(due, at, pseudonyms).await {
-            Ok(parts) => Ok(Prepared { transaction: self.transaction, parts, sealed: self.sealed }),
-            Err(error) => {
-                self.undo().await?;
-                Err(error)
-            }
-        }
     }
 
     /// Rolls back, whether or not the engine has done so by itself: after RAISE(ROLLBACK) nothing is open any more, and the
@@ -211,17 +196,20 @@ impl<'w> Selected<'w> {
     async fn gather_dependents(&mut self) -> Result<(), DatastoreError> {
         for layer in &self.layers[1..] {
             let parent = layer.parent.unwrap_or(0);
-            let theirs: Vec<String> = layer.matches.iter().map(|m| column("t", &m.theirs)).collect();
-            let ours: Vec<String> = layer.matches.iter().map(|m| quoted_match(&m.ours)).collect();
+            let on: Vec<String> = layer
+                .matches
+                .iter()
+                .map(|m| same(&column("t", &m.theirs), &format!("p.{}", quoted_match(&m.ours))))
+                .collect();
+            // One row may belong to several records of the batch; it goes once.
             let mut fill = Sql::new(format!(
-                "INSERT INTO {} ({}) SELECT {} FROM {} AS t WHERE {} IN (SELECT {} FROM {})",
+                "INSERT INTO {} ({}) SELECT DISTINCT {} FROM {} AS p CROSS JOIN {} AS t WHERE {}",
                 layer.temp(),
                 layer.columns().join(", "),
-                layer.sources("NULL").join(", "),
-                table(layer.table),
-                vector(&theirs),
-                ours.join(", "),
+                layer.distinct_sources().join(", "),
                 self.layers[parent].temp(),
+                table(layer.table),
+                on.join(" AND "),
             ));
             if let Action::Pseudonymize { mark, .. } = layer.action {
                 fill.push(&format!(" AND {} IS NULL", column("t", mark)));
@@ -349,25 +337,25 @@ impl<'w> Selected<'w> {
         self.page.next.push(sql, &order, "<=");
     }
 
-    /// Takes what was not judged due out of the batch: comes before [`Self::dispose`], with the same records.
-    pub async fn keep_only(&mut self, due: &[Due]) -> Result<(), DatastoreError> {
-        if due.len() == self.page.selected() {
-            return Ok(());
+    /// Takes what was not judged due out of the batch.
+    pub async fn keep_only(mut self, due: Vec<Due>) -> Result<Judged<'w>, DatastoreError> {
+        if due.len() < self.page.selected() {
+            if !self.listed {
+                self.list().await?;
+            }
+            let keep: Vec<u32> = due.iter().map(Due::position).collect();
+            self.identities.keep(&keep)?;
+            let keep = serde_json::json!(keep).to_string();
+            let delete = Sql {
+                text: format!(
+                    "DELETE FROM {} WHERE n NOT IN (SELECT value + 1 FROM json_each(?1))",
+                    self.layers[0].temp()
+                ),
+                args: vec![Value::Text(keep)],
+            };
+            run(&mut self.transaction, &delete, "narrow a batch to what is due").await?;
         }
-        if !self.listed {
-            self.list().await?;
-        }
-        let keep: Vec<u32> = due.iter().map(Due::position).collect();
-        self.identities.keep(&keep)?;
-        let keep = serde_json::json!(keep).to_string();
-        let delete = Sql {
-            text: format!(
-                "DELETE FROM {} WHERE n NOT IN (SELECT value + 1 FROM json_each(?1))",
-                self.layers[0].temp()
-            ),
-            args: vec![Value::Text(keep)],
-        };
-        run(&mut self.transaction, &delete, "narrow a batch to what is due").await.map(drop)
+        Ok(Judged { selected: self, due: Arc::new(due) })
     }
 
     /// One dataset of the batch; the keys of the rule's own are known to the caller.
@@ -427,11 +415,54 @@ impl<'w> Selected<'w> {
     }
 }
 
+/// A batch that holds what the judge called due, and nothing else. Nothing has been changed yet.
+pub struct Judged<'w> {
+    selected: Selected<'w>,
+    due: Arc<Vec<Due>>,
+}
+
+impl<'w> Judged<'w> {
+    /// The records.
+    pub fn due(&self) -> &Arc<Vec<Due>> {
+        &self.due
+    }
+
+    /// Their keys and triggers: to be sealed with the intent, and kept nowhere else.
+    pub fn identities(&self) -> &Identities {
+        &self.selected.identities
+    }
+
+    /// Disposes of the records and their dependents inside the open transaction. Nothing is irreversible yet: dropping what this
+    /// returns rolls back. `at` goes into the marks.
+    ///
+    /// An [`EngineError::Refused`] means that one of the rows cannot go; the transaction has been rolled back.
+    pub async fn dispose(
+        self,
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Prepared<'w>, DatastoreError> {
+        let Self { mut selected, due } = self;
+        match selected.dispose_layers(&due, at, pseudonyms).await {
+            Ok(parts) => Ok(Prepared {
+                transaction: selected.transaction,
+                parts,
+                sealed: selected.sealed,
+                file: selected.file,
+            }),
+            Err(error) => {
+                selected.undo().await?;
+                Err(error)
+            }
+        }
+    }
+}
+
 /// A batch that has been disposed of inside an open transaction. Dropping it rolls back.
 pub struct Prepared<'w> {
     transaction: Transaction<'w, Sqlite>,
     parts: Vec<PreparedPart>,
     sealed: Option<String>,
+    file: Option<FileIdentity>,
 }
 
 /// The records of one dependent in a batch.
@@ -452,6 +483,8 @@ pub struct PreparedPart {
 pub enum Committed {
     /// Everything is gone, durably.
     Yes,
+    /// The commit was not asked for: the path leads to another file by now. Everything is as it was.
+    NotAttempted,
     /// The engine says it failed; only the marker can tell what is on the disk.
     Unknown(EngineError),
 }
@@ -475,14 +508,40 @@ impl Prepared<'_> {
     ///
     /// A crash before, within or after it leaves an open intent, which the marker resolves.
     pub async fn commit(mut self, intent: &CommittedIntent) -> Result<Committed, DatastoreError> {
+        // A file that was restored or rotated away takes its deletions with it.
+        let moved = |file: &Option<FileIdentity>| file.as_ref().is_some_and(FileIdentity::moved);
+        if moved(&self.file) {
+            self.rollback().await?;
+            return Ok(Committed::NotAttempted);
+        }
         if let Some(sealed) = &self.sealed {
             marker::forget(&mut self.transaction, sealed).await?;
         }
         marker::set(&mut self.transaction, intent.batch()).await?;
         match self.transaction.commit().await {
+            Ok(()) if moved(&self.file) => Ok(Committed::Unknown(EngineError::Moved)),
             Ok(()) => Ok(Committed::Yes),
             Err(error) => Ok(Committed::Unknown(EngineError::from(&error))),
         }
+    }
+}
+
+/// A file by what it is, not by what it is called.
+#[derive(Debug, Clone)]
+struct FileIdentity {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn moved(&self) -> bool {
+        Self::of(&self.path).is_none_or(|now| (now.device, now.inode) != (self.device, self.inode))
     }
 }
 
@@ -584,6 +643,15 @@ impl Layer<'_> {
         sources.push(trigger.to_owned());
         sources.extend(self.matched.iter().map(|m| column("t", m)));
         sources.extend(self.replaced().iter().map(|(name, _)| column("t", name)));
+        sources
+    }
+
+    /// The same for a dependent, whose keys are told apart to the byte, whatever their collation.
+    fn distinct_sources(&self) -> Vec<String> {
+        let mut sources = self.sources("NULL");
+        for source in sources.iter_mut().take(self.key.len()) {
+            source.push_str(" COLLATE BINARY");
+        }
         sources
     }
 

@@ -106,6 +106,9 @@ pub(super) async fn evidence(
     batch: &str,
 ) -> Result<Evidence, DatastoreError> {
     let operation = "read the batch's marker";
+    // A batch in flight holds the write lock from its selection on: once we have had the lock, it is over, whoever ran it.
+    run(connection, &Sql::new("BEGIN IMMEDIATE"), operation).await?;
+    run(connection, &Sql::new("ROLLBACK"), operation).await?;
     if &ensure(connection).await? != incarnation {
         return Ok(Evidence::Lost);
     }

@@ -9,7 +9,7 @@ mod read;
 mod sql;
 mod trial;
 
-pub use batch::{Committed, Prepared, PreparedPart, Selected, Writer};
+pub use batch::{Committed, Judged, Prepared, PreparedPart, Selected, Writer};
 pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
 pub use read::{Census, Explained, Page, Reader};

@@ -257,9 +257,7 @@ fn page_statement(rule: &BoundRule<'_>, cutoffs: &Cutoffs, phase: Phase, cursor:
 /// The beginning of a statement that hands over the rows `b` of a subquery as one JSON text: one row of the driver's, and a
 /// tenth of its work.
 pub(super) fn json_rows(rule: &BoundRule<'_>) -> Sql {
-    let mut columns: Vec<String> = (0..rule.rule().key.len())
-        .map(|i| if rule.integer_key() { format!("b.k{i}") } else { encoded(&format!("b.k{i}")) })
-        .collect();
+    let mut columns: Vec<String> = (0..rule.rule().key.len()).map(|i| encoded(&format!("b.k{i}"))).collect();
     let own = TriggerSql::of(rule).own_column().is_some();
     columns.push(if own { encoded("b.trig") } else { "json(b.trig)".to_owned() });
     Sql::new(format!("SELECT json_group_array(json_array({})) FROM (", columns.join(", ")))

@@ -59,8 +59,23 @@ pub(super) fn decoded(x: &str) -> String {
     )
 }
 
+/// Rows that belong together as the columns compare: perhaps without regard to case. Only where more matches keep more.
 pub(super) fn joined(theirs: &str, ours: &str, matches: &[Match]) -> String {
     let pairs = matches.iter().map(|m| format!("{} = {}", column(theirs, &m.theirs), column(ours, &m.ours)));
+    pairs.collect::<Vec<_>>().join(" AND ")
+}
+
+/// Two values that are the same to the byte, whatever collation and affinity their columns have. The plain comparison is there
+/// for the index.
+pub(super) fn same(theirs: &str, ours: &str) -> String {
+    format!(
+        "{theirs} = {ours} AND typeof({theirs}) = typeof({ours}) AND CAST({theirs} AS BLOB) = CAST({ours} AS BLOB)"
+    )
+}
+
+/// Rows that belong together exactly.
+pub(super) fn joined_exactly(theirs: &str, ours: &str, matches: &[Match]) -> String {
+    let pairs = matches.iter().map(|m| same(&column(theirs, &m.theirs), &column(ours, &m.ours)));
     pairs.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -219,7 +234,7 @@ impl<'a> TriggerSql<'a> {
         let (x, rows) = match &trigger.place {
             TriggerPlace::Column(name) => (column("t", name), None),
             TriggerPlace::Rows { table: theirs, matches, column: name, pick } => {
-                let from = format!("FROM {} AS l WHERE {}", table(theirs), joined("l", "t", matches));
+                let from = format!("FROM {} AS l WHERE {}", table(theirs), joined_exactly("l", "t", matches));
                 (column("l", name), Some((from, *pick)))
             }
         };
