@@ -29,3 +29,16 @@ pub fn reach(point: &str) {
 #[cfg(not(feature = "test-hooks"))]
 #[inline]
 pub fn reach(_point: &str) {}
+
+/// By how much a test wants SQL's derivation of the cut-off to be wrong.
+#[cfg(feature = "test-hooks")]
+pub fn skew() -> chrono::TimeDelta {
+    let seconds = std::env::var("EXPUNGED_SKEW_CUTOFF").ok().and_then(|s| s.parse().ok());
+    chrono::TimeDelta::seconds(seconds.unwrap_or(0))
+}
+
+/// Nothing: this build derives what it derives.
+#[cfg(not(feature = "test-hooks"))]
+pub fn skew() -> chrono::TimeDelta {
+    chrono::TimeDelta::zero()
+}

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::{Exit, Format, Global, Outcome};
+use super::{Exit, Failure, Format, Global, Outcome};
+use crate::model::name::DatastoreName;
 use crate::state::Role;
 
 pub(super) async fn run(global: &Global, name: &str, up_to: u64, by: &str) -> Outcome {
@@ -17,6 +18,23 @@ pub(super) async fn run(global: &Global, name: &str, up_to: u64, by: &str) -> Ou
         Format::Text => println!(
             "{name}: up to {up_to} records approved for this version of the rule, until it has finished a sweep (entry {entry})."
         ),
+    }
+    Ok(Exit::Done)
+}
+
+/// `expunged approve --clock DATASTORE`: a person has looked at the host's clock, the only one that datastore has.
+pub(super) async fn clock(global: &Global, datastore: &str) -> Outcome {
+    let context = Context::load(global)?;
+    if context.locate(datastore).is_none() {
+        let known: Vec<&str> = context.config.datastores.keys().map(DatastoreName::as_str).collect();
+        let what = format!("there is no datastore `{datastore}`: the datastores are {}", known.join(", "));
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
+    }
+    let mut state = context.state(Role::Beside).await?;
+    let entry = state.accept_clock().await?;
+    match global.format {
+        Format::Json => println!("{}", json!({ "clock": datastore, "entry": entry.get() })),
+        Format::Text => println!("{datastore}: the host's clock is confirmed (entry {entry})."),
     }
     Ok(Exit::Done)
 }

@@ -18,7 +18,7 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let context = Context::load(global)?;
     let chosen = context.select(patterns)?;
     let mut state = context.state(Role::Disposer).await?;
-    let recovered = recover(&mut state, &|name| context.locate(name)).await?;
+    let mut recovered = recover(&mut state, &|name| context.locate(name)).await?;
     let mut results: Vec<(&Rule, Result<Report, Failure>)> = Vec::new();
     for (service, rule) in chosen {
         if recovered.parked.contains(rule.datastore.as_str()) {
@@ -26,14 +26,19 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
             results.push((rule, Err(Failure::new(Exit::Refused, anyhow::anyhow!(why)))));
             continue;
         }
-        // One rule's failure stops no other.
-        results.push((rule, one(&context, &mut state, service, rule).await));
+        // One rule's failure stops no other, unless it left a batch of the same datastore in doubt.
+        let result = one(&context, &mut state, service, rule).await;
+        if result.is_err() {
+            recovered.add(recover(&mut state, &|name| context.locate(name)).await?);
+        }
+        results.push((rule, result));
     }
     match global.format {
         Format::Json => println!("{}", object(&recovered, &results)),
         Format::Text => text(&recovered, &results),
     }
-    Ok(results.iter().map(|(_, result)| exit(result)).max().unwrap_or(Exit::Done))
+    let parked = if recovered.parked.is_empty() { Exit::Done } else { Exit::Refused };
+    Ok(results.iter().map(|(_, result)| exit(result)).max().unwrap_or(Exit::Done).max(parked))
 }
 
 async fn one(
@@ -84,6 +89,9 @@ fn text(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) {
             "Recovered from a crash: {} batches turned out committed, {} rolled back.",
             recovered.committed, recovered.aborted
         );
+    }
+    for reason in &recovered.reasons {
+        eprintln!("parked: {reason}");
     }
     let mut out = table(
         &["rule", "result", "disposed of", "dependents", "found overdue", "remaining", "undated", "took"],
@@ -164,7 +172,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) -
             }),
         })
         .collect();
-    json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted }, "rules": rules })
+    json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted, "parked": recovered.parked }, "rules": rules })
 }
 
 fn chain_of(failure: &Failure) -> String {

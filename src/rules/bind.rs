@@ -209,8 +209,19 @@ impl<'r, 'c> Binder<'r, 'c> {
     fn matches(&mut self, at: &str, (theirs, ours): (Side<'_, 'c>, Side<'_, 'c>), matches: &[Match]) {
         for m in matches {
             let at = format!("{at}.{}", m.theirs);
-            self.column(&at, theirs.0, theirs.1, &m.theirs);
-            self.column(&at, ours.0, ours.1, &m.ours);
+            let one = self.column(&at, theirs.0, theirs.1, &m.theirs);
+            let other = self.column(&at, ours.0, ours.1, &m.ours);
+            let (Some(one), Some(other)) = (one, other) else { continue };
+            if matches!(
+                (one.kind, other.kind),
+                (ColumnKind::Integer, ColumnKind::Text) | (ColumnKind::Text, ColumnKind::Integer)
+            ) {
+                let what = format!(
+                    "`{}` of `{}` is declared `{}`, `{}` of `{}` is declared `{}`: a number and a text never match",
+                    m.theirs, theirs.0, one.declared, m.ours, ours.0, other.declared
+                );
+                self.problem(&at, what, "match columns of one type");
+            }
         }
     }
 

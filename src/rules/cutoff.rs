@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::bind::{BoundRule, TriggerKind};
-use super::decide::FUTURE;
+use super::decide::{DATE, DATE_TIME, FUTURE, is_shape};
 use super::rule::Unit;
 use crate::model::calendar::{Cutoff, Moment, MomentKind};
 use crate::model::now::Now;
@@ -68,8 +68,9 @@ impl Cutoffs {
                 Some(Value::Integer(cut)),
                 Value::Integer(epoch),
             ) => epoch < n && n < cut,
-            (_, Value::Text(text), Some(Value::Text(cut)), Value::Text(epoch)) if canonical(kind, text) => {
-                epoch < text && text < cut
+            (_, Value::Text(text), Some(Value::Text(cut)), Value::Text(epoch)) => {
+                let text = normal(kind, text)?;
+                *epoch < text && text < *cut
             }
             _ => return None,
         };
@@ -77,15 +78,26 @@ impl Cutoffs {
     }
 }
 
-/// The form the cut-off itself has.
-fn canonical(kind: &TriggerKind, text: &str) -> bool {
-    let bytes = text.as_bytes();
-    match kind {
-        TriggerKind::Instant => bytes.len() == 27 && bytes[10] == b'T' && bytes[26] == b'Z',
-        TriggerKind::Naive(_) => bytes.len() == 26 && bytes[10] == b'T' && bytes[19] == b'.',
-        TriggerKind::Date => bytes.len() == 10,
-        TriggerKind::Integer(_) | TriggerKind::Text(..) => false,
-    }
+/// The text in the form the cut-off itself has; none where it has not one of the shapes that compare as they sort.
+fn normal(kind: &TriggerKind, text: &str) -> Option<String> {
+    let (date_time, fraction) = match kind {
+        TriggerKind::Instant => (text.get(..19)?, text.get(19..)?.strip_suffix('Z')?),
+        TriggerKind::Naive(_) => (text.get(..19)?, text.get(19..)?),
+        TriggerKind::Date => return is_shape(text, DATE).then(|| text.to_owned()),
+        TriggerKind::Integer(_) | TriggerKind::Text(..) => return None,
+    };
+    let separated = match kind {
+        TriggerKind::Naive(_) => date_time.replacen(' ', "T", 1),
+        _ => date_time.to_owned(),
+    };
+    let micros = match fraction {
+        "" => ".000000".to_owned(),
+        f if is_shape(f, ".000") => format!("{f}000"),
+        f if is_shape(f, ".000000") => f.to_owned(),
+        _ => return None,
+    };
+    let end = if matches!(kind, TriggerKind::Instant) { "Z" } else { "" };
+    is_shape(&separated, DATE_TIME).then(|| format!("{separated}{micros}{end}"))
 }
 
 /// A local cut-off means its later instant; a date, the start of its day.

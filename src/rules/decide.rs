@@ -270,13 +270,28 @@ fn instant(unit: Unit, n: i64) -> Option<DateTime<Utc>> {
     }
 }
 
+/// Digits where digits belong: the parser by itself also takes signs, spaces and single digits, which do not sort.
 fn naive(text: &str) -> Option<NaiveDateTime> {
+    let head = text.get(..19)?;
+    if !is_shape(head, DATE_TIME) && !is_shape(head, "0000-00-00 00:00:00") {
+        return None;
+    }
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
         .iter()
         .find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
 }
 
-/// Ten characters and no fewer: `2026-3-1` sorts after `2026-12-31`.
 fn date(text: &str) -> Option<NaiveDate> {
-    if text.len() == 10 { NaiveDate::parse_from_str(text, "%Y-%m-%d").ok() } else { None }
+    if is_shape(text, DATE) { NaiveDate::parse_from_str(text, "%Y-%m-%d").ok() } else { None }
+}
+
+/// The shape of a civil date.
+pub(super) const DATE: &str = "0000-00-00";
+/// The shape of a date and a time of day.
+pub(super) const DATE_TIME: &str = "0000-00-00T00:00:00";
+
+/// Whether the text has a digit where the shape has one, and the shape's own characters everywhere else.
+pub(super) fn is_shape(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(t, s)| if s == b'0' { t.is_ascii_digit() } else { t == s })
 }

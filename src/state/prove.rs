@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use super::error::StateError;
 use super::{State, failed, signed};
 use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{BatchCommitted, Body, Entry};
 use crate::ledger::hash::{Hash, leaf_hash};
 use crate::ledger::proof::RecordProof;
 use crate::ledger::tree::{self, EntryIndex, Frontier, TreeSize};
@@ -164,42 +164,56 @@ impl State {
         }
     }
 
-    /// Batches whose commitments are missing beside them, or are not those whose root their entry names.
+    /// Committed batches that could not be proved any more: their commitments or tags are missing, or are not those whose root
+    /// their entry names, or the batch is not recorded as committed.
     pub async fn check_commitments(&mut self) -> Result<Vec<String>, StateError> {
-        let operation = "read the commitments";
-        let rows = sqlx::query("SELECT id FROM batch WHERE committed AND id NOT IN (SELECT batch FROM part)")
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
-        let missing = rows.iter().map(|row| row.try_get(0).map_err(|e| failed(&self.path, operation, e)));
-        let mut wrong = missing.collect::<Result<Vec<String>, _>>()?;
-        let mut after = 0;
-        // Ends because each page starts after the last row of the one before.
+        let mut wrong = Vec::new();
+        let mut from = EntryIndex::new(0);
+        // Ends because each page starts after the last entry of the one before.
         loop {
-            let rows = sqlx::query(
-                "SELECT rowid, batch, root, commitments FROM part WHERE rowid > ?1 ORDER BY rowid LIMIT 64",
-            )
-            .bind(after)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
-            if rows.is_empty() {
-                return Ok(wrong);
-            }
-            for row in rows {
-                let bytes =
-                    |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
-                let commitments = bytes(3)?;
-                let commitments = commitments
-                    .chunks_exact(24)
-                    .filter_map(|c| c.try_into().ok())
-                    .map(Commitment::from_bytes);
-                let root = Commitments::from_unsorted(commitments.collect()).map(|c| c.root());
-                if root.map(|r| r.as_bytes().to_vec()).ok() != Some(bytes(2)?) {
-                    wrong.push(row.try_get(1).map_err(|e| failed(&self.path, operation, e))?);
+            let entries = self.entries(from, 256).await?;
+            let Some((last, _)) = entries.last() else { return Ok(wrong) };
+            from = EntryIndex::new(last.get() + 1);
+            for (index, bytes) in entries {
+                // An entry that cannot be read is the audit's finding.
+                let Ok(entry) = Entry::parse(&bytes) else { continue };
+                if let Body::BatchCommitted(committed) = entry.body() {
+                    if !self.provable(index, committed).await? {
+                        wrong.push(committed.batch.to_string());
+                    }
                 }
-                after = row.try_get::<i64, _>(0).map_err(|e| failed(&self.path, operation, e))?;
             }
         }
+    }
+
+    async fn provable(&mut self, index: EntryIndex, committed: &BatchCommitted) -> Result<bool, StateError> {
+        let operation = "read the commitments";
+        let rows = sqlx::query(
+            "SELECT p.dataset, p.commitments, p.tags FROM batch AS b JOIN part AS p ON p.batch = b.id \
+             WHERE b.id = ?1 AND b.outcome = ?2 AND b.committed ORDER BY p.number",
+        )
+        .bind(committed.batch.as_str())
+        .bind(signed(index.get()))
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        if rows.len() != committed.parts.len() {
+            return Ok(false);
+        }
+        for (row, part) in rows.iter().zip(&committed.parts) {
+            let bytes =
+                |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
+            let dataset: String = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+            let (stored, tags) = (bytes(1)?, bytes(2)?);
+            let commitments =
+                stored.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
+            let same_root =
+                Commitments::from_unsorted(commitments.collect()).is_ok_and(|c| c.root() == part.root);
+            let whole = stored.len() as u64 == 24 * part.n && tags.len() as u64 == 6 * part.n;
+            if dataset != part.dataset.as_str() || !whole || !same_root {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

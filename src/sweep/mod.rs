@@ -23,6 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
 use crate::datastore::sqlite::{Reader, Writer};
+use crate::hook;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::calendar::tzdb_version;
@@ -155,7 +156,8 @@ pub async fn run(
     let mut writer = Writer::open(&target.datastore).await?;
     let catalogue = writer.catalogue().await?;
     let bound = bind(target.rule, &catalogue).map_err(SweepError::Bind)?;
-    let cutoffs = Cutoffs::of(&bound, now);
+    let skewed = Now { eligible: now.eligible + hook::skew(), ..now };
+    let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
     let standing = state.standing(&rule, target.document).await?;
     let (due, allowed) = guard(target, &bound, &cutoffs, orders, now, &standing).await?;

@@ -23,6 +23,18 @@ pub struct Recovered {
     pub reasons: Vec<String>,
 }
 
+impl Recovered {
+    /// Both recoveries of one process.
+    pub fn add(&mut self, later: Self) {
+        self.committed += later.committed;
+        self.aborted += later.aborted;
+        self.parked.extend(later.parked);
+        self.reasons.extend(later.reasons);
+        self.reasons.sort();
+        self.reasons.dedup();
+    }
+}
+
 /// Settles every open intent. `locate` gives the file of a datastore by its name.
 pub async fn recover(
     state: &mut State,
