@@ -9,8 +9,9 @@ use crate::model::datastore::Pace;
 /// A batch that takes longer keeps the application's writers waiting for the lock.
 const TIME_BUDGET: Duration = Duration::from_millis(250);
 
-/// Beyond this a batch's identities and commitments would show in the memory of the process.
-const LARGEST: u32 = 10_000;
+/// Beyond this a batch's identities and commitments would show in the memory of the process, and nothing is gained
+/// (docs/measurements.md).
+const LARGEST: u32 = 20_000;
 
 /// The size of the next batch, and when it may begin.
 pub(super) struct Budget {
@@ -25,8 +26,7 @@ impl Budget {
     pub(super) fn new(batch: u32, pace: Pace) -> Self {
         let limit = batch.max(1);
         // A paced sweep is asked to be invisible: its batches do not grow.
-        let largest =
-            if pace == Pace::Unlimited { limit.saturating_mul(5).min(LARGEST).max(limit) } else { limit };
+        let largest = if pace == Pace::Unlimited { LARGEST.max(limit) } else { limit };
         Self { limit, largest, pace, started: None, went: 0 }
     }
 

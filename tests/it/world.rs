@@ -130,10 +130,16 @@ impl World {
 
     /// Runs the real program in the world's directory.
     pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same, in a changed environment.
+    pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_expunged"))
             .current_dir(self.dir.path())
             .env_remove("EXPUNGED_CONFIG")
             .env_remove("RUST_BACKTRACE")
+            .envs(environment.iter().copied())
             .args(["--config", "expunged.toml"])
             .args(arguments)
             .output()

@@ -410,6 +410,9 @@ impl<'w> Selected<'w> {
             }
             Ordering::Equal => {}
         }
+        if number == 0 {
+            return Ok(None);
+        }
         let fields = layer.replaced().iter().map(|(name, _)| name.as_str().to_owned()).collect();
         Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
     }

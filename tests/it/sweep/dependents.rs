@@ -185,3 +185,49 @@ action = "delete"
     assert_eq!(ran.code, 1, "{}", ran.text());
     assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2"]), "what the trigger leaves alone goes");
 }
+
+/// The columns' own collation would call them equal.
+#[test]
+fn a_dependent_belongs_to_a_record_only_to_the_byte() {
+    let dependents = r#"
+[[rule.dependent]]
+id = "comments"
+class = "account"
+table = "comment"
+match = { author_id = "id" }
+action = "delete"
+"#;
+    let world = World::new(
+        &rules(DELETED_AT, dependents),
+        "CREATE TABLE account (id TEXT PRIMARY KEY NOT NULL, deleted_at timestamptz);
+         CREATE TABLE comment (id INTEGER PRIMARY KEY, author_id TEXT COLLATE NOCASE);
+         INSERT INTO account VALUES ('Alice', NULL), ('alice', '1971-01-01T00:00:00Z');
+         INSERT INTO comment VALUES (1, 'Alice'), (2, 'alice');",
+    );
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["Alice"]));
+    assert_eq!(world.ids("SELECT id FROM comment"), set(&["1"]));
+}
+
+#[test]
+fn a_number_and_a_text_are_refused_as_a_match() {
+    let dependents = r#"
+[[rule.dependent]]
+id = "comments"
+class = "account"
+table = "comment"
+match = { author_id = "id" }
+action = "delete"
+"#;
+    let world = World::new(
+        &rules(DELETED_AT, dependents),
+        "CREATE TABLE account (id TEXT PRIMARY KEY NOT NULL, deleted_at timestamptz);
+         CREATE TABLE comment (id INTEGER PRIMARY KEY, author_id INTEGER);
+         INSERT INTO account VALUES ('7', NULL), ('007', '1971-01-01T00:00:00Z');
+         INSERT INTO comment VALUES (1, 7);",
+    );
+    let before = world.contents();
+    let ran = world.ran(&["sweep"], 65);
+    assert!(ran.stderr.contains("a number and a text never match"), "{}", ran.text());
+    assert_eq!(world.contents(), before);
+}

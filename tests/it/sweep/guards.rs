@@ -118,3 +118,57 @@ fn text_that_only_the_judge_reads_is_guarded_too() {
         }
     }
 }
+
+#[test]
+#[cfg(feature = "test-hooks")]
+fn a_disagreement_between_query_and_judge_rolls_back_and_stops_the_rule() {
+    // Kept for fifty years: the second account is due tomorrow.
+    let world = World::new(
+        &rules(DELETED_AT, ""),
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+         INSERT INTO account VALUES (1, '1971-01-01T00:00:00.000000Z'), (3, NULL);
+         INSERT INTO account VALUES (2, strftime('%Y-%m-%dT12:00:00.000000Z', 'now', '-50 years'));",
+    );
+    let before = world.contents();
+    // The query's derivation of the cut-off is wrong by two days.
+    let ran = world.run_with(&[("EXPUNGED_SKEW_CUTOFF", "172800")], &["sweep"]);
+    assert_eq!(ran.code, 70, "{}", ran.text());
+    assert!(ran.stderr.contains("the batch was rolled back and the rule stopped"), "{}", ran.text());
+    assert_eq!(world.contents(), before);
+    assert!(world.entries("batch.intent").is_empty());
+    world.ran(&["ledger", "verify"], 0);
+    // The same world, with both derivations right.
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2", "3"]));
+}
+
+#[test]
+fn a_version_nobody_has_approved_counts_what_goes_along() {
+    let dependents = r#"
+[[rule.dependent]]
+id = "comments"
+class = "account"
+table = "comment"
+match = { author_id = "id" }
+action = "delete"
+"#;
+    let rows: Vec<String> = (1..=50).map(|n| format!("({n}, 1)")).collect();
+    let world = World::new(
+        &rules(DELETED_AT, dependents),
+        &format!(
+            "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+             CREATE TABLE comment (id INTEGER PRIMARY KEY, author_id INTEGER);
+             INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z'), (2, NULL);
+             INSERT INTO comment VALUES {};",
+            rows.join(", ")
+        ),
+    );
+    world.configure("first_sweep = 1000000", "first_sweep = 10");
+    let before = world.contents();
+    world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
+    world.ran(&["approve", "site/account", "--up-to", "1"], 0);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2"]));
+    assert!(world.ids("SELECT id FROM comment").is_empty());
+}
