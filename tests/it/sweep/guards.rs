@@ -172,3 +172,30 @@ action = "delete"
     assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2"]));
     assert!(world.ids("SELECT id FROM comment").is_empty());
 }
+
+#[test]
+#[cfg(feature = "test-hooks")]
+fn a_clock_far_ahead_of_the_ledger_disposes_of_nothing_until_a_person_confirms_it() {
+    const EIGHT_DAYS: &[(&str, &str)] = &[("EXPUNGED_CLOCK_OFFSET", "691200")];
+    let world = World::new(
+        &rules(DELETED_AT, ""),
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+         INSERT INTO account VALUES (1, '1971-01-01T00:00:00.000000Z'), (2, NULL);",
+    );
+    world.ran(&["sweep"], 0);
+    world.sql("INSERT INTO account VALUES (1, '1971-01-01T00:00:00.000000Z')");
+    let before = world.contents();
+    for attempt in 1..=2 {
+        // A refused start writes nothing, or the second would take the first's entry for the present.
+        let ran = world.run_with(EIGHT_DAYS, &["sweep"]);
+        assert_eq!(ran.code, 5, "attempt {attempt}: {}", ran.text());
+        assert!(ran.stderr.contains("approve --clock"), "{}", ran.text());
+        assert_eq!(world.contents(), before);
+    }
+    let confirmed = world.run_with(EIGHT_DAYS, &["approve", "--clock", "site"]);
+    assert_eq!(confirmed.code, 0, "{}", confirmed.text());
+    assert_eq!(world.run_with(EIGHT_DAYS, &["sweep"]).code, 0);
+    assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2"]));
+    // Back to the true time, the ledger is ahead of the clock.
+    assert_eq!(world.run(&["sweep"]).code, 5);
+}
