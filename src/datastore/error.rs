@@ -66,29 +66,7 @@ pub enum EngineError {
     Other(String),
 }
 
-/// Whether another attempt can mend it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Later, the same call may succeed.
-    Transient,
-    /// It will fail again.
-    Permanent,
-}
-
 impl DatastoreError {
-    /// Whether another attempt can mend it.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Statement { source: EngineError::Busy, .. }
-            | Self::Open { source: EngineError::Busy, .. } => Retry::Transient,
-            Self::Open { .. }
-            | Self::Statement { .. }
-            | Self::Unexpected { .. }
-            | Self::Key(_)
-            | Self::Pseudonym(_) => Retry::Permanent,
-        }
-    }
-
     /// Whether the engine refused a row, so that a smaller batch may pass, and how it calls the refusal.
     pub fn refused(&self) -> Option<&'static str> {
         match self {

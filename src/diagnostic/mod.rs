@@ -210,11 +210,6 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
-    /// Whether anything found forbids going on; warnings do not.
-    pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|d| d.severity == Severity::Error)
-    }
-
     /// Every problem.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()

@@ -99,6 +99,14 @@ impl Undated {
 }
 
 /// A record that may be disposed of. Only [`decide`] builds one, and no datastore disposes of anything else.
+///
+/// ```compile_fail,E0451
+/// use expunged::rules::decide::{Due, Record, Times};
+///
+/// fn forged(record: Record, times: Times) -> Due {
+///     Due { record, times }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Due {
     record: Record,

@@ -120,7 +120,7 @@ fn name_batch(sweep: &Sweep) -> Result<BatchId, StateError> {
     let mut random = [0; 8];
     secret::fill(&mut random)?;
     let time = clock::now().format("%Y%m%dT%H%M%SZ");
-    let service = sweep.rule.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let service: String = service.chars().take(24).collect();
-    Ok(BatchId::parse(&format!("{time}-{service}-{:016x}", u64::from_be_bytes(random)))?)
+    let rule = sweep.rule.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let rule: String = rule.chars().take(24).collect();
+    Ok(BatchId::parse(&format!("{time}-{rule}-{:016x}", u64::from_be_bytes(random)))?)
 }

@@ -30,6 +30,21 @@ pub struct NewBatch<'a> {
 }
 
 /// A batch whose intent is durable: only with one can a datastore commit, and only this module makes one.
+///
+/// ```compile_fail,E0451
+/// use expunged::state::CommittedIntent;
+///
+/// fn forged() -> CommittedIntent {
+///     CommittedIntent {
+///         batch: todo!(),
+///         intent: todo!(),
+///         epoch: todo!(),
+///         datastore: todo!(),
+///         t0: todo!(),
+///         parts: todo!(),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct CommittedIntent {
     pub(super) batch: BatchId,

@@ -13,4 +13,5 @@ mod ledger;
 mod refusals;
 mod rules;
 mod sweep;
+mod trial;
 mod world;

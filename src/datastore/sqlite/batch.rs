@@ -510,6 +510,14 @@ impl Prepared<'_> {
     /// Commits the batch whose intent is durable. All of it or nothing: the marker is in the same transaction.
     ///
     /// A crash before, within or after it leaves an open intent, which the marker resolves.
+    ///
+    /// ```compile_fail,E0061
+    /// use expunged::datastore::sqlite::Prepared;
+    ///
+    /// async fn hasty(prepared: Prepared<'_>) {
+    ///     let _ = prepared.commit().await;
+    /// }
+    /// ```
     pub async fn commit(mut self, intent: &CommittedIntent) -> Result<Committed, DatastoreError> {
         // A file that was restored or rotated away takes its deletions with it.
         let moved = |file: &Option<FileIdentity>| file.as_ref().is_some_and(FileIdentity::moved);
