@@ -49,7 +49,7 @@ pub struct Global {
         default_value = "/etc/expunged/expunged.toml"
     )]
     config: PathBuf,
-    /// The rule files, for what needs no datastore; instead of the configuration's.
+    /// The rule files, instead of the configuration's; not for what disposes of records.
     #[arg(long, global = true, value_name = "DIR")]
     rules: Option<PathBuf>,
     /// How much is logged to standard error: error, warn, info, debug.
@@ -86,7 +86,8 @@ enum Command {
     /// Show what a sweep would do; write nothing.
     Plan {
         /// SERVICE/RULE or SERVICE; all rules without it.
-        rules: Vec<String>,
+        #[arg(value_name = "RULE")]
+        patterns: Vec<String>,
         /// As if it were then (RFC 3339).
         #[arg(long, value_name = "TIME")]
         at: Option<DateTime<Utc>>,
@@ -105,7 +106,8 @@ enum Command {
     /// Sweep now, once.
     Sweep {
         /// SERVICE/RULE or SERVICE; all rules without it.
-        rules: Vec<String>,
+        #[arg(value_name = "RULE")]
+        patterns: Vec<String>,
     },
     /// Show every rule: last sweep, backlog, oldest due, time to the deadline.
     Status,
@@ -186,14 +188,38 @@ pub fn run(cli: Cli) -> Outcome {
     runtime.block_on(dispatch(&global, command))
 }
 
+/// A sweep by other rules than the configuration's would be a trap, and so would an approval of one.
+fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure> {
+    let instead = "goes by the configuration's rules alone; try others with `check`, `test` or `plan`";
+    let (name, why) = match command {
+        Command::Demo { .. } => ("demo", "brings its own rules"),
+        Command::Sweep { .. } => ("sweep", instead),
+        Command::Approve { .. } => ("approve", instead),
+        Command::Check
+        | Command::Test
+        | Command::Plan { .. }
+        | Command::Explain { .. }
+        | Command::Status
+        | Command::Prove { .. }
+        | Command::Verify { .. }
+        | Command::Ledger { .. }
+        | Command::Key { .. } => return Ok(()),
+    };
+    if global.rules.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("`{name}` takes no `--rules`: it {why}")))
+}
+
 async fn dispatch(global: &Global, command: Command) -> Outcome {
+    refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
         Command::Check => check::run(global),
         Command::Test => test::run(global).await,
-        Command::Plan { rules, at } => plan::run(global, &rules, at).await,
+        Command::Plan { patterns, at } => plan::run(global, &patterns, at).await,
         Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
-        Command::Sweep { rules } => sweep::run(global, &rules).await,
+        Command::Sweep { patterns } => sweep::run(global, &patterns).await,
         Command::Status => status::run(global).await,
         Command::Approve { rule, up_to, by } => approve::run(global, &rule, up_to, &by).await,
         Command::Prove { rule, key, dataset, out } => {
@@ -216,4 +242,16 @@ pub fn hide_panics() {
         );
         std::process::exit(i32::from(Exit::Bug as u8));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }
