@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::{Exit, Format, Global, Outcome};
+use super::{Exit, Failure, Format, Global, Outcome};
 use crate::state::Role;
 
 pub(super) async fn run(global: &Global, name: &str, up_to: u64, by: &str) -> Outcome {
@@ -19,4 +19,9 @@ pub(super) async fn run(global: &Global, name: &str, up_to: u64, by: &str) -> Ou
         ),
     }
     Ok(Exit::Done)
+}
+
+#[expect(clippy::unused_async, reason = "it will ask the datastore")]
+pub(super) async fn clock(_: &Global, _: &str) -> Outcome {
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("`approve --clock` is not there yet")))
 }

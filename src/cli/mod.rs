@@ -20,7 +20,11 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ledger::name::RoleName;
 
 pub use exit::{Exit, Failure};
 
@@ -111,16 +115,13 @@ enum Command {
     },
     /// Show every rule: last sweep, backlog, oldest due, time to the deadline.
     Status,
-    /// Let a parked rule dispose of up to N records until its next completed sweep.
+    /// Let a parked rule dispose of up to N records until its next completed sweep; or confirm the clock.
     Approve {
-        /// SERVICE/RULE.
-        rule: String,
-        /// How many of the rule's own records.
-        #[arg(long, value_name = "N")]
-        up_to: u64,
+        #[command(flatten)]
+        what: Approvable,
         /// In which role you approve; a role, never a name: it goes into the ledger.
-        #[arg(long, value_name = "ROLE", default_value = "operator")]
-        by: String,
+        #[arg(long, value_name = "ROLE", default_value = "operator", value_parser = RoleParser, conflicts_with = "clock")]
+        by: RoleName,
     },
     /// Write the proof that one record was disposed of.
     Prove {
@@ -132,7 +133,7 @@ enum Command {
         /// The dependent's table, where the record is a dependent's.
         #[arg(long, value_name = "TABLE")]
         dataset: Option<String>,
-        /// Where to write it.
+        /// Where to write it; `-` is standard output. Without it, a name of its own, of a file that must not exist.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -155,6 +156,40 @@ enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+}
+
+/// What a person approves: a rule's sweep, or a datastore's clock; never both.
+#[derive(Debug, Args)]
+struct Approvable {
+    /// SERVICE/RULE.
+    #[arg(required_unless_present = "clock", requires = "up_to", conflicts_with = "clock")]
+    rule: Option<String>,
+    /// How many of the rule's own records.
+    #[arg(long, value_name = "N", requires = "rule", value_parser = clap::value_parser!(u64).range(1..))]
+    up_to: Option<u64>,
+    /// The datastore whose clock you have looked at.
+    #[arg(long, value_name = "DATASTORE", conflicts_with = "up_to")]
+    clock: Option<String>,
+}
+
+/// Parses a role without printing back what is none: it could be a person's name.
+#[derive(Debug, Clone)]
+struct RoleParser;
+
+impl TypedValueParser for RoleParser {
+    type Value = RoleName;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<RoleName, clap::Error> {
+        value.to_str().and_then(|text| RoleName::parse(text).ok()).ok_or_else(|| {
+            let what = "`--by` is a role and never a person's name: 1 to 64 of `A-Z a-z 0-9 . _ -`\n";
+            clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command)
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -221,7 +256,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
         Command::Sweep { patterns } => sweep::run(global, &patterns).await,
         Command::Status => status::run(global).await,
-        Command::Approve { rule, up_to, by } => approve::run(global, &rule, up_to, &by).await,
+        Command::Approve { what, by } => approve(global, what, &by).await,
         Command::Prove { rule, key, dataset, out } => {
             prove::run(global, &rule, &key, dataset.as_deref(), out).await
         }
@@ -229,6 +264,19 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Ledger { command: LedgerCommand::Verify } => ledger::verify(global).await,
         Command::Key { command: KeyCommand::Generate { file, origin } } => {
             key::generate(global, &file, origin)
+        }
+    }
+}
+
+async fn approve(global: &Global, what: Approvable, by: &RoleName) -> Outcome {
+    match what {
+        Approvable { clock: Some(datastore), .. } => approve::clock(global, &datastore).await,
+        Approvable { rule: Some(rule), up_to: Some(up_to), clock: None } => {
+            approve::run(global, &rule, up_to, by.as_str()).await
+        }
+        // The definition above lets none of these pass; an approval is not the place for a guess.
+        Approvable { rule: _, up_to: _, clock: None } => {
+            Err(Failure::new(Exit::Usage, anyhow::anyhow!("say `RULE --up-to N` or `--clock DATASTORE`")))
         }
     }
 }
