@@ -131,12 +131,14 @@ impl Context {
             } else {
                 Exit::Configuration
             };
-            let help = format!(
-                "the signing key `{}` cannot be read ({source}): make one with `expunged key generate {}`",
-                path.display(),
-                path.display()
-            );
-            Failure::new(exit, anyhow::anyhow!(help))
+            // A second key for the same ledger would leave its checkpoints without their successor.
+            let help = if self.config.state.exists() {
+                "restore it: a new key cannot sign this ledger".to_owned()
+            } else {
+                format!("make one with `expunged key generate {}`", path.display())
+            };
+            let what = format!("the signing key `{}` cannot be read ({source}): {help}", path.display());
+            Failure::new(exit, anyhow::anyhow!(what))
         })?;
         let key = SigningKey::parse(&text).map_err(|e| {
             Failure::new(

@@ -59,6 +59,11 @@ impl Failure {
         self.exit
     }
 
+    /// The chain for programs, which know an error by its field.
+    pub fn text(&self) -> String {
+        self.message().trim_start_matches("error: ").to_owned()
+    }
+
     /// The chain, printed once, here. Diagnostics carry their own `error:`.
     pub fn message(&self) -> String {
         if let Some(diagnostics) = self.error.downcast_ref::<Diagnostics>() {

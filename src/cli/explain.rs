@@ -8,6 +8,7 @@ use super::table::{length, local};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::Reader;
+use crate::model::catalogue::{Catalogue, ColumnKind};
 use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -26,6 +27,7 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<
     let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
     let catalogue = reader.catalogue().await?;
     let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
+    check_integers(rule, &catalogue, key)?;
     let Some(found) = reader.explain(&bound, &catalogue, key).await? else {
         return gone(global, &context, rule, key).await;
     };
@@ -65,6 +67,17 @@ pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
         columns.join(", "),
         key.len()
     );
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
+}
+
+/// What is no number is no record that was never there: it is a slip, and the answer would mislead.
+fn check_integers(rule: &Rule, catalogue: &Catalogue, key: &[String]) -> Result<(), Failure> {
+    let table = catalogue.tables.get(&rule.table);
+    let integer =
+        |name| table.and_then(|t| t.column(name)).is_some_and(|column| column.kind == ColumnKind::Integer);
+    let wrong = rule.key.iter().zip(key).find(|(name, text)| integer(name) && text.parse::<i64>().is_err());
+    let Some((name, _)) = wrong else { return Ok(()) };
+    let what = format!("`{name}` of the key of `{}` is an integer, and what was given is none", rule.table);
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
@@ -116,7 +129,7 @@ async fn gone(global: &Global, context: &Context, rule: &Rule, key: &[String]) -
         let mut state = context.state(Role::Beside).await?;
         disposals = state.prove(&rule.id.to_string(), rule.table.as_str(), &key).await?;
     }
-    let entries: Vec<String> = disposals.iter().map(|p| p.index.to_string()).collect();
+    let entries: Vec<u64> = disposals.iter().map(|p| p.index.get()).collect();
     match global.format {
         Format::Json => {
             println!(
@@ -127,7 +140,10 @@ async fn gone(global: &Global, context: &Context, rule: &Rule, key: &[String]) -
         Format::Text if entries.is_empty() => {
             println!("{}: there is no such record, and the ledger knows of no disposal", rule.id);
         }
-        Format::Text => println!("{}: disposed of; entry {} of the ledger", rule.id, entries.join(", ")),
+        Format::Text => {
+            let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+            println!("{}: disposed of; entry {} of the ledger", rule.id, entries.join(", "));
+        }
     }
     Ok(if entries.is_empty() { Exit::Finding } else { Exit::Done })
 }

@@ -20,7 +20,11 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ledger::name::RoleName;
 
 pub use exit::{Exit, Failure};
 
@@ -49,7 +53,7 @@ pub struct Global {
         default_value = "/etc/expunged/expunged.toml"
     )]
     config: PathBuf,
-    /// The rule files, for what needs no datastore; instead of the configuration's.
+    /// The rule files, instead of the configuration's; not for what disposes of records.
     #[arg(long, global = true, value_name = "DIR")]
     rules: Option<PathBuf>,
     /// How much is logged to standard error: error, warn, info, debug.
@@ -86,7 +90,8 @@ enum Command {
     /// Show what a sweep would do; write nothing.
     Plan {
         /// SERVICE/RULE or SERVICE; all rules without it.
-        rules: Vec<String>,
+        #[arg(value_name = "RULE")]
+        patterns: Vec<String>,
         /// As if it were then (RFC 3339).
         #[arg(long, value_name = "TIME")]
         at: Option<DateTime<Utc>>,
@@ -105,20 +110,18 @@ enum Command {
     /// Sweep now, once.
     Sweep {
         /// SERVICE/RULE or SERVICE; all rules without it.
-        rules: Vec<String>,
+        #[arg(value_name = "RULE")]
+        patterns: Vec<String>,
     },
     /// Show every rule: last sweep, backlog, oldest due, time to the deadline.
     Status,
-    /// Let a parked rule dispose of up to N records until its next completed sweep.
+    /// Let a parked rule dispose of up to N records until its next completed sweep; or confirm the clock.
     Approve {
-        /// SERVICE/RULE.
-        rule: String,
-        /// How many of the rule's own records.
-        #[arg(long, value_name = "N")]
-        up_to: u64,
+        #[command(flatten)]
+        what: Approvable,
         /// In which role you approve; a role, never a name: it goes into the ledger.
-        #[arg(long, value_name = "ROLE", default_value = "operator")]
-        by: String,
+        #[arg(long, value_name = "ROLE", default_value = "operator", value_parser = RoleParser, conflicts_with = "clock")]
+        by: RoleName,
     },
     /// Write the proof that one record was disposed of.
     Prove {
@@ -130,7 +133,7 @@ enum Command {
         /// The dependent's table, where the record is a dependent's.
         #[arg(long, value_name = "TABLE")]
         dataset: Option<String>,
-        /// Where to write it.
+        /// Where to write it; `-` is standard output. Without it, a name of its own, of a file that must not exist.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -153,6 +156,40 @@ enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+}
+
+/// What a person approves: a rule's sweep, or a datastore's clock; never both.
+#[derive(Debug, Args)]
+struct Approvable {
+    /// SERVICE/RULE.
+    #[arg(required_unless_present = "clock", requires = "up_to", conflicts_with = "clock")]
+    rule: Option<String>,
+    /// How many of the rule's own records.
+    #[arg(long, value_name = "N", requires = "rule", value_parser = clap::value_parser!(u64).range(1..))]
+    up_to: Option<u64>,
+    /// The datastore whose clock you have looked at.
+    #[arg(long, value_name = "DATASTORE", conflicts_with = "up_to")]
+    clock: Option<String>,
+}
+
+/// Parses a role without printing back what is none: it could be a person's name.
+#[derive(Debug, Clone)]
+struct RoleParser;
+
+impl TypedValueParser for RoleParser {
+    type Value = RoleName;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<RoleName, clap::Error> {
+        value.to_str().and_then(|text| RoleName::parse(text).ok()).ok_or_else(|| {
+            let what = "`--by` is a role and never a person's name: 1 to 64 of `A-Z a-z 0-9 . _ -`\n";
+            clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command)
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,16 +223,40 @@ pub fn run(cli: Cli) -> Outcome {
     runtime.block_on(dispatch(&global, command))
 }
 
+/// A sweep by other rules than the configuration's would be a trap, and so would an approval of one.
+fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure> {
+    let instead = "goes by the configuration's rules alone; try others with `check`, `test` or `plan`";
+    let (name, why) = match command {
+        Command::Demo { .. } => ("demo", "brings its own rules"),
+        Command::Sweep { .. } => ("sweep", instead),
+        Command::Approve { .. } => ("approve", instead),
+        Command::Check
+        | Command::Test
+        | Command::Plan { .. }
+        | Command::Explain { .. }
+        | Command::Status
+        | Command::Prove { .. }
+        | Command::Verify { .. }
+        | Command::Ledger { .. }
+        | Command::Key { .. } => return Ok(()),
+    };
+    if global.rules.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("`{name}` takes no `--rules`: it {why}")))
+}
+
 async fn dispatch(global: &Global, command: Command) -> Outcome {
+    refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
         Command::Check => check::run(global),
         Command::Test => test::run(global).await,
-        Command::Plan { rules, at } => plan::run(global, &rules, at).await,
+        Command::Plan { patterns, at } => plan::run(global, &patterns, at).await,
         Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
-        Command::Sweep { rules } => sweep::run(global, &rules).await,
+        Command::Sweep { patterns } => sweep::run(global, &patterns).await,
         Command::Status => status::run(global).await,
-        Command::Approve { rule, up_to, by } => approve::run(global, &rule, up_to, &by).await,
+        Command::Approve { what, by } => approve(global, what, &by).await,
         Command::Prove { rule, key, dataset, out } => {
             prove::run(global, &rule, &key, dataset.as_deref(), out).await
         }
@@ -203,6 +264,19 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Ledger { command: LedgerCommand::Verify } => ledger::verify(global).await,
         Command::Key { command: KeyCommand::Generate { file, origin } } => {
             key::generate(global, &file, origin)
+        }
+    }
+}
+
+async fn approve(global: &Global, what: Approvable, by: &RoleName) -> Outcome {
+    match what {
+        Approvable { clock: Some(datastore), .. } => approve::clock(global, &datastore).await,
+        Approvable { rule: Some(rule), up_to: Some(up_to), clock: None } => {
+            approve::run(global, &rule, up_to, by.as_str()).await
+        }
+        // The definition above lets none of these pass; an approval is not the place for a guess.
+        Approvable { rule: _, up_to: _, clock: None } => {
+            Err(Failure::new(Exit::Usage, anyhow::anyhow!("say `RULE --up-to N` or `--clock DATASTORE`")))
         }
     }
 }
@@ -216,4 +290,16 @@ pub fn hide_panics() {
         );
         std::process::exit(i32::from(Exit::Bug as u8));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -4,23 +4,26 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::context::Context;
-use super::table::{local, print, table};
-use super::{Exit, Format, Global, Outcome};
+use super::table::{local, oldest_due, print, table};
+use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::{Cursor, Phase, Reader};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
-use crate::rules::bind::bind;
+use crate::rules::bind::{BoundRule, bind};
 use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::{Verdict, decide};
 use crate::rules::rule::Rule;
 use crate::state::{Role, State};
 use crate::sweep::{Counts, SweepError, count};
 
 /// How many records a plan names, by ids that only the holder of the key can tell.
-const SAMPLE: u32 = 3;
+const SAMPLE: usize = 3;
 
-struct Plan<'r> {
-    rule: &'r Rule,
+/// How many records are read for the sample at a time: the first page nearly always holds enough.
+const PAGE: u32 = 100;
+
+struct Plan {
     counts: Counts,
     statement: String,
     steps: Vec<String>,
@@ -34,7 +37,8 @@ pub(super) async fn run(global: &Global, patterns: &[String], at: Option<DateTim
         if context.config.state.exists() { Some(context.state(Role::Beside).await?) } else { None };
     let mut plans = Vec::new();
     for (_, rule) in context.select(patterns)? {
-        plans.push(plan(&context, rule, now, state.as_mut()).await?);
+        // One rule's failure hides no other's plan.
+        plans.push((rule, plan(&context, rule, now, state.as_mut()).await));
     }
     match global.format {
         Format::Json => println!(
@@ -43,69 +47,116 @@ pub(super) async fn run(global: &Global, patterns: &[String], at: Option<DateTim
         ),
         Format::Text => text(&plans, now),
     }
-    Ok(Exit::Done)
+    let failed = plans.iter().filter_map(|(_, plan)| plan.as_ref().err());
+    Ok(failed.map(Failure::exit).max().unwrap_or(Exit::Done))
 }
 
-async fn plan<'r>(
-    context: &Context,
-    rule: &'r Rule,
-    now: Now,
-    state: Option<&mut State>,
-) -> Result<Plan<'r>, super::Failure> {
+type Row<'r> = (&'r Rule, Result<Plan, Failure>);
+
+async fn plan(context: &Context, rule: &Rule, now: Now, state: Option<&mut State>) -> Result<Plan, Failure> {
     let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
     let catalogue = reader.catalogue().await?;
     let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(&mut reader, &bound, &cutoffs, &Orders::default(), now).await?;
     let (statement, steps) = reader.statement(&bound, &cutoffs).await?;
-    let mut sample = Vec::new();
-    if let Some(state) = state {
-        let page = reader.page(&bound, &cutoffs, Phase::Exact, &Cursor::default(), SAMPLE).await?;
-        for record in page.records {
-            sample.extend(state.keyed_id(rule.table.as_str(), &record.key)?);
+    let sample = match state {
+        Some(state) if counts.due + counts.overdue > 0 => {
+            sample(&mut reader, &bound, &cutoffs, now, state).await?
         }
-    }
-    Ok(Plan { rule, counts, statement, steps, sample })
+        Some(_) | None => Vec::new(),
+    };
+    Ok(Plan { counts, statement, steps, sample })
 }
 
-fn text(plans: &[Plan<'_>], now: Now) {
-    let mut out =
-        table(&["rule", "due", "overdue", "held", "kept", "not started", "undated", "first deadline"], 1);
-    for plan in plans {
+/// Some of what the judge would let go; what SQL selects may still be kept.
+async fn sample(
+    reader: &mut Reader,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    now: Now,
+    state: &mut State,
+) -> Result<Vec<String>, Failure> {
+    let mut sample = Vec::new();
+    for phase in [Phase::Exact, Phase::Candidates] {
+        let mut cursor = Cursor::default();
+        // Ends because the cursor moves with every page.
+        loop {
+            let page = reader.page(bound, cutoffs, phase, &cursor, PAGE).await?;
+            for record in page.records {
+                if sample.len() == SAMPLE {
+                    return Ok(sample);
+                }
+                if let Verdict::Due(due) | Verdict::Overdue(due) =
+                    decide(bound, record, &Orders::default(), now)
+                {
+                    sample.extend(state.keyed_id(bound.rule().table.as_str(), due.key())?);
+                }
+            }
+            if page.last {
+                break;
+            }
+            cursor = page.next;
+        }
+    }
+    Ok(sample)
+}
+
+fn text(rows: &[Row<'_>], now: Now) {
+    let header =
+        ["rule", "due", "overdue", "held", "kept", "not started", "undated", "oldest due", "first deadline"];
+    let mut out = table(&header, 1);
+    for (rule, plan) in rows {
+        let Ok(plan) = plan else { continue };
         let c = &plan.counts;
         out.add_row(vec![
-            plan.rule.id.to_string(),
+            rule.id.to_string(),
             c.due.to_string(),
             c.overdue.to_string(),
             c.held.to_string(),
             c.kept.to_string(),
             c.not_started.to_string(),
             c.undated_total().to_string(),
-            c.first_deadline.map_or_else(|| "-".to_owned(), |at| local(at, plan.rule.calendar.zone())),
+            oldest_due(c, now),
+            c.first_deadline.map_or_else(|| "-".to_owned(), |at| local(at, rule.calendar.zone())),
         ]);
     }
-    println!("At {}:", now.eligible.format("%Y-%m-%d %H:%M:%S UTC"));
-    print(&out);
-    for plan in plans {
-        println!("\n{}", plan.rule.id);
-        for (why, n) in &plan.counts.undated {
-            println!("  undated: {n} ({why})");
-        }
-        println!("  statement: {}", plan.statement);
-        for line in &plan.steps {
-            println!("  plan: {line}");
-        }
-        if !plan.sample.is_empty() {
-            println!("  some of them, by keyed id: {}", plan.sample.join(" "));
+    if out.row_count() > 0 {
+        println!("At {}:", now.eligible.format("%Y-%m-%d %H:%M:%S UTC"));
+        print(&out);
+    }
+    for (rule, plan) in rows {
+        match plan {
+            Ok(plan) => details(rule, plan),
+            Err(failure) => eprintln!("{}: {}", rule.id, failure.message()),
         }
     }
 }
 
-fn object(plan: &Plan<'_>) -> serde_json::Value {
+fn details(rule: &Rule, plan: &Plan) {
+    println!("\n{}", rule.id);
+    for (why, n) in &plan.counts.undated {
+        println!("  undated: {n} ({why})");
+    }
+    println!("  statement: {}", plan.statement);
+    for line in &plan.steps {
+        println!("  plan: {line}");
+    }
+    if !plan.sample.is_empty() {
+        println!("  some of them, by keyed id: {}", plan.sample.join(" "));
+    }
+}
+
+fn object((rule, plan): &Row<'_>) -> serde_json::Value {
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(failure) => return json!({ "rule": rule.id.to_string(), "error": failure.text() }),
+    };
     let c = &plan.counts;
     json!({
-        "rule": plan.rule.id.to_string(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
-        "not_started": c.not_started, "undated": c.undated, "oldest_trigger": c.oldest,
+        "rule": rule.id.to_string(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
+        "not_started": c.not_started, "undated": c.undated,
+        "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
         "statement": plan.statement, "query_plan": plan.steps, "sample": plan.sample,
     })

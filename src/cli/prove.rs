@@ -1,5 +1,8 @@
 //! `expunged prove`: one record's proof, as a file for an auditor.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -7,7 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::explain::typed;
 use super::{Exit, Failure, Format, Global, Outcome};
-use crate::ledger::proof::verify;
+use crate::ledger::proof::{RecordProof, verify};
 use crate::rules::rule::Rule;
 use crate::state::Role;
 
@@ -32,19 +35,24 @@ pub(super) async fn run(
         let what = format!("the ledger holds no disposal of this record of `{dataset}` under rule `{name}`");
         return Err(Failure::new(Exit::Finding, anyhow::anyhow!(what)));
     }
-    let out = out.unwrap_or_else(|| file_name(rule, dataset, key));
-    let mut written = Vec::new();
-    // A key that was used again may have been disposed of more than once: each disposal has its proof.
-    for (number, proof) in (1..).zip(&proofs) {
+    let mut texts = Vec::new();
+    for proof in &proofs {
         let text = proof.to_text();
         verify(text.as_bytes(), &vkey)?;
-        let path = if number == 1 { out.clone() } else { out.with_extension(format!("{number}.tlog-proof")) };
-        std::fs::write(&path, text).map_err(|e| {
-            Failure::new(
-                Exit::Denied,
-                anyhow::Error::new(e).context(format!("cannot write `{}`", path.display())),
-            )
-        })?;
+        texts.push(text);
+    }
+    if out.as_deref() == Some(Path::new("-")) {
+        return to_standard_output(&texts);
+    }
+    let mut written = Vec::new();
+    // A key that was used again may have been disposed of more than once: each disposal has its proof.
+    for ((number, proof), text) in (1..).zip(&proofs).zip(&texts) {
+        let (path, target) = match &out {
+            None => (default_name(rule, dataset, proof), Target::New),
+            Some(out) if number == 1 => (out.clone(), Target::Named),
+            Some(out) => (out.with_extension(format!("{number}.tlog-proof")), Target::Named),
+        };
+        write(&path, text, target).map_err(|e| of_file(&path, e))?;
         written.push((path, proof.index));
     }
     match global.format {
@@ -77,10 +85,61 @@ fn dataset_of<'r>(rule: &'r Rule, wanted: Option<&str>) -> Result<&'r str, Failu
     })
 }
 
-/// A name that any file system takes.
-fn file_name(rule: &Rule, dataset: &str, key: &[String]) -> PathBuf {
-    let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-");
-    let key: Vec<String> = key.iter().map(|k| plain(k)).collect();
-    let name = format!("{}-{}-{}.tlog-proof", plain(&rule.id.to_string()), plain(dataset), key.join("-"));
-    Path::new(".").join(name.chars().take(200).collect::<String>())
+/// One proof is one file: two in a row would verify as neither.
+fn to_standard_output(texts: &[String]) -> Outcome {
+    let [text] = texts else {
+        let what = format!(
+            "the record was disposed of {} times, and standard output takes one proof: name a file with `--out`",
+            texts.len()
+        );
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
+    };
+    print!("{text}");
+    Ok(Exit::Done)
+}
+
+/// Which file a proof may replace.
+enum Target {
+    /// None: nobody has named it.
+    New,
+    /// The one a person named.
+    Named,
+}
+
+/// A proof holds the record's key, so it is for its owner's eyes alone.
+fn write(path: &Path, text: &str, target: Target) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    match target {
+        Target::New => options.create_new(true),
+        Target::Named => options.create(true).truncate(true),
+    };
+    let mut file = options.open(path)?;
+    // The mode above is that of a new file only; what is no file (a pipe, a terminal) keeps its own.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    file.write_all(text.as_bytes())
+}
+
+fn of_file(path: &Path, error: std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        let what =
+            format!("`{}` exists: remove it, or name a file with `--out`, which replaces it", path.display());
+        return Failure::new(Exit::Refused, anyhow::anyhow!(what));
+    }
+    Failure::new(
+        Exit::Denied,
+        anyhow::Error::new(error).context(format!("cannot write `{}`", path.display())),
+    )
+}
+
+/// A name that any file system takes and that says nothing of the record: names of files reach logs and backups.
+fn default_name(rule: &Rule, dataset: &str, proof: &RecordProof) -> PathBuf {
+    let plain = |text: &str| -> String {
+        let kept = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
+        text.chars().map(kept).take(100).collect()
+    };
+    let (rule, dataset) = (plain(&rule.id.to_string()), plain(dataset));
+    PathBuf::from(format!("{rule}-{dataset}-entry{}-{}.tlog-proof", proof.index, proof.pos))
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::table::{length, print, table};
+use super::table::{length, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::Reader;
@@ -33,10 +33,15 @@ pub(super) async fn run(global: &Global) -> Outcome {
         Format::Json => println!("{}", json!({ "rules": rows.iter().map(object).collect::<Vec<_>>() })),
         Format::Text => text(&rows, now, context.promises.len()),
     }
-    let finding = rows.iter().any(|(_, overview, counts)| {
-        overview.open_intents > 0 || counts.as_ref().map_or(true, |c| c.overdue > 0)
-    });
-    Ok(if finding { Exit::Finding } else { Exit::Done })
+    Ok(rows.iter().map(exit).max().unwrap_or(Exit::Done))
+}
+
+fn exit((_, overview, counts): &Row<'_>) -> Exit {
+    match counts {
+        Err(failure) => failure.exit(),
+        Ok(counts) if overview.open_intents > 0 || counts.overdue > 0 => Exit::Finding,
+        Ok(_) => Exit::Done,
+    }
 }
 
 type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
@@ -55,10 +60,12 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
             "last sweep (UTC)",
             "result",
             "disposed of",
+            "dependents",
             "due",
             "overdue",
             "held",
             "undated",
+            "oldest due",
             "time to deadline",
         ],
         3,
@@ -70,6 +77,7 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
             last.map_or_else(|| "never".to_owned(), |l| l.started_at.format("%Y-%m-%d %H:%M:%S").to_string()),
             last.map_or_else(|| "-".to_owned(), |l| l.result.clone().unwrap_or_else(|| "cut off".to_owned())),
             overview.disposed.to_string(),
+            overview.dependents.to_string(),
         ];
         match counts {
             Ok(c) => row.extend([
@@ -77,9 +85,10 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
                 c.overdue.to_string(),
                 c.held.to_string(),
                 c.undated_total().to_string(),
+                oldest_due(c, now),
                 c.first_deadline.map_or_else(|| "-".to_owned(), |at| to_deadline(at - now.late)),
             ]),
-            Err(_) => row.extend(["?"; 5].map(str::to_owned)),
+            Err(_) => row.extend(["?"; 6].map(str::to_owned)),
         }
         out.add_row(row);
     }
@@ -100,14 +109,15 @@ fn to_deadline(left: chrono::TimeDelta) -> String {
 }
 
 fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
+    let error = counts.as_ref().err().map(Failure::text);
     let counts = counts.as_ref().ok();
     json!({
         "rule": rule.id.to_string(),
         "last_sweep": overview.last.as_ref().map(|l| json!({ "started_at": l.started_at.to_rfc3339(), "result": l.result })),
-        "disposed": overview.disposed, "open_intents": overview.open_intents,
+        "disposed": overview.disposed, "dependents": overview.dependents, "open_intents": overview.open_intents,
         "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held),
         "kept": counts.map(|c| c.kept), "not_started": counts.map(|c| c.not_started),
-        "undated": counts.map(|c| c.undated.clone()), "oldest_trigger": counts.and_then(|c| c.oldest.clone()),
-        "first_deadline": counts.and_then(|c| c.first_deadline).map(|at| at.to_rfc3339()),
+        "undated": counts.map(|c| c.undated.clone()), "oldest_due": counts.and_then(|c| c.oldest_due).map(|at| at.to_rfc3339()),
+        "first_deadline": counts.and_then(|c| c.first_deadline).map(|at| at.to_rfc3339()), "error": error,
     })
 }

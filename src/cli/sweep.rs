@@ -162,7 +162,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) -
     let rules: Vec<_> = results
         .iter()
         .map(|(rule, result)| match result {
-            Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": chain_of(failure) }),
+            Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
             Ok(r) => json!({
                 "rule": rule.id.to_string(), "result": word(r.result), "disposed": r.disposed, "dependents": r.dependents,
                 "overdue": r.overdue, "remaining": r.remaining(), "refused": r.refusals(),
@@ -173,8 +173,4 @@ fn object(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) -
         })
         .collect();
     json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted, "parked": recovered.parked }, "rules": rules })
-}
-
-fn chain_of(failure: &Failure) -> String {
-    failure.message().trim_start_matches("error: ").to_owned()
 }

@@ -4,6 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::model::calendar::Zone;
+use crate::model::now::Now;
+use crate::sweep::Counts;
 
 /// A table without lines; the first columns are text, the rest numbers.
 pub(super) fn table(header: &[&str], text_columns: usize) -> Table {
@@ -32,6 +34,11 @@ pub(super) fn local(at: DateTime<Utc>, zone: Zone) -> String {
     let minutes = offset.num_minutes();
     let sign = if minutes < 0 { '-' } else { '+' };
     format!("{}{sign}{:02}:{:02}", wall.format("%Y-%m-%d %H:%M:%S"), minutes.abs() / 60, minutes.abs() % 60)
+}
+
+/// How long the oldest of the due has waited.
+pub(super) fn oldest_due(counts: &Counts, now: Now) -> String {
+    counts.oldest_due.map_or_else(|| "-".to_owned(), |due| length(now.eligible - due))
 }
 
 /// A length of time in its two largest units.

@@ -11,8 +11,10 @@ use super::{State, failed};
 pub struct RuleOverview {
     /// Its last sweep, if there was one.
     pub last: Option<LastSweep>,
-    /// Records disposed of since the ledger began, dependents included.
+    /// The rule's own records disposed of since the ledger began.
     pub disposed: u64,
+    /// The dependents' records that went with them.
+    pub dependents: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
 }
@@ -37,7 +39,8 @@ impl State {
                 .await
                 .map_err(|e| failed(&self.path, operation, e))?;
         let totals = sqlx::query(
-            "SELECT coalesce(sum(b.records) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL) \
+            "SELECT coalesce(sum(b.own) FILTER (WHERE b.committed), 0), \
+             coalesce(sum(b.records - b.own) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL) \
              FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
         )
         .bind(rule)
@@ -47,7 +50,8 @@ impl State {
         let count = |at: usize| {
             totals.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
         };
-        let mut overview = RuleOverview { last: None, disposed: count(0)?, open_intents: count(1)? };
+        let mut overview =
+            RuleOverview { last: None, disposed: count(0)?, dependents: count(1)?, open_intents: count(2)? };
         if let Some(row) = last {
             let micros: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
             overview.last = Some(LastSweep {

@@ -30,8 +30,8 @@ pub struct Counts {
     pub held: u64,
     /// By reason.
     pub undated: BTreeMap<&'static str, u64>,
-    /// The oldest trigger among the due and overdue, as stored.
-    pub oldest: Option<String>,
+    /// When the first of them became due, in UTC: never the stored value, which the application chose.
+    pub oldest_due: Option<DateTime<Utc>>,
     /// The first deadline among them, in UTC; where it has passed, the longest broken.
     pub first_deadline: Option<DateTime<Utc>>,
 }
@@ -54,8 +54,10 @@ impl Counts {
 
     fn add(&mut self, verdict: &Verdict) {
         if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
-            let deadline = due.times().deadline;
-            self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
+            let times = due.times();
+            self.oldest_due = Some(self.oldest_due.map_or(times.due, |oldest| oldest.min(times.due)));
+            self.first_deadline =
+                Some(self.first_deadline.map_or(times.deadline, |first| first.min(times.deadline)));
         }
         match verdict {
             Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
@@ -79,7 +81,7 @@ pub async fn count(
 ) -> Result<Counts, DatastoreError> {
     let census = reader.census(bound, cutoffs).await?;
     let pending = bound.rule().trigger.pending;
-    let mut counts = Counts { kept: census.of("kept"), oldest: census.oldest.clone(), ..Counts::default() };
+    let mut counts = Counts { kept: census.of("kept"), ..Counts::default() };
     for (class, normal) in [
         ("null", pending.null),
         ("no_row", pending.no_row),

@@ -162,3 +162,36 @@ async fn a_directory_that_holds_something_is_refused() {
     assert!(refused.unwrap_err().message().contains("is not empty"));
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
 }
+
+/// As a person would paste them, in a world whose name a shell takes apart unless it is quoted.
+#[test]
+fn the_printed_commands_work_as_pasted() {
+    let home = tempfile::tempdir().unwrap();
+    let demo = std::process::Command::new(env!("CARGO_BIN_EXE_expunged"))
+        .current_dir(home.path())
+        .args(["demo", "a world's end"])
+        .output()
+        .unwrap();
+    let out = String::from_utf8(demo.stdout).unwrap();
+    assert!(demo.status.success(), "{out}{}", String::from_utf8_lossy(&demo.stderr));
+    for (word, answer) in
+        [(" prove ", "proof of disposal"), (" verify ", ": verified"), (" explain ", ": undated")]
+    {
+        let printed =
+            |line: &&str| line.starts_with("  ") && line.contains(word) && line.contains("expunged ");
+        let lines: Vec<&str> = out.lines().filter(printed).collect();
+        let [line] = lines[..] else { panic!("{word}: {lines:?}\n{out}") };
+        let pasted = std::process::Command::new("sh")
+            .current_dir(home.path())
+            .args(["-c", line])
+            .env_remove("EXPUNGED_CONFIG")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(pasted.stdout).unwrap();
+        assert!(
+            pasted.status.success() && said.contains(answer),
+            "{line}\n{said}{}",
+            String::from_utf8_lossy(&pasted.stderr)
+        );
+    }
+}

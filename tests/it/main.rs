@@ -2,6 +2,7 @@
 
 mod architecture;
 mod calendar;
+mod commands;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod crash;

@@ -1,15 +1,16 @@
 //! Where a demo world lies on the disk.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use tempfile::TempDir;
 
 use super::world::{World, build};
 use super::{Format, Place};
 use crate::cli::context::Context;
-use crate::cli::{Failure, Global};
+use crate::cli::{Exit, Failure, Global};
 use crate::ledger::key::{Origin, SigningKey};
 use crate::secret;
 use crate::state::write_key_pair;
@@ -60,7 +61,11 @@ impl Home {
         };
         let mut named = tempfile::Builder::new();
         // Its name is fixed: the configuration says it.
-        let datastores = named.prefix(DATASTORES).rand_bytes(0).tempdir_in(&directory)?;
+        let datastores = named
+            .prefix(DATASTORES)
+            .rand_bytes(0)
+            .tempdir_in(&directory)
+            .map_err(|e| unusable(&directory, "cannot be written", e))?;
         let home = Self { directory, datastores, temporary, place };
         home.write_configuration()?;
         for service in &world.services {
@@ -125,11 +130,22 @@ impl Home {
 }
 
 /// A new or empty directory: nothing that is there already may be taken for a part of the demo.
-fn empty(directory: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir_all(directory)
-        .with_context(|| format!("directory `{}` cannot be made", directory.display()))?;
-    if fs::read_dir(directory)?.next().is_some() {
-        bail!("directory `{}` is not empty: name a new one", directory.display());
+fn empty(directory: &Path) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(directory).map_err(|e| unusable(directory, "cannot be made", e))?;
+    let mut entries = fs::read_dir(directory).map_err(|e| unusable(directory, "cannot be read", e))?;
+    if entries.next().is_some() {
+        let what = format!("directory `{}` is not empty: name a new one", directory.display());
+        return Err(Failure::new(Exit::Usage, anyhow!(what)));
     }
     Ok(directory.to_owned())
+}
+
+/// A directory that a person named and that cannot be used is no bug of this program.
+fn unusable(directory: &Path, why: &str, error: io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Denied,
+        _ => Exit::Usage,
+    };
+    let what = format!("directory `{}` {why}", directory.display());
+    Failure::new(exit, anyhow::Error::new(error).context(what))
 }

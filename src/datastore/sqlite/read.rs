@@ -53,8 +53,6 @@ impl Page {
 pub struct Census {
     /// `kept`, `due`, `overdue`, `null`, `no_row`, `future`, `before_1970`, and `candidate` for the judge.
     pub classes: BTreeMap<String, u64>,
-    /// The oldest trigger among the due and overdue, as stored.
-    pub oldest: Option<String>,
 }
 
 impl Census {
@@ -97,26 +95,15 @@ impl Reader {
     ) -> Result<Census, DatastoreError> {
         let operation = "count a dataset by class";
         let trigger = TriggerSql::of(rule);
-        let mut sql = Sql::new(
-            "SELECT class, count(*), min(CASE WHEN class IN ('due', 'overdue') THEN moment END) FROM (SELECT ",
-        );
+        let mut sql = Sql::new("SELECT class, count(*) FROM (SELECT ");
         trigger.class(&mut sql, cutoffs);
-        sql.push(&format!(
-            " AS class, {} AS moment FROM {} AS t WHERE ",
-            trigger.moment(),
-            table(&rule.rule().table)
-        ));
+        sql.push(&format!(" AS class FROM {} AS t WHERE ", table(&rule.rule().table)));
         filters(&mut sql, rule);
         sql.push(") GROUP BY class");
         let mut census = Census::default();
         for row in all(&mut self.connection, &sql, operation).await? {
             let count: i64 = row.try_get(1).map_err(failed(operation))?;
             census.classes.insert(row.try_get(0).map_err(failed(operation))?, count.unsigned_abs());
-            let oldest: Option<String> = match row.try_get::<Option<String>, _>(2) {
-                Ok(text) => text,
-                Err(_) => row.try_get::<Option<i64>, _>(2).map_err(failed(operation))?.map(|n| n.to_string()),
-            };
-            census.oldest = [census.oldest.take(), oldest].into_iter().flatten().min();
         }
         Ok(census)
     }
