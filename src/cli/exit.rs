@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::datastore::DatastoreError;
 use crate::diagnostic::{Diagnostics, SourceKind, chain};
+use crate::model::name::RuleId;
 use crate::state::StateError;
 use crate::sweep::SweepError;
 
@@ -62,6 +63,12 @@ impl Failure {
     /// The chain for programs, which know an error by its field.
     pub fn text(&self) -> String {
         self.message().trim_start_matches("error: ").to_owned()
+    }
+
+    /// The chain for one rule of several. Diagnostics name the rule's file and line first, for whoever clicks on them.
+    pub fn about(&self, rule: &RuleId) -> String {
+        let message = self.message();
+        if message.starts_with("error: ") { format!("{rule}: {message}") } else { message }
     }
 
     /// The chain, printed once, here. Diagnostics carry their own `error:`.

@@ -128,7 +128,7 @@ fn text(rows: &[Row<'_>], now: Now) {
     for (rule, plan) in rows {
         match plan {
             Ok(plan) => details(rule, plan),
-            Err(failure) => eprintln!("{}: {}", rule.id, failure.message()),
+            Err(failure) => eprintln!("{}", failure.about(&rule.id)),
         }
     }
 }

@@ -99,6 +99,7 @@ fn to_standard_output(texts: &[String]) -> Outcome {
 }
 
 /// Which file a proof may replace.
+#[derive(Clone, Copy)]
 enum Target {
     /// None: nobody has named it.
     New,

@@ -96,7 +96,7 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
     println!("{promises} promises declared and kept by these rules.");
     for (rule, overview, counts) in rows {
         if let Err(failure) = counts {
-            eprintln!("{}: {}", rule.id, failure.message());
+            eprintln!("{}", failure.about(&rule.id));
         }
         if overview.open_intents > 0 {
             println!("{}: {} intents are open; the next sweep settles them", rule.id, overview.open_intents);

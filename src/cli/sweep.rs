@@ -118,7 +118,7 @@ fn text(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) {
     }
     for (rule, result) in results {
         match result {
-            Err(failure) => eprintln!("{}: {}", rule.id, failure.message()),
+            Err(failure) => eprintln!("{}", failure.about(&rule.id)),
             Ok(report) => notes(rule, report),
         }
     }

@@ -177,10 +177,9 @@ impl State {
             for (index, bytes) in entries {
                 // An entry that cannot be read is the audit's finding.
                 let Ok(entry) = Entry::parse(&bytes) else { continue };
-                if let Body::BatchCommitted(committed) = entry.body() {
-                    if !self.provable(index, committed).await? {
-                        wrong.push(committed.batch.to_string());
-                    }
+                let Body::BatchCommitted(committed) = entry.body() else { continue };
+                if !self.provable(index, committed).await? {
+                    wrong.push(committed.batch.to_string());
                 }
             }
         }

@@ -348,17 +348,6 @@ impl<'a> TriggerSql<'a> {
         }
         sql.push(" ELSE 'overdue' END");
     }
-
-    /// The trigger of a regular record in the form that sorts, for *oldest*.
-    pub(super) fn moment(&self) -> String {
-        match &self.rows {
-            None => self.form.norm(),
-            Some((from, pick)) => {
-                let aggregate = if *pick == Pick::Latest { "max" } else { "min" };
-                format!("(SELECT {aggregate}({}) {from})", self.form.norm())
-            }
-        }
-    }
 }
 
 /// A value no regular trigger before the cut-off exceeds, in the form the column itself holds: the date, or the second,
