@@ -34,15 +34,8 @@ pub struct NewBatch<'a> {
 /// ```compile_fail,E0451
 /// use expunged::state::CommittedIntent;
 ///
-/// fn forged() -> CommittedIntent {
-///     CommittedIntent {
-///         batch: todo!(),
-///         intent: todo!(),
-///         epoch: todo!(),
-///         datastore: todo!(),
-///         t0: todo!(),
-///         parts: todo!(),
-///     }
+/// fn forged(of_another_batch: CommittedIntent) -> CommittedIntent {
+///     CommittedIntent { ..of_another_batch }
 /// }
 /// ```
 #[derive(Debug)]

@@ -4,6 +4,7 @@ mod batch;
 mod catalogue;
 mod connect;
 mod identity;
+mod layer;
 mod marker;
 mod read;
 mod sql;
