@@ -26,7 +26,8 @@ impl Budget {
     pub(super) fn new(batch: u32, pace: Pace) -> Self {
         let limit = batch.max(1);
         // A paced sweep is asked to be invisible: its batches do not grow.
-        let largest = if pace == Pace::Unlimited { LARGEST.max(limit) } else { limit };
+        let largest =
+            if pace == Pace::Unlimited { limit.saturating_mul(10).min(LARGEST).max(limit) } else { limit };
         Self { limit, largest, pace, started: None, went: 0 }
     }
 
