@@ -6,7 +6,7 @@ use expunged::ledger::commitment::{BatchId, BatchKey, Commitment, EpochKey};
 use expunged::ledger::entry::{Body, Entry};
 use expunged::model::key::Key;
 use expunged::model::value::Value;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::model::Model;
 use super::world::{World, block_on, rows};
@@ -16,11 +16,14 @@ use super::world::{World, block_on, rows};
 pub fn check(world: &World, model: Model) -> Summary {
     let model = model.swept();
     let mut summary = block_on(async {
-        survivors(&mut world.open_datastore().await, &model).await;
+        let mut datastore = world.open_datastore().await;
+        survivors(&mut datastore, &model).await;
         let mut state = world.open_state().await;
         let summary = outcomes(&mut state).await;
         proofs(world, &mut state, &model, &summary).await;
-        markers(&mut world.open_datastore().await, &summary).await;
+        markers(&mut datastore, &summary).await;
+        datastore.close().await.unwrap();
+        state.close().await.unwrap();
         summary
     });
     let verified = world.run(&["ledger", "verify"]).expect(&[0]);

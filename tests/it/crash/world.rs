@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::model::Model;
@@ -176,6 +176,8 @@ impl World {
             let mut connection = options.connect().await.unwrap();
             let sql = format!("BEGIN; {schema} COMMIT; PRAGMA wal_checkpoint(TRUNCATE);");
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            // Dropped, it would be closed by its own thread, some time: its files would go while a snapshot reads them.
+            connection.close().await.unwrap();
         });
         let key = world.path("ledger.key");
         world.run(&["key", "generate", key.to_str().unwrap()]).expect(&[0]);
@@ -228,6 +230,7 @@ impl World {
             for row in rows(&mut connection, "SELECT id, author_id FROM comment").await {
                 model.comments.insert(row.get(0), (row.get(1), 0));
             }
+            connection.close().await.unwrap();
             model
         })
     }
@@ -253,6 +256,7 @@ impl World {
         block_on(async {
             let mut connection = self.open_datastore().await;
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
         });
     }
 
@@ -260,7 +264,12 @@ impl World {
     pub fn recovered(&self) -> i64 {
         let settled = "SELECT count(*) FROM entry WHERE CAST(bytes AS TEXT) LIKE '%\"recovered\":true%' \
             OR CAST(bytes AS TEXT) LIKE '%\"t\":\"batch.aborted\"%'";
-        block_on(async { rows(&mut self.open_state().await, settled).await[0].get(0) })
+        block_on(async {
+            let mut connection = self.open_state().await;
+            let count = rows(&mut connection, settled).await[0].get(0);
+            connection.close().await.unwrap();
+            count
+        })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
