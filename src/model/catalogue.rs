@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::name::{ColumnName, TableName};
+use super::name::{ColumnName, DatastoreName, TableName};
+
+/// The schemas of the SQL datastores that a rule speaks of.
+pub type Catalogues = BTreeMap<DatastoreName, Catalogue>;
 
 /// A datastore's schema, as read from its own catalogue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

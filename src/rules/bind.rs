@@ -2,24 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{Action, Condition, Dependent, Match, Rule, Strategy, TriggerPlace, Unit};
+use super::reading::{Clock, clock};
+use super::rule::{
+    Action, Condition, Dataset, Dependent, DependentDataset, Match, Pick, Rule, Strategy, TriggerPlace, Unit,
+};
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::calendar::{MomentKind, Zone};
-use crate::model::catalogue::{Catalogue, Column, ColumnKind, OnDelete, Table};
-use crate::model::name::{ColumnName, LocalId, TableName};
+use crate::model::catalogue::{Catalogues, Column, ColumnKind, OnDelete, Table};
+use crate::model::name::{ColumnName, DatastoreName, LocalId, TableName};
+use crate::model::pattern::Pattern;
 use crate::model::period::Period;
 
-/// A rule that the catalogue bears out: its tables, columns, keys and types exist, and its deletions reach
+/// A rule that the catalogues bear out: its tables, columns, keys and types exist, and its deletions reach
 /// nothing that it does not declare. Built only by [`bind`].
 #[derive(Debug)]
 pub struct BoundRule<'r> {
     rule: &'r Rule,
     trigger: TriggerKind,
-    mark: Option<MarkKind>,
-    trigger_indexed: bool,
-    integer_key: bool,
+    dataset: BoundDataset<'r>,
     dependents: Vec<BoundDependent<'r>>,
+    shares: Vec<Share<'r>>,
 }
 
 impl<'r> BoundRule<'r> {
@@ -33,38 +36,154 @@ impl<'r> BoundRule<'r> {
         &self.trigger
     }
 
-    /// How the mark of a pseudonymizing rule is written.
-    pub fn mark(&self) -> Option<MarkKind> {
-        self.mark
+    /// The records it selects.
+    pub fn dataset(&self) -> &BoundDataset<'r> {
+        &self.dataset
     }
 
-    /// Whether an index leads with the trigger column of the rule's own table.
-    pub fn trigger_indexed(&self) -> bool {
-        self.trigger_indexed
-    }
-
-    /// Whether the key is one integer column, which every comparison orders alike.
-    pub fn integer_key(&self) -> bool {
-        self.integer_key
+    /// The rule as one whose records are rows; none: they are files.
+    pub fn rows(&self) -> Option<RowRule<'_>> {
+        match &self.dataset {
+            BoundDataset::Table(table) => Some(RowRule { bound: self, table }),
+            BoundDataset::Files(_) => None,
+        }
     }
 
     /// Its dependents, each after the one it hangs on.
     pub fn dependents(&self) -> &[BoundDependent<'r>] {
         &self.dependents
     }
+
+    /// What it disposes of in each datastore: the rule's own first, each after those that its dependents hang on.
+    pub fn shares(&self) -> &[Share<'r>] {
+        &self.shares
+    }
 }
 
-/// A dependent whose table the catalogue bears out.
+/// A rule whose records are rows, for a SQL datastore.
+#[derive(Debug, Clone, Copy)]
+pub struct RowRule<'b> {
+    bound: &'b BoundRule<'b>,
+    table: &'b BoundTable<'b>,
+}
+
+impl<'b> RowRule<'b> {
+    /// The rule itself.
+    pub fn rule(self) -> &'b Rule {
+        self.bound.rule
+    }
+
+    /// The same rule, whatever its records are.
+    pub fn bound(self) -> &'b BoundRule<'b> {
+        self.bound
+    }
+
+    /// The rows it selects.
+    pub fn table(self) -> &'b BoundTable<'b> {
+        self.table
+    }
+
+    /// How the trigger's values are read.
+    pub fn trigger(self) -> &'b TriggerKind {
+        &self.bound.trigger
+    }
+
+    /// Its dependents, wherever they are.
+    pub fn dependents(self) -> &'b [BoundDependent<'b>] {
+        &self.bound.dependents
+    }
+}
+
+/// The records of a bound rule.
+#[derive(Debug)]
+pub enum BoundDataset<'r> {
+    /// Rows.
+    Table(BoundTable<'r>),
+    /// Files.
+    Files(&'r Pattern),
+}
+
+/// A rule's own table.
+#[derive(Debug)]
+pub struct BoundTable<'r> {
+    /// Its name.
+    pub name: &'r TableName,
+    /// What identifies one of its records.
+    pub key: &'r [ColumnName],
+    /// Where the trigger is read.
+    pub reads: Reads<'r>,
+    /// How the mark of a pseudonymizing rule is written.
+    pub mark: Option<MarkKind>,
+    /// Whether an index leads with the trigger's column.
+    pub trigger_indexed: bool,
+    /// Whether the key is one integer column, which every comparison orders alike.
+    pub integer_key: bool,
+}
+
+/// Where the trigger of a row is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Reads<'r> {
+    /// In the row.
+    Own(&'r ColumnName),
+    /// In other rows.
+    Others {
+        /// Their table.
+        table: &'r TableName,
+        /// How they belong to the record.
+        matches: &'r [Match],
+        /// The column that holds the time.
+        column: &'r ColumnName,
+        /// Which of them counts.
+        pick: Pick,
+    },
+}
+
+/// A dependent that the catalogues bear out.
 #[derive(Debug)]
 pub struct BoundDependent<'r> {
     /// As the rule declares it.
     pub dependent: &'r Dependent,
     /// The position in [`BoundRule::dependents`] of the one it hangs on; none: the rule's record.
     pub of: Option<usize>,
-    /// What identifies one of its records.
-    pub key: Vec<ColumnName>,
-    /// How its mark is written, where it is pseudonymized.
-    pub mark: Option<MarkKind>,
+    /// Its records.
+    pub dataset: BoundDependents<'r>,
+}
+
+impl<'r> BoundDependent<'r> {
+    /// The columns of what it hangs on that lead to its records.
+    pub fn links(&self) -> Vec<&'r ColumnName> {
+        match &self.dataset {
+            BoundDependents::Rows { matches, .. } => matches.iter().map(|m| &m.ours).collect(),
+            BoundDependents::Files(pattern) => pattern.columns().collect(),
+        }
+    }
+}
+
+/// The records of a dependent.
+#[derive(Debug)]
+pub enum BoundDependents<'r> {
+    /// Rows.
+    Rows {
+        /// Their table.
+        table: &'r TableName,
+        /// What identifies one of them.
+        key: Vec<ColumnName>,
+        /// How they belong to what they hang on.
+        matches: &'r [Match],
+        /// How their mark is written, where they are pseudonymized.
+        mark: Option<MarkKind>,
+    },
+    /// Files.
+    Files(&'r Pattern),
+}
+
+/// What a rule disposes of in one datastore.
+#[derive(Debug)]
+pub struct Share<'r> {
+    /// The datastore.
+    pub datastore: &'r DatastoreName,
+    /// The positions in [`BoundRule::dependents`] of its dependents, ascending.
+    pub dependents: Vec<usize>,
 }
 
 /// How the values of a trigger column stand for a time.
@@ -78,17 +197,28 @@ pub enum TriggerKind {
     Date,
     /// An integer since 1970-01-01T00:00:00Z.
     Integer(Unit),
-    /// Text in this `strftime` format; with a zone, without an offset.
-    Text(String, Option<Zone>),
+    /// Text in this `strftime` format.
+    Text(String, Written),
+}
+
+/// What a text says of an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// All of it, with its offset.
+    WithOffset,
+    /// The date and the time of day in this zone.
+    Local(Zone),
+    /// The date.
+    Date,
 }
 
 impl TriggerKind {
     /// What kind of moment its values become.
     pub fn moment(&self) -> MomentKind {
         match self {
-            Self::Instant | Self::Integer(_) | Self::Text(_, None) => MomentKind::Instant,
-            Self::Naive(zone) | Self::Text(_, Some(zone)) => MomentKind::Local(*zone),
-            Self::Date => MomentKind::Date,
+            Self::Instant | Self::Integer(_) | Self::Text(_, Written::WithOffset) => MomentKind::Instant,
+            Self::Naive(zone) | Self::Text(_, Written::Local(zone)) => MomentKind::Local(*zone),
+            Self::Date | Self::Text(_, Written::Date) => MomentKind::Date,
         }
     }
 }
@@ -104,9 +234,9 @@ pub enum MarkKind {
     Integer,
 }
 
-/// Proves a rule against the catalogue of its datastore, or says everything that is wrong with it.
-pub fn bind<'r>(rule: &'r Rule, catalogue: &Catalogue) -> Result<BoundRule<'r>, Diagnostics> {
-    let mut binder = Binder { rule, catalogue, places: &rule.places, problems: Vec::new() };
+/// Proves a rule against the catalogues of its datastores, or says everything that is wrong with it. Files have none.
+pub fn bind<'r>(rule: &'r Rule, catalogues: &Catalogues) -> Result<BoundRule<'r>, Diagnostics> {
+    let mut binder = Binder { rule, catalogues, places: &rule.places, problems: Vec::new() };
     let bound = binder.bind();
     match bound {
         Some(bound) if binder.problems.is_empty() => Ok(bound),
@@ -116,12 +246,17 @@ pub fn bind<'r>(rule: &'r Rule, catalogue: &Catalogue) -> Result<BoundRule<'r>, 
 
 const TRIGGER: &str = "trigger.column";
 
-/// A table under its name.
-type Side<'n, 'c> = (&'n TableName, &'c Table);
+/// A table of a datastore under its name.
+#[derive(Clone, Copy)]
+struct Side<'n, 'c> {
+    datastore: &'n DatastoreName,
+    name: &'n TableName,
+    table: &'c Table,
+}
 
 struct Binder<'r, 'c> {
     rule: &'r Rule,
-    catalogue: &'c Catalogue,
+    catalogues: &'c Catalogues,
     /// Of the rule, or of the dependent under examination.
     places: &'r Places,
     problems: Vec<Diagnostic>,
@@ -130,47 +265,104 @@ struct Binder<'r, 'c> {
 impl<'r, 'c> Binder<'r, 'c> {
     fn bind(&mut self) -> Option<BoundRule<'r>> {
         let rule = self.rule;
-        let table = self.table("table", &rule.table)?;
-        self.key(&rule.table, table, &rule.key);
-        if let Some(subject) = &rule.subject {
-            self.column("subject", &rule.table, table, &subject.column);
+        match &rule.dataset {
+            Dataset::Table { table, key } => self.bind_rows(table, key),
+            Dataset::Files(pattern) => {
+                let trigger = self.trigger_of_file()?;
+                let shares = vec![Share { datastore: &rule.datastore, dependents: Vec::new() }];
+                let dataset = BoundDataset::Files(pattern);
+                Some(BoundRule { rule, trigger, dataset, dependents: Vec::new(), shares })
+            }
         }
-        self.conditions("only", &rule.table, table, &rule.only);
+    }
+
+    fn bind_rows(&mut self, name: &'r TableName, key: &'r [ColumnName]) -> Option<BoundRule<'r>> {
+        let rule = self.rule;
+        let own = Side { datastore: &rule.datastore, name, table: self.table("table", &rule.datastore, name)? };
+        self.key(own, key);
+        if let Some(subject) = &rule.subject {
+            self.column("subject", own, &subject.column);
+        }
+        self.conditions("only", own, &rule.only);
         for (number, unless) in rule.unless.iter().enumerate() {
             // Written as a table, or as one of an array of them.
             let numbered = format!("unless.{number}");
             let at = if rule.places.has(&numbered) { numbered } else { "unless".to_owned() };
-            if let Some(other) = self.table(&format!("{at}.table"), &unless.table) {
-                let pair = ((&unless.table, other), (&rule.table, table));
-                self.matches(&format!("{at}.match"), pair, &unless.matches);
-                self.conditions(&format!("{at}.only"), &unless.table, other, &unless.only);
+            if let Some(table) = self.table(&format!("{at}.table"), &rule.datastore, &unless.table) {
+                let other = Side { datastore: &rule.datastore, name: &unless.table, table };
+                self.matches(&format!("{at}.match"), (other, own), &unless.matches);
+                self.conditions(&format!("{at}.only"), other, &unless.only);
             }
         }
-        let trigger = self.trigger(table);
-        let mark = self.action(&rule.table, table, &rule.key, &rule.action);
-        let dependents = self.dependents(table);
-        self.reach(table, &dependents);
-        Some(BoundRule {
-            rule,
-            trigger: trigger?,
+        let trigger = self.trigger(own);
+        let mark = self.action(own, key, &rule.action);
+        let dependents = self.dependents(own);
+        self.reach(own, &dependents);
+        let shares = self.shares(&dependents);
+        let (reads, trigger) = trigger?;
+        let table = BoundTable {
+            name,
+            key,
+            reads,
             mark,
-            trigger_indexed: matches!(&rule.trigger.place, TriggerPlace::Column(c) if table.indexed.contains(c)),
-            integer_key: matches!(rule.key.as_slice(), [only] if table.column(only).is_some_and(is_integer_key)),
-            dependents,
-        })
+            trigger_indexed: matches!(reads, Reads::Own(c) if own.table.indexed.contains(c)),
+            integer_key: matches!(key, [only] if own.table.column(only).is_some_and(is_integer_key)),
+        };
+        Some(BoundRule { rule, trigger, dataset: BoundDataset::Table(table), dependents, shares: shares? })
+    }
+
+    /// What the rule disposes of in each datastore, in an order in which whatever hangs on something comes after it. A circle
+    /// would leave behind what hangs on the part that goes first.
+    fn shares(&mut self, dependents: &[BoundDependent<'r>]) -> Option<Vec<Share<'r>>> {
+        let rule = self.rule;
+        let mut leads: BTreeMap<&DatastoreName, BTreeSet<&DatastoreName>> = BTreeMap::new();
+        leads.entry(&rule.datastore).or_default();
+        for bound in dependents {
+            let own = &bound.dependent.datastore;
+            let parent = bound.of.map_or(&rule.datastore, |of| &dependents[of].dependent.datastore);
+            let before = leads.entry(own).or_default();
+            if parent != own {
+                before.insert(parent);
+            }
+        }
+        let mut shares: Vec<Share<'r>> = Vec::new();
+        // Ends: each turn places a datastore, or none is left that can be placed.
+        while let Some(datastore) = leads
+            .iter()
+            .find(|(_, before)| before.iter().all(|b| shares.iter().any(|s| s.datastore == *b)))
+            .map(|(datastore, _)| *datastore)
+        {
+            leads.remove(datastore);
+            let here = |(_, bound): &(usize, &BoundDependent<'r>)| &bound.dependent.datastore == datastore;
+            let of_it = dependents.iter().enumerate().filter(here).map(|(at, _)| at).collect();
+            shares.push(Share { datastore, dependents: of_it });
+        }
+        if leads.is_empty() {
+            return Some(shares);
+        }
+        let what = format!(
+            "dependents lead from {} back to a datastore they came from, and no order disposes of all of them safely",
+            list(leads.keys())
+        );
+        self.problem("dependent", what, "let what hangs on a dependent stay in its datastore, or go on to a new one");
+        None
     }
 
     fn problem(&mut self, at: &str, what: impl Into<String>, help: impl Into<String>) {
         self.problems.push(Diagnostic::error(Code::Catalogue, self.places.of(at), what, help));
     }
 
-    fn table(&mut self, at: &str, name: &TableName) -> Option<&'c Table> {
-        let found = self.catalogue.tables.get(name);
+    fn table(&mut self, at: &str, datastore: &DatastoreName, name: &TableName) -> Option<&'c Table> {
+        let Some(catalogue) = self.catalogues.get(datastore) else {
+            self.problem(at, format!("datastore `{datastore}` has no tables"), "name a SQL datastore");
+            return None;
+        };
+        let found = catalogue.tables.get(name);
         if found.is_none() {
-            let tables = list(self.catalogue.tables.keys());
+            let tables = list(catalogue.tables.keys());
             self.problem(
                 at,
-                format!("table `{name}` does not exist in datastore `{}`", self.rule.datastore),
+                format!("table `{name}` does not exist in datastore `{datastore}`"),
                 if tables.is_empty() {
                     "the datastore has no tables".into()
                 } else {
@@ -181,36 +373,30 @@ impl<'r, 'c> Binder<'r, 'c> {
         found
     }
 
-    fn column(
-        &mut self,
-        at: &str,
-        of: &TableName,
-        table: &'c Table,
-        name: &ColumnName,
-    ) -> Option<&'c Column> {
-        let found = table.column(name);
+    fn column(&mut self, at: &str, of: Side<'_, 'c>, name: &ColumnName) -> Option<&'c Column> {
+        let found = of.table.column(name);
         if found.is_none() {
-            let columns = list(table.columns.iter().map(|c| &c.name));
+            let columns = list(of.table.columns.iter().map(|c| &c.name));
             self.problem(
                 at,
-                format!("column `{name}` does not exist in `{of}`"),
+                format!("column `{name}` does not exist in `{}`", of.name),
                 format!("its columns are {columns}"),
             );
         }
         found
     }
 
-    fn conditions(&mut self, at: &str, of: &TableName, table: &'c Table, conditions: &[Condition]) {
+    fn conditions(&mut self, at: &str, of: Side<'_, 'c>, conditions: &[Condition]) {
         for condition in conditions {
-            self.column(&format!("{at}.{}", condition.column), of, table, &condition.column);
+            self.column(&format!("{at}.{}", condition.column), of, &condition.column);
         }
     }
 
     fn matches(&mut self, at: &str, (theirs, ours): (Side<'_, 'c>, Side<'_, 'c>), matches: &[Match]) {
         for m in matches {
             let at = format!("{at}.{}", m.theirs);
-            let one = self.column(&at, theirs.0, theirs.1, &m.theirs);
-            let other = self.column(&at, ours.0, ours.1, &m.ours);
+            let one = self.column(&at, theirs, &m.theirs);
+            let other = self.column(&at, ours, &m.ours);
             let (Some(one), Some(other)) = (one, other) else { continue };
             if matches!(
                 (one.kind, other.kind),
@@ -218,57 +404,102 @@ impl<'r, 'c> Binder<'r, 'c> {
             ) {
                 let what = format!(
                     "`{}` of `{}` is declared `{}`, `{}` of `{}` is declared `{}`: a number and a text never match",
-                    m.theirs, theirs.0, one.declared, m.ours, ours.0, other.declared
+                    m.theirs, theirs.name, one.declared, m.ours, ours.name, other.declared
                 );
                 self.problem(&at, what, "match columns of one type");
             }
         }
     }
 
+    /// The columns of a pattern must single out what the files hang on: else they would go with the first of several that
+    /// share them.
+    fn pattern(&mut self, pattern: &Pattern, of: Side<'_, 'c>) {
+        let columns: Vec<&ColumnName> =
+            pattern.columns().filter(|name| self.column("pattern", of, name).is_some()).collect();
+        let named: BTreeSet<ColumnName> = columns.into_iter().cloned().collect();
+        if named.len() == pattern.columns().count()
+            && !of.table.unique.iter().any(|unique| unique.is_subset(&named))
+        {
+            let what = format!(
+                "several records of `{}` could share the files of `{pattern}`, which would go with the first of them",
+                of.name
+            );
+            let help = match of.table.primary_key.as_slice() {
+                [] => "name columns that are unique and NOT NULL in the pattern".to_owned(),
+                key => format!("name {} in the pattern, or a unique column that is NOT NULL", list(key.iter())),
+            };
+            self.problem("pattern", what, help);
+        }
+    }
+
     /// A key must single out one record: the engine has to enforce it, or a proof could speak of two.
-    fn key(&mut self, of: &TableName, table: &'c Table, key: &[ColumnName]) {
-        let found = key.iter().filter_map(|name| self.column("key", of, table, name)).collect::<Vec<_>>();
+    fn key(&mut self, of: Side<'_, 'c>, key: &[ColumnName]) {
+        let found = key.iter().filter_map(|name| self.column("key", of, name)).collect::<Vec<_>>();
         if found.len() < key.len() {
             return;
         }
         let named: BTreeSet<ColumnName> = key.iter().cloned().collect();
-        if !table.unique.iter().any(|unique| unique.is_subset(&named)) {
-            let help = if table.primary_key.is_empty() {
+        if !of.table.unique.iter().any(|unique| unique.is_subset(&named)) {
+            let help = if of.table.primary_key.is_empty() {
                 "give the table a primary key, or a unique index over columns that are NOT NULL".to_owned()
             } else {
-                format!("its primary key is {}", list(table.primary_key.iter()))
+                format!("its primary key is {}", list(of.table.primary_key.iter()))
             };
             self.problem(
                 "key",
-                format!("key {} of `{of}` does not identify one record", list(key.iter())),
+                format!("key {} of `{}` does not identify one record", list(key.iter()), of.name),
                 help,
             );
         }
     }
 
-    fn trigger(&mut self, own: &'c Table) -> Option<TriggerKind> {
+    fn trigger(&mut self, own: Side<'r, 'c>) -> Option<(Reads<'r>, TriggerKind)> {
         let rule = self.rule;
-        let (of, table) = match &rule.trigger.place {
-            TriggerPlace::Column(_) => (&rule.table, own),
-            TriggerPlace::Rows { table, matches, .. } => {
-                let other = self.table("trigger.table", table)?;
-                self.matches("trigger.match", ((table, other), (&rule.table, own)), matches);
-                (table, other)
+        let (of, name, reads) = match &rule.trigger.place {
+            TriggerPlace::Column(name) => (own, name, Reads::Own(name)),
+            TriggerPlace::Rows { table: name, matches, column, pick } => {
+                let table = self.table("trigger.table", own.datastore, name)?;
+                let other = Side { datastore: own.datastore, name, table };
+                self.matches("trigger.match", (other, own), matches);
+                (other, column, Reads::Others { table: name, matches, column, pick: *pick })
             }
+            TriggerPlace::Modified | TriggerPlace::Name => return None, // the document refuses it on rows
         };
-        let column = self.column(TRIGGER, of, table, rule.trigger.place.column())?;
-        let kind = self.trigger_kind(of, column)?;
-        let hours = [rule.retain.period(), rule.delete_by.period()]
-            .into_iter()
-            .any(|p| matches!(p, Period::Elapsed(_)));
-        if kind == TriggerKind::Date && hours {
+        let column = self.column(TRIGGER, of, name)?;
+        let kind = self.trigger_kind(of.name, column)?;
+        if kind.moment() == MomentKind::Date {
+            self.refuse_hours(TRIGGER, &format!("trigger column `{}` of `{}`", column.name, of.name));
+        }
+        Some((reads, kind))
+    }
+
+    fn trigger_of_file(&mut self) -> Option<TriggerKind> {
+        let reading = &self.rule.trigger.reading;
+        match &reading.format {
+            None => Some(TriggerKind::Integer(Unit::Microseconds)),
+            Some(format) => {
+                let written = match (clock(format), reading.time_zone) {
+                    (Clock::None, _) => Written::Date,
+                    (Clock::Offset, _) => Written::WithOffset,
+                    (Clock::Utc | Clock::Local, zone) => Written::Local(zone?),
+                };
+                if written == Written::Date {
+                    self.refuse_hours("trigger.name", "the time in the file's name");
+                }
+                Some(TriggerKind::Text(format.clone(), written))
+            }
+        }
+    }
+
+    fn refuse_hours(&mut self, at: &str, what: &str) {
+        let periods = [self.rule.retain.period(), self.rule.delete_by.period()];
+        if periods.into_iter().any(|p| matches!(p, Period::Elapsed(_))) {
             self.problem(
-                TRIGGER,
-                format!("trigger column `{}` of `{of}` is a DATE, on which hours cannot be counted", column.name),
-                "write `retain` and `delete_by` in days, weeks, months or years, or use a column with a time of day",
+                at,
+                format!("{what} is a DATE, on which hours cannot be counted"),
+                "write `retain` and `delete_by` in days, weeks, months or years, or use a trigger with a time of day",
             );
         }
-        Some(kind)
     }
 
     fn trigger_kind(&mut self, of: &TableName, column: &Column) -> Option<TriggerKind> {
@@ -281,7 +512,7 @@ impl<'r, 'c> Binder<'r, 'c> {
             (ColumnKind::Naive, None, None, Some(zone)) => Some(TriggerKind::Naive(zone)),
             (ColumnKind::Integer, Some(unit), None, None) => Some(TriggerKind::Integer(unit)),
             (ColumnKind::Text | ColumnKind::Other, None, Some(format), zone) => {
-                Some(TriggerKind::Text(format, zone))
+                self.text_trigger(what, format, zone)
             }
             (ColumnKind::Integer, ..) => {
                 self.problem(
@@ -318,38 +549,51 @@ impl<'r, 'c> Binder<'r, 'c> {
         }
     }
 
-    fn action(
-        &mut self,
-        of: &TableName,
-        table: &'c Table,
-        key: &[ColumnName],
-        action: &Action,
-    ) -> Option<MarkKind> {
+    fn text_trigger(&mut self, what: String, format: String, zone: Option<Zone>) -> Option<TriggerKind> {
+        let written = match (clock(&format), zone) {
+            (Clock::None, None) => Written::Date,
+            (Clock::Offset, None) => Written::WithOffset,
+            (Clock::Utc, None) => Written::Local(Zone::utc()),
+            (Clock::Utc | Clock::Local, Some(zone)) => Written::Local(zone),
+            (Clock::Local, None) => {
+                let help = "add `time_zone`: the format has a time of day and does not say in which zone";
+                self.problem(TRIGGER, what, help);
+                return None;
+            }
+            (Clock::None | Clock::Offset, Some(_)) => {
+                self.problem(TRIGGER, what, "remove `time_zone`: the format says it, or needs none");
+                return None;
+            }
+        };
+        Some(TriggerKind::Text(format, written))
+    }
+
+    fn action(&mut self, of: Side<'_, 'c>, key: &[ColumnName], action: &Action) -> Option<MarkKind> {
         let Action::Pseudonymize { columns, mark } = action else { return None };
         for (name, strategy) in columns {
             let at = format!("columns.{name}");
-            let Some(column) = self.column(&at, of, table, name) else { continue };
+            let Some(column) = self.column(&at, of, name) else { continue };
             if key.contains(name) {
                 self.problem(
                     &at,
-                    format!("column `{name}` of `{of}` is part of the key and cannot be pseudonymized"),
+                    format!("column `{name}` of `{}` is part of the key and cannot be pseudonymized", of.name),
                     "delete the record instead, or choose a key that says nothing of the person",
                 );
             }
             if *strategy == Strategy::Null && column.not_null {
                 self.problem(
                     &at,
-                    format!("column `{name}` of `{of}` is NOT NULL and cannot be set to NULL"),
+                    format!("column `{name}` of `{}` is NOT NULL and cannot be set to NULL", of.name),
                     "use `random` or `{ fixed = \"...\" }`",
                 );
             }
         }
-        let column = self.column("mark", of, table, mark)?;
+        let column = self.column("mark", of, mark)?;
         match column.kind {
             _ if column.not_null => {
                 self.problem(
                     "mark",
-                    format!("mark `{mark}` of `{of}` is NOT NULL, so every record would count as done"),
+                    format!("mark `{mark}` of `{}` is NOT NULL, so every record would count as done", of.name),
                     "let the column be NULL until the record has been pseudonymized",
                 );
                 None
@@ -362,83 +606,114 @@ impl<'r, 'c> Binder<'r, 'c> {
         }
     }
 
-    fn dependents(&mut self, own: &'c Table) -> Vec<BoundDependent<'r>> {
+    fn dependents(&mut self, own: Side<'r, 'c>) -> Vec<BoundDependent<'r>> {
         let mut bound: Vec<BoundDependent<'r>> = Vec::new();
-        let mut tables: BTreeMap<&'r LocalId, (usize, &'r TableName, &'c Table)> = BTreeMap::new();
+        let mut tables: BTreeMap<&'r LocalId, (usize, Side<'r, 'c>)> = BTreeMap::new();
         for dependent in &self.rule.dependents {
-            let parent = dependent.of.as_ref().and_then(|of| tables.get(of).copied());
-            if dependent.of.is_some() && parent.is_none() {
-                continue; // the one it hangs on has been reported
-            }
+            let parent = dependent.of.as_ref().map(|of| tables.get(of).copied());
+            let (of, ours) = match parent {
+                None => (None, own),
+                Some(Some((at, side))) => (Some(at), side),
+                Some(None) => {
+                    self.refuse_hanging_on_files(dependent, &bound);
+                    continue;
+                }
+            };
             self.places = &dependent.places;
-            let Some(table) = self.table("table", &dependent.table) else { continue };
-            let ours = parent.map_or((&self.rule.table, own), |(_, name, table)| (name, table));
-            self.matches("match", ((&dependent.table, table), ours), &dependent.matches);
-            let key = dependent.key.clone().unwrap_or_else(|| table.primary_key.clone());
-            self.key(&dependent.table, table, &key);
-            let mark = self.action(&dependent.table, table, &key, &dependent.action);
-            self.mark_of_its_own(dependent, &bound);
-            tables.insert(&dependent.id, (bound.len(), &dependent.table, table));
-            bound.push(BoundDependent { dependent, of: parent.map(|p| p.0), key, mark });
+            let dataset = match &dependent.dataset {
+                DependentDataset::Files { pattern, .. } => {
+                    self.pattern(pattern, ours);
+                    BoundDependents::Files(pattern)
+                }
+                DependentDataset::Rows { table: name, key, matches } => {
+                    let Some(table) = self.table("table", &dependent.datastore, name) else { continue };
+                    let theirs = Side { datastore: &dependent.datastore, name, table };
+                    self.matches("match", (theirs, ours), matches);
+                    let key = key.clone().unwrap_or_else(|| table.primary_key.clone());
+                    self.key(theirs, &key);
+                    let mark = self.action(theirs, &key, &dependent.action);
+                    self.mark_of_its_own(dependent, name, &bound);
+                    tables.insert(&dependent.id, (bound.len(), theirs));
+                    BoundDependents::Rows { table: name, key, matches, mark }
+                }
+            };
+            bound.push(BoundDependent { dependent, of, dataset });
         }
         self.places = &self.rule.places;
         bound
     }
 
+    /// What hangs on a dependent that was refused itself has been reported with it.
+    fn refuse_hanging_on_files(&mut self, dependent: &'r Dependent, bound: &[BoundDependent<'r>]) {
+        let of_files = bound.iter().any(|b| {
+            Some(&b.dependent.id) == dependent.of.as_ref() && matches!(b.dataset, BoundDependents::Files(_))
+        });
+        if of_files {
+            self.places = &dependent.places;
+            self.problem("of", "a file has no columns that could lead further", "let it hang on the row that names the file");
+        }
+    }
+
     /// A row that two of them lead to would count as done after the first, with the columns of the second untouched.
-    fn mark_of_its_own(&mut self, dependent: &'r Dependent, before: &[BoundDependent<'r>]) {
+    fn mark_of_its_own(&mut self, dependent: &'r Dependent, table: &TableName, before: &[BoundDependent<'r>]) {
         let Action::Pseudonymize { mark, .. } = &dependent.action else { return };
         let rule = self.rule;
+        let own = (&rule.datastore, rule.dataset.name(), &rule.action);
         let mut others = before
             .iter()
-            .map(|b| (&b.dependent.table, &b.dependent.action))
-            .chain([(&rule.table, &rule.action)])
-            .filter(|(table, _)| *table == &dependent.table);
+            .map(|b| (&b.dependent.datastore, b.dependent.dataset.name(), &b.dependent.action))
+            .chain([own])
+            .filter(|(datastore, name, _)| *datastore == &dependent.datastore && *name == table.as_str());
         let taken =
-            others.any(|(_, action)| matches!(action, Action::Pseudonymize { mark: m, .. } if m == mark));
+            others.any(|(_, _, action)| matches!(action, Action::Pseudonymize { mark: m, .. } if m == mark));
         if taken {
             self.problem(
                 "mark",
-                format!("mark `{mark}` of `{}` is another's too, so what the one has done the other would leave undone", dependent.table),
+                format!("mark `{mark}` of `{table}` is another's too, so what the one has done the other would leave undone"),
                 "give each pseudonymization of a table a mark of its own",
             );
         }
     }
 
     /// Refuses what a deletion would take along, or change, without a dependent that declares it.
-    fn reach(&mut self, own: &'c Table, dependents: &[BoundDependent<'r>]) {
-        self.reach_of(&self.rule.table, own, &self.rule.action, None, dependents);
+    fn reach(&mut self, own: Side<'r, 'c>, dependents: &[BoundDependent<'r>]) {
+        self.reach_of(own, &self.rule.action, None, dependents);
         for (at, bound) in dependents.iter().enumerate() {
-            if let Some(table) = self.catalogue.tables.get(&bound.dependent.table) {
+            let BoundDependents::Rows { table: name, .. } = bound.dataset else { continue };
+            let datastore = &bound.dependent.datastore;
+            if let Some(table) = self.catalogues.get(datastore).and_then(|c| c.tables.get(name)) {
                 self.places = &bound.dependent.places;
-                self.reach_of(&bound.dependent.table, table, &bound.dependent.action, Some(at), dependents);
+                self.reach_of(Side { datastore, name, table }, &bound.dependent.action, Some(at), dependents);
             }
         }
     }
 
     fn reach_of(
         &mut self,
-        name: &TableName,
-        table: &'c Table,
+        of: Side<'r, 'c>,
         action: &Action,
         at: Option<usize>,
         dependents: &[BoundDependent<'r>],
     ) {
+        let Side { datastore, name, table } = of;
         let deletes = *action == Action::Delete;
+        let here: Vec<&BoundDependent<'r>> =
+            dependents.iter().filter(|d| &d.dependent.datastore == datastore).collect();
         let mut explained: BTreeSet<TableName> =
-            dependents.iter().map(|d| d.dependent.table.clone()).collect();
+            here.iter().filter_map(|d| rows_of(d)).map(|(table, _)| table.clone()).collect();
         explained.insert(name.clone());
         for reference in table.referenced_by.iter().filter(|r| deletes && r.on_delete != OnDelete::Refuse) {
-            explained.extend(self.cascade_closure(&reference.from));
-            let declared = dependents.iter().any(|d| {
+            explained.extend(self.cascade_closure(datastore, &reference.from));
+            let declared = here.iter().any(|d| {
                 d.of == at
-                    && d.dependent.table == reference.from
-                    && empties(&d.dependent.action, &d.dependent.matches, &reference.columns)
+                    && rows_of(d).is_some_and(|(table, matches)| {
+                        table == &reference.from && empties(&d.dependent.action, matches, &reference.columns)
+                    })
             });
             if !declared {
                 let does = if reference.on_delete == OnDelete::Cascade { "delete" } else { "change" };
-                self.problem("table", format!("dataset `{}.{name}` cannot be swept: a foreign key of `{}` would {does} its rows along with the records",
-                        self.rule.datastore, reference.from
+                self.problem("table", format!("dataset `{datastore}.{name}` cannot be swept: a foreign key of `{}` would {does} its rows along with the records",
+                        reference.from
                     ),
                     format!(
                         "declare `{}` as a dependent with match {{ {} }}",
@@ -459,8 +734,7 @@ impl<'r, 'c> Binder<'r, 'c> {
             self.problem(
                 "table",
                 format!(
-                    "dataset `{}.{name}` cannot be swept: {by} write {}, which no dependent declares",
-                    self.rule.datastore,
+                    "dataset `{datastore}.{name}` cannot be swept: {by} write {}, which no dependent declares",
                     list(surprise.into_iter())
                 ),
                 "drop the trigger, or let it skip the rows that are disposed of",
@@ -468,18 +742,26 @@ impl<'r, 'c> Binder<'r, 'c> {
         }
     }
 
-    fn cascade_closure(&self, from: &TableName) -> BTreeSet<TableName> {
+    fn cascade_closure(&self, datastore: &DatastoreName, from: &TableName) -> BTreeSet<TableName> {
         let mut seen = BTreeSet::from([from.clone()]);
         let mut open = vec![from.clone()];
+        let tables = self.catalogues.get(datastore).map(|c| &c.tables);
         // Ends because each table is entered once.
         while let Some(name) = open.pop() {
-            for reference in self.catalogue.tables.get(&name).into_iter().flat_map(|t| &t.referenced_by) {
+            for reference in tables.and_then(|t| t.get(&name)).into_iter().flat_map(|t| &t.referenced_by) {
                 if reference.on_delete != OnDelete::Refuse && seen.insert(reference.from.clone()) {
                     open.push(reference.from.clone());
                 }
             }
         }
         seen
+    }
+}
+
+fn rows_of<'b>(bound: &'b BoundDependent<'_>) -> Option<(&'b TableName, &'b [Match])> {
+    match &bound.dataset {
+        BoundDependents::Rows { table, matches, .. } => Some((table, matches)),
+        BoundDependents::Files(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
-use super::bind::{BoundRule, TriggerKind};
+use super::bind::{BoundRule, TriggerKind, Written};
 use super::rule::{Pick, TriggerPlace, Unit};
 use crate::model::calendar::Moment;
 use crate::model::key::Key;
@@ -176,7 +176,7 @@ fn read(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> Result<Moment, 
         TriggerValue::Rows(values) => {
             let pick = match &rule.rule().trigger.place {
                 TriggerPlace::Rows { pick, .. } => *pick,
-                TriggerPlace::Column(_) => Pick::Latest,
+                TriggerPlace::Column(_) | TriggerPlace::Modified | TriggerPlace::Name => Pick::Latest,
             };
             plausible(picked(rule, values, pick)?, rule, limit)
         }
@@ -249,12 +249,15 @@ fn moment(kind: &TriggerKind, value: &Value) -> Result<Moment, Undated> {
             Value::Integer(n) => instant(*unit, *n).map(Moment::Instant),
             Value::Real(_) | Value::Text(_) | Value::Blob(_) => None,
         },
-        TriggerKind::Text(format, None) => {
+        TriggerKind::Text(format, Written::WithOffset) => {
             DateTime::parse_from_str(text()?, format).ok().map(|at| Moment::Instant(at.to_utc()))
         }
-        TriggerKind::Text(format, Some(zone)) => {
+        TriggerKind::Text(format, Written::Local(zone)) => {
             let text = text()?;
             NaiveDateTime::parse_from_str(text, format).ok().map(|at| Moment::Local(at, *zone))
+        }
+        TriggerKind::Text(format, Written::Date) => {
+            NaiveDate::parse_from_str(text()?, format).ok().map(Moment::Date)
         }
     };
     found.ok_or(Undated::Unreadable)

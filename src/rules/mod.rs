@@ -16,4 +16,5 @@ pub mod cutoff;
 pub mod decide;
 pub mod digest;
 pub mod document;
+pub mod reading;
 pub mod rule;

@@ -1,12 +1,15 @@
 //! A rule as far as it can be known offline. Every value here has been parsed; nothing is checked again above.
 
-use chrono::{DateTime, Utc};
+use std::num::NonZeroU32;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::diagnostic::reader::Places;
 use crate::model::calendar::{Calendar, Zone};
 use crate::model::name::{
     ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
 };
+use crate::model::pattern::Pattern;
 use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
 pub use crate::model::strategy::Strategy;
@@ -83,10 +86,10 @@ pub struct Rule {
     pub except: Option<String>,
     /// Where the records are.
     pub datastore: DatastoreName,
-    /// The table they are rows of.
-    pub table: TableName,
-    /// What identifies one of them.
-    pub key: Vec<ColumnName>,
+    /// What they are there.
+    pub dataset: Dataset,
+    /// What its files are copies of, where they are backups.
+    pub backup: Option<Backup>,
     /// Whose data it is.
     pub subject: Option<Subject>,
     /// What starts the clock.
@@ -111,6 +114,41 @@ pub struct Rule {
     pub calendar: Calendar,
     /// Where its keys stand in the file, such as `trigger.column` or `only.status`.
     pub places: Places,
+}
+
+/// The records a rule selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dataset {
+    /// Rows.
+    Table {
+        /// Of this table.
+        table: TableName,
+        /// What identifies one of them.
+        key: Vec<ColumnName>,
+    },
+    /// Files with these paths, relative to the datastore's root. A file's key is its path.
+    Files(Pattern),
+}
+
+impl Dataset {
+    /// As the ledger names it: the table, or the pattern as written.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Table { table, .. } => table.as_str(),
+            Self::Files(pattern) => pattern.as_str(),
+        }
+    }
+}
+
+/// What the files of a backup rule are copies of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// The datastores they hold, ascending.
+    pub of: Vec<DatastoreName>,
+    /// How often one is made. None takes longer than that.
+    pub every: TimeDelta,
+    /// How many the operator wants to have; the promise goes first.
+    pub keep_at_least: Option<NonZeroU32>,
 }
 
 /// Where the data subject's id stands, and what an erasure request means here.
@@ -158,15 +196,10 @@ pub enum TriggerPlace {
         /// Which of them counts.
         pick: Pick,
     },
-}
-
-impl TriggerPlace {
-    /// The column the time is read from, wherever it is.
-    pub fn column(&self) -> &ColumnName {
-        match self {
-            Self::Column(column) | Self::Rows { column, .. } => column,
-        }
-    }
+    /// When the file's content was last modified.
+    Modified,
+    /// In the file's name.
+    Name,
 }
 
 /// Which of several times counts.
@@ -286,16 +319,54 @@ pub struct Dependent {
     pub class: ClassName,
     /// The dependent it hangs on; none: the rule's record.
     pub of: Option<LocalId>,
-    /// Its table, in the rule's datastore.
-    pub table: TableName,
-    /// What identifies one; none: the catalogue's primary key.
-    pub key: Option<Vec<ColumnName>>,
-    /// How it belongs to what it hangs on.
-    pub matches: Vec<Match>,
+    /// Where they are.
+    pub datastore: DatastoreName,
+    /// What they are there, and how they belong to what they hang on.
+    pub dataset: DependentDataset,
     /// What is done with it.
     pub action: Action,
     /// Where its keys stand in the file, such as `match.author_id`.
     pub places: Places,
+}
+
+/// The records of a dependent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DependentDataset {
+    /// Rows that match.
+    Rows {
+        /// Their table.
+        table: TableName,
+        /// What identifies one; none: the catalogue's primary key.
+        key: Option<Vec<ColumnName>>,
+        /// How they belong to what they hang on.
+        matches: Vec<Match>,
+    },
+    /// Files whose path holds columns of what they hang on.
+    Files {
+        /// Relative to the datastore's root.
+        pattern: Pattern,
+        /// Whether those whose record no longer exists are listed.
+        orphans: Orphans,
+    },
+}
+
+impl DependentDataset {
+    /// As the ledger names it: the table, or the pattern as written.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Rows { table, .. } => table.as_str(),
+            Self::Files { pattern, .. } => pattern.as_str(),
+        }
+    }
+}
+
+/// What happens to files whose record no longer exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orphans {
+    /// Nobody looks for them.
+    Ignored,
+    /// They are counted and listed; never disposed of.
+    Listed,
 }
 
 /// One `[[rule.test]]`.
@@ -305,16 +376,53 @@ pub struct RuleTest {
     pub name: String,
     /// Where it stands: `file:line`.
     pub place: String,
-    /// The records of the rule's table, values as the datastore holds them.
-    pub records: Vec<Row>,
+    /// The records of the rule's dataset.
+    pub records: TestRecords,
     /// Rows of other tables.
     pub rows: Vec<(TableName, Vec<Row>)>,
+    /// Paths of files, by datastore.
+    pub files: Vec<(DatastoreName, Vec<String>)>,
     /// Whether a hold covers every record.
     pub held: bool,
     /// What is expected when; `at` never goes back.
     pub steps: Vec<Step>,
     /// What each table holds after a sweep at the last step, as far as the columns are named.
     pub after: Vec<(TableName, Vec<Row>)>,
+    /// The paths of the files that each datastore holds then, all of them.
+    pub after_files: Vec<(DatastoreName, Vec<String>)>,
+}
+
+/// The records of a test.
+#[derive(Debug)]
+pub enum TestRecords {
+    /// Rows, values as the datastore holds them.
+    Rows(Vec<Row>),
+    /// Files.
+    Files(Vec<TestFile>),
+}
+
+impl TestRecords {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Files(files) => files.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A file of a test.
+#[derive(Debug)]
+pub struct TestFile {
+    /// Relative to the root.
+    pub path: String,
+    /// When it was last modified, where the rule's trigger is that.
+    pub modified: Option<DateTime<Utc>>,
 }
 
 /// Column values by name.

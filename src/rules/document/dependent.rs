@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{action, word};
 use crate::diagnostic::Code;
-use crate::diagnostic::reader::{Cursor, Entry};
-use crate::model::name::{ClassName, ColumnName, LocalId};
-use crate::rules::rule::{Action, Dependent};
+use crate::diagnostic::reader::{Cursor, Entry, Places};
+use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId};
+use crate::rules::rule::{Action, Dependent, DependentDataset, Orphans};
 
-/// Every dependent of one rule, each after the one it hangs on.
-pub fn dependents(mut tables: Vec<Cursor<'_>>) -> Vec<Dependent> {
+/// Every dependent of one rule, each after the one it hangs on. `datastore` is the rule's.
+pub fn dependents(mut tables: Vec<Cursor<'_>>, datastore: Option<&DatastoreName>) -> Vec<Dependent> {
     let mut ofs: Vec<(String, Entry<'_>)> = Vec::new();
     let mut known = BTreeSet::new();
     for table in &mut tables {
@@ -30,50 +30,110 @@ pub fn dependents(mut tables: Vec<Cursor<'_>>) -> Vec<Dependent> {
             );
         }
     }
-    ordered(super::all(tables, dependent, |d| d.id.as_str().to_owned()), &known, &ofs)
+    let written = super::all(tables, dependent, |w| w.id.as_str().to_owned());
+    located(ordered(written, &known, &ofs), datastore)
 }
 
-fn dependent(mut table: Cursor<'_>) -> Option<Dependent> {
+/// A dependent that may leave out its datastore.
+struct Written {
+    id: LocalId,
+    class: ClassName,
+    of: Option<LocalId>,
+    datastore: Option<DatastoreName>,
+    dataset: DependentDataset,
+    action: Action,
+    places: Places,
+}
+
+/// Where nothing else is said, a dependent is in the datastore of what it hangs on.
+fn located(written: Vec<Written>, own: Option<&DatastoreName>) -> Vec<Dependent> {
+    let mut located: Vec<Dependent> = Vec::new();
+    for Written { id, class, of, datastore, dataset, action, places } in written {
+        let parent = match &of {
+            Some(of) => located.iter().find(|d| d.id == *of).map(|d| &d.datastore),
+            None => own,
+        };
+        // Without a parent's datastore, what is wrong with that one has been reported.
+        let Some(datastore) = datastore.or_else(|| parent.cloned()) else { continue };
+        located.push(Dependent { id, class, of, datastore, dataset, action, places });
+    }
+    located
+}
+
+fn dependent(mut table: Cursor<'_>) -> Option<Written> {
     let id = table.required("id").and_then(|e| word::name(&e, LocalId::new));
     let class = table.required("class").and_then(|e| word::name(&e, ClassName::new));
     let of = table.optional("of").and_then(|e| word::name(&e, LocalId::new));
-    let name = if ["datastore", "pattern"].iter().any(|key| table.has(key)) {
-        table.later(&["datastore", "pattern"]);
-        table.optional("table").and_then(|e| word::table(&e))
-    } else {
-        table.required("table").and_then(|e| word::table(&e))
-    };
-    let key = table.optional("key").and_then(|e| word::some_names(&e, ColumnName::new));
-    let matches = table.required("match").and_then(|e| word::matches(&e));
+    let datastore = table.optional("datastore").and_then(|e| word::name(&e, DatastoreName::new));
+    let dataset = if table.has("pattern") { files(&mut table) } else { rows(&mut table) };
     let action = action::action(&mut table);
-    if let (Some(key), Some(Action::Pseudonymize { columns, .. })) = (&key, &action)
-        && let Some((column, _)) = columns.iter().find(|(column, _)| key.contains(column))
-    {
-        let message = format!("`{column}` is the record's key and cannot be replaced");
-        table.refuse(Code::Conflict, message, "replace the other columns, or delete the record");
-    }
-    table.later(&["orphans", "then"]);
+    refuse_replaced_key(&table, dataset.as_ref(), action.as_ref());
+    table.later(&["then"]);
     let places = table.places();
     table.finish();
-    Some(Dependent {
+    Some(Written {
         id: id?,
         class: class?,
         of,
-        table: name?,
-        key,
-        matches: matches?,
+        datastore,
+        dataset: dataset?,
         action: action?,
         places,
     })
 }
 
+fn rows(table: &mut Cursor<'_>) -> Option<DependentDataset> {
+    let name = table.required("table").and_then(|e| word::table(&e));
+    let key = table.optional("key").and_then(|e| word::some_names(&e, ColumnName::new));
+    let matches = table.required("match").and_then(|e| word::matches(&e));
+    if let Some(entry) = table.optional("orphans") {
+        let message = "`orphans` belongs to files: a foreign key keeps rows from losing their record";
+        entry.refuse(Code::Conflict, message, "remove it");
+    }
+    Some(DependentDataset::Rows { table: name?, key, matches: matches? })
+}
+
+fn files(table: &mut Cursor<'_>) -> Option<DependentDataset> {
+    for key in ["table", "key", "match"] {
+        if let Some(entry) = table.optional(key) {
+            let message = format!("`{key}` and `pattern` exclude each other");
+            entry.refuse(Code::Conflict, message, "files belong to a record through `{column}` in their pattern");
+        }
+    }
+    let entry = table.required("pattern")?;
+    let pattern = word::pattern(&entry);
+    if pattern.as_ref().is_some_and(|p| p.columns().next().is_none()) {
+        let message = "the pattern names no column, so the files of all would go with the first record";
+        entry.refuse(Code::Conflict, message, "write `{column}` where the path tells whose files they are");
+    }
+    let orphans = table.optional("orphans").map_or(Some(false), |e| e.boolean())?;
+    let orphans = if orphans { Orphans::Listed } else { Orphans::Ignored };
+    let dataset = DependentDataset::Files { pattern: pattern?, orphans };
+    for key in ["columns", "mark"] {
+        if table.has(key) {
+            table.refuse(Code::Conflict, "files cannot be pseudonymized", "write `action = \"delete\"`");
+        }
+    }
+    Some(dataset)
+}
+
+fn refuse_replaced_key(table: &Cursor<'_>, dataset: Option<&DependentDataset>, action: Option<&Action>) {
+    if let (Some(DependentDataset::Rows { key: Some(key), .. }), Some(Action::Pseudonymize { columns, .. })) =
+        (dataset, action)
+        && let Some((column, _)) = columns.iter().find(|(column, _)| key.contains(column))
+    {
+        let message = format!("`{column}` is the record's key and cannot be replaced");
+        table.refuse(Code::Conflict, message, "replace the other columns, or delete the record");
+    }
+}
+
 /// Each after the one it names in `of`, otherwise as written. What never gets its turn stands in a circle.
 fn ordered(
-    mut waiting: Vec<Dependent>,
+    mut waiting: Vec<Written>,
     known: &BTreeSet<&str>,
     ofs: &[(String, Entry<'_>)],
-) -> Vec<Dependent> {
-    let mut placed: Vec<Dependent> = Vec::new();
+) -> Vec<Written> {
+    let mut placed: Vec<Written> = Vec::new();
     // Ends: each turn places at least one of them, or is the last.
     loop {
         let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|d| match &d.of {

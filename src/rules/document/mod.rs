@@ -4,6 +4,7 @@
 //! reported, so a value that lost a part on the way never leaves this module.
 
 mod action;
+mod backup;
 mod dependent;
 mod filter;
 mod promise;

@@ -4,20 +4,18 @@ use std::str::FromStr as _;
 
 use toml::de::DeValue;
 
-use super::{action, dependent, filter, test, trigger, word};
+use super::{action, backup, dependent, filter, test, trigger, word};
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::Calendar;
 use crate::model::datastore::Defaults;
-use crate::model::name::{
-    ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
-};
+use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId};
 use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
-use crate::rules::rule::{Action, OnErasure, Rule, RuleTest, Subject, Trigger, TriggerPlace};
+use crate::rules::rule::{Action, Dataset, OnErasure, Rule, RuleTest, Subject, Trigger, TriggerPlace};
 
-/// What a later version does with files, objects, keys and backups.
-const LATER: [&str; 4] = ["pattern", "backup", "then", "mode"];
+/// What a later version does.
+const LATER: [&str; 2] = ["then", "mode"];
 
 pub fn rule(
     mut table: Cursor<'_>,
@@ -26,6 +24,7 @@ pub fn rule(
     defaults: &Defaults,
 ) -> Option<Rule> {
     let names = names(&mut table, service);
+    let datastore = table.required("datastore").and_then(|e| word::name(&e, DatastoreName::new));
     let dataset = dataset(&mut table);
     let subject = subject(&mut table);
     let bounds = bounds(&mut table, defaults);
@@ -33,20 +32,21 @@ pub fn rule(
     let action = action::action(&mut table);
     let only = filter::only(&mut table);
     let unless = filter::unless(&mut table);
-    let dependents = dependent::dependents(table.tables("dependent"));
+    let backup = table.optional("backup").and_then(|e| backup::backup(e.table()?));
+    let dependents = dependent::dependents(table.tables("dependent"), datastore.as_ref());
     let tests = tests(&mut table, dataset.as_ref());
     table.later(&LATER);
     let places = table.places();
     let rule = (|| {
-        let (names, dataset, bounds) = (names?, dataset?, bounds?);
+        let (names, bounds) = (names?, bounds?);
         Some(Rule {
             id: names.id,
             class: names.class,
             keeps: names.keeps,
             except,
-            datastore: dataset.datastore,
-            table: dataset.table,
-            key: dataset.key,
+            datastore: datastore?,
+            dataset: dataset?,
+            backup,
             subject,
             trigger: bounds.trigger,
             retain: bounds.retain,
@@ -64,6 +64,7 @@ pub fn rule(
     if let Some(rule) = &rule {
         refuse_lost_identity(&mut table, rule);
         refuse_idle_exception(&mut table, rule);
+        refuse_another_kind(&mut table, rule);
     }
     table.finish();
     rule
@@ -82,23 +83,25 @@ fn names(table: &mut Cursor<'_>, service: &ServiceId) -> Option<Names> {
     Some(Names { id: RuleId { service: service.clone(), local: id? }, class: class?, keeps: keeps? })
 }
 
-struct Dataset {
-    datastore: DatastoreName,
-    table: TableName,
-    key: Vec<ColumnName>,
-}
-
 fn dataset(table: &mut Cursor<'_>) -> Option<Dataset> {
-    let datastore = table.required("datastore").and_then(|e| word::name(&e, DatastoreName::new));
-    let (name, key) = if table.has("pattern") {
-        // Files, objects and keys have neither; the pattern itself is refused as not supported yet.
-        (table.optional("table"), table.optional("key"))
-    } else {
-        (table.required("table"), table.required("key"))
+    let Some(pattern) = table.optional("pattern") else {
+        let (name, key) = (table.required("table"), table.required("key"));
+        let name = name.and_then(|e| word::table(&e));
+        let key = key.and_then(|e| word::some_names(&e, ColumnName::new));
+        return Some(Dataset::Table { table: name?, key: key? });
     };
-    let name = name.and_then(|e| word::table(&e));
-    let key = key.and_then(|e| word::some_names(&e, ColumnName::new));
-    Some(Dataset { datastore: datastore?, table: name?, key: key? })
+    for key in ["table", "key"] {
+        if let Some(entry) = table.optional(key) {
+            let message = format!("`{key}` and `pattern` exclude each other: a file's key is its path");
+            entry.refuse(Code::Conflict, message, "keep `table` and `key` for rows, `pattern` for files");
+        }
+    }
+    let parsed = word::pattern(&pattern)?;
+    if let Some(column) = parsed.columns().next() {
+        let message = format!("`{{{column}}}` has no record whose column it could be");
+        pattern.refuse(Code::Conflict, message, "write `*`, or make the files a dependent of the record");
+    }
+    Some(Dataset::Files(parsed))
 }
 
 struct Bounds {
@@ -169,8 +172,38 @@ fn on_erasure(entry: &Entry<'_>) -> Option<OnErasure> {
 }
 
 fn tests(table: &mut Cursor<'_>, dataset: Option<&Dataset>) -> Vec<RuleTest> {
-    let own = dataset.map(|d| &d.table);
-    table.tables("test").into_iter().filter_map(|t| test::test(t, own)).collect()
+    table.tables("test").into_iter().filter_map(|t| test::test(t, dataset)).collect()
+}
+
+/// What only rows have, on files, and the reverse.
+fn refuse_another_kind(table: &mut Cursor<'_>, rule: &Rule) {
+    let in_file = matches!(rule.trigger.place, TriggerPlace::Modified | TriggerPlace::Name);
+    let (foreign, what, help): (&[&str], _, _) = match &rule.dataset {
+        Dataset::Files(_) if !in_file => {
+            (&["trigger"], "a column is read", "write `{ file = \"modified\" }` or `{ name = \"…\" }`")
+        }
+        Dataset::Files(_) => (
+            &["subject", "only", "unless", "columns", "dependent"],
+            "columns are needed",
+            "a file has none; make the row that names it the record, and the file its dependent",
+        ),
+        Dataset::Table { .. } if in_file => {
+            (&["trigger"], "a file is read", "write `{ column = \"…\" }`, or `pattern` instead of `table`")
+        }
+        Dataset::Table { .. } => {
+            (&["backup"], "the dataset is rows", "`backup` says what the files of a `pattern` hold")
+        }
+    };
+    for key in foreign {
+        if table.has(key) {
+            let entry = table.optional(key);
+            let message = format!("`{key}` does not fit this dataset: {what}");
+            match entry {
+                Some(entry) => entry.refuse(Code::Conflict, message, help),
+                None => table.refuse(Code::Conflict, message, help),
+            }
+        }
+    }
 }
 
 /// A pseudonymized record must still be found under its key, and must still say when its clock started.
@@ -178,12 +211,16 @@ fn refuse_lost_identity(table: &mut Cursor<'_>, rule: &Rule) {
     let Action::Pseudonymize { columns, mark } = &rule.action else { return };
     let trigger = match &rule.trigger.place {
         TriggerPlace::Column(column) => Some(column),
-        TriggerPlace::Rows { .. } => None,
+        TriggerPlace::Rows { .. } | TriggerPlace::Modified | TriggerPlace::Name => None,
+    };
+    let key: &[ColumnName] = match &rule.dataset {
+        Dataset::Table { key, .. } => key,
+        Dataset::Files(_) => &[],
     };
     let Some(entry) = table.optional("columns") else { return };
     for column in columns.iter().map(|(column, _)| column).chain([mark]) {
         let what = match column {
-            _ if rule.key.contains(column) => "the record's key",
+            _ if key.contains(column) => "the record's key",
             _ if Some(column) == trigger => "the record's trigger",
             _ => continue,
         };

@@ -6,31 +6,49 @@ use toml::de::DeValue;
 use super::word;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
-use crate::model::name::TableName;
-use crate::rules::rule::{Expected, Row, RuleTest, Step};
+use crate::model::name::{DatastoreName, TableName};
+use crate::rules::rule::{Dataset, Expected, Row, RuleTest, Step, TestFile, TestRecords};
 
-/// `own` is the rule's table, whose rows are the records.
-pub fn test(mut table: Cursor<'_>, own: Option<&TableName>) -> Option<RuleTest> {
+/// `own` is the rule's dataset, which holds the records.
+pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
     let place = table.place().file_line();
     let name = table.required("name").and_then(|e| e.sentence());
-    let records = records(&mut table);
+    let (records, own) = match own {
+        Some(Dataset::Files(_)) => {
+            (records(&mut table, |e| file(e)).map(TestRecords::Files), None)
+        }
+        Some(Dataset::Table { table: own, .. }) => (records(&mut table, row).map(TestRecords::Rows), Some(own)),
+        None => (records(&mut table, row).map(TestRecords::Rows), None),
+    };
     let rows = table.optional("rows").map_or(Vec::new(), |e| rows_by_table(&e, own));
+    let files = table.optional("files").map_or(Vec::new(), |e| by_datastore(&e));
+    let after_files = table.optional("after_files").map_or(Vec::new(), |e| by_datastore(&e));
     let held = table.optional("held").map_or(Some(false), |e| e.boolean());
-    let steps = steps(&mut table, records.as_ref().map(Vec::len));
+    let steps = steps(&mut table, records.as_ref().map(TestRecords::len));
     let after = table.optional("after").map_or(Vec::new(), |e| rows_by_table(&e, None));
     table.finish();
-    Some(RuleTest { name: name?, place, records: records?, rows, held: held?, steps: steps?, after })
+    Some(RuleTest {
+        name: name?,
+        place,
+        records: records?,
+        rows,
+        files,
+        held: held?,
+        steps: steps?,
+        after,
+        after_files,
+    })
 }
 
-fn records(table: &mut Cursor<'_>) -> Option<Vec<Row>> {
+fn records<T>(table: &mut Cursor<'_>, record: impl Fn(&Entry<'_>) -> Option<T>) -> Option<Vec<T>> {
     let (one, several) = (table.optional("record"), table.optional("records"));
     match (one, several) {
-        (Some(entry), None) => Some(vec![row(&entry)?]),
+        (Some(entry), None) => Some(vec![record(&entry)?]),
         (None, Some(entry)) => {
             if entry.is_empty() {
                 entry.refuse(Code::BadValue, "`records` is empty", "a test needs a record to judge");
             }
-            rows(&entry)
+            Some(entry.list()?.iter().filter_map(record).collect())
         }
         (Some(_), Some(entry)) => {
             entry.refuse(Code::Conflict, "`record` and `records` exclude each other", "keep one of them");
@@ -50,6 +68,28 @@ fn row(entry: &Entry<'_>) -> Option<Row> {
         Some((column?, value?))
     };
     Some(entry.table()?.entries().into_iter().filter_map(value).collect())
+}
+
+/// `{ path = "…", modified = "…" }`.
+fn file(entry: &Entry<'_>) -> Option<TestFile> {
+    let mut table = entry.table()?;
+    let path = table.required("path").and_then(|e| e.sentence());
+    let modified = table.optional("modified").and_then(|e| instant(&e));
+    table.finish();
+    Some(TestFile { path: path?, modified })
+}
+
+/// `{ uploads = ["1/a.txt"] }`.
+fn by_datastore(entry: &Entry<'_>) -> Vec<(DatastoreName, Vec<String>)> {
+    let mut all = Vec::new();
+    for (key, value) in entry.table().map(|mut t| t.entries()).unwrap_or_default() {
+        let paths = value.list().unwrap_or_default().iter().filter_map(Entry::sentence).collect();
+        match DatastoreName::new(key) {
+            Ok(name) => all.push((name, paths)),
+            Err(e) => value.refuse(Code::BadValue, e.to_string(), "name a datastore"),
+        }
+    }
+    all
 }
 
 fn rows(entry: &Entry<'_>) -> Option<Vec<Row>> {

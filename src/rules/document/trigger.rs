@@ -5,13 +5,17 @@ use chrono::format::{Item, StrftimeItems};
 use super::word;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
+use crate::rules::reading::{Clock, clock};
 use crate::rules::rule::{Pending, Pick, Reading, Trigger, TriggerPlace, Unit};
 
 pub fn trigger(mut table: Cursor<'_>) -> Option<Trigger> {
-    let later = ["file", "object", "name", "field", "idle", "request"];
+    let later = ["object", "field", "idle", "request"];
     if later.iter().any(|key| table.has(key)) {
         table.later(&later);
         return None;
+    }
+    if table.has("file") || table.has("name") {
+        return of_a_file(table);
     }
     let place = place(&mut table);
     let reading = reading(&mut table);
@@ -19,6 +23,50 @@ pub fn trigger(mut table: Cursor<'_>) -> Option<Trigger> {
     let pending = table.optional("pending").map_or(Pending::default(), |e| pending(&e, in_rows));
     table.finish();
     Some(Trigger { place: place?, reading, pending })
+}
+
+/// `{ file = "modified" }`, or `{ name = "backup-%Y%m%dT%H%M%SZ.tar.zst" }`.
+fn of_a_file(mut table: Cursor<'_>) -> Option<Trigger> {
+    let (file, name) = (table.optional("file"), table.optional("name"));
+    let pending = table.optional("pending").map_or(Pending::default(), |e| pending(&e, false));
+    let trigger = match (file, name) {
+        (Some(file), None) => word::one_of(&file, &[("modified", ())])
+            .map(|()| Trigger { place: TriggerPlace::Modified, reading: Reading::default(), pending }),
+        (None, Some(name)) => in_name(&mut table, &name)
+            .map(|reading| Trigger { place: TriggerPlace::Name, reading, pending }),
+        (Some(_), Some(name)) => {
+            name.refuse(Code::Conflict, "`file` and `name` exclude each other", "keep one of them");
+            None
+        }
+        (None, None) => None,
+    };
+    if pending.null {
+        table.refuse(Code::Conflict, "`null` is no state of a file", "remove it from `pending`");
+    }
+    table.finish();
+    trigger
+}
+
+/// A name's time needs a zone, unless the format itself says it, or there is no time of day.
+fn in_name(table: &mut Cursor<'_>, name: &Entry<'_>) -> Option<Reading> {
+    let zone = table.optional("time_zone");
+    let format = format(name)?;
+    let time_zone = match (&zone, clock(&format)) {
+        (None, Clock::Utc) => word::utc().map(|calendar| calendar.zone()),
+        (None, Clock::Offset | Clock::None) => None,
+        (Some(entry), Clock::Local) => word::zone(entry),
+        (Some(entry), Clock::Utc | Clock::Offset | Clock::None) => {
+            let message = "`time_zone` says what the format says already, or what no date needs";
+            entry.refuse(Code::Conflict, message, "remove it");
+            return None;
+        }
+        (None, Clock::Local) => {
+            let message = format!("{} has a time of day and does not say in which zone", quoted(&format));
+            name.refuse(Code::MissingKey, message, "add `time_zone`, or end the time with a literal `Z` for UTC");
+            return None;
+        }
+    };
+    Some(Reading { unit: None, format: Some(format), time_zone })
 }
 
 fn place(table: &mut Cursor<'_>) -> Option<TriggerPlace> {
