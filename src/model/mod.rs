@@ -8,6 +8,7 @@ pub mod key;
 pub mod name;
 pub mod now;
 pub mod orders;
+pub mod pattern;
 pub mod period;
 pub mod schedule;
 pub mod strategy;
