@@ -51,7 +51,9 @@ pub enum PatternError {
         expected: &'static str,
     },
     /// Where one value ends and the next begins could not be told.
-    #[error("component `{observed}` of the pattern holds {count} columns: expected at most one in a component")]
+    #[error(
+        "component `{observed}` of the pattern holds {count} columns: expected at most one in a component"
+    )]
     Columns {
         /// As written.
         observed: String,

@@ -43,7 +43,9 @@ impl Glob {
         let named = self.components.len();
         let depth_fits = if self.everything { names.len() > named } else { names.len() == named };
         let whole = names.iter().all(|name| !name.is_empty());
-        depth_fits && whole && names.iter().zip(&self.components).all(|(name, component)| component.fits(name))
+        depth_fits
+            && whole
+            && names.iter().zip(&self.components).all(|(name, component)| component.fits(name))
     }
 
     /// What it asks of the names in a directory that lies `depth` directories below the root, and that itself fits.
@@ -100,7 +102,8 @@ pub(super) fn held<'n>(before: &[u8], behind: &[u8], name: &'n [u8]) -> Option<&
 /// enough, since it leaves the most to the rest.
 fn fits_parts(parts: &[Vec<u8>], name: &[u8]) -> bool {
     let [first, middle @ .., last] = parts else { return false };
-    let Some(mut rest) = name.strip_prefix(first.as_slice()).and_then(|r| r.strip_suffix(last.as_slice())) else {
+    let Some(mut rest) = name.strip_prefix(first.as_slice()).and_then(|r| r.strip_suffix(last.as_slice()))
+    else {
         return false;
     };
     for part in middle.iter().filter(|part| !part.is_empty()) {

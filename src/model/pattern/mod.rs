@@ -78,10 +78,7 @@ impl Pattern {
     }
 
     /// What it stands for with these values; none if one of them is NULL, which never matches.
-    pub fn bind(
-        &self,
-        value: &dyn Fn(&ColumnName) -> Option<Value>,
-    ) -> Result<Option<Glob>, UnusableValue> {
+    pub fn bind(&self, value: &dyn Fn(&ColumnName) -> Option<Value>) -> Result<Option<Glob>, UnusableValue> {
         let mut components = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let Part::Column { before, column, behind } = part else {
