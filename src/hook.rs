@@ -42,3 +42,15 @@ pub fn skew() -> chrono::TimeDelta {
 pub fn skew() -> chrono::TimeDelta {
     chrono::TimeDelta::zero()
 }
+
+/// Whether a test wants a kernel without `openat2`.
+#[cfg(feature = "test-hooks")]
+pub fn without_openat2() -> bool {
+    std::env::var_os("EXPUNGED_WITHOUT_OPENAT2").is_some()
+}
+
+/// No: the kernel is asked.
+#[cfg(not(feature = "test-hooks"))]
+pub fn without_openat2() -> bool {
+    false
+}

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::datastore::DatastoreError;
+use crate::datastore::files::RootError;
 use crate::diagnostic::{Diagnostics, SourceKind, chain};
 use crate::model::name::RuleId;
 use crate::state::StateError;
@@ -148,7 +149,10 @@ fn of_state(error: &StateError) -> Exit {
 fn of_datastore(error: &DatastoreError) -> Exit {
     match error {
         error if error.denied() => Exit::Denied,
-        DatastoreError::Open { .. } | DatastoreError::Statement { .. } => Exit::Unreachable,
+        DatastoreError::Root { source: RootError::Unreachable(_), .. }
+        | DatastoreError::Open { .. }
+        | DatastoreError::Statement { .. } => Exit::Unreachable,
+        DatastoreError::Root { .. } => Exit::Configuration,
         DatastoreError::Unexpected { .. } | DatastoreError::Key(_) | DatastoreError::Pseudonym(_) => {
             Exit::Finding
         }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::files::RootError;
+
 /// A call to a datastore that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatastoreError {
@@ -13,6 +15,15 @@ pub enum DatastoreError {
         /// What the driver says.
         #[source]
         source: EngineError,
+    },
+    /// The root of a files datastore is refused.
+    #[error("files below `{}` are not swept: its `root` is refused", path.display())]
+    Root {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: RootError,
     },
     /// A statement failed.
     #[error("cannot {operation}")]
@@ -81,6 +92,7 @@ impl DatastoreError {
             self,
             Self::Statement { source: EngineError::Denied(_), .. }
                 | Self::Open { source: EngineError::Denied(_), .. }
+                | Self::Root { source: RootError::Unreachable(EngineError::Denied(_)), .. }
         )
     }
 }

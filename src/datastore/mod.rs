@@ -5,6 +5,7 @@
 //! and it can say afterwards, from evidence of its own, whether a batch was committed.
 
 pub mod error;
+pub mod files;
 pub mod sqlite;
 
 pub use error::DatastoreError;

@@ -1,0 +1,113 @@
+//! Files: a directory tree whose regular files are records.
+//!
+//! The root is opened once and pinned; everything beneath is reached from it, directory by open directory, and never by
+//! a path that another process may bend meanwhile. A symbolic link is never followed, a mount point never crossed.
+//! A file is looked at again right before it goes: another one at its path, or a changed one, stays.
+
+mod dispose;
+mod error;
+mod listed;
+mod look;
+mod open;
+mod plan;
+mod prune;
+mod walk;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags, Statx};
+use rustix::io::Errno;
+
+pub use self::error::RootError;
+pub use self::listed::{Found, Identity, Listed, Obstacle, Outcome, Presence, Seen, path_value};
+pub use self::walk::Walk;
+
+use self::open::Resolver;
+use crate::datastore::DatastoreError;
+use crate::model::pattern::Glob;
+
+/// So deep below the root a walk goes: each directory on the way is one open file.
+pub const MAX_DEPTH: usize = 64;
+
+/// The root of a files datastore, pinned: whatever its path leads to later, this is the directory that was opened.
+#[derive(Debug)]
+pub struct Tree {
+    root: OwnedFd,
+    path: PathBuf,
+    device: (u32, u32),
+    inode: u64,
+    resolver: Resolver,
+}
+
+impl Tree {
+    /// Opens and pins the root. Refused: what is no directory, a symbolic link, and what everyone may write to, sticky
+    /// or not: whoever may put files there could have them disposed of, or dispose of them first.
+    pub fn open(root: &Path) -> Result<Self, DatastoreError> {
+        // A slash at the end would follow a link.
+        let path: PathBuf = root.components().collect();
+        let refused = |source| DatastoreError::Root { path: path.clone(), source };
+        let unreachable = |errno: Errno| refused(RootError::Unreachable(errno.into()));
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let named =
+            rustix::fs::open(path.as_os_str().as_bytes(), flags, Mode::empty()).map_err(unreachable)?;
+        let stat = open::stat(named.as_fd(), b"").map_err(unreachable)?;
+        check(&stat).map_err(refused)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&named, c".", flags, Mode::empty()).map_err(unreachable)?;
+        let resolver = Resolver::of(root.as_fd());
+        Ok(Self { root, path, device: device(&stat), inode: stat.stx_ino, resolver })
+    }
+
+    /// Whether the path leads to another directory now, or nowhere: what the application uses is not what is swept.
+    pub fn moved(&self) -> bool {
+        let path = self.path.as_os_str().as_bytes();
+        let now = open::stat(rustix::fs::CWD, path);
+        !now.is_ok_and(|now| (device(&now), now.stx_ino) == (self.device, self.inode))
+    }
+
+    /// Goes through the files that any of the globs stands for, each once, in no particular order but directory by
+    /// directory. Blocking. Holds the open directories on the way and one piece of each one's listing, never a list of
+    /// the tree; what comes and goes meanwhile may be seen or not.
+    pub fn walk(self: &Arc<Self>, globs: Vec<Glob>) -> Walk {
+        Walk::new(Arc::clone(self), globs)
+    }
+
+    /// Disposes of these files, with one outcome for each, in their order. Blocking.
+    ///
+    /// Each directory is opened anew from the root, and each file looked at again: it goes only if it is the file that
+    /// was listed, unchanged, with no other name. `Disposed` is durable: its directory was synced. Directories that
+    /// this emptied go too, down to what [`Listed::keep`] spares; one that stays after a crash is empty.
+    /// Idempotent: a file that is gone is `AlreadyGone`.
+    pub fn dispose(&self, files: &[Listed]) -> Vec<Outcome> {
+        dispose::dispose(self, files)
+    }
+
+    /// What is at the path of each file now, in their order. Blocking. For recovery: it changes nothing,
+    /// and what it calls `Gone` is gone from the disk.
+    pub fn look(&self, files: &[Listed]) -> Vec<Presence> {
+        look::look(self, files)
+    }
+
+    /// Opens a directory by its path below the root, as [`Resolver::directory`] does.
+    fn directory(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+        self.resolver.directory(self.root.as_fd(), path)
+    }
+}
+
+fn device(stat: &Statx) -> (u32, u32) {
+    (stat.stx_dev_major, stat.stx_dev_minor)
+}
+
+fn check(stat: &Statx) -> Result<(), RootError> {
+    match open::kind(stat) {
+        FileType::Directory => {}
+        FileType::Symlink => return Err(RootError::Symlink),
+        FileType::RegularFile => return Err(RootError::NotDirectory { observed: "a file" }),
+        _ => return Err(RootError::NotDirectory { observed: "a socket, a pipe or a device" }),
+    }
+    let mode = u32::from(stat.stx_mode) & 0o7777;
+    if mode & 0o002 != 0 { Err(RootError::WorldWritable { mode }) } else { Ok(()) }
+}
