@@ -5,14 +5,14 @@ use serde_json::json;
 use super::context::rules_only;
 use super::{Exit, Format, Global, Outcome};
 use crate::config::Config;
-use crate::rules::check::{PromiseKept, check, unknown_datastores};
+use crate::rules::check::{PromiseKept, check, datastores};
 use crate::rules::rule::RuleSet;
 
 pub(super) fn run(global: &Global) -> Outcome {
     let (rules, defaults) = rules_only(global)?;
     if global.rules.is_none() {
         let config = Config::load(&global.config)?;
-        unknown_datastores(&rules, &config.datastores).or(())?;
+        datastores(&rules, &config.datastores).or(())?;
     }
     let promises = check(&rules, &defaults)?;
     match global.format {

@@ -1,18 +1,20 @@
 //! What most commands start from: the configuration, the rules, the state.
 
-use std::path::PathBuf;
-
 use crate::config::Config;
+use crate::datastore::catalogues;
 use crate::diagnostic::nearest::nearest;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::{Origin, SigningKey};
-use crate::model::datastore::{Datastore, DatastoreIdentity, Defaults};
-use crate::rules::check::{PromiseKept, check, unknown_datastores};
+use crate::model::catalogue::Catalogues;
+use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults};
+use crate::model::name::DatastoreName;
+use crate::rules::bind::{BoundRule, bind};
+use crate::rules::check::{PromiseKept, check, datastores};
 use crate::rules::digest::version;
 use crate::rules::document::load;
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::state::{Role, Settings, State};
-use crate::sweep::{Guard, Target};
+use crate::sweep::{Guard, Horizons, Places, SweepError, Target};
 
 use super::{Exit, Failure, Global};
 
@@ -33,15 +35,29 @@ pub(super) struct Context {
     pub(super) config: Config,
     pub(super) rules: RuleSet,
     pub(super) promises: Vec<PromiseKept>,
+    horizons: Horizons,
+}
+
+/// The backup rules that cover each datastore.
+fn horizons(rules: &RuleSet) -> Horizons {
+    let mut horizons = Horizons::new();
+    for (_, rule) in rules.rules() {
+        let Some(backup) = &rule.backup else { continue };
+        for name in &backup.of {
+            horizons.entry(name.clone()).or_default().add(rule.calendar, rule.delete_by, backup.every);
+        }
+    }
+    horizons
 }
 
 impl Context {
     pub(super) fn load(global: &Global) -> Result<Self, Failure> {
         let config = Config::load(&global.config)?;
         let rules = load(global.rules.as_ref().unwrap_or(&config.rules_dir), &config.defaults)?;
-        unknown_datastores(&rules, &config.datastores).or(())?;
+        datastores(&rules, &config.datastores).or(())?;
         let promises = check(&rules, &config.defaults)?;
-        Ok(Self { config, rules, promises })
+        let horizons = horizons(&rules);
+        Ok(Self { config, rules, promises, horizons })
     }
 
     /// The rules that the patterns name, `service/rule` or `service`; all without a pattern.
@@ -89,17 +105,30 @@ impl Context {
         })
     }
 
-    /// The file of a datastore by its name in the ledger.
-    pub(super) fn locate(&self, name: &str) -> Option<PathBuf> {
-        self.config.datastores.iter().find(|(known, _)| known.as_str() == name).map(|(_, d)| d.path.clone())
+    /// Where recovery finds what it needs.
+    pub(super) fn places(&self) -> Places<'_> {
+        Places { datastores: &self.config.datastores, horizons: &self.horizons }
     }
 
-    /// The rule's canonical form, bound to its datastore.
+    /// A rule proved against the schemas of its datastores.
+    pub(super) async fn bind<'r>(&self, rule: &'r Rule) -> Result<(BoundRule<'r>, Catalogues), Failure> {
+        let catalogues = catalogues(rule, &|name| self.config.datastores.get(name)).await?;
+        let bound = bind(rule, &catalogues).map_err(SweepError::Bind)?;
+        Ok((bound, catalogues))
+    }
+
+    /// The rule's canonical form, bound to its datastores.
     pub(super) fn document(&self, service: &Service, rule: &Rule) -> Result<RuleDocument, Failure> {
-        let datastore = self.datastore(rule)?;
-        let location = std::path::absolute(&datastore.path).unwrap_or_else(|_| datastore.path.clone());
-        let identity =
-            DatastoreIdentity { kind: datastore.kind, location: location.to_string_lossy().into_owned() };
+        let identity = |name: &DatastoreName| match self.config.datastores.get(name) {
+            Some(datastore) => {
+                let location =
+                    std::path::absolute(&datastore.path).unwrap_or_else(|_| datastore.path.clone());
+                let location = location.to_string_lossy().into_owned();
+                DatastoreIdentity { kind: datastore.kind, location }
+            }
+            // Loading refused it.
+            None => DatastoreIdentity { kind: DatastoreKind::Sqlite, location: String::new() },
+        };
         Ok(RuleDocument::try_from(version(service, rule, &identity).json)?)
     }
 
@@ -108,12 +137,12 @@ impl Context {
         rule: &'a Rule,
         document: &'a RuleDocument,
     ) -> Result<Target<'a>, Failure> {
-        let datastore = self.datastore(rule)?;
         Ok(Target {
             rule,
             document,
-            datastore: datastore.path.clone(),
-            pace: datastore.pace,
+            datastores: &self.config.datastores,
+            horizons: &self.horizons,
+            pace: self.datastore(rule)?.pace,
             guard: Guard {
                 first_sweep: self.config.limits.first_sweep,
                 first_fraction: self.config.limits.first_fraction,

@@ -110,8 +110,11 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     match error.downcast_ref::<SweepError>()? {
         SweepError::Bind(_) => Some(Exit::Rules),
         SweepError::Clock { .. } => Some(Exit::Refused),
-        SweepError::Disagreement { .. } | SweepError::Hashing(_) => Some(Exit::Bug),
-        SweepError::RolledBack { .. } | SweepError::Commit { .. } => Some(Exit::Unreachable),
+        SweepError::NoDatastore { .. } => Some(Exit::Configuration),
+        SweepError::Disagreement { .. } | SweepError::Hashing(_) | SweepError::NoIntent => Some(Exit::Bug),
+        SweepError::RolledBack { .. } | SweepError::Commit { .. } | SweepError::InDoubt { .. } => {
+            Some(Exit::Unreachable)
+        }
         // Their cause knows.
         SweepError::State(_) | SweepError::Datastore(_) => None,
     }

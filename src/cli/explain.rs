@@ -8,27 +8,25 @@ use super::table::{length, local};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::Reader;
-use crate::model::catalogue::{Catalogue, ColumnKind};
+use crate::datastore::{Explained, files};
+use crate::model::catalogue::{Catalogue, Catalogues, ColumnKind};
 use crate::model::key::Key;
+use crate::model::name::ColumnName;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::model::value::Value;
-use crate::rules::bind::bind;
+use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::decide::{Kept, Times, Verdict, decide};
-use crate::rules::rule::Rule;
+use crate::rules::rule::{Dataset, Rule};
 use crate::state::Role;
-use crate::sweep::SweepError;
 
 pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<DateTime<Utc>>) -> Outcome {
     let context = Context::load(global)?;
     let (_, rule) = context.one(name)?;
     check_key(rule, key)?;
     let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
-    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
-    let catalogue = reader.catalogue().await?;
-    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
-    check_integers(rule, &catalogue, key)?;
-    let Some(found) = reader.explain(&bound, &catalogue, key).await? else {
+    let (bound, catalogues) = context.bind(rule).await?;
+    let Some(found) = find(&context, &bound, &catalogues, key).await? else {
         return gone(global, &context, rule, key).await;
     };
     let verdict = found.selected.then(|| decide(&bound, found.record, &Orders::default(), now));
@@ -55,14 +53,34 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<
     Ok(Exit::Done)
 }
 
+/// The record as it is now; none: there is no such record.
+async fn find(
+    context: &Context,
+    bound: &BoundRule<'_>,
+    catalogues: &Catalogues,
+    key: &[String],
+) -> Result<Option<Explained>, Failure> {
+    let rule = bound.rule();
+    let datastore = context.datastore(rule)?;
+    let (Some(rows), Some(catalogue)) = (bound.rows(), catalogues.get(&rule.datastore)) else {
+        let path = key.first().map(String::as_str).unwrap_or_default();
+        return Ok(files::find(&datastore.path, bound, path)?);
+    };
+    check_integers(rows, catalogue, key)?;
+    Ok(Reader::open(&datastore.path).await?.explain(rows, catalogue, key).await?)
+}
+
 pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
-    if key.len() == rule.key.len() {
+    let columns: Vec<&str> = match &rule.dataset {
+        Dataset::Table { key, .. } => key.iter().map(ColumnName::as_str).collect(),
+        Dataset::Files(_) => vec!["path"],
+    };
+    if key.len() == columns.len() {
         return Ok(());
     }
-    let columns: Vec<&str> = rule.key.iter().map(super::super::model::name::ColumnName::as_str).collect();
     let what = format!(
         "the key of `{}` has {} parts ({}), {} were given",
-        rule.table,
+        rule.dataset.name(),
         columns.len(),
         columns.join(", "),
         key.len()
@@ -71,13 +89,15 @@ pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
 }
 
 /// What is no number is no record that was never there: it is a slip, and the answer would mislead.
-fn check_integers(rule: &Rule, catalogue: &Catalogue, key: &[String]) -> Result<(), Failure> {
-    let table = catalogue.tables.get(&rule.table);
+fn check_integers(rows: RowRule<'_>, catalogue: &Catalogue, key: &[String]) -> Result<(), Failure> {
+    let table = catalogue.tables.get(rows.table().name);
     let integer =
         |name| table.and_then(|t| t.column(name)).is_some_and(|column| column.kind == ColumnKind::Integer);
-    let wrong = rule.key.iter().zip(key).find(|(name, text)| integer(name) && text.parse::<i64>().is_err());
+    let wrong =
+        rows.table().key.iter().zip(key).find(|(name, text)| integer(name) && text.parse::<i64>().is_err());
     let Some((name, _)) = wrong else { return Ok(()) };
-    let what = format!("`{name}` of the key of `{}` is an integer, and what was given is none", rule.table);
+    let what =
+        format!("`{name}` of the key of `{}` is an integer, and what was given is none", rows.table().name);
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
@@ -127,7 +147,7 @@ async fn gone(global: &Global, context: &Context, rule: &Rule, key: &[String]) -
     let mut disposals = Vec::new();
     if context.config.state.exists() {
         let mut state = context.state(Role::Beside).await?;
-        disposals = state.prove(&rule.id.to_string(), rule.table.as_str(), &key).await?;
+        disposals = state.prove(&rule.id.to_string(), rule.dataset.name(), &key).await?;
     }
     let entries: Vec<u64> = disposals.iter().map(|p| p.index.get()).collect();
     match global.format {

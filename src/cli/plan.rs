@@ -10,12 +10,12 @@ use crate::clock;
 use crate::datastore::sqlite::{Cursor, Phase, Reader};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
-use crate::rules::bind::{BoundRule, bind};
+use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
 use crate::rules::rule::Rule;
 use crate::state::{Role, State};
-use crate::sweep::{Counts, SweepError, count};
+use crate::sweep::{Counts, count};
 
 /// How many records a plan names, by ids that only the holder of the key can tell.
 const SAMPLE: usize = 3;
@@ -54,15 +54,19 @@ pub(super) async fn run(global: &Global, patterns: &[String], at: Option<DateTim
 type Row<'r> = (&'r Rule, Result<Plan, Failure>);
 
 async fn plan(context: &Context, rule: &Rule, now: Now, state: Option<&mut State>) -> Result<Plan, Failure> {
-    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
-    let catalogue = reader.catalogue().await?;
-    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
+    let datastore = context.datastore(rule)?;
+    let (bound, _) = context.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, now);
-    let counts = count(&mut reader, &bound, &cutoffs, &Orders::default(), now).await?;
-    let (statement, steps) = reader.statement(&bound, &cutoffs).await?;
+    let counts = count(datastore, &bound, &cutoffs, &Orders::default(), now).await?;
+    let Some(rows) = bound.rows() else {
+        let statement = format!("walk of `{}` below the root", rule.dataset.name());
+        return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new() });
+    };
+    let mut reader = Reader::open(&datastore.path).await?;
+    let (statement, steps) = reader.statement(rows, &cutoffs).await?;
     let sample = match state {
         Some(state) if counts.due + counts.overdue > 0 => {
-            sample(&mut reader, &bound, &cutoffs, now, state).await?
+            sample(&mut reader, rows, &cutoffs, now, state).await?
         }
         Some(_) | None => Vec::new(),
     };
@@ -72,7 +76,7 @@ async fn plan(context: &Context, rule: &Rule, now: Now, state: Option<&mut State
 /// Some of what the judge would let go; what SQL selects may still be kept.
 async fn sample(
     reader: &mut Reader,
-    bound: &BoundRule<'_>,
+    rows: RowRule<'_>,
     cutoffs: &Cutoffs,
     now: Now,
     state: &mut State,
@@ -82,15 +86,15 @@ async fn sample(
         let mut cursor = Cursor::default();
         // Ends because the cursor moves with every page.
         loop {
-            let page = reader.page(bound, cutoffs, phase, &cursor, PAGE).await?;
+            let page = reader.page(rows, cutoffs, phase, &cursor, PAGE).await?;
             for record in page.records {
                 if sample.len() == SAMPLE {
                     return Ok(sample);
                 }
                 if let Verdict::Due(due) | Verdict::Overdue(due) =
-                    decide(bound, record, &Orders::default(), now)
+                    decide(rows.bound(), record, &Orders::default(), now)
                 {
-                    sample.extend(state.keyed_id(bound.rule().table.as_str(), due.key())?);
+                    sample.extend(state.keyed_id(rows.rule().dataset.name(), due.key())?);
                 }
             }
             if page.last {

@@ -24,7 +24,7 @@ pub(super) async fn run(
     let context = Context::load(global)?;
     let (_, rule) = context.one(name)?;
     let dataset = dataset_of(rule, dataset)?;
-    if dataset == rule.table.as_str() {
+    if dataset == rule.dataset.name() {
         super::explain::check_key(rule, key)?;
     }
     let record = typed(key)?;
@@ -73,10 +73,9 @@ pub(super) async fn run(
 }
 
 fn dataset_of<'r>(rule: &'r Rule, wanted: Option<&str>) -> Result<&'r str, Failure> {
-    let Some(wanted) = wanted else { return Ok(rule.table.as_str()) };
-    let all: Vec<&str> = std::iter::once(&rule.table)
-        .chain(rule.dependents.iter().map(|d| &d.table))
-        .map(super::super::model::name::TableName::as_str)
+    let Some(wanted) = wanted else { return Ok(rule.dataset.name()) };
+    let all: Vec<&str> = std::iter::once(rule.dataset.name())
+        .chain(rule.dependents.iter().map(|d| d.dataset.name()))
         .collect();
     all.iter().find(|t| **t == wanted).copied().ok_or_else(|| {
         let what =

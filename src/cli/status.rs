@@ -3,17 +3,15 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::table::{length, oldest_due, print, table};
+use super::table::{length, local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
-use crate::datastore::sqlite::Reader;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
-use crate::rules::bind::bind;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
 use crate::state::{Role, RuleOverview};
-use crate::sweep::{Counts, SweepError, count};
+use crate::sweep::{Counts, count};
 
 pub(super) async fn run(global: &Global) -> Outcome {
     let context = Context::load(global)?;
@@ -47,10 +45,8 @@ fn exit((_, overview, counts): &Row<'_>) -> Exit {
 type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
 
 async fn backlog(context: &Context, rule: &Rule, now: Now) -> Result<Counts, Failure> {
-    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
-    let catalogue = reader.catalogue().await?;
-    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
-    Ok(count(&mut reader, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
+    let (bound, _) = context.bind(rule).await?;
+    Ok(count(context.datastore(rule)?, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
 }
 
 fn text(rows: &[Row<'_>], now: Now, promises: usize) {
@@ -98,6 +94,10 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
         if let Err(failure) = counts {
             eprintln!("{}", failure.about(&rule.id));
         }
+        if let Some(by) = overview.gone_everywhere_by {
+            let by = local(by, rule.calendar.zone());
+            println!("{}: what it disposed of is gone from the backups too by {by}", rule.id);
+        }
         if overview.open_intents > 0 {
             println!("{}: {} intents are open; the next sweep settles them", rule.id, overview.open_intents);
         }
@@ -118,6 +118,7 @@ fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
         "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held),
         "kept": counts.map(|c| c.kept), "not_started": counts.map(|c| c.not_started),
         "undated": counts.map(|c| c.undated.clone()), "oldest_due": counts.and_then(|c| c.oldest_due).map(|at| at.to_rfc3339()),
+        "gone_everywhere_by": overview.gone_everywhere_by.map(|at| at.to_rfc3339()),
         "first_deadline": counts.and_then(|c| c.first_deadline).map(|at| at.to_rfc3339()), "error": error,
     })
 }

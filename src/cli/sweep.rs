@@ -18,7 +18,7 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let context = Context::load(global)?;
     let chosen = context.select(patterns)?;
     let mut state = context.state(Role::Disposer).await?;
-    let mut recovered = recover(&mut state, &|name| context.locate(name)).await?;
+    let mut recovered = recover(&mut state, context.places()).await?;
     let mut results: Vec<(&Rule, Result<Report, Failure>)> = Vec::new();
     for (service, rule) in chosen {
         if recovered.parked.contains(rule.datastore.as_str()) {
@@ -29,7 +29,7 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
         // One rule's failure stops no other, unless it left a batch of the same datastore in doubt.
         let result = one(&context, &mut state, service, rule).await;
         if result.is_err() {
-            recovered.add(recover(&mut state, &|name| context.locate(name)).await?);
+            recovered.add(recover(&mut state, context.places()).await?);
         }
         results.push((rule, result));
     }

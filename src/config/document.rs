@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 
 use chrono::TimeDelta;
 
-use super::paths::{same_file, sqlite_path};
+use super::paths::{is_inside, same_file, sqlite_path};
 use super::{Config, Datastore, DatastoreKind, Defaults, KeySource, Ledger, Limits, Pace};
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
@@ -28,11 +28,11 @@ pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
         root.optional("defaults").map_or_else(|| Some(Defaults::default()), |e| defaults(e.table()?));
     let limits = root.optional("limits").map_or_else(|| Some(Limits::default()), |e| limits(e.table()?));
     let pace = defaults.as_ref().map_or(Pace::Unlimited, |d| d.pace);
-    let datastores = datastores(&mut root, &base, pace);
+    let (places, datastores) = datastores(&mut root, &base, pace);
     root.later(&["http"]);
     root.finish();
-    if let (Some(entry), Some(state)) = (&state_entry, &state) {
-        refuse_state_in_datastore(entry, state, &datastores);
+    if let (Some(entry), Some(state), Some(rules)) = (&state_entry, &state, &rules_dir) {
+        refuse_overlaps(entry, (state, rules), &places, &datastores);
     }
     let (state, rules_dir) = (state?, rules_dir?);
     Some(Config { rules_dir, state, ledger: ledger?, defaults: defaults?, limits: limits?, datastores })
@@ -170,62 +170,116 @@ fn fraction(entry: &Entry<'_>) -> Option<f64> {
     Some(number)
 }
 
-fn datastores(root: &mut Cursor<'_>, base: &Path, pace: Pace) -> BTreeMap<DatastoreName, Datastore> {
-    let mut all = BTreeMap::new();
-    let Some(mut table) = root.optional("datastore").and_then(|e| e.table()) else { return all };
+/// The datastores, and where each stands in the file.
+fn datastores<'a>(
+    root: &mut Cursor<'a>,
+    base: &Path,
+    pace: Pace,
+) -> (BTreeMap<DatastoreName, Entry<'a>>, BTreeMap<DatastoreName, Datastore>) {
+    let (mut places, mut all) = (BTreeMap::new(), BTreeMap::new());
+    let Some(mut table) = root.optional("datastore").and_then(|e| e.table()) else { return (places, all) };
     for (key, entry) in table.entries() {
         let name = DatastoreName::new(key).map_err(|e| {
             entry.refuse(Code::BadValue, e.to_string(), "rename it");
         });
         let datastore = entry.table().and_then(|t| datastore(t, base, pace));
         if let (Ok(name), Some(datastore)) = (name, datastore) {
-            all.insert(name, datastore);
+            all.insert(name.clone(), datastore);
+            places.insert(name, entry);
         }
     }
-    all
+    (places, all)
 }
 
 fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datastore> {
     let kind = table.required("kind").and_then(|e| kind(&e));
-    let url = table.required("url");
-    // The URL of another engine would only draw a second complaint about the same thing.
-    let path = kind.and_then(|_| sqlite_url(url.as_ref()?, base));
+    let path = match kind {
+        Some(DatastoreKind::Sqlite) => {
+            let url = table.required("url");
+            foreign(&mut table, "root", "a tree of files has a `root`, a database a `url`");
+            url.and_then(|e| sqlite_url(&e, base))
+        }
+        Some(DatastoreKind::Files) => {
+            let root = table.required("root");
+            foreign(&mut table, "url", "a database has a `url`, a tree of files a `root`");
+            root.and_then(|e| e.sentence()).map(|text| base.join(text))
+        }
+        // What else it has depends on what it is.
+        None => {
+            drop((table.optional("url"), table.optional("root")));
+            None
+        }
+    };
     let pace = table.optional("rows_per_second").map_or(Some(default), |e| pace(&e));
-    table.later(&["password", "pause_on_replica_lag", "window", "root", "endpoint", "bucket", "region"]);
+    table.later(&["password", "pause_on_replica_lag", "window", "endpoint", "bucket", "region"]);
     table.finish();
     Some(Datastore { kind: kind?, path: path?, pace: pace? })
+}
+
+fn foreign(table: &mut Cursor<'_>, key: &'static str, message: &str) {
+    if let Some(entry) = table.optional(key) {
+        entry.refuse(Code::Conflict, message, "remove it, or correct `kind`");
+    }
 }
 
 fn kind(entry: &Entry<'_>) -> Option<DatastoreKind> {
     let text = entry.text()?;
     match text {
         "sqlite" => return Some(DatastoreKind::Sqlite),
-        "postgres" | "mariadb" | "files" | "s3" | "redis" => {
+        "files" => return Some(DatastoreKind::Files),
+        "postgres" | "mariadb" | "s3" | "redis" => {
             let message = format!("datastores of kind `{text}` are not supported yet");
-            entry.refuse(Code::NotSupported, message, "this version sweeps `sqlite`");
+            entry.refuse(Code::NotSupported, message, "this version sweeps `sqlite` and `files`");
         }
         _ => entry.refuse(
             Code::BadValue,
             format!("there is no datastore of kind {}", quoted(text)),
-            "write `sqlite`",
+            "write `sqlite` or `files`",
         ),
     }
     None
 }
 
-/// A sweep would dispose of its own evidence, and a hold's write would wait for the sweep it must stop.
-fn refuse_state_in_datastore(
-    entry: &Entry<'_>,
-    state: &Path,
+/// A sweep would dispose of its own evidence, or of another datastore; and a transaction would wait for itself.
+fn refuse_overlaps(
+    state_entry: &Entry<'_>,
+    (state, rules): (&Path, &Path),
+    places: &BTreeMap<DatastoreName, Entry<'_>>,
     datastores: &BTreeMap<DatastoreName, Datastore>,
 ) {
     for (name, datastore) in datastores {
-        if same_file(state, &datastore.path) {
-            entry.refuse(
+        let shown = datastore.path.display();
+        match datastore.kind {
+            DatastoreKind::Sqlite if same_file(state, &datastore.path) => state_entry.refuse(
                 Code::StateIsDatastore,
-                format!("`state` is the same file as datastore `{name}`: `{}`", datastore.path.display()),
+                format!("`state` is the same file as datastore `{name}`: `{shown}`"),
                 "give the state a file of its own",
-            );
+            ),
+            DatastoreKind::Files if is_inside(state, &datastore.path) => state_entry.refuse(
+                Code::StateIsDatastore,
+                format!("`state` is below the root of datastore `{name}`: `{shown}`"),
+                "move the state, or choose a root further down",
+            ),
+            DatastoreKind::Sqlite | DatastoreKind::Files => {}
+        }
+        let Some(place) = places.get(name) else { continue };
+        if datastore.kind == DatastoreKind::Files && is_inside(rules, &datastore.path) {
+            let message = format!("the rules are below the root of datastore `{name}`: `{shown}`");
+            place.refuse(Code::StateIsDatastore, message, "choose a root further down");
+        }
+        for (other_name, other) in datastores.range(..name.clone()) {
+            let overlap = same_file(&other.path, &datastore.path)
+                || datastore.kind == DatastoreKind::Files && is_inside(&other.path, &datastore.path)
+                || other.kind == DatastoreKind::Files && is_inside(&datastore.path, &other.path);
+            if overlap {
+                let message =
+                    format!("datastores `{name}` and `{other_name}` overlap on the disk: `{shown}`");
+                place.refuse(
+                    Code::Conflict,
+                    message,
+                    "two datastores must not hold the same records: merge them",
+                );
+            }
         }
     }
 }

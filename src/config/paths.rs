@@ -38,6 +38,11 @@ pub(super) fn same_file(a: &Path, b: &Path) -> bool {
     canonical(a) == canonical(b)
 }
 
+/// Whether a file, or where it would be made, lies below a directory, or is it.
+pub(super) fn is_inside(path: &Path, directory: &Path) -> bool {
+    canonical(path).starts_with(canonical(directory))
+}
+
 /// As many links as the kernel follows; a circle of links is no file.
 const MOST_LINKS: usize = 40;
 

@@ -1,11 +1,53 @@
 //! The datastores: where records are, how they are read, how they go.
 //!
 //! **Contract.** A datastore selects candidates and hands them to the judge; it disposes only of records that come
-//! back as [`Due`](crate::rules::decide::Due); it makes nothing irreversible before it is shown the committed intent;
-//! and it can say afterwards, from evidence of its own, whether a batch was committed.
+//! back as [`Due`](crate::rules::decide::Due), and of what hangs on them; it makes nothing irreversible before it is
+//! shown the committed intent; and it can say afterwards, from evidence of its own, what became of a batch.
 
 pub mod error;
 pub mod files;
+mod prepared;
 pub mod sqlite;
+mod writer;
 
 pub use error::DatastoreError;
+pub use prepared::{Committed, Prepared, PreparedPart};
+pub use writer::Writer;
+
+use crate::model::catalogue::Catalogues;
+use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::name::DatastoreName;
+use crate::rules::decide::Record;
+use crate::rules::rule::Rule;
+
+/// What is known of one record beside its verdict.
+#[derive(Debug)]
+pub struct Explained {
+    /// The record, for the judge.
+    pub record: Record,
+    /// Whether `only`, `unless` and the mark leave it to the rule; a file: whether the pattern names it.
+    pub selected: bool,
+}
+
+/// More that hangs on one batch of records in one other datastore is refused: its transaction would keep the records locked for
+/// too long. A batch that exceeds it is halved, until one record stands alone.
+pub const MOST_DEPENDENTS: u64 = 100_000;
+
+/// Why such a record is kept.
+pub const TOO_MANY_DEPENDENTS: &str = "more than 100,000 dependents hang on it in another datastore";
+
+/// Reads the schemas of the SQL datastores that a rule speaks of. `locate` gives a datastore by its name.
+pub async fn catalogues<'d>(
+    rule: &Rule,
+    locate: &(dyn Fn(&DatastoreName) -> Option<&'d Datastore> + Sync),
+) -> Result<Catalogues, DatastoreError> {
+    let mut catalogues = Catalogues::new();
+    for name in rule.dependents.iter().map(|d| &d.datastore).chain([&rule.datastore]) {
+        let Some(datastore) = locate(name).filter(|d| d.kind == DatastoreKind::Sqlite) else { continue };
+        if !catalogues.contains_key(name) {
+            let mut reader = sqlite::Reader::open(&datastore.path).await?;
+            catalogues.insert(name.clone(), reader.catalogue().await?);
+        }
+    }
+    Ok(catalogues)
+}

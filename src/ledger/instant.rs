@@ -32,3 +32,24 @@ pub(super) fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
+
+/// For a field that is left out where there is none.
+pub(super) mod optional {
+    use super::{DateTime, Deserializer, Serializer, Utc};
+
+    pub fn serialize<S: Serializer>(
+        instant: &Option<DateTime<Utc>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match instant {
+            Some(instant) => super::serialize(instant, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<DateTime<Utc>>, D::Error> {
+        super::deserialize(deserializer).map(Some)
+    }
+}

@@ -13,7 +13,7 @@ use super::schedule::Schedule;
 pub struct Datastore {
     /// Which engine.
     pub kind: DatastoreKind,
-    /// The database file.
+    /// The database file, or the root of the tree.
     pub path: PathBuf,
     /// How fast it may be swept.
     pub pace: Pace,
@@ -22,8 +22,10 @@ pub struct Datastore {
 /// Which engine holds a datastore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DatastoreKind {
-    /// A file.
+    /// A database in a file.
     Sqlite,
+    /// A tree of files.
+    Files,
 }
 
 impl DatastoreKind {
@@ -31,6 +33,7 @@ impl DatastoreKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
+            Self::Files => "files",
         }
     }
 }
@@ -40,7 +43,7 @@ impl DatastoreKind {
 pub struct DatastoreIdentity {
     /// Which engine.
     pub kind: DatastoreKind,
-    /// Where: the absolute path of the file, without secrets.
+    /// Where: the absolute path of the file or the root, without secrets.
     pub location: String,
 }
 

@@ -4,6 +4,7 @@
 pub mod calendar;
 pub mod catalogue;
 pub mod datastore;
+pub mod horizon;
 pub mod key;
 pub mod name;
 pub mod now;

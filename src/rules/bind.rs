@@ -278,7 +278,8 @@ impl<'r, 'c> Binder<'r, 'c> {
 
     fn bind_rows(&mut self, name: &'r TableName, key: &'r [ColumnName]) -> Option<BoundRule<'r>> {
         let rule = self.rule;
-        let own = Side { datastore: &rule.datastore, name, table: self.table("table", &rule.datastore, name)? };
+        let own =
+            Side { datastore: &rule.datastore, name, table: self.table("table", &rule.datastore, name)? };
         self.key(own, key);
         if let Some(subject) = &rule.subject {
             self.column("subject", own, &subject.column);
@@ -344,7 +345,11 @@ impl<'r, 'c> Binder<'r, 'c> {
             "dependents lead from {} back to a datastore they came from, and no order disposes of all of them safely",
             list(leads.keys())
         );
-        self.problem("dependent", what, "let what hangs on a dependent stay in its datastore, or go on to a new one");
+        self.problem(
+            "dependent",
+            what,
+            "let what hangs on a dependent stay in its datastore, or go on to a new one",
+        );
         None
     }
 
@@ -426,7 +431,9 @@ impl<'r, 'c> Binder<'r, 'c> {
             );
             let help = match of.table.primary_key.as_slice() {
                 [] => "name columns that are unique and NOT NULL in the pattern".to_owned(),
-                key => format!("name {} in the pattern, or a unique column that is NOT NULL", list(key.iter())),
+                key => {
+                    format!("name {} in the pattern, or a unique column that is NOT NULL", list(key.iter()))
+                }
             };
             self.problem("pattern", what, help);
         }
@@ -576,7 +583,10 @@ impl<'r, 'c> Binder<'r, 'c> {
             if key.contains(name) {
                 self.problem(
                     &at,
-                    format!("column `{name}` of `{}` is part of the key and cannot be pseudonymized", of.name),
+                    format!(
+                        "column `{name}` of `{}` is part of the key and cannot be pseudonymized",
+                        of.name
+                    ),
                     "delete the record instead, or choose a key that says nothing of the person",
                 );
             }
@@ -593,7 +603,10 @@ impl<'r, 'c> Binder<'r, 'c> {
             _ if column.not_null => {
                 self.problem(
                     "mark",
-                    format!("mark `{mark}` of `{}` is NOT NULL, so every record would count as done", of.name),
+                    format!(
+                        "mark `{mark}` of `{}` is NOT NULL, so every record would count as done",
+                        of.name
+                    ),
                     "let the column be NULL until the record has been pseudonymized",
                 );
                 None
@@ -650,12 +663,21 @@ impl<'r, 'c> Binder<'r, 'c> {
         });
         if of_files {
             self.places = &dependent.places;
-            self.problem("of", "a file has no columns that could lead further", "let it hang on the row that names the file");
+            self.problem(
+                "of",
+                "a file has no columns that could lead further",
+                "let it hang on the row that names the file",
+            );
         }
     }
 
     /// A row that two of them lead to would count as done after the first, with the columns of the second untouched.
-    fn mark_of_its_own(&mut self, dependent: &'r Dependent, table: &TableName, before: &[BoundDependent<'r>]) {
+    fn mark_of_its_own(
+        &mut self,
+        dependent: &'r Dependent,
+        table: &TableName,
+        before: &[BoundDependent<'r>],
+    ) {
         let Action::Pseudonymize { mark, .. } = &dependent.action else { return };
         let rule = self.rule;
         let own = (&rule.datastore, rule.dataset.name(), &rule.action);

@@ -33,6 +33,16 @@ pub enum TriggerValue {
     Rows(Vec<Value>),
 }
 
+impl TriggerValue {
+    /// The record's own value; that of other rows is none of its own.
+    pub fn own(&self) -> &Value {
+        match self {
+            Self::Own(value) => value,
+            Self::Rows(_) => &Value::Null,
+        }
+    }
+}
+
 /// The decision on one record, with its reason.
 #[derive(Debug)]
 pub enum Verdict {

@@ -8,11 +8,11 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
 use super::rule::{
-    Action, Condition, Dependent, Match, OnErasure, Pick, Promise, Reading, Rule, Service, Strategy, Test,
-    Trigger, TriggerPlace, Unit, Unless,
+    Action, Backup, Condition, Dataset, Dependent, DependentDataset, Match, OnErasure, Orphans, Pick,
+    Promise, Reading, Rule, Service, Strategy, Test, Trigger, TriggerPlace, Unit, Unless,
 };
 use crate::model::datastore::DatastoreIdentity;
-use crate::model::name::{ColumnName, LocalId};
+use crate::model::name::{ColumnName, DatastoreName, LocalId};
 use crate::model::value::Value;
 
 /// A rule as the ledger knows it.
@@ -26,14 +26,23 @@ pub struct RuleVersion {
     pub json: Json,
 }
 
-/// The version of a rule that is bound to this datastore.
-pub fn version(service: &Service, rule: &Rule, identity: &DatastoreIdentity) -> RuleVersion {
+/// Which datastore a name of the configuration stands for.
+pub type Identities<'a> = &'a dyn Fn(&DatastoreName) -> DatastoreIdentity;
+
+/// The version of a rule that is bound to these datastores.
+pub fn version(service: &Service, rule: &Rule, identity: Identities<'_>) -> RuleVersion {
+    let (table, key, pattern) = match &rule.dataset {
+        Dataset::Table { table, key } => (Some(table.as_str()), Some(columns(key)), None),
+        Dataset::Files(pattern) => (None, None, Some(pattern.as_str())),
+    };
     let json = json!({
         "time_zone": service.calendar.zone().to_string(),
         "promises": promises(service, rule),
-        "datastore": { "kind": identity.kind.as_str(), "location": identity.location },
-        "table": rule.table.as_str(),
-        "key": columns(&rule.key),
+        "datastore": datastore(&identity(&rule.datastore)),
+        "table": table,
+        "key": key,
+        "pattern": pattern,
+        "backup": rule.backup.as_ref().map(|b| backup(b, identity)),
         "subject": rule.subject.as_ref().map(|s| json!({
             "column": s.column.as_str(),
             "on_erasure": on_erasure(&s.on_erasure),
@@ -44,7 +53,7 @@ pub fn version(service: &Service, rule: &Rule, identity: &DatastoreIdentity) -> 
         "only": only(&rule.only),
         "unless": sorted(rule.unless.iter().map(unless).collect()),
         "action": action(&rule.action),
-        "dependents": dependents(&rule.dependents, None),
+        "dependents": dependents(&rule.dependents, None, identity),
     });
     let mut canonical = String::new();
     write_canonical(&json, &mut canonical);
@@ -52,6 +61,18 @@ pub fn version(service: &Service, rule: &Rule, identity: &DatastoreIdentity) -> 
         .iter()
         .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     RuleVersion { sha256, canonical, json }
+}
+
+fn datastore(identity: &DatastoreIdentity) -> Json {
+    json!({ "kind": identity.kind.as_str(), "location": identity.location })
+}
+
+fn backup(backup: &Backup, identity: Identities<'_>) -> Json {
+    json!({
+        "of": sorted(backup.of.iter().map(|name| datastore(&identity(name))).collect()),
+        "every_seconds": backup.every.num_seconds(),
+        "keep_at_least": backup.keep_at_least,
+    })
 }
 
 fn promises(service: &Service, rule: &Rule) -> Json {
@@ -97,6 +118,8 @@ fn trigger(trigger: &Trigger) -> Json {
             "column": column.as_str(),
             "pick": match pick { Pick::Latest => "latest", Pick::Earliest => "earliest" },
         }),
+        TriggerPlace::Modified => json!({ "file": "modified" }),
+        TriggerPlace::Name => json!({ "file": "name" }),
     };
     let pending = trigger.pending;
     json!({
@@ -160,18 +183,28 @@ fn strategy(strategy: &Strategy) -> Json {
 }
 
 /// As a tree, so that the ids that `of` refers to, which are only names, do not count.
-fn dependents(all: &[Dependent], of: Option<&LocalId>) -> Json {
+fn dependents(all: &[Dependent], of: Option<&LocalId>, identity: Identities<'_>) -> Json {
     let here = all.iter().filter(|d| d.of.as_ref() == of);
-    sorted(here.map(|d| dependent(d, all)).collect())
+    sorted(here.map(|d| dependent(d, all, identity)).collect())
 }
 
-fn dependent(dependent: &Dependent, all: &[Dependent]) -> Json {
+fn dependent(dependent: &Dependent, all: &[Dependent], identity: Identities<'_>) -> Json {
+    let dataset = match &dependent.dataset {
+        DependentDataset::Rows { table, key, matches } => json!({
+            "table": table.as_str(),
+            "key": key.as_ref().map(|key| columns(key)),
+            "match": self::matches(matches),
+        }),
+        // Looking for orphans disposes of nothing.
+        DependentDataset::Files { pattern, orphans: Orphans::Ignored | Orphans::Listed } => {
+            json!({ "pattern": pattern.as_str() })
+        }
+    };
     json!({
-        "table": dependent.table.as_str(),
-        "key": dependent.key.as_ref().map(|key| columns(key)),
-        "match": matches(&dependent.matches),
+        "datastore": datastore(&identity(&dependent.datastore)),
+        "dataset": dataset,
         "action": action(&dependent.action),
-        "dependents": dependents(all, Some(&dependent.id)),
+        "dependents": dependents(all, Some(&dependent.id), identity),
     })
 }
 
@@ -276,7 +309,10 @@ expect = "kept"
     fn sha256(text: &str, location: &str) -> String {
         let source = Source::new(SourceKind::Rules, "site.toml", text);
         let service = parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
-        let identity = DatastoreIdentity { kind: DatastoreKind::Sqlite, location: location.to_owned() };
+        let identity = |_: &DatastoreName| DatastoreIdentity {
+            kind: DatastoreKind::Sqlite,
+            location: location.to_owned(),
+        };
         version(&service, &service.rules[0], &identity).sha256
     }
 

@@ -56,6 +56,16 @@ impl State {
 }
 
 impl Draft {
+    /// A batch that has its intent: to commit anew to those of its records that went.
+    pub(super) fn again(batch: &BatchId, epoch: &EpochId, key: EpochKey) -> Self {
+        Self { batch: batch.clone(), epoch: epoch.clone(), key: Arc::new(key) }
+    }
+
+    /// The batch's name.
+    pub fn batch(&self) -> &BatchId {
+        &self.batch
+    }
+
     /// Commits to the records of one dataset. Pure computation, about a microsecond a record.
     pub fn part<'k>(
         &self,

@@ -7,11 +7,14 @@ use zeroize::Zeroizing;
 use super::draft::{self, Draft, DraftPart, Part, Sealed};
 use super::error::StateError;
 use super::sweep::Sweep;
-use super::{State, failed, signed};
+use super::{State, Writing, failed, signed};
 use crate::ledger::commitment::{BatchId, EpochId};
-use crate::ledger::entry::{Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart};
+use crate::ledger::entry::{
+    Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart, Outcomes,
+};
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
+use crate::model::key::Key;
 
 /// A batch that has been disposed of inside an open transaction, about to be intended.
 pub struct NewBatch<'a> {
@@ -19,14 +22,16 @@ pub struct NewBatch<'a> {
     pub sweep: &'a Sweep,
     /// The connection.
     pub datastore: &'a str,
-    /// The name of the marker the datastore keeps, as evidence for a restart.
-    pub incarnation: &'a str,
+    /// What the datastore is known by, so that a restart knows whose evidence it looks at.
+    pub incarnation: String,
     /// Its name and its key.
     pub draft: Draft,
     /// One a dataset, none of them empty, the rule's own first.
     pub parts: Vec<DraftPart>,
     /// The records' identities, dropped when the batch is sealed.
     pub sealed: Sealed,
+    /// The batch of the records that these dependents, in another datastore, hang on.
+    pub unit: Option<BatchId>,
 }
 
 /// A batch whose intent is durable: only with one can a datastore commit, and only this module makes one.
@@ -44,11 +49,23 @@ pub struct CommittedIntent {
     pub(super) intent: EntryIndex,
     pub(super) epoch: EpochId,
     pub(super) datastore: DatastoreName,
+    pub(super) incarnation: String,
+    pub(super) unit: Option<BatchId>,
     pub(super) t0: DateTime<Utc>,
     pub(super) parts: Vec<Part>,
 }
 
 impl CommittedIntent {
+    /// What the datastore was known by.
+    pub fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
+    /// The batch of the records that these dependents hang on.
+    pub fn unit(&self) -> Option<&BatchId> {
+        self.unit.as_ref()
+    }
+
     /// The batch's name, for the datastore's marker.
     pub fn batch(&self) -> &str {
         self.batch.as_str()
@@ -66,8 +83,6 @@ pub struct OpenIntent {
     pub intent: CommittedIntent,
     /// The run it belongs to.
     pub sweep: Sweep,
-    /// The marker that tells what happened.
-    pub incarnation: String,
 }
 
 impl OpenIntent {
@@ -77,8 +92,26 @@ impl OpenIntent {
     }
 }
 
+/// What became of the records of one part, where each has an outcome of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartOutcomes {
+    /// A count each; together the intent's number. None is unknown: an intent in doubt stays open.
+    pub counts: Outcomes,
+    /// Those that were disposed of.
+    pub disposed: Disposed,
+}
+
+/// Which records of a part were disposed of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disposed {
+    /// All of them.
+    All,
+    /// These.
+    These(Vec<Key>),
+}
+
 /// How an intent was settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// The datastore acknowledged the commit.
     Acknowledged,
@@ -92,74 +125,38 @@ pub enum Settled {
     SurvivorFound,
     /// The marker is lost, and none of the records is there: it was committed, as far as anyone can tell.
     NoneLeft,
+    /// Each record has an outcome, as the datastore acknowledged it; one a part, in the intent's order.
+    Each(Vec<PartOutcomes>),
+    /// Each record was looked at after a crash.
+    Looked(Vec<PartOutcomes>),
 }
 
 impl State {
-    /// Makes the intent of a batch durable: its entry, its commitments and the sealed identities, in one transaction.
+    /// Makes the intents of batches durable, all in one transaction: their entries, their commitments and the sealed
+    /// identities. They come back in their order, which is the order in which they are to be carried out.
     ///
-    /// Dying before this returns leaves no intent or an open one; the batch itself is rolled back by its datastore.
-    pub async fn commit_intent(&mut self, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
-        let datastore = DatastoreName::parse(new.datastore)?;
-        let Draft { batch, epoch, .. } = new.draft;
-        let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
+    /// Dying before this returns leaves no intent or open ones; what was prepared is rolled back by its datastore.
+    pub async fn commit_intents(
+        &mut self,
+        batches: Vec<NewBatch<'_>>,
+    ) -> Result<Vec<CommittedIntent>, StateError> {
         crate::hook::reach("intent.before");
         let mut writing = self.write().await?;
-        let t0 = writing.now();
-        let body = Body::BatchIntent(BatchIntent {
-            batch: batch.clone(),
-            sweep: new.sweep.id.clone(),
-            rule: new.sweep.rule.clone(),
-            rule_entry: new.sweep.rule_entry,
-            rule_sha256: new.sweep.rule_sha256,
-            epoch: epoch.clone(),
-            parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
-        });
-        let intent = writing.append_at(t0, &body).await?;
-        let records: u64 = parts.iter().map(|p| p.n).sum();
-        let own = parts.first().map_or(0, |p| p.n);
-        let insert = sqlx::query(
-            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, records, own, sealed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        );
-        let insert = insert
-            .bind(batch.as_str().to_owned())
-            .bind(new.sweep.id.as_str().to_owned())
-            .bind(signed(intent.get()))
-            .bind(epoch.as_str().to_owned())
-            .bind(datastore.as_str().to_owned())
-            .bind(new.incarnation.to_owned())
-            .bind(t0.timestamp_micros())
-            .bind(signed(records))
-            .bind(signed(own))
-            .bind(new.sealed.0);
-        writing.run("record an intent", insert).await?;
-        for (number, DraftPart { part, commitments, tags }) in (0i64..).zip(new.parts) {
-            let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
-            let insert = sqlx::query(
-                "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            );
-            let insert = insert
-                .bind(batch.as_str().to_owned())
-                .bind(number)
-                .bind(part.dataset.as_str().to_owned())
-                .bind(action_text(part.action))
-                .bind(serde_json::json!(fields).to_string())
-                .bind(part.root.as_bytes().to_vec())
-                .bind(commitments)
-                .bind(tags);
-            writing.run("record the commitments of an intent", insert).await?;
+        let mut intents = Vec::with_capacity(batches.len());
+        for new in batches {
+            intents.push(append_intent(&mut writing, new).await?);
         }
         writing.commit().await?;
         crate::hook::reach("intent.after");
-        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, parts })
+        Ok(intents)
     }
 
-    /// Every intent without an outcome, oldest first.
+    /// Every intent without an outcome, oldest first: of a unit, in the order in which its shares are carried out.
     pub async fn open_intents(&mut self) -> Result<Vec<OpenIntent>, StateError> {
         let operation = "read the open intents";
         let rows = sqlx::query(
-            "SELECT id, sweep, intent, epoch, datastore, incarnation, t0 FROM batch WHERE outcome IS NULL ORDER BY intent",
+            "SELECT id, sweep, intent, epoch, datastore, incarnation, t0, unit FROM batch WHERE outcome IS NULL \
+             ORDER BY intent",
         )
         .fetch_all(&mut self.connection)
         .await
@@ -173,11 +170,12 @@ impl State {
             let (epoch, datastore) = (EpochId::parse(&text(3)?)?, DatastoreName::parse(&text(4)?)?);
             let intent = EntryIndex::new(number(2)?.unsigned_abs());
             let t0 = DateTime::from_timestamp_micros(number(6)?).unwrap_or_default();
+            let unit: Option<String> = row.try_get(7).map_err(|e| failed(&self.path, operation, e))?;
+            let unit = unit.map(|unit| BatchId::parse(&unit)).transpose()?;
             let parts = self.parts(&batch).await?;
             open.push(OpenIntent {
-                intent: CommittedIntent { batch, intent, epoch, datastore, t0, parts },
+                intent: CommittedIntent { batch, intent, epoch, datastore, incarnation, unit, t0, parts },
                 sweep: self.sweep(&sweep).await?,
-                incarnation,
             });
         }
         Ok(open)
@@ -227,6 +225,73 @@ impl State {
         }
         Ok(parts)
     }
+}
+
+async fn append_intent(writing: &mut Writing<'_>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
+    let datastore = DatastoreName::parse(new.datastore)?;
+    let Draft { batch, epoch, .. } = new.draft;
+    let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
+    let t0 = writing.now();
+    let body = Body::BatchIntent(BatchIntent {
+        batch: batch.clone(),
+        sweep: new.sweep.id.clone(),
+        rule: new.sweep.rule.clone(),
+        rule_entry: new.sweep.rule_entry,
+        rule_sha256: new.sweep.rule_sha256,
+        epoch: epoch.clone(),
+        unit: new.unit.clone(),
+        parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
+    });
+    let intent = writing.append_at(t0, &body).await?;
+    let records: u64 = parts.iter().map(|p| p.n).sum();
+    // What hangs on records elsewhere is nobody's own.
+    let own = if new.unit.is_none() { parts.first().map_or(0, |p| p.n) } else { 0 };
+    let insert = sqlx::query(
+        "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, records, own, sealed, unit) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    );
+    let insert = insert
+        .bind(batch.as_str().to_owned())
+        .bind(new.sweep.id.as_str().to_owned())
+        .bind(signed(intent.get()))
+        .bind(epoch.as_str().to_owned())
+        .bind(datastore.as_str().to_owned())
+        .bind(new.incarnation.clone())
+        .bind(t0.timestamp_micros())
+        .bind(signed(records))
+        .bind(signed(own))
+        .bind(new.sealed.0)
+        .bind(new.unit.as_ref().map(|unit| unit.as_str().to_owned()));
+    writing.run("record an intent", insert).await?;
+    for (number, draft) in (0i64..).zip(new.parts) {
+        append_part(writing, &batch, number, draft).await?;
+    }
+    let NewBatch { incarnation, unit, .. } = new;
+    Ok(CommittedIntent { batch, intent, epoch, datastore, incarnation, unit, t0, parts })
+}
+
+async fn append_part(
+    writing: &mut Writing<'_>,
+    batch: &BatchId,
+    number: i64,
+    draft: DraftPart,
+) -> Result<(), StateError> {
+    let DraftPart { part, commitments, tags } = draft;
+    let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
+    let insert = sqlx::query(
+        "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    );
+    let insert = insert
+        .bind(batch.as_str().to_owned())
+        .bind(number)
+        .bind(part.dataset.as_str().to_owned())
+        .bind(action_text(part.action))
+        .bind(serde_json::json!(fields).to_string())
+        .bind(part.root.as_bytes().to_vec())
+        .bind(commitments)
+        .bind(tags);
+    writing.run("record the commitments of an intent", insert).await.map(drop)
 }
 
 impl Part {

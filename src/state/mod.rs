@@ -38,14 +38,14 @@ use key_file::KeyDirectory;
 
 pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
-pub use intent::{CommittedIntent, NewBatch, OpenIntent, Settled};
+pub use intent::{CommittedIntent, Disposed, NewBatch, OpenIntent, PartOutcomes, Settled};
 pub use key_file::write_key_pair;
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long nothing may have been written before the host's clock has to be confirmed.
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);

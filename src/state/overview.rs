@@ -17,6 +17,8 @@ pub struct RuleOverview {
     pub dependents: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
+    /// By when all of it is gone from backups too, in UTC; none: nothing says so.
+    pub gone_everywhere_by: Option<DateTime<Utc>>,
 }
 
 /// The last sweep of a rule.
@@ -40,8 +42,8 @@ impl State {
                 .map_err(|e| failed(&self.path, operation, e))?;
         let totals = sqlx::query(
             "SELECT coalesce(sum(b.own) FILTER (WHERE b.committed), 0), \
-             coalesce(sum(b.records - b.own) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL) \
-             FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
+             coalesce(sum(b.records - b.own) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL), \
+             max(b.gone_by) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
         )
         .bind(rule)
         .fetch_one(&mut self.connection)
@@ -50,8 +52,14 @@ impl State {
         let count = |at: usize| {
             totals.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
         };
-        let mut overview =
-            RuleOverview { last: None, disposed: count(0)?, dependents: count(1)?, open_intents: count(2)? };
+        let gone_by: Option<i64> = totals.try_get(3).map_err(|e| failed(&self.path, operation, e))?;
+        let mut overview = RuleOverview {
+            last: None,
+            disposed: count(0)?,
+            dependents: count(1)?,
+            open_intents: count(2)?,
+            gone_everywhere_by: gone_by.and_then(DateTime::from_timestamp_micros),
+        };
         if let Some(row) = last {
             let micros: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
             overview.last = Some(LastSweep {

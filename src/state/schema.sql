@@ -45,11 +45,19 @@ CREATE TABLE batch (
     datastore TEXT NOT NULL,
     incarnation TEXT NOT NULL,
     t0 INTEGER NOT NULL,
-    -- Records of all datasets, and the rule's own among them.
+    -- The batch of the records that these dependents, in another datastore, hang on.
+    unit TEXT,
+    -- Records of all datasets, and the rule's own among them: intended, and once there is an outcome, disposed of.
     records INTEGER NOT NULL,
     own INTEGER NOT NULL,
+    already_gone INTEGER NOT NULL DEFAULT 0,
+    changed INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    untouched INTEGER NOT NULL DEFAULT 0,
+    gone_by INTEGER,
     sealed BLOB
 ) STRICT;
+CREATE INDEX batch_by_unit ON batch (unit) WHERE unit IS NOT NULL;
 CREATE INDEX batch_by_sweep ON batch (sweep);
 CREATE INDEX batch_open ON batch (id) WHERE outcome IS NULL;
 
@@ -70,4 +78,10 @@ CREATE TABLE approval (
     rule TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     up_to INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE backups (
+    rule TEXT PRIMARY KEY,
+    until INTEGER NOT NULL,
+    entry INTEGER NOT NULL REFERENCES entry (idx)
 ) STRICT;

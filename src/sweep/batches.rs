@@ -1,24 +1,31 @@
-//! The loop: batch after batch, until nothing is left that may go.
+//! The loop over rows: batch after batch, until nothing is left that may go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Stopwatch;
-use crate::datastore::error::EngineError;
-use crate::datastore::sqlite::{Committed, Cursor, Evidence, Identities, Phase, Prepared, Selected, Writer};
+use crate::datastore::sqlite::{Cursor, Phase, Selected, Writer};
+use crate::datastore::{Prepared, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Action, SweepResult};
 use crate::model::datastore::Pace;
+use crate::model::horizon::Horizon;
+use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::pseudonym::PseudonymKey;
-use crate::rules::bind::BoundRule;
+use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Due, Record, TriggerValue, Undated, Verdict, decide};
+use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
 use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
 
 use super::error::SweepError;
+use super::judge::judge;
+use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
+use super::shares::{self, Carried, Remote};
 use super::{Progress, Report, Target};
 
 /// Everything that stands still while batches go by, and the report that grows.
@@ -36,6 +43,10 @@ pub(super) struct Run<'a> {
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) report: Report,
+    /// What each share's datastore is known by, its own first.
+    pub(super) incarnations: Vec<String>,
+    /// Records some of whose dependents are gone while they themselves are still there.
+    pub(super) stranded: BTreeSet<Key>,
 }
 
 /// What became of one turn of the loop.
@@ -54,104 +65,312 @@ struct Unsealed {
     settled: Settled,
 }
 
+/// The row lock of a record with dependents elsewhere is not held for longer before anything goes.
+const LONGEST_LOCK: Duration = Duration::from_secs(10);
+
 pub(super) async fn run(
     run: &mut Run<'_>,
+    rows: RowRule<'_>,
     state: &mut State,
     writer: &mut Writer,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), SweepError> {
-    writer.begin_rule(run.bound).await?;
+    writer.begin_rule(rows).await?;
+    let mut remote = Remote::open(run, rows).await?;
+    run.incarnations =
+        std::iter::once(writer.incarnation().as_str().to_owned()).chain(remote.incarnations()).collect();
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in [Phase::Exact, Phase::Candidates] {
-        let mut unsealed = None;
-        let walked = walk(run, state, writer, phase, &mut unsealed, pseudonyms.as_ref(), progress).await;
-        let sealed = seal(run, state, writer, unsealed).await;
+        let mut walk = Walk {
+            rows,
+            phase,
+            pseudonyms: pseudonyms.as_ref(),
+            writer: &mut *writer,
+            remote: &mut remote,
+            unsealed: None,
+        };
+        let walked = walk.run(run, state, progress).await;
+        let sealed = walk.seal(run, state).await;
         walked?;
         sealed?;
         if run.report.result != SweepResult::Completed {
             break;
         }
     }
+    remote.close().await;
     Ok(())
 }
 
-/// One walk through the dataset. Ends because every turn moves the cursor or halves the batch.
-async fn walk(
-    run: &mut Run<'_>,
-    state: &mut State,
-    writer: &mut Writer,
+/// One walk through the dataset.
+struct Walk<'w, 'r> {
+    rows: RowRule<'r>,
     phase: Phase,
-    unsealed: &mut Option<Unsealed>,
-    pseudonyms: Option<&PseudonymKey>,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<(), SweepError> {
-    let mut cursor = Cursor::default();
-    let mut budget = Budget::new(run.target.batch, run.target.pace);
-    loop {
-        if run.watch.elapsed() >= run.target.run_cap {
-            run.report.result = SweepResult::Stopped;
-            return Ok(());
+    pseudonyms: Option<&'w PseudonymKey>,
+    writer: &'w mut Writer,
+    remote: &'w mut Remote,
+    unsealed: Option<Unsealed>,
+}
+
+impl Walk<'_, '_> {
+    /// Ends because every turn moves the cursor or halves the batch.
+    async fn run(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), SweepError> {
+        let mut cursor = Cursor::default();
+        let mut budget = Budget::new(run.target.batch, run.target.pace);
+        if self.remote.any() {
+            budget.bound(shares::LARGEST);
         }
-        if run.target.pace != Pace::Unlimited {
-            // A seal never waits for a pause.
-            seal(run, state, writer, unsealed.take()).await?;
-        }
-        budget.wait().await;
-        let at = Place { phase, cursor: &cursor, limit: budget.limit() };
-        match turn(run, state, writer, at, unsealed, pseudonyms).await? {
-            Turn::On { next, went, last } => {
-                progress(Progress { done: run.report.disposed, total: run.total });
-                if last {
-                    return Ok(());
-                }
-                cursor = next;
-                budget.went(went);
-            }
-            Turn::Refused { selected, next, last, why } if selected <= 1 => {
-                // It stands alone: it is set aside, and the walk goes on behind it.
-                set_aside(&mut run.report, why);
-                if last {
-                    return Ok(());
-                }
-                cursor = next;
-            }
-            Turn::Refused { selected, .. } => budget.halve(selected),
-            Turn::Exhausted => {
-                run.report.result = SweepResult::Parked;
+        loop {
+            if run.watch.elapsed() >= run.target.run_cap {
+                run.report.result = SweepResult::Stopped;
                 return Ok(());
             }
+            if run.target.pace != Pace::Unlimited {
+                // A seal never waits for a pause.
+                self.seal(run, state).await?;
+            }
+            budget.wait().await;
+            match self.turn(run, state, &cursor, budget.limit()).await? {
+                Turn::On { next, went, last } => {
+                    progress(Progress { done: run.report.disposed, total: run.total });
+                    if last {
+                        return Ok(());
+                    }
+                    cursor = next;
+                    budget.went(went);
+                }
+                Turn::Refused { selected, next, last, why } if selected <= 1 => {
+                    // It stands alone: it is set aside, and the walk goes on behind it.
+                    set_aside(&mut run.report, why);
+                    if last {
+                        return Ok(());
+                    }
+                    cursor = next;
+                }
+                Turn::Refused { selected, .. } => budget.halve(selected),
+                Turn::Exhausted => {
+                    run.report.result = SweepResult::Parked;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Writes the outcome of the batch before.
+    async fn seal(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+        let Some(Unsealed { intent, settled }) = self.unsealed.take() else { return Ok(()) };
+        let ledger = Stopwatch::start();
+        let name = intent.batch().to_owned();
+        state.seal(run.sweep, intent, settled, run.horizon()).await?;
+        run.report.ledger_wait += ledger.elapsed();
+        self.writer.sealed(&name);
+        Ok(())
+    }
+
+    async fn turn(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Turn, SweepError> {
+        hook::reach("prepare.before");
+        let (rows, phase, pseudonyms) = (self.rows, self.phase, self.pseudonyms);
+        let unsealed = self.unsealed.take();
+        let locked = Stopwatch::start();
+        let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit };
+        let mut selected = select_and_seal(run, state, self.writer, &at, unsealed).await?;
+        let (next, last, count) =
+            (selected.page.next.clone(), selected.page.last, selected.page.records.len());
+        let refused = |why| Ok(Turn::Refused { selected: count, next: next.clone(), last, why });
+        let records = std::mem::take(&mut selected.page.records);
+        let due = match judge(run, records, phase) {
+            Ok(due) => due,
+            Err(error) => {
+                selected.rollback().await?;
+                return Err(error);
+            }
+        };
+        if due.is_empty() {
+            selected.rollback().await?;
+            return Ok(Turn::On { next, went: 0, last });
+        }
+        if due.len() as u64 > run.allowance {
+            selected.rollback().await?;
+            return Ok(Turn::Exhausted);
+        }
+        let judged = selected.keep_only(due).await?;
+        let due = Arc::clone(judged.due());
+        let draft = state.draft(run.sweep).await?;
+        // Hashing and sealing take the other processor while the datastore works.
+        let identities = judged.identities().clone();
+        let identities = move || identities.to_text();
+        let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, identities));
+        let at = run.now.eligible;
+        let mut own = match judged.dispose(at, pseudonyms).await {
+            Ok(prepared) => Prepared::Sqlite(Box::new(prepared)),
+            Err(error) => return error.refused().map_or_else(|| Err(error.into()), refused),
+        };
+        let others = match self.remote.prepare(rows, &mut own, at, pseudonyms).await {
+            Ok(others) => others,
+            Err(error) => {
+                own.rollback().await?;
+                return error.refused().map_or_else(|| Err(error.into()), refused);
+            }
+        };
+        hook::reach("prepare.after");
+        let dependents = records_of(own.parts()) + others.iter().map(|o| records_of(o.parts())).sum::<u64>();
+        let exceeds = |left| due.len() as u64 + dependents > left;
+        let late = !others.is_empty() && locked.elapsed() > LONGEST_LOCK;
+        if late || run.unapproved.is_some_and(exceeds) {
+            // A wrong `match` takes along what nobody expects: whoever approves sees the plan first.
+            shares::give_up(others).await?;
+            own.rollback().await?;
+            return if late {
+                refused("its dependents take longer than 10 s to list")
+            } else {
+                Ok(Turn::Exhausted)
+            };
+        }
+        let ledger = Stopwatch::start();
+        let (part, sealed) = hashing.await.map_err(SweepError::Hashing)??;
+        let unit = Unit { own, others, part, sealed };
+        // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
+        let Intended { own, intent, others } = intend(run, state, draft, unit).await?;
+        run.report.ledger_wait += ledger.elapsed();
+        let mut sealed = Vec::new();
+        let carried = shares::carry_out(run, state, others, &mut sealed).await;
+        self.remote.sealed(&sealed);
+        let elsewhere = match carried? {
+            Carried::All(went) => went,
+            Carried::Kept { left, went } => {
+                if went > 0 {
+                    run.stranded.extend(due.iter().map(|due| due.key().clone()));
+                }
+                own.rollback().await?;
+                let intent_name = intent.batch().to_owned();
+                state.seal(run.sweep, intent, Settled::NotAttempted, run.horizon()).await?;
+                run.report.dependents += went;
+                return match left {
+                    Left::Refused(why) => refused(why),
+                    Left::RolledBack(why) => Err(SweepError::RolledBack { batch: intent_name, why }),
+                };
+            }
+        };
+        // The intent is durable and the record is still there. A crash here costs one look at the marker.
+        let share = Share { target: run.target, datastore: &run.target.rule.datastore, keys: Vec::new() };
+        let Settlement { settled, left, .. } = settle(&share, own, &intent).await?;
+        run.report.dependents += elsewhere;
+        let Some(left) = left else {
+            let went = intent.records();
+            tally(run, &due, went + elsewhere);
+            run.report.dependents += went.saturating_sub(due.len() as u64);
+            self.unsealed = Some(Unsealed { intent, settled });
+            return Ok(Turn::On { next, went: went + elsewhere, last });
+        };
+        if elsewhere > 0 {
+            run.stranded.extend(due.iter().map(|due| due.key().clone()));
+        }
+        // A deferred constraint speaks at the commit.
+        let batch = intent.batch().to_owned();
+        self.unsealed = Some(Unsealed { intent, settled });
+        self.seal(run, state).await?;
+        match left {
+            Left::Refused(why) => refused(why),
+            Left::RolledBack(why) => Err(SweepError::RolledBack { batch, why }),
         }
     }
 }
 
-fn set_aside(report: &mut Report, why: &'static str) {
-    match report.refused.iter_mut().find(|(known, _)| *known == why) {
-        Some((_, n)) => *n += 1,
-        None => report.refused.push((why, 1)),
+impl Run<'_> {
+    /// When what goes from the rule's own datastore is gone from its backups too.
+    pub(super) fn horizon(&self) -> &'_ Horizon {
+        self.target.horizon(&self.target.rule.datastore)
     }
+}
+
+fn records_of(parts: &[PreparedPart]) -> u64 {
+    parts.iter().map(|part| part.keys.len() as u64).sum()
+}
+
+/// What a turn has prepared.
+struct Unit<'o, 'r> {
+    own: Prepared<'o>,
+    others: Vec<Prepared<'r>>,
+    part: DraftPart,
+    sealed: Sealed,
+}
+
+/// The same, with every intent durable: the shares in the order in which they are carried out.
+struct Intended<'o, 'r> {
+    own: Prepared<'o>,
+    intent: CommittedIntent,
+    others: Vec<(usize, Prepared<'r>, CommittedIntent)>,
+}
+
+/// Makes the intents of a unit durable, all at once.
+async fn intend<'o, 'r>(
+    run: &Run<'_>,
+    state: &mut State,
+    draft: Draft,
+    unit: Unit<'o, 'r>,
+) -> Result<Intended<'o, 'r>, SweepError> {
+    let Unit { own, others, part, sealed } = unit;
+    let incarnation = |number: usize| run.incarnations.get(number).cloned().unwrap_or_default();
+    let shares = run.bound.shares();
+    let name = draft.batch().clone();
+    let mut batches = Vec::new();
+    let mut carried = Vec::new();
+    // In the order in which they are carried out: what hangs lowest goes first.
+    for (number, prepared) in (1..).zip(others).collect::<Vec<_>>().into_iter().rev() {
+        let Some(identities) = prepared.identities().filter(|_| !prepared.parts().is_empty()) else {
+            prepared.rollback().await?;
+            continue;
+        };
+        let draft = state.draft(run.sweep).await?;
+        batches.push(NewBatch {
+            sweep: run.sweep,
+            datastore: shares[number].datastore.as_str(),
+            incarnation: incarnation(number),
+            parts: parts(&draft, prepared.parts())?,
+            sealed: draft.seal(&identities)?,
+            draft,
+            unit: Some(name.clone()),
+        });
+        carried.push((number, prepared));
+    }
+    let mut own_parts = vec![part];
+    own_parts.extend(parts(&draft, own.parts())?);
+    batches.push(NewBatch {
+        sweep: run.sweep,
+        datastore: run.target.rule.datastore.as_str(),
+        incarnation: incarnation(0),
+        draft,
+        parts: own_parts,
+        sealed,
+        unit: None,
+    });
+    let mut intents = state.commit_intents(batches).await?;
+    let intent = intents.pop().ok_or(SweepError::NoIntent)?;
+    let others = carried.into_iter().zip(intents).map(|((n, p), i)| (n, p, i)).collect();
+    Ok(Intended { own, intent, others })
+}
+
+fn parts(draft: &Draft, prepared: &[PreparedPart]) -> Result<Vec<DraftPart>, StateError> {
+    prepared.iter().map(|p| draft.part(&p.dataset, p.action, &p.fields, p.keys.iter())).collect()
 }
 
 /// Where a turn of the loop begins, and how much it takes.
 struct Place<'c> {
+    rows: RowRule<'c>,
+    cutoffs: &'c Cutoffs,
     phase: Phase,
     cursor: &'c Cursor,
     limit: u32,
-}
-
-/// Writes the outcome of the batch before.
-async fn seal(
-    run: &mut Run<'_>,
-    state: &mut State,
-    writer: &mut Writer,
-    unsealed: Option<Unsealed>,
-) -> Result<(), SweepError> {
-    let Some(Unsealed { intent, settled }) = unsealed else { return Ok(()) };
-    let ledger = Stopwatch::start();
-    let name = intent.batch().to_owned();
-    state.seal(run.sweep, intent, settled).await?;
-    run.report.ledger_wait += ledger.elapsed();
-    writer.sealed(&name);
-    Ok(())
 }
 
 /// Selects the next batch while the one before is sealed: another file, another thread. Nothing of the next is committed before
@@ -160,163 +379,46 @@ async fn select_and_seal<'w>(
     run: &mut Run<'_>,
     state: &mut State,
     writer: &'w mut Writer,
-    bound: &'w BoundRule<'w>,
-    cutoffs: &'w Cutoffs,
-    at: &Place<'_>,
+    at: &Place<'w>,
     unsealed: Option<Unsealed>,
 ) -> Result<Selected<'w>, SweepError> {
     let Some(Unsealed { intent, settled }) = unsealed else {
-        return Ok(writer.select(bound, cutoffs, at.phase, at.cursor, at.limit).await?);
+        return Ok(writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit).await?);
     };
     writer.sealed(intent.batch());
     let watch = Stopwatch::start();
     let selecting = async {
-        let selected = writer.select(bound, cutoffs, at.phase, at.cursor, at.limit).await;
+        let selected = writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit).await;
         (selected, watch.elapsed())
     };
-    let (sealed, (selected, took)) = tokio::join!(state.seal(run.sweep, intent, settled), selecting);
+    let sealing = state.seal(run.sweep, intent, settled, run.horizon());
+    let (sealed, (selected, took)) = tokio::join!(sealing, selecting);
     run.report.ledger_wait += watch.elapsed().saturating_sub(took);
     sealed?;
     Ok(selected?)
 }
 
-async fn turn(
-    run: &mut Run<'_>,
-    state: &mut State,
-    writer: &mut Writer,
-    at: Place<'_>,
-    unsealed: &mut Option<Unsealed>,
-    pseudonyms: Option<&PseudonymKey>,
-) -> Result<Turn, SweepError> {
-    hook::reach("prepare.before");
-    let incarnation = writer.incarnation().clone();
-    let (bound, cutoffs) = (run.bound, run.cutoffs);
-    let mut selected = select_and_seal(run, state, writer, bound, cutoffs, &at, unsealed.take()).await?;
-    let (next, last, count) = (selected.page.next.clone(), selected.page.last, selected.page.records.len());
-    let due = match judge(run, &mut selected, at.phase) {
-        Ok(due) => due,
-        Err(error) => {
-            selected.rollback().await?;
-            return Err(error);
-        }
-    };
-    if due.is_empty() {
-        selected.rollback().await?;
-        return Ok(Turn::On { next, went: 0, last });
-    }
-    if due.len() as u64 > run.allowance {
-        selected.rollback().await?;
-        return Ok(Turn::Exhausted);
-    }
-    let judged = selected.keep_only(due).await?;
-    let due = Arc::clone(judged.due());
-    let draft = state.draft(run.sweep).await?;
-    // Hashing and sealing take the other processor while the datastore works.
-    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, judged.identities().clone()));
-    let prepared = match judged.dispose(run.now.eligible, pseudonyms).await {
-        Ok(prepared) => prepared,
-        Err(error) => match error.refused() {
-            Some(why) => return Ok(Turn::Refused { selected: count, next, last, why }),
-            None => return Err(error.into()),
-        },
-    };
-    hook::reach("prepare.after");
-    let dependents: usize = prepared.dependents().iter().map(|p| p.keys.len()).sum();
-    if run.unapproved.is_some_and(|left| (due.len() + dependents) as u64 > left) {
-        // A wrong `match` takes along what nobody expects: whoever approves sees the plan first.
-        prepared.rollback().await?;
-        return Ok(Turn::Exhausted);
-    }
-    let ledger = Stopwatch::start();
-    let (own, sealed) = hashing.await.map_err(SweepError::Hashing)??;
-    let mut parts = vec![own];
-    for part in prepared.dependents() {
-        parts.push(draft.part(part.dataset.as_str(), part.action, &part.fields, part.keys.iter())?);
-    }
-    let batch = NewBatch {
-        sweep: run.sweep,
-        datastore: run.target.rule.datastore.as_str(),
-        incarnation: incarnation.as_str(),
-        draft,
-        parts,
-        sealed,
-    };
-    // Nothing is irreversible yet: an error here drops the open transaction, which rolls back.
-    let intent = state.commit_intent(batch).await?;
-    run.report.ledger_wait += ledger.elapsed();
-    let went = intent.records();
-    let name = intent.batch().to_owned();
-    // The intent is durable and nothing is irreversible. A crash here costs one look at the marker.
-    let settled = commit(run, prepared, &intent).await;
-    // A deferred constraint speaks at the commit.
-    let refused = match &settled {
-        Err(SweepError::Commit { source: EngineError::Refused(why), .. }) => Some(*why),
-        Ok(_) | Err(_) => None,
-    };
-    let mut failure = None;
-    let settled = match settled {
-        Ok(settled) => settled,
-        Err(error) => {
-            tracing::warn!(
-                batch = name,
-                error = &error as &dyn std::error::Error,
-                "commit in doubt: looking at the marker"
-            );
-            let mut fresh = Writer::open(&run.target.datastore).await?;
-            let evidence = fresh.evidence(&incarnation, &name).await?;
-            match evidence {
-                Evidence::Committed => Settled::MarkerFound,
-                Evidence::RolledBack => {
-                    failure = Some(error);
-                    Settled::RolledBack
-                }
-                // The intent stays open; the next start looks at the records.
-                Evidence::Lost => return Err(error),
-            }
-        }
-    };
-    if matches!(settled, Settled::Acknowledged | Settled::MarkerFound) {
-        tally(run, &due, went);
-        *unsealed = Some(Unsealed { intent, settled });
-        return Ok(Turn::On { next, went, last });
-    }
-    seal(run, state, writer, Some(Unsealed { intent, settled })).await?;
-    match refused {
-        Some(why) => Ok(Turn::Refused { selected: count, next, last, why }),
-        None => Err(SweepError::RolledBack { batch: name, source: failure.map(Box::new) }),
-    }
-}
-
-/// Commits; an error says nothing of what is on the disk.
-async fn commit(
-    run: &Run<'_>,
-    prepared: Prepared<'_>,
-    intent: &CommittedIntent,
-) -> Result<Settled, SweepError> {
-    hook::reach("commit.before");
-    let committed = prepared.commit(intent).await?;
-    hook::reach("commit.after");
-    match committed {
-        Committed::Yes => Ok(Settled::Acknowledged),
-        Committed::NotAttempted => Ok(Settled::NotAttempted),
-        Committed::Unknown(source) => Err(SweepError::Commit { rule: run.target.rule.id.clone(), source }),
+pub(super) fn set_aside(report: &mut Report, why: &'static str) {
+    match report.refused.iter_mut().find(|(known, _)| *known == why) {
+        Some((_, n)) => *n += 1,
+        None => report.refused.push((why, 1)),
     }
 }
 
 /// The commitments to the rule's own records, and their sealed identities, as a task of its own.
-fn drafting(
+pub(super) fn drafting(
     run: &Run<'_>,
     draft: &Draft,
     due: &Arc<Vec<Due>>,
-    identities: Identities,
+    identities: impl FnOnce() -> String + Send + 'static,
 ) -> impl FnOnce() -> Result<(DraftPart, Sealed), StateError> + Send + 'static {
     let (draft, due) = (draft.clone(), Arc::clone(due));
     let rule = run.target.rule;
-    let (dataset, action) = (rule.table.as_str().to_owned(), Action::from(&rule.action));
+    let (dataset, action) = (rule.dataset.name().to_owned(), Action::from(&rule.action));
     let fields = replaced(&rule.action);
     move || {
         let part = draft.part(&dataset, action, &fields, due.iter().map(Due::key))?;
-        Ok((part, draft.seal(&identities.to_text())?))
+        Ok((part, draft.seal(&identities())?))
     }
 }
 
@@ -330,75 +432,15 @@ fn replaced(action: &rule::Action) -> Vec<String> {
     }
 }
 
-/// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
-/// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
-fn judge(run: &Run<'_>, selected: &mut Selected<'_>, phase: Phase) -> Result<Vec<Due>, SweepError> {
-    let mut records = std::mem::take(&mut selected.page.records);
-    let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, run.orders, run.now);
-    let judge_all = |records| judge_half(bound, cutoffs, orders, now, phase, records);
-    // The datastore waits meanwhile, so its processor is free.
-    let second =
-        records.split_off(if records.len() < WORTH_A_THREAD { records.len() } else { records.len() / 2 });
-    let ((mut due, mut disagreed), (more, others)) = if second.is_empty() {
-        (judge_all(records), (Vec::new(), 0))
-    } else {
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(|| judge_all(second));
-            let here = judge_all(records);
-            // A panic in the judge is a bug wherever it happens.
-            (here, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })
-    };
-    due.extend(more);
-    disagreed += others;
-    if disagreed > 0 {
-        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
-    }
-    Ok(due)
-}
-
-/// Below this, starting a thread takes longer than it saves.
-const WORTH_A_THREAD: usize = 1_000;
-
-/// The due among the records, in their order, and on how many the two derivations differ.
-fn judge_half(
-    bound: &BoundRule<'_>,
-    cutoffs: &Cutoffs,
-    orders: &Orders,
-    now: Now,
-    phase: Phase,
-    records: Vec<Record>,
-) -> (Vec<Due>, u64) {
-    let mut due = Vec::with_capacity(records.len());
-    let mut disagreed: u64 = 0;
-    for record in records {
-        let compared = match &record.trigger {
-            TriggerValue::Own(value) => cutoffs.compare(bound.trigger(), value),
-            // The query looked at every row, and said that all of them can be compared.
-            TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
-        };
-        match decide(bound, record, orders, now) {
-            Verdict::Due(record) | Verdict::Overdue(record) => {
-                disagreed += u64::from(compared == Some(false));
-                due.push(record);
-            }
-            Verdict::Held(_) => disagreed += u64::from(compared == Some(false)),
-            // What is compared has the shape of a time; only the judge knows that 31 February is none.
-            Verdict::Undated(Undated::Unreadable) => {}
-            Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(compared == Some(true)),
-        }
-    }
-    (due, disagreed)
-}
-
-fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
+/// `went`: records of all datasets.
+pub(super) fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
     let report = &mut run.report;
     let own = due.len() as u64;
     report.disposed += own;
-    report.dependents += went.saturating_sub(own);
     run.allowance = run.allowance.saturating_sub(own);
     run.unapproved = run.unapproved.map(|left| left.saturating_sub(went));
     for record in due {
+        run.stranded.remove(record.key());
         let times = record.times();
         if times.deadline <= run.now.late {
             report.overdue += 1;

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::datastore::DatastoreError;
+use crate::datastore::files;
 use crate::datastore::sqlite::{Cursor, Phase, Reader};
+use crate::model::datastore::Datastore;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
-use crate::rules::bind::BoundRule;
+use crate::rules::bind::{BoundDataset, BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
 
@@ -47,12 +49,17 @@ impl Counts {
         self.undated.values().sum()
     }
 
+    /// Every record there is.
+    pub fn all(&self) -> u64 {
+        self.past_due() + self.undated_total() + self.staying()
+    }
+
     /// Every record that stays, whether its clock runs or not.
     pub fn staying(&self) -> u64 {
         self.kept + self.not_started
     }
 
-    fn add(&mut self, verdict: &Verdict) {
+    pub(super) fn add(&mut self, verdict: &Verdict) {
         if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
             let times = due.times();
             self.oldest_due = Some(self.oldest_due.map_or(times.due, |oldest| oldest.min(times.due)));
@@ -70,11 +77,32 @@ impl Counts {
     }
 }
 
-/// Counts a dataset: SQL tells apart what nobody doubts; everything due, and everything SQL cannot read, is put before
-/// the judge.
+/// Counts a dataset, on a connection of its own.
 pub async fn count(
-    reader: &mut Reader,
+    datastore: &Datastore,
     bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<Counts, DatastoreError> {
+    if let Some(rows) = bound.rows() {
+        return count_rows(&mut Reader::open(&datastore.path).await?, rows, cutoffs, orders, now).await;
+    }
+    let mut counts = Counts::default();
+    let BoundDataset::Files(pattern) = bound.dataset() else { return Ok(counts) };
+    let mut pages = files::Pages::open(&datastore.path, pattern, PAGE)?;
+    while let Some(page) = pages.next().await? {
+        for found in &page.files {
+            counts.add(&decide(bound, files::record(bound, found, 0)?, orders, now));
+        }
+    }
+    Ok(counts)
+}
+
+/// SQL tells apart what nobody doubts; everything due, and everything SQL cannot read, is put before the judge.
+async fn count_rows(
+    reader: &mut Reader,
+    bound: RowRule<'_>,
     cutoffs: &Cutoffs,
     orders: &Orders,
     now: Now,
@@ -110,7 +138,7 @@ pub async fn count(
 /// How many of the records that SQL cannot compare would go.
 pub(super) async fn candidates_due(
     reader: &mut Reader,
-    bound: &BoundRule<'_>,
+    bound: RowRule<'_>,
     cutoffs: &Cutoffs,
     orders: &Orders,
     now: Now,
@@ -122,7 +150,7 @@ pub(super) async fn candidates_due(
 
 async fn judge_all(
     reader: &mut Reader,
-    bound: &BoundRule<'_>,
+    bound: RowRule<'_>,
     cutoffs: &Cutoffs,
     orders: &Orders,
     now: Now,
@@ -134,7 +162,7 @@ async fn judge_all(
     loop {
         let page = reader.page(bound, cutoffs, phase, &cursor, PAGE).await?;
         for record in page.records {
-            counts.add(&decide(bound, record, orders, now));
+            counts.add(&decide(bound.bound(), record, orders, now));
         }
         if page.last {
             return Ok(());

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::datastore::DatastoreError;
 use crate::datastore::error::EngineError;
 use crate::diagnostic::Diagnostics;
-use crate::model::name::RuleId;
+use crate::model::name::{DatastoreName, RuleId};
 use crate::state::StateError;
 
 /// A sweep that could not go on. Whatever was disposed of before is in the ledger.
@@ -42,14 +42,32 @@ pub enum SweepError {
         #[source]
         source: EngineError,
     },
-    /// A commit failed, and the marker shows that nothing happened.
-    #[error("batch `{batch}` was rolled back by the datastore; its records are due as before")]
+    /// Files of which it cannot be told whether they are gone for good.
+    #[error("rule `{rule}`: batch `{batch}` is in doubt: {why}; the next start looks at each of its files")]
+    InDoubt {
+        /// The rule.
+        rule: RuleId,
+        /// The batch.
+        batch: String,
+        /// What the system said.
+        why: &'static str,
+    },
+    /// A bug.
+    #[error("the state made no intent of a batch; it was rolled back: report this as a bug")]
+    NoIntent,
+    /// The configuration does not have it.
+    #[error("datastore `{datastore}` is not configured: add it to the configuration")]
+    NoDatastore {
+        /// The datastore.
+        datastore: DatastoreName,
+    },
+    /// A commit failed, and the evidence shows that nothing happened.
+    #[error("batch `{batch}` was rolled back by the datastore ({why}); its records are due as before")]
     RolledBack {
         /// The batch.
         batch: String,
-        /// Why; none where the datastore's file was replaced before the commit.
-        #[source]
-        source: Option<Box<SweepError>>,
+        /// Why.
+        why: &'static str,
     },
     /// The clock stands behind the ledger.
     #[error(

@@ -8,26 +8,34 @@
 //! **Invariant:** whatever line a sweep dies on, the next start finds for each open intent exactly one outcome, and no
 //! batch without an intent.
 
+mod backups;
 mod batches;
 mod count;
 mod error;
+mod files;
 mod guard;
+mod judge;
+mod outcome;
 mod pace;
 mod recover;
+mod shares;
 pub mod trial;
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
+use crate::datastore::catalogues;
 use crate::datastore::sqlite::{Reader, Writer};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::calendar::tzdb_version;
-use crate::model::datastore::Pace;
+use crate::model::datastore::{Datastore, Pace};
+use crate::model::horizon::Horizon;
+use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
@@ -35,11 +43,11 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
 use crate::state::{State, Sweep, SweepEnd, SweepStart, VersionStanding};
 
-use count::candidates_due;
+pub use backups::BackupFindings;
 pub use count::{Counts, count};
 pub use error::SweepError;
 pub use guard::{Guard, Parked};
-pub use recover::{Recovered, recover};
+pub use recover::{Places, Recovered, recover};
 
 /// One rule, where its records are, and in which version.
 pub struct Target<'a> {
@@ -47,8 +55,10 @@ pub struct Target<'a> {
     pub rule: &'a Rule,
     /// The rule's canonical form.
     pub document: &'a RuleDocument,
-    /// The datastore's file.
-    pub datastore: PathBuf,
+    /// The datastores of the configuration.
+    pub datastores: &'a BTreeMap<DatastoreName, Datastore>,
+    /// The backups that cover them.
+    pub horizons: &'a Horizons,
     /// How fast it may go.
     pub pace: Pace,
     /// What an unfinished version may dispose of by itself.
@@ -57,6 +67,28 @@ pub struct Target<'a> {
     pub batch: u32,
     /// How long the sweep may run.
     pub run_cap: Duration,
+}
+
+/// The backups that cover each datastore.
+pub type Horizons = BTreeMap<DatastoreName, Horizon>;
+
+/// Of a datastore that no backup rule covers.
+const UNCOVERED: &Horizon = &Horizon::none();
+
+impl<'a> Target<'a> {
+    /// A datastore of the rule.
+    fn locate(&self, name: &DatastoreName) -> Result<&'a Datastore, SweepError> {
+        let missing = || SweepError::NoDatastore { datastore: name.clone() };
+        self.datastores.get(name).ok_or_else(missing)
+    }
+
+    fn horizon(&self, name: &DatastoreName) -> &'a Horizon {
+        self.horizons.get(name).unwrap_or(UNCOVERED)
+    }
+
+    fn own(&self) -> Result<&'a Datastore, SweepError> {
+        self.locate(&self.rule.datastore)
+    }
 }
 
 /// How far a sweep has come.
@@ -87,7 +119,15 @@ pub struct Report {
     pub least_margin: Option<TimeDelta>,
     /// Records the datastore would not let go, by its reason.
     pub refused: Vec<(&'static str, u64)>,
-    /// What a separate connection counted afterwards; none: it could not.
+    /// Files that changed between judgement and disposal, and were left alone.
+    pub changed: u64,
+    /// Records still there while dependents of theirs in other datastores are gone.
+    pub stranded: u64,
+    /// What stands among the files and is no record, by kind.
+    pub obstacles: BTreeMap<&'static str, u64>,
+    /// What a backup rule found beside its records; none: it is no backup rule.
+    pub backups: Option<BackupFindings>,
+    /// What a separate connection counted afterwards (files: what the walk saw); none: it could not.
     pub residue: Option<Counts>,
     /// How long it took.
     pub took: Duration,
@@ -106,6 +146,10 @@ impl Report {
             worst_wait: None,
             least_margin: None,
             refused: Vec::new(),
+            changed: 0,
+            stranded: 0,
+            obstacles: BTreeMap::new(),
+            backups: None,
             residue: None,
             took: Duration::ZERO,
             ledger_wait: Duration::ZERO,
@@ -153,9 +197,9 @@ pub async fn run(
 ) -> Result<Report, SweepError> {
     let watch = clock::Stopwatch::start();
     check_clock(state, clock::now())?;
-    let mut writer = Writer::open(&target.datastore).await?;
-    let catalogue = writer.catalogue().await?;
-    let bound = bind(target.rule, &catalogue).map_err(SweepError::Bind)?;
+    let own = target.own()?;
+    let catalogues = catalogues(target.rule, &|name| target.datastores.get(name)).await?;
+    let bound = bind(target.rule, &catalogues).map_err(SweepError::Bind)?;
     let skewed = Now { eligible: now.eligible + hook::skew(), ..now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
@@ -189,14 +233,22 @@ pub async fn run(
         total: due,
         watch,
         report: Report::new(),
+        incarnations: Vec::new(),
+        stranded: BTreeSet::new(),
     };
-    let outcome = batches::run(&mut run, state, &mut writer, progress).await;
+    let outcome = dispose(&mut run, state, own, progress).await;
     let mut report = run.report;
+    report.stranded = run.stranded.len() as u64;
     if let Err(error) = &outcome {
         report.result = SweepResult::Failed;
         tracing::error!(rule, sweep = %sweep.id(), error = error as &dyn std::error::Error, "sweep failed");
     }
-    report.residue = residue(target, &bound, &cutoffs, orders, now).await;
+    if bound.rows().is_some() {
+        report.residue = residue(own, &bound, &cutoffs, orders, now).await;
+    }
+    if report.stranded > 0 {
+        tracing::error!(rule, records = report.stranded, "dependents gone, record kept");
+    }
     if report.result == SweepResult::Parked {
         let due = report.disposed + report.remaining().unwrap_or(0);
         report.parked =
@@ -205,13 +257,27 @@ pub async fn run(
     let finished = finish(state, &sweep, &mut report).await;
     outcome?;
     finished?;
-    if let Err(error) = writer.close().await {
-        // A marker that stays says nothing wrong: its batch is sealed.
-        tracing::warn!(rule, error = &error as &dyn std::error::Error, "the last marker was not forgotten");
-    }
     report.took = watch.elapsed();
     tracing::info!(rule, sweep = %sweep.id(), disposed = report.disposed, dependents = report.dependents, "sweep finished");
     Ok(report)
+}
+
+/// Disposes of what is due, in the way of the rule's own datastore.
+async fn dispose(
+    run: &mut batches::Run<'_>,
+    state: &mut State,
+    own: &Datastore,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), SweepError> {
+    let bound = run.bound;
+    let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
+    let mut writer = Writer::open(&own.path).await?;
+    let outcome = batches::run(run, rows, state, &mut writer, progress).await;
+    if let Err(error) = writer.close().await {
+        // A marker that stays says nothing wrong: its batch is sealed.
+        tracing::warn!(error = &error as &dyn std::error::Error, "the last marker was not forgotten");
+    }
+    outcome
 }
 
 /// How many records will be put before the judge, and how many may go, or why the sweep may not start.
@@ -223,40 +289,42 @@ async fn guard(
     now: Now,
     standing: &VersionStanding,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
-    let mut reader = Reader::open(&target.datastore).await?;
-    let mut due = reader.count_selected(bound, cutoffs).await?;
-    let all = reader.count_all(bound).await?;
-    let allowance = |due| target.guard.allowance(standing, due, all, now.eligible);
-    let mut allowed = allowance(due);
+    let own = target.own()?;
+    let allowance = |due, all| target.guard.allowance(standing, due, all, now.eligible);
+    let Some(rows) = bound.rows() else {
+        let counts = count(own, bound, cutoffs, orders, now).await?;
+        let due = counts.due + counts.overdue;
+        return Ok((due, allowance(due, counts.all())));
+    };
+    let mut reader = Reader::open(&own.path).await?;
+    let mut due = reader.count_selected(rows, cutoffs).await?;
+    let all = reader.count_all(rows).await?;
+    let mut allowed = allowance(due, all);
     // What SQL cannot compare is as good as due until the judge has seen it: a look through the table, and only where it could
     // make a difference. A known version that is surprised by it is stopped by its allowance.
     if !standing.finished && matches!(allowed, Ok(allowed) if allowed < all) {
-        due += candidates_due(&mut reader, bound, cutoffs, orders, now).await?;
-        allowed = allowance(due);
+        due += count::candidates_due(&mut reader, rows, cutoffs, orders, now).await?;
+        allowed = allowance(due, all);
     }
     if allowed.is_err() {
         // A range also holds what has the shape of a time and is none. Whoever approves what `plan` shows has approved enough.
-        let judged = count(&mut reader, bound, cutoffs, orders, now).await?;
+        let judged = count(own, bound, cutoffs, orders, now).await?;
         due = judged.due + judged.overdue;
-        allowed = allowance(due);
+        allowed = allowance(due, all);
     }
     Ok((due, allowed))
 }
 
 /// Counts on a connection of its own what is still there; a count that cannot be made is none, never zero.
 async fn residue(
-    target: &Target<'_>,
+    own: &Datastore,
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     orders: &Orders,
     now: Now,
 ) -> Option<Counts> {
-    let counted = async {
-        let mut reader = Reader::open(&target.datastore).await?;
-        count(&mut reader, bound, cutoffs, orders, now).await
-    };
+    let counted = count(own, bound, cutoffs, orders, now).await;
     counted
-        .await
         .inspect_err(|error| {
             tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted");
         })
@@ -270,7 +338,14 @@ async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result
         refused: Some(report.refusals()),
         held: report.residue.as_ref().map(|r| r.held),
         undated: report.residue.as_ref().map(Counts::undated_total),
+        changed: report.changed,
+        stranded: report.stranded,
     };
+    if let (SweepResult::Completed, Some(backups)) = (report.result, &report.backups)
+        && let Some(until) = backups.until
+    {
+        state.backup_expired(sweep, &backups.of, until).await?;
+    }
     state.finish_sweep(sweep, &end).await?;
     state.publish_checkpoint().await?;
     Ok(())

@@ -31,6 +31,11 @@ impl Budget {
         Self { limit, largest, pace, started: None, went: 0 }
     }
 
+    /// Never takes more than this at once.
+    pub(super) fn bound(&mut self, most: u32) {
+        (self.limit, self.largest) = (self.limit.min(most), self.largest.min(most));
+    }
+
     pub(super) fn limit(&self) -> u32 {
         self.limit
     }

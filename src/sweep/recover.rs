@@ -1,14 +1,20 @@
 //! After a crash: every open intent is resolved from evidence, never assumed; every sweep that was cut off is closed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::datastore::DatastoreError;
+use crate::datastore::files::{self, Presence, Tree};
 use crate::datastore::sqlite::{Evidence, Identities, Incarnation, Writer};
 use crate::hook;
-use crate::ledger::entry::SweepResult;
-use crate::state::{OpenIntent, Settled, State, StateError, SweepEnd};
+use crate::ledger::entry::{Outcomes, SweepResult};
+use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::horizon::Horizon;
+use crate::model::name::DatastoreName;
+use crate::state::{Disposed, OpenIntent, PartOutcomes, Settled, State, StateError, SweepEnd};
 
 use super::error::SweepError;
+use super::{Horizons, UNCOVERED};
 
 /// What a recovery did.
 #[derive(Debug, Default)]
@@ -35,15 +41,34 @@ impl Recovered {
     }
 }
 
-/// Settles every open intent. `locate` gives the file of a datastore by its name.
-pub async fn recover(
-    state: &mut State,
-    locate: &(dyn Fn(&str) -> Option<PathBuf> + Sync),
-) -> Result<Recovered, SweepError> {
+/// Where recovery finds the datastores, and what covers them.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    /// The datastores of the configuration.
+    pub datastores: &'a std::collections::BTreeMap<DatastoreName, Datastore>,
+    /// The backups that cover them.
+    pub horizons: &'a Horizons,
+}
+
+impl<'a> Places<'a> {
+    fn locate(&self, name: &str) -> Option<&'a Datastore> {
+        self.datastores.iter().find(|(known, _)| known.as_str() == name).map(|(_, datastore)| datastore)
+    }
+
+    fn horizon(&self, name: &str) -> &'a Horizon {
+        self.horizons
+            .iter()
+            .find(|(known, _)| known.as_str() == name)
+            .map_or(UNCOVERED, |(_, horizon)| horizon)
+    }
+}
+
+/// Settles every open intent.
+pub async fn recover(state: &mut State, places: Places<'_>) -> Result<Recovered, SweepError> {
     let mut recovered = Recovered::default();
     for open in state.open_intents().await? {
         let datastore = open.datastore().to_owned();
-        match settle(state, open, locate).await {
+        match settle(state, open, places).await {
             Ok(true) => recovered.committed += 1,
             Ok(false) => recovered.aborted += 1,
             // One datastore that cannot be asked must not stop the others.
@@ -62,6 +87,8 @@ pub async fn recover(
             refused: None,
             held: None,
             undated: None,
+            changed: 0,
+            stranded: 0,
         };
         state.finish_sweep(&sweep, &end).await?;
     }
@@ -77,54 +104,130 @@ enum Unsettled {
 }
 
 /// Whether the batch was committed.
-async fn settle(
-    state: &mut State,
-    open: OpenIntent,
-    locate: &(dyn Fn(&str) -> Option<PathBuf> + Sync),
-) -> Result<bool, Unsettled> {
+async fn settle(state: &mut State, open: OpenIntent, places: Places<'_>) -> Result<bool, Unsettled> {
     let name = open.datastore().to_owned();
-    let in_doubt = |why: String| {
-        Unsettled::Datastore(format!(
-            "batch `{}` of datastore `{name}` is in doubt: {why}",
-            open.intent.batch()
-        ))
+    let doubt = InDoubt { batch: open.intent.batch().to_owned(), datastore: name.clone() };
+    let Some(datastore) = places.locate(&name) else {
+        return Err(doubt.because("the datastore is not in the configuration any more: put it back"));
     };
-    let Some(path) = locate(&name) else {
-        return Err(in_doubt("the datastore is not in the configuration any more: put it back".to_owned()));
-    };
-    let unreachable =
-        |error: crate::datastore::DatastoreError| in_doubt(format!("{error}; make it reachable"));
-    let mut writer = Writer::open(&path).await.map_err(unreachable)?;
-    let incarnation = Incarnation::recorded(&open.incarnation);
-    let settled = match writer.evidence(&incarnation, open.intent.batch()).await.map_err(unreachable)? {
-        Evidence::Committed => Settled::MarkerFound,
-        Evidence::RolledBack => Settled::RolledBack,
-        Evidence::Lost => {
-            let sealed = match state.identities(&open.intent).await {
-                Ok(sealed) => sealed,
-                Err(
-                    error @ (StateError::KeyMissing { .. }
-                    | StateError::WrongKey { .. }
-                    | StateError::Sealed { .. }),
-                ) => return Err(in_doubt(error.to_string())),
-                Err(error) => return Err(Unsettled::State(error.into())),
-            };
-            let identities = Identities::parse(&sealed)
-                .ok_or_else(|| in_doubt("its identities are damaged".to_owned()))?;
-            match writer.survivors(&identities).await.map_err(unreachable)? {
-                0 => Settled::NoneLeft,
-                _ => Settled::SurvivorFound,
-            }
+    let (settled, writer) = match datastore.kind {
+        DatastoreKind::Sqlite => {
+            let mut writer = Writer::open(&datastore.path).await.map_err(|e| doubt.unreachable(&e))?;
+            (by_marker(state, &open, &mut writer, &doubt).await?, Some(writer))
         }
+        DatastoreKind::Files => (by_looking(state, &open, datastore, &doubt).await?, None),
     };
     hook::reach("recover.before");
-    let batch = open.intent.batch().to_owned();
-    let OpenIntent { intent, sweep, .. } = open;
-    state.seal(&sweep, intent, settled).await.map_err(|e| Unsettled::State(e.into()))?;
+    let OpenIntent { intent, sweep } = open;
+    let committed = !matches!(settled, Settled::RolledBack | Settled::SurvivorFound);
+    state
+        .seal(&sweep, intent, settled, places.horizon(&name))
+        .await
+        .map_err(|e| Unsettled::State(e.into()))?;
     hook::reach("recover.after");
-    writer.sealed(&batch);
-    if let Err(error) = writer.close().await {
-        tracing::warn!(batch, error = &error as &dyn std::error::Error, "the marker was not forgotten");
+    if let Some(mut writer) = writer {
+        writer.sealed(&doubt.batch);
+        if let Err(error) = writer.close().await {
+            tracing::warn!(
+                batch = doubt.batch,
+                error = &error as &dyn std::error::Error,
+                "the marker was not forgotten"
+            );
+        }
     }
-    Ok(matches!(settled, Settled::MarkerFound | Settled::NoneLeft))
+    Ok(committed)
+}
+
+/// A batch of which it is not known yet what became.
+struct InDoubt {
+    batch: String,
+    datastore: String,
+}
+
+impl InDoubt {
+    fn because(&self, why: &str) -> Unsettled {
+        Unsettled::Datastore(format!(
+            "batch `{}` of datastore `{}` is in doubt: {why}",
+            self.batch, self.datastore
+        ))
+    }
+
+    fn unreachable(&self, error: &DatastoreError) -> Unsettled {
+        self.because(&format!("{error}; make it reachable"))
+    }
+}
+
+/// A transaction went whole or not at all.
+async fn by_marker(
+    state: &mut State,
+    open: &OpenIntent,
+    writer: &mut Writer,
+    doubt: &InDoubt,
+) -> Result<Settled, Unsettled> {
+    let incarnation = Incarnation::recorded(open.intent.incarnation());
+    let evidence = writer.evidence(&incarnation, open.intent.batch()).await;
+    match evidence.map_err(|e| doubt.unreachable(&e))? {
+        Evidence::Committed => Ok(Settled::MarkerFound),
+        Evidence::RolledBack => Ok(Settled::RolledBack),
+        Evidence::Lost => {
+            let sealed = identities(state, open, doubt).await?;
+            let identities =
+                Identities::parse(&sealed).ok_or_else(|| doubt.because("its identities are damaged"))?;
+            match writer.survivors(&identities).await.map_err(|e| doubt.unreachable(&e))? {
+                0 => Ok(Settled::NoneLeft),
+                _ => Ok(Settled::SurvivorFound),
+            }
+        }
+    }
+}
+
+/// Files went one by one: each is looked at. What is there unchanged was not reached; of what is gone, nothing says who did it.
+async fn by_looking(
+    state: &mut State,
+    open: &OpenIntent,
+    datastore: &Datastore,
+    doubt: &InDoubt,
+) -> Result<Settled, Unsettled> {
+    let tree = Arc::new(Tree::open(&datastore.path).map_err(|e| doubt.unreachable(&e))?);
+    if tree.identity() != open.intent.incarnation() {
+        return Err(doubt.because("its root is another directory now: put the one back that was swept"));
+    }
+    let sealed = identities(state, open, doubt).await?;
+    let identities =
+        files::Identities::parse(&sealed).ok_or_else(|| doubt.because("its identities are damaged"))?;
+    let keys = identities.keys().map_err(|e| doubt.unreachable(&e))?;
+    let there = identities.look(&tree).await.map_err(|e| doubt.unreachable(&e))?;
+    let mut parts = Vec::new();
+    for (keys, there) in keys.into_iter().zip(there) {
+        let mut counts = Outcomes::default();
+        let mut gone = Vec::new();
+        for (key, presence) in keys.into_iter().zip(there) {
+            match presence {
+                Presence::Gone => {
+                    counts.disposed += 1;
+                    gone.push(key);
+                }
+                Presence::Unchanged => counts.untouched += 1,
+                Presence::Changed => counts.changed += 1,
+                Presence::Unknown(why) => return Err(doubt.because(why)),
+            }
+        }
+        let disposed = if counts.disposed == counts.total() { Disposed::All } else { Disposed::These(gone) };
+        parts.push(PartOutcomes { counts, disposed });
+    }
+    Ok(Settled::Looked(parts))
+}
+
+async fn identities(
+    state: &mut State,
+    open: &OpenIntent,
+    doubt: &InDoubt,
+) -> Result<zeroize::Zeroizing<String>, Unsettled> {
+    match state.identities(&open.intent).await {
+        Ok(sealed) => Ok(sealed),
+        Err(
+            error @ (StateError::KeyMissing { .. } | StateError::WrongKey { .. } | StateError::Sealed { .. }),
+        ) => Err(doubt.because(&error.to_string())),
+        Err(error) => Err(Unsettled::State(error.into())),
+    }
 }

@@ -7,15 +7,13 @@ use super::world::World;
 use crate::cli::Failure;
 use crate::cli::context::Context;
 use crate::cli::sweep::bar;
-use crate::datastore::sqlite::Reader;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::tree::EntryIndex;
 use crate::model::orders::Orders;
-use crate::rules::bind::bind;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{Counts, Progress, Report, SweepError, count, recover, run};
+use crate::sweep::{Counts, Progress, Report, count, recover, run};
 
 /// The role that the approvals are given in.
 pub(super) const ROLE: &str = "demo";
@@ -35,7 +33,7 @@ pub(super) async fn sweep_all(
     out: &mut (dyn Write + Send),
 ) -> Result<Vec<RuleResult>, Failure> {
     let mut state = context.state(Role::Disposer).await?;
-    recover(&mut state, &|name| context.locate(name)).await?;
+    recover(&mut state, context.places()).await?;
     let mut steps = Vec::new();
     for (service, rule) in context.rules.rules() {
         let document = context.document(service, rule)?;
@@ -58,11 +56,9 @@ pub(super) async fn sweep_all(
 }
 
 async fn plan(context: &Context, rule: &Rule, world: &World) -> Result<Counts, Failure> {
-    let mut reader = Reader::open(&context.datastore(rule)?.path).await?;
-    let catalogue = reader.catalogue().await?;
-    let bound = bind(rule, &catalogue).map_err(SweepError::Bind)?;
+    let (bound, _) = context.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, world.now);
-    Ok(count(&mut reader, &bound, &cutoffs, &Orders::default(), world.now).await?)
+    Ok(count(context.datastore(rule)?, &bound, &cutoffs, &Orders::default(), world.now).await?)
 }
 
 /// A new version of a rule may dispose of little by itself; here it is most of a backlog, so somebody has to say yes.

@@ -94,15 +94,19 @@ fn write_path<S: Serializer>(path: &[u8], out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(&text)
 }
 
-fn read_path<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(input)?;
-    let Some(digits) = text.strip_prefix("hex:") else { return Ok(text.into_bytes()) };
+/// A path as a person types it; none: what follows `hex:` are no bytes.
+pub(super) fn typed(text: &str) -> Option<Vec<u8>> {
+    let Some(digits) = text.strip_prefix("hex:") else { return Some(text.as_bytes().to_vec()) };
     let nibble = |b: u8| char::from(b).to_digit(16).and_then(|n| u8::try_from(n).ok());
     let pair = |two: &[u8]| match two {
         [high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
         _ => None,
     };
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(pair).collect();
+    digits.as_bytes().chunks(2).map(pair).collect()
+}
+
+fn read_path<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error> {
+    let bytes = typed(&String::deserialize(input)?);
     // The text itself stays out of the message: it is a path.
     bytes.ok_or_else(|| de::Error::custom("a path after `hex:` is not a row of hexadecimal pairs"))
 }

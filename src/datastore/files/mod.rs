@@ -4,11 +4,13 @@
 //! a path that another process may bend meanwhile. A symbolic link is never followed, a mount point never crossed.
 //! A file is looked at again right before it goes: another one at its path, or a changed one, stays.
 
+mod batch;
 mod dispose;
 mod error;
 mod listed;
 mod look;
 mod open;
+mod pages;
 mod plan;
 mod prune;
 mod walk;
@@ -21,8 +23,10 @@ use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
+pub use self::batch::{Identities, Prepared, key, typed_key};
 pub use self::error::RootError;
 pub use self::listed::{Found, Identity, Listed, Obstacle, Outcome, Presence, Seen, path_value};
+pub use self::pages::{FilePage, Pages, find, record};
 pub use self::walk::Walk;
 
 use self::open::Resolver;
@@ -61,6 +65,11 @@ impl Tree {
         Ok(Self { root, path, device: device(&stat), inode: stat.stx_ino, resolver })
     }
 
+    /// Which directory this is, for the record: another one at the same path has another.
+    pub fn identity(&self) -> String {
+        format!("{}:{}:{}", self.device.0, self.device.1, self.inode)
+    }
+
     /// Whether the path leads to another directory now, or nowhere: what the application uses is not what is swept.
     pub fn moved(&self) -> bool {
         let path = self.path.as_os_str().as_bytes();
@@ -89,6 +98,18 @@ impl Tree {
     /// and what it calls `Gone` is gone from the disk.
     pub fn look(&self, files: &[Listed]) -> Vec<Presence> {
         look::look(self, files)
+    }
+
+    /// The regular file at a path, if there is one.
+    fn find(&self, path: &[u8]) -> Option<Found> {
+        let (directory, name) = listed::split(path);
+        let directory = self.directory(directory).ok()?;
+        let stat = open::stat(directory.as_fd(), name).ok()?;
+        let found = || {
+            let listed = Listed { path: path.to_vec(), identity: Identity::of(&stat), keep: 0 };
+            Found { listed, modified_micros: listed::modified_micros(&stat), links: stat.stx_nlink }
+        };
+        (open::kind(&stat) == FileType::RegularFile).then(found)
     }
 
     /// Opens a directory by its path below the root, as [`Resolver::directory`] does.

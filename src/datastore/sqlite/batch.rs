@@ -1,6 +1,5 @@
 //! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
 
-use std::cmp::Ordering;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +9,18 @@ use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::connect::{Access, connect, failed, one, run, text};
 use super::identity::Identities;
-use super::layer::{Layer, layers, quoted_match, vector};
+use super::layer::{Layer, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::read::{Page, json_rows, named_sources, order, page, selection};
-use super::sql::{Sql, TriggerSql, column, filters, same, table};
-use super::{Cursor, Phase, catalogue};
+use super::sql::{Sql, TriggerSql, filters, table};
+use super::{Cursor, Phase, catalogue, share};
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::ledger::entry::Action as LedgerAction;
+use crate::datastore::{Committed, PreparedPart};
 use crate::model::catalogue::Catalogue;
-use crate::model::key::Key;
-use crate::model::name::TableName;
+use crate::model::name::ColumnName;
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
-use crate::rules::bind::BoundRule;
+use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::Action;
@@ -95,20 +93,52 @@ impl Writer {
     }
 
     /// Makes the temporary tables of a rule. They live as long as the connection.
-    pub async fn begin_rule(&mut self, rule: &BoundRule<'_>) -> Result<(), DatastoreError> {
-        for layer in layers(rule) {
-            for statement in [format!("DROP TABLE IF EXISTS {}", layer.temp()), layer.create()] {
-                run(&mut self.connection, &Sql::new(statement), "make a temporary table").await?;
-            }
+    pub async fn begin_rule(&mut self, rule: RowRule<'_>) -> Result<(), DatastoreError> {
+        self.begin_share(rule, 0).await
+    }
+
+    /// The same for what the rule has in this datastore beside its records' own.
+    pub async fn begin_share(&mut self, rule: RowRule<'_>, share: usize) -> Result<(), DatastoreError> {
+        for layer in layers(rule, share) {
+            layer.create(&mut self.connection).await?;
         }
         Ok(())
+    }
+
+    /// Disposes of what hangs on the records of a batch, inside a transaction that is left open: the dependents of a share, by the
+    /// values that lead to them. Nothing is irreversible yet: dropping what this returns rolls back.
+    pub async fn dispose_linked<'w>(
+        &'w mut self,
+        rule: RowRule<'w>,
+        share: usize,
+        links: &[(usize, Vec<Vec<Value>>)],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Prepared<'w>, DatastoreError> {
+        let (sealed, file) = (self.sealed.clone(), self.file.clone());
+        let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut prepared = Prepared {
+            transaction: begun.map_err(failed("begin a share of a batch"))?,
+            layers: layers(rule, share),
+            parts: Vec::new(),
+            identities: None,
+            sealed,
+            file,
+        };
+        match prepared.dispose_linked(links, at, pseudonyms).await {
+            Ok(()) => Ok(prepared),
+            Err(error) => {
+                undo(prepared.transaction).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Selects up to `limit` records, in the walk's order after the cursor, and locks the datastore against every
     /// other writer until the batch ends. Nothing has been changed yet.
     pub async fn select<'w>(
         &'w mut self,
-        rule: &'w BoundRule<'w>,
+        rule: RowRule<'w>,
         cutoffs: &'w Cutoffs,
         phase: Phase,
         cursor: &Cursor,
@@ -123,7 +153,7 @@ impl Writer {
             rule,
             cutoffs,
             phase,
-            layers: layers(rule),
+            layers: layers(rule, 0),
             from: cursor.clone(),
             limit,
             listed: false,
@@ -140,7 +170,7 @@ impl Writer {
 /// Records that are locked, unchanged, and wait for the judge.
 pub struct Selected<'w> {
     transaction: Transaction<'w, Sqlite>,
-    rule: &'w BoundRule<'w>,
+    rule: RowRule<'w>,
     cutoffs: &'w Cutoffs,
     phase: Phase,
     layers: Vec<Layer<'w>>,
@@ -163,94 +193,25 @@ impl<'w> Selected<'w> {
         self.transaction.rollback().await.map_err(failed("roll a batch back"))
     }
 
-    /// Rolls back, whether or not the engine has done so by itself: after RAISE(ROLLBACK) nothing is open any more, and the
-    /// driver does not know.
-    async fn undo(mut self) -> Result<(), DatastoreError> {
-        // Refused where a transaction is open; where none is, there is one to roll back again.
-        let begun = run(&mut self.transaction, &Sql::new("BEGIN"), "roll a batch back").await;
-        drop(begun);
-        self.rollback().await
-    }
-
     async fn dispose_layers(
         &mut self,
         due: &[Due],
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Vec<PreparedPart>, DatastoreError> {
-        self.gather_dependents().await?;
-        self.name_once().await?;
+        share::gather(&mut self.transaction, &self.layers).await?;
+        share::name_once(&mut self.transaction, &self.layers).await?;
         if self.reads_other_tables() {
             self.confirm(due.len()).await?;
         }
         let mut parts = Vec::new();
         // What hangs lowest goes first, so that no foreign key ever points to nothing.
-        for number in (0..self.layers.len()).rev() {
-            let part = self.dispose_layer(number, due, at, pseudonyms).await?;
-            parts.extend(part);
+        for layer in self.layers[1..].iter().rev() {
+            parts.extend(share::dispose(&mut self.transaction, layer, at, pseudonyms).await?);
         }
+        self.dispose_own(due, at, pseudonyms).await?;
         parts.reverse();
         Ok(parts)
-    }
-
-    /// Fills the batch of every dependent, each from what it hangs on.
-    async fn gather_dependents(&mut self) -> Result<(), DatastoreError> {
-        for layer in &self.layers[1..] {
-            let parent = layer.parent.unwrap_or(0);
-            let on: Vec<String> = layer
-                .matches
-                .iter()
-                .map(|m| same(&column("t", &m.theirs), &format!("p.{}", quoted_match(&m.ours))))
-                .collect();
-            // One row may belong to several records of the batch; it goes once.
-            let mut fill = Sql::new(format!(
-                "INSERT INTO {} ({}) SELECT DISTINCT {} FROM {} AS p CROSS JOIN {} AS t WHERE {}",
-                layer.temp(),
-                layer.columns().join(", "),
-                layer.distinct_sources().join(", "),
-                self.layers[parent].temp(),
-                table(layer.table),
-                on.join(" AND "),
-            ));
-            if let Action::Pseudonymize { mark, .. } = layer.action {
-                fill.push(&format!(" AND {} IS NULL", column("t", mark)));
-            }
-            run(&mut self.transaction, &fill, "gather the dependents of a batch").await?;
-        }
-        Ok(())
-    }
-
-    /// Takes a row that several layers of one table lead to out of all but one: out of those that would replace its columns,
-    /// where another deletes it; else out of the one that is disposed of first, so that nothing below it is left.
-    async fn name_once(&mut self) -> Result<(), DatastoreError> {
-        for (upper, above) in self.layers.iter().enumerate() {
-            for below in self.layers[upper + 1..].iter().filter(|l| l.table == above.table) {
-                let (out, of) = match (above.action, below.action) {
-                    (Action::Delete, _) => (below, above),
-                    (Action::Pseudonymize { .. }, Action::Delete) => (above, below),
-                    // Each replaces its own columns and sets its own mark.
-                    (Action::Pseudonymize { .. }, Action::Pseudonymize { .. }) => continue,
-                };
-                let key: Vec<String> = out.key.iter().map(|c| column("t", c)).collect();
-                let delete = Sql::new(format!(
-                    "DELETE FROM {} WHERE {} IN (SELECT {} FROM {} AS t WHERE {})",
-                    out.temp(),
-                    vector(&(0..out.key.len()).map(|i| format!("k{i}")).collect::<Vec<_>>()),
-                    key.join(", "),
-                    table(out.table),
-                    of.in_batch(),
-                ));
-                run(&mut self.transaction, &delete, "name each row of a batch once").await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// How many rows this connection has changed, those changed by triggers and foreign keys among them.
-    async fn changes(&mut self) -> Result<i64, DatastoreError> {
-        let operation = "count what a statement changed";
-        let row = one(&mut self.transaction, &Sql::new("SELECT total_changes()"), operation).await?;
-        row.try_get(0).map_err(failed(operation))
     }
 
     /// Whether the predicate looks at rows that may go with the batch as dependents.
@@ -271,7 +232,7 @@ impl<'w> Selected<'w> {
         if usize::try_from(confirmed) == Ok(expected) {
             return Ok(());
         }
-        Err(unexpected(operation, expected, confirmed.unsigned_abs(), root.table))
+        Err(share::unexpected(operation, expected, confirmed.unsigned_abs(), root.table))
     }
 
     /// The rule's predicate, repeated over the batch.
@@ -291,10 +252,12 @@ impl<'w> Selected<'w> {
     /// where dependents, new values or other rows depend on the batch.
     async fn read_page(&mut self) -> Result<(), DatastoreError> {
         let operation = "select a batch";
+        // A share elsewhere is led to from the temporary table.
         let stretch = self.layers.len() == 1
+            && self.rule.bound().shares().len() == 1
             && self.phase == Phase::Exact
             && *self.layers[0].action == Action::Delete
-            && self.rule.integer_key()
+            && self.rule.table().integer_key
             && !self.reads_other_tables();
         let mut read = json_rows(self.rule);
         if stretch {
@@ -359,63 +322,30 @@ impl<'w> Selected<'w> {
         Ok(Judged { selected: self, due: Arc::new(due) })
     }
 
-    /// One dataset of the batch; the keys of the rule's own are known to the caller.
-    async fn dispose_layer(
+    /// The rule's own records. Their keys are known to the caller.
+    async fn dispose_own(
         &mut self,
-        number: usize,
         due: &[Due],
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
-    ) -> Result<Option<PreparedPart>, DatastoreError> {
-        let operation = "dispose of a batch";
-        let layer = &self.layers[number];
-        let replaced = layer.replaced();
-        let (keys, values) = if number == 0 && replaced.is_empty() {
-            (Vec::new(), Vec::new())
-        } else {
-            layer.read(&mut self.transaction).await?
-        };
-        let expected = if number == 0 { due.len() } else { keys.len() };
-        if expected == 0 {
-            return Ok(None);
-        }
+    ) -> Result<(), DatastoreError> {
+        let layer = &self.layers[0];
         let mut sql = match layer.action {
             Action::Delete => {
                 let mut sql = Sql::new(format!("DELETE FROM {} AS t WHERE ", table(layer.table)));
-                if number == 0 {
-                    self.push_batch(&mut sql);
-                } else {
-                    sql.push(&layer.in_batch());
-                }
+                self.push_batch(&mut sql);
                 sql
             }
             Action::Pseudonymize { mark, .. } => {
-                layer.store_pseudonyms(&mut self.transaction, replaced, &values, pseudonyms).await?;
+                let (_, values) = layer.read(&mut self.transaction).await?;
+                layer.store_pseudonyms(&mut self.transaction, layer.replaced(), &values, pseudonyms).await?;
                 layer.update(mark, at)
             }
         };
-        if number == 0 && !self.reads_other_tables() {
+        if !self.reads_other_tables() {
             self.push_predicate(&mut sql);
         }
-        let before = self.changes().await?;
-        let changed = run(&mut self.transaction, &sql, operation).await?;
-        let reached = (self.changes().await? - before).unsigned_abs();
-        let layer = &self.layers[number];
-        let refused = |why| Err(DatastoreError::Statement { operation, source: EngineError::Refused(why) });
-        // Nobody else can have written: the transaction has held the lock since the selection.
-        match changed.cmp(&(expected as u64)) {
-            Ordering::Less => return refused("a trigger keeps it"),
-            Ordering::Greater => return Err(unexpected(operation, expected, changed, layer.table)),
-            Ordering::Equal if reached > changed => {
-                return refused("a trigger or a foreign key would change rows that no dependent declares");
-            }
-            Ordering::Equal => {}
-        }
-        if number == 0 {
-            return Ok(None);
-        }
-        let fields = layer.replaced().iter().map(|(name, _)| name.as_str().to_owned()).collect();
-        Ok(Some(PreparedPart { dataset: layer.table.clone(), action: layer.action.into(), fields, keys }))
+        share::change(&mut self.transaction, layer, &sql, due.len()).await
     }
 }
 
@@ -449,54 +379,86 @@ impl<'w> Judged<'w> {
         match selected.dispose_layers(&due, at, pseudonyms).await {
             Ok(parts) => Ok(Prepared {
                 transaction: selected.transaction,
+                layers: selected.layers,
                 parts,
+                identities: Some(selected.identities),
                 sealed: selected.sealed,
                 file: selected.file,
             }),
             Err(error) => {
-                selected.undo().await?;
+                undo(selected.transaction).await?;
                 Err(error)
             }
         }
     }
 }
 
-/// A batch that has been disposed of inside an open transaction. Dropping it rolls back.
+/// Rolls back, whether or not the engine has done so by itself: after RAISE(ROLLBACK) nothing is open any more, and the
+/// driver does not know.
+async fn undo(mut transaction: Transaction<'_, Sqlite>) -> Result<(), DatastoreError> {
+    // Refused where a transaction is open; where none is, there is one to roll back again.
+    let begun = run(&mut transaction, &Sql::new("BEGIN"), "roll a batch back").await;
+    drop(begun);
+    transaction.rollback().await.map_err(failed("roll a batch back"))
+}
+
+/// What has been disposed of inside an open transaction. Dropping it rolls back.
 pub struct Prepared<'w> {
     transaction: Transaction<'w, Sqlite>,
+    layers: Vec<Layer<'w>>,
     parts: Vec<PreparedPart>,
+    /// Of the rows that tell, where the marker is lost, whether the transaction was committed; none: it holds nothing.
+    identities: Option<Identities>,
     sealed: Option<String>,
     file: Option<FileIdentity>,
 }
 
-/// The records of one dependent in a batch.
-#[derive(Debug)]
-pub struct PreparedPart {
-    /// Their table.
-    pub dataset: TableName,
-    /// What was done to them.
-    pub action: LedgerAction,
-    /// The columns that were replaced.
-    pub fields: Vec<String>,
-    /// Their keys; never empty.
-    pub keys: Vec<Key>,
-}
-
-/// What became of a commit.
-#[derive(Debug)]
-pub enum Committed {
-    /// Everything is gone, durably.
-    Yes,
-    /// The commit was not asked for: the path leads to another file by now. Everything is as it was.
-    NotAttempted,
-    /// The engine says it failed; only the marker can tell what is on the disk.
-    Unknown(EngineError),
-}
-
 impl Prepared<'_> {
-    /// What went with the rule's own records, one part a dependent.
-    pub fn dependents(&self) -> &[PreparedPart] {
+    async fn dispose_linked(
+        &mut self,
+        links: &[(usize, Vec<Vec<Value>>)],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<(), DatastoreError> {
+        for layer in &self.layers {
+            let operation = "begin a share of a batch";
+            run(&mut self.transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
+            if let Some((_, rows)) = links.iter().find(|(of, _)| Some(*of) == layer.at) {
+                layer.link(&mut self.transaction, rows).await?;
+            }
+        }
+        share::gather(&mut self.transaction, &self.layers).await?;
+        share::name_once(&mut self.transaction, &self.layers).await?;
+        for layer in self.layers.iter().rev() {
+            let Some(part) = share::dispose(&mut self.transaction, layer, at, pseudonyms).await? else {
+                continue;
+            };
+            let rows = layer.encoded_keys(&mut self.transaction).await?;
+            self.identities = Some(Identities::of_layer(layer, rows));
+            self.parts.push(part);
+        }
+        self.parts.reverse();
+        Ok(())
+    }
+
+    /// What was disposed of, one part a dependent.
+    pub fn parts(&self) -> &[PreparedPart] {
         &self.parts
+    }
+
+    /// Keys of its rows, for a restart: to be sealed with the intent, and kept nowhere else.
+    pub fn identities(&self) -> Option<&Identities> {
+        self.identities.as_ref()
+    }
+
+    /// The values of these columns of a dependent, or of the record, over the batch: they lead to what hangs on it elsewhere.
+    pub async fn leading(
+        &mut self,
+        of: Option<usize>,
+        columns: &[&ColumnName],
+    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+        let Some(layer) = self.layers.iter().find(|layer| layer.at == of) else { return Ok(Vec::new()) };
+        layer.leading(&mut self.transaction, columns).await
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
@@ -554,22 +516,5 @@ impl FileIdentity {
 
     fn moved(&self) -> bool {
         Self::of(&self.path).is_none_or(|now| (now.device, now.inode) != (self.device, self.inode))
-    }
-}
-
-impl From<&Action> for LedgerAction {
-    fn from(action: &Action) -> Self {
-        match action {
-            Action::Delete => Self::Delete,
-            Action::Pseudonymize { .. } => Self::Pseudonymize,
-        }
-    }
-}
-
-fn unexpected(operation: &'static str, expected: usize, observed: u64, table: &TableName) -> DatastoreError {
-    DatastoreError::Unexpected {
-        operation,
-        expected: format!("{expected} rows of `{table}`"),
-        observed: observed.to_string(),
     }
 }

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::connect::{failed, one};
+use super::layer::Layer;
 use super::sql::{Sql, column, decoded, encoded, table};
 use crate::datastore::error::DatastoreError;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
-use crate::rules::bind::BoundRule;
-use crate::rules::rule::{Action, TriggerPlace};
+use crate::rules::bind::{Reads, RowRule};
+use crate::rules::rule::Action;
 
 /// The keys and triggers of a batch's own records. Personal data: it leaves the process only sealed.
 #[derive(Clone, Serialize, Deserialize)]
@@ -25,19 +26,32 @@ pub struct Identities {
 }
 
 impl Identities {
-    pub(super) fn of(rule: &BoundRule<'_>, rows: String) -> Self {
-        let rule = rule.rule();
+    pub(super) fn of(rule: RowRule<'_>, rows: String) -> Self {
         let own = |name: &ColumnName| name.as_str().to_owned();
         Self {
-            table: rule.table.as_str().to_owned(),
-            key: rule.key.iter().map(own).collect(),
-            trigger: match &rule.trigger.place {
-                TriggerPlace::Column(name) => Some(own(name)),
-                TriggerPlace::Rows { .. } => None,
+            table: rule.table().name.as_str().to_owned(),
+            key: rule.table().key.iter().map(own).collect(),
+            trigger: match rule.table().reads {
+                Reads::Own(name) => Some(own(name)),
+                Reads::Others { .. } => None,
             },
-            mark: match &rule.action {
+            mark: match &rule.rule().action {
                 Action::Delete => None,
                 Action::Pseudonymize { mark, .. } => Some(own(mark)),
+            },
+            rows,
+        }
+    }
+
+    /// Of a dependent's rows, by their keys alone.
+    pub(super) fn of_layer(layer: &Layer<'_>, rows: String) -> Self {
+        Self {
+            table: layer.table.as_str().to_owned(),
+            key: layer.key.iter().map(|name| name.as_str().to_owned()).collect(),
+            trigger: None,
+            mark: match layer.action {
+                Action::Delete => None,
+                Action::Pseudonymize { mark, .. } => Some(mark.as_str().to_owned()),
             },
             rows,
         }

@@ -11,56 +11,87 @@ use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
 use crate::pseudonym::{PseudonymKey, replace};
-use crate::rules::bind::{BoundRule, MarkKind};
+use crate::rules::bind::{BoundDependents, MarkKind, RowRule};
 use crate::rules::rule::{Action, Match, Strategy};
 
 /// The temporary table of a batch's pseudonyms.
 const PSEUDONYMS: &str = "temp.expunged_pseudonyms";
 
-/// A dataset of the rule and the temporary table that holds a batch of it: the record's own is number 0.
+/// A dataset of the rule in this datastore, and the temporary table that holds a batch of it. The record's own is number 0 of
+/// the rule's own datastore.
 pub(super) struct Layer<'r> {
     pub(super) number: usize,
-    pub(super) parent: Option<usize>,
+    /// The dependent's position in the rule; none: the rule's own records.
+    pub(super) at: Option<usize>,
+    pub(super) hangs_on: HangsOn,
     pub(super) table: &'r TableName,
     pub(super) key: &'r [ColumnName],
     pub(super) matches: &'r [Match],
     pub(super) action: &'r Action,
     pub(super) mark: Option<MarkKind>,
-    /// Columns that dependents of this one match.
+    /// Columns that lead to what hangs on this one, wherever that is.
     pub(super) matched: Vec<&'r ColumnName>,
 }
 
-pub(super) fn layers<'r>(rule: &'r BoundRule<'_>) -> Vec<Layer<'r>> {
-    let own = rule.rule();
-    let mut layers = vec![Layer {
-        number: 0,
-        parent: None,
-        table: &own.table,
-        key: &own.key,
-        matches: &[],
-        action: &own.action,
-        mark: rule.mark(),
-        matched: Vec::new(),
-    }];
-    for (at, bound) in rule.dependents().iter().enumerate() {
-        let parent = bound.of.map_or(0, |of| of + 1);
-        for m in &bound.dependent.matches {
-            if !layers[parent].matched.contains(&&m.ours) {
-                layers[parent].matched.push(&m.ours);
-            }
-        }
+/// Where the rows are that a layer's rows belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HangsOn {
+    /// Nowhere: these are the rule's own records.
+    Nothing,
+    /// In another layer.
+    Layer(usize),
+    /// In another datastore, whose values a table of their own holds.
+    Links,
+}
+
+/// The layers of a rule in one of its datastores, by its number among the shares.
+pub(super) fn layers<'r>(rule: RowRule<'r>, share: usize) -> Vec<Layer<'r>> {
+    let mut layers = Vec::new();
+    if share == 0 {
+        let table = rule.table();
         layers.push(Layer {
-            number: at + 1,
-            parent: Some(parent),
-            table: &bound.dependent.table,
-            key: &bound.key,
-            matches: &bound.dependent.matches,
+            number: 0,
+            at: None,
+            hangs_on: HangsOn::Nothing,
+            table: table.name,
+            key: table.key,
+            matches: &[],
+            action: &rule.rule().action,
+            mark: table.mark,
+            matched: leads(rule, None),
+        });
+    }
+    let here = rule.bound().shares().get(share).map_or(&[][..], |share| &share.dependents);
+    for at in here {
+        let bound = &rule.dependents()[*at];
+        let BoundDependents::Rows { table, key, matches, mark } = &bound.dataset else { continue };
+        let parent = layers.iter().position(|layer: &Layer<'_>| layer.at == bound.of);
+        layers.push(Layer {
+            number: layers.len(),
+            at: Some(*at),
+            hangs_on: parent.map_or(HangsOn::Links, HangsOn::Layer),
+            table,
+            key,
+            matches,
             action: &bound.dependent.action,
-            mark: bound.mark,
-            matched: Vec::new(),
+            mark: *mark,
+            matched: leads(rule, Some(*at)),
         });
     }
     layers
+}
+
+/// The columns that lead from a dependent, or from the record, to what hangs on it.
+fn leads<'r>(rule: RowRule<'r>, from: Option<usize>) -> Vec<&'r ColumnName> {
+    let mut columns = Vec::new();
+    for bound in rule.dependents().iter().filter(|bound| bound.of == from) {
+        for column in bound.links() {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+    }
+    columns
 }
 
 /// One column by itself, several as a row value.
@@ -78,6 +109,14 @@ pub(super) fn quoted_match(name: &ColumnName) -> String {
 impl Layer<'_> {
     pub(super) fn temp(&self) -> String {
         format!("temp.expunged_batch_{}", self.number)
+    }
+
+    /// The temporary table of the rows that these belong to.
+    pub(super) fn parents(&self) -> String {
+        match self.hangs_on {
+            HangsOn::Layer(number) => format!("temp.expunged_batch_{number}"),
+            HangsOn::Nothing | HangsOn::Links => format!("temp.expunged_links_{}", self.number),
+        }
     }
 
     /// Key columns, the trigger, what dependents match, and what will be replaced.
@@ -107,12 +146,73 @@ impl Layer<'_> {
         sources
     }
 
-    pub(super) fn create(&self) -> String {
-        format!(
-            "CREATE TEMP TABLE {} (n INTEGER PRIMARY KEY, {})",
-            self.temp().replace("temp.", ""),
-            self.columns().join(", ")
-        )
+    /// Makes its tables anew.
+    pub(super) async fn create(&self, connection: &mut SqliteConnection) -> Result<(), DatastoreError> {
+        let mut statements = vec![
+            format!("DROP TABLE IF EXISTS {}", self.temp()),
+            format!("CREATE TABLE {} (n INTEGER PRIMARY KEY, {})", self.temp(), self.columns().join(", ")),
+        ];
+        if self.hangs_on == HangsOn::Links {
+            let links: Vec<String> = self.matches.iter().map(|m| quoted_match(&m.ours)).collect();
+            statements.push(format!("DROP TABLE IF EXISTS {}", self.parents()));
+            statements.push(format!("CREATE TABLE {} ({})", self.parents(), links.join(", ")));
+        }
+        for statement in statements {
+            run(connection, &Sql::new(statement), "make a temporary table").await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the table of the rows that these belong to with their values from another datastore.
+    pub(super) async fn link(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[Vec<Value>],
+    ) -> Result<(), DatastoreError> {
+        let operation = "store what leads to a batch";
+        run(connection, &Sql::new(format!("DELETE FROM {}", self.parents())), operation).await?;
+        let values: Vec<String> =
+            (0..self.matches.len()).map(|i| decoded(&format!("json_extract(j.value, '$[{i}]')"))).collect();
+        let rows: Vec<Vec<serde_json::Value>> =
+            rows.iter().map(|row| row.iter().map(Rows::encode).collect()).collect();
+        let insert = Sql {
+            text: format!(
+                "INSERT INTO {} SELECT {} FROM json_each(?1) AS j",
+                self.parents(),
+                values.join(", ")
+            ),
+            args: vec![Value::Text(serde_json::json!(rows).to_string())],
+        };
+        run(connection, &insert, operation).await.map(drop)
+    }
+
+    /// The values of these columns over the batch, each combination once.
+    pub(super) async fn leading(
+        &self,
+        connection: &mut SqliteConnection,
+        columns: &[&ColumnName],
+    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+        let listed: Vec<String> =
+            columns.iter().map(|c| encoded(&format!("b.{}", quoted_match(c)))).collect();
+        let distinct: Vec<String> = columns.iter().map(|c| quoted_match(c)).collect();
+        let sql = format!(
+            "SELECT json_group_array(json_array({})) FROM (SELECT DISTINCT {} FROM {}) AS b",
+            listed.join(", "),
+            distinct.join(", "),
+            self.temp()
+        );
+        Rows::parse(&text(connection, &Sql::new(sql), "read what leads on from a batch").await?)
+    }
+
+    /// The keys of the batch as they are sealed for a restart.
+    pub(super) async fn encoded_keys(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<String, DatastoreError> {
+        let keys: Vec<String> = (0..self.key.len()).map(|i| encoded(&format!("b.k{i}"))).collect();
+        let sql =
+            format!("SELECT json_group_array(json_array({})) FROM {} AS b", keys.join(", "), self.temp());
+        text(connection, &Sql::new(sql), "read a batch").await
     }
 
     pub(super) fn replaced(&self) -> &[(ColumnName, Strategy)] {

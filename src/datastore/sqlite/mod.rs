@@ -7,13 +7,14 @@ mod identity;
 mod layer;
 mod marker;
 mod read;
+mod share;
 mod sql;
 mod trial;
 
-pub use batch::{Committed, Judged, Prepared, PreparedPart, Selected, Writer};
+pub use batch::{Judged, Prepared, Selected, Writer};
 pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
-pub use read::{Census, Explained, Page, Reader};
+pub use read::{Census, Page, Reader};
 pub use trial::TrialTable;
 
 use crate::model::value::Value;

@@ -10,12 +10,13 @@ use sqlx::{Row as _, SqliteConnection};
 use super::connect::{Access, all, connect, failed, json, one, text};
 use super::sql::{Sql, TriggerSql, column, encoded, filters, table};
 use super::{Cursor, Phase, catalogue};
+use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind};
 use crate::model::key::Key;
 use crate::model::name::ColumnName;
 use crate::model::value::Value;
-use crate::rules::bind::BoundRule;
+use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Record, TriggerValue};
 
@@ -67,15 +68,6 @@ impl Census {
     }
 }
 
-/// What is known of one record beside its verdict.
-#[derive(Debug)]
-pub struct Explained {
-    /// The record, for the judge.
-    pub record: Record,
-    /// Whether `only`, `unless` and the mark leave it to the rule.
-    pub selected: bool,
-}
-
 impl Reader {
     /// Opens the datastore read-only.
     pub async fn open(path: &Path) -> Result<Self, DatastoreError> {
@@ -88,16 +80,12 @@ impl Reader {
     }
 
     /// Counts the rule's dataset by class.
-    pub async fn census(
-        &mut self,
-        rule: &BoundRule<'_>,
-        cutoffs: &Cutoffs,
-    ) -> Result<Census, DatastoreError> {
+    pub async fn census(&mut self, rule: RowRule<'_>, cutoffs: &Cutoffs) -> Result<Census, DatastoreError> {
         let operation = "count a dataset by class";
         let trigger = TriggerSql::of(rule);
         let mut sql = Sql::new("SELECT class, count(*) FROM (SELECT ");
         trigger.class(&mut sql, cutoffs);
-        sql.push(&format!(" AS class FROM {} AS t WHERE ", table(&rule.rule().table)));
+        sql.push(&format!(" AS class FROM {} AS t WHERE ", table(rule.table().name)));
         filters(&mut sql, rule);
         sql.push(") GROUP BY class");
         let mut census = Census::default();
@@ -111,11 +99,11 @@ impl Reader {
     /// Counts what a sweep would put before the judge in its exact phase: never less than what is due there.
     pub async fn count_selected(
         &mut self,
-        rule: &BoundRule<'_>,
+        rule: RowRule<'_>,
         cutoffs: &Cutoffs,
     ) -> Result<u64, DatastoreError> {
         let operation = "count what is due";
-        let mut sql = Sql::new(format!("SELECT count(*) FROM {} AS t WHERE ", table(&rule.rule().table)));
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {} AS t WHERE ", table(rule.table().name)));
         filters(&mut sql, rule);
         sql.push(" AND ");
         TriggerSql::of(rule).past(&mut sql, cutoffs, cutoffs.due.as_ref());
@@ -123,8 +111,8 @@ impl Reader {
     }
 
     /// Counts every record of the rule's table, whether or not the rule is about it.
-    pub async fn count_all(&mut self, rule: &BoundRule<'_>) -> Result<u64, DatastoreError> {
-        let sql = Sql::new(format!("SELECT count(*) FROM {}", table(&rule.rule().table)));
+    pub async fn count_all(&mut self, rule: RowRule<'_>) -> Result<u64, DatastoreError> {
+        let sql = Sql::new(format!("SELECT count(*) FROM {}", table(rule.table().name)));
         self.count(&sql, "count a dataset").await
     }
 
@@ -137,7 +125,7 @@ impl Reader {
     /// Reads the next records that a sweep would hand to the judge.
     pub async fn page(
         &mut self,
-        rule: &BoundRule<'_>,
+        rule: RowRule<'_>,
         cutoffs: &Cutoffs,
         phase: Phase,
         cursor: &Cursor,
@@ -151,7 +139,7 @@ impl Reader {
     /// The statement a sweep selects with, and how the engine would execute it.
     pub async fn statement(
         &mut self,
-        rule: &BoundRule<'_>,
+        rule: RowRule<'_>,
         cutoffs: &Cutoffs,
     ) -> Result<(String, Vec<String>), DatastoreError> {
         let operation = "ask for a query plan";
@@ -169,7 +157,7 @@ impl Reader {
     /// Reads one record by its key as a person types it, whatever its verdict.
     pub async fn explain(
         &mut self,
-        rule: &BoundRule<'_>,
+        rule: RowRule<'_>,
         catalogue: &Catalogue,
         key: &[String],
     ) -> Result<Option<Explained>, DatastoreError> {
@@ -179,17 +167,17 @@ impl Reader {
 
 pub(super) async fn explain(
     connection: &mut SqliteConnection,
-    rule: &BoundRule<'_>,
+    rule: RowRule<'_>,
     catalogue: &Catalogue,
     key: &[String],
 ) -> Result<Option<Explained>, DatastoreError> {
     let operation = "read one record";
-    let columns = catalogue.tables.get(&rule.rule().table);
+    let columns = catalogue.tables.get(rule.table().name);
     let kind = |name: &ColumnName| columns.and_then(|t| t.column(name)).map(|c| c.kind);
     let mut sql = Sql::new(format!("SELECT json_array({}), (", encoded_sources(rule)));
     filters(&mut sql, rule);
-    sql.push(&format!(") FROM {} AS t WHERE 1", table(&rule.rule().table)));
-    for (name, text) in rule.rule().key.iter().zip(key) {
+    sql.push(&format!(") FROM {} AS t WHERE 1", table(rule.table().name)));
+    for (name, text) in rule.table().key.iter().zip(key) {
         sql.push(&format!(" AND {} = ", column("t", name)));
         sql.bind(typed(kind(name), text));
     }
@@ -218,15 +206,16 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
-fn sources(rule: &BoundRule<'_>) -> Vec<String> {
-    let mut sources: Vec<String> = rule.rule().key.iter().map(|c| column("t", c)).collect();
+fn sources(rule: RowRule<'_>) -> Vec<String> {
+    let mut sources: Vec<String> = rule.table().key.iter().map(|c| column("t", c)).collect();
     sources.push(TriggerSql::of(rule).reading());
     sources
 }
 
-fn encoded_sources(rule: &BoundRule<'_>) -> String {
+fn encoded_sources(rule: RowRule<'_>) -> String {
     let trigger = TriggerSql::of(rule);
-    let mut encoded_columns: Vec<String> = rule.rule().key.iter().map(|c| encoded(&column("t", c))).collect();
+    let mut encoded_columns: Vec<String> =
+        rule.table().key.iter().map(|c| encoded(&column("t", c))).collect();
     encoded_columns.push(match trigger.own_column() {
         Some(own) => encoded(own),
         None => format!("json({})", trigger.reading()),
@@ -234,7 +223,7 @@ fn encoded_sources(rule: &BoundRule<'_>) -> String {
     encoded_columns.join(", ")
 }
 
-fn page_statement(rule: &BoundRule<'_>, cutoffs: &Cutoffs, phase: Phase, cursor: &Cursor, limit: u32) -> Sql {
+fn page_statement(rule: RowRule<'_>, cutoffs: &Cutoffs, phase: Phase, cursor: &Cursor, limit: u32) -> Sql {
     let mut sql = json_rows(rule);
     selection(&mut sql, rule, cutoffs, phase, cursor, limit, &named_sources(rule));
     sql.push(") AS b");
@@ -243,32 +232,32 @@ fn page_statement(rule: &BoundRule<'_>, cutoffs: &Cutoffs, phase: Phase, cursor:
 
 /// The beginning of a statement that hands over the rows `b` of a subquery as one JSON text: one row of the driver's, and a
 /// tenth of its work.
-pub(super) fn json_rows(rule: &BoundRule<'_>) -> Sql {
-    let mut columns: Vec<String> = (0..rule.rule().key.len()).map(|i| encoded(&format!("b.k{i}"))).collect();
+pub(super) fn json_rows(rule: RowRule<'_>) -> Sql {
+    let mut columns: Vec<String> = (0..rule.table().key.len()).map(|i| encoded(&format!("b.k{i}"))).collect();
     let own = TriggerSql::of(rule).own_column().is_some();
     columns.push(if own { encoded("b.trig") } else { "json(b.trig)".to_owned() });
     Sql::new(format!("SELECT json_group_array(json_array({})) FROM (", columns.join(", ")))
 }
 
 /// Key and trigger under the names that [`json_rows`] reads.
-pub(super) fn named_sources(rule: &BoundRule<'_>) -> Vec<String> {
+pub(super) fn named_sources(rule: RowRule<'_>) -> Vec<String> {
     let mut sources: Vec<String> =
-        rule.rule().key.iter().enumerate().map(|(i, c)| format!("{} AS k{i}", column("t", c))).collect();
+        rule.table().key.iter().enumerate().map(|(i, c)| format!("{} AS k{i}", column("t", c))).collect();
     sources.push(format!("{} AS trig", TriggerSql::of(rule).reading()));
     sources
 }
 
 /// Whether the walk follows the trigger's index; if not, it follows the key.
-fn by_trigger(rule: &BoundRule<'_>, phase: Phase) -> bool {
-    phase != Phase::Candidates && rule.trigger_indexed()
+fn by_trigger(rule: RowRule<'_>, phase: Phase) -> bool {
+    phase != Phase::Candidates && rule.table().trigger_indexed
 }
 
 /// The columns a walk goes by; together they tell any two records apart.
-pub(super) fn order(rule: &BoundRule<'_>, phase: Phase) -> Vec<String> {
+pub(super) fn order(rule: RowRule<'_>, phase: Phase) -> Vec<String> {
     let trigger = TriggerSql::of(rule);
     let mut order: Vec<String> =
         trigger.own_column().filter(|_| by_trigger(rule, phase)).map(str::to_owned).into_iter().collect();
-    order.extend(rule.rule().key.iter().map(|c| column("t", c)));
+    order.extend(rule.table().key.iter().map(|c| column("t", c)));
     order
 }
 
@@ -287,7 +276,7 @@ impl Cursor {
 /// `SELECT` of the records a phase is after, in the walk's order after the cursor.
 pub(super) fn selection(
     sql: &mut Sql,
-    rule: &BoundRule<'_>,
+    rule: RowRule<'_>,
     cutoffs: &Cutoffs,
     phase: Phase,
     cursor: &Cursor,
@@ -295,7 +284,7 @@ pub(super) fn selection(
     sources: &[String],
 ) {
     let trigger = TriggerSql::of(rule);
-    sql.push(&format!("SELECT {} FROM {} AS t WHERE ", sources.join(", "), table(&rule.rule().table)));
+    sql.push(&format!("SELECT {} FROM {} AS t WHERE ", sources.join(", "), table(rule.table().name)));
     filters(sql, rule);
     sql.push(" AND ");
     match phase {
@@ -314,13 +303,8 @@ pub(super) fn selection(
 }
 
 /// The records of a page from the JSON that a selection returned.
-pub(super) fn page(
-    rule: &BoundRule<'_>,
-    phase: Phase,
-    limit: u32,
-    json: &str,
-) -> Result<Page, DatastoreError> {
-    let width = rule.rule().key.len();
+pub(super) fn page(rule: RowRule<'_>, phase: Phase, limit: u32, json: &str) -> Result<Page, DatastoreError> {
+    let width = rule.table().key.len();
     let own = TriggerSql::of(rule).own_column().is_some();
     let rows = Rows::parse_with_trigger(json, own)?;
     let mut records = Vec::with_capacity(rows.len());

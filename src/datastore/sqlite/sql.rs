@@ -2,9 +2,9 @@
 
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
-use crate::rules::bind::{BoundRule, TriggerKind};
+use crate::rules::bind::{Reads, RowRule, TriggerKind};
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::rule::{Condition, Match, Pick, Test, Trigger, TriggerPlace, Unit};
+use crate::rules::rule::{Condition, Match, Pick, Test, Trigger, Unit};
 
 /// A statement under construction, with the values it binds.
 #[derive(Debug, Default, Clone)]
@@ -110,7 +110,7 @@ fn listed(sql: &mut Sql, values: &[Value]) {
 }
 
 /// What narrows a rule's dataset, whatever its trigger says: `only`, `unless`, and the mark of what is done.
-pub(super) fn filters(sql: &mut Sql, rule: &BoundRule<'_>) {
+pub(super) fn filters(sql: &mut Sql, rule: RowRule<'_>) {
     use crate::rules::rule::Action;
     sql.push("1");
     if let Action::Pseudonymize { mark, .. } = &rule.rule().action {
@@ -229,13 +229,13 @@ pub(super) struct TriggerSql<'a> {
 }
 
 impl<'a> TriggerSql<'a> {
-    pub(super) fn of(rule: &'a BoundRule<'_>) -> Self {
+    pub(super) fn of(rule: RowRule<'a>) -> Self {
         let trigger = &rule.rule().trigger;
-        let (x, rows) = match &trigger.place {
-            TriggerPlace::Column(name) => (column("t", name), None),
-            TriggerPlace::Rows { table: theirs, matches, column: name, pick } => {
+        let (x, rows) = match rule.table().reads {
+            Reads::Own(name) => (column("t", name), None),
+            Reads::Others { table: theirs, matches, column: name, pick } => {
                 let from = format!("FROM {} AS l WHERE {}", table(theirs), joined_exactly("l", "t", matches));
-                (column("l", name), Some((from, *pick)))
+                (column("l", name), Some((from, pick)))
             }
         };
         Self { trigger, form: Form { kind: rule.trigger(), x }, rows }

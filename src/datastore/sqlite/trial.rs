@@ -5,13 +5,14 @@ use sqlx::{ConnectOptions as _, Row as _};
 
 use super::batch::{Prepared, Writer};
 use super::connect::{all, failed, run};
-use super::read::{Explained, Rows, explain};
+use super::read::{Rows, explain};
 use super::sql::{Sql, column, encoded, quote, table};
+use crate::datastore::Explained;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
-use crate::rules::bind::BoundRule;
+use crate::rules::bind::RowRule;
 use crate::rules::rule::Row;
 
 /// A table of the trial world.
@@ -49,7 +50,7 @@ impl Writer {
     /// One record of the trial world, by the values of its key.
     pub async fn look_up(
         &mut self,
-        rule: &BoundRule<'_>,
+        rule: RowRule<'_>,
         catalogue: &Catalogue,
         key: &[String],
     ) -> Result<Option<Explained>, DatastoreError> {

@@ -44,6 +44,8 @@ pub struct Audit {
     epochs: HashSet<EpochId>,
     names: HashSet<[u8; 16]>,
     intents: BTreeMap<BatchId, PendingIntent>,
+    /// The seals of dependents in other datastores, by the batch of their records, until that one is settled or its sweep is over.
+    units: BTreeMap<BatchId, Unit>,
     sweeps: BTreeMap<SweepId, PendingSweep>,
     findings: Vec<Finding>,
     suppressed: u64,
@@ -53,6 +55,11 @@ struct PendingIntent {
     index: EntryIndex,
     at: DateTime<Utc>,
     intent: BatchIntent,
+}
+
+struct Unit {
+    sweep: SweepId,
+    seals: Vec<EntryIndex>,
 }
 
 struct PendingSweep {
@@ -151,6 +158,12 @@ impl Audit {
                     self.find(index, Violation::UnknownSweep { sweep: residue.sweep.clone() });
                 }
             }
+            Body::BackupExpired(expired) => {
+                let rule = self.sweeps.get(&expired.sweep).map(|pending| &pending.started.rule);
+                if rule != Some(&expired.rule) {
+                    self.find(index, Violation::UnknownSweep { sweep: expired.sweep.clone() });
+                }
+            }
             Body::Genesis(_) | Body::Approval(_) => {}
         }
     }
@@ -223,6 +236,14 @@ impl Audit {
             return self.find(index, Violation::NoIntent { batch: committed.batch.clone() });
         };
         let mut fields = disagreements(&pending, committed);
+        let unit = self.units.remove(&committed.batch).map(|unit| unit.seals).unwrap_or_default();
+        if unit != committed.dependents {
+            fields.push("dependents");
+        }
+        if let Some(unit) = &committed.unit {
+            let new = || Unit { sweep: committed.sweep.clone(), seals: Vec::new() };
+            self.units.entry(unit.clone()).or_insert_with(new).seals.push(index);
+        }
         if at < committed.t1 {
             fields.push("t1");
         }
@@ -250,6 +271,8 @@ impl Audit {
         let Some(pending) = self.intents.remove(&aborted.batch) else {
             return self.find(index, Violation::NoIntent { batch: aborted.batch.clone() });
         };
+        // The records stay: what hung on them is gone under this unit's name all the same.
+        self.units.remove(&aborted.batch);
         if let Some(sweep) = self.sweeps.get_mut(&pending.intent.sweep) {
             sweep.open = sweep.open.saturating_sub(1);
             sweep.aborted += 1;
@@ -272,6 +295,7 @@ impl Audit {
         let settled = |pending: &PendingSweep| pending.progress == Progress::Finished && pending.open == 0;
         if self.sweeps.get(sweep).is_some_and(settled) {
             self.sweeps.remove(sweep);
+            self.units.retain(|_, unit| unit.sweep != *sweep);
         }
     }
 
@@ -308,6 +332,7 @@ fn disagreements(pending: &PendingIntent, committed: &BatchCommitted) -> Vec<&'s
         ("rule_entry", intent.rule_entry == committed.rule_entry),
         ("rule_sha256", intent.rule_sha256 == committed.rule_sha256),
         ("epoch", intent.epoch == committed.epoch),
+        ("unit", intent.unit == committed.unit),
         ("parts", same_parts),
         ("t0", pending.at <= committed.t0),
     ];

@@ -27,6 +27,9 @@ pub struct BatchIntent {
     pub rule_sha256: RuleDigest,
     /// Whose key the commitments depend on.
     pub epoch: EpochId,
+    /// The batch of the records that these dependents, in another datastore, hang on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<BatchId>,
     /// One for each dataset and action, at least one.
     pub parts: Vec<IntentPart>,
 }
@@ -82,6 +85,15 @@ pub struct BatchCommitted {
     pub attribution: Attribution,
     /// Whether recovery found the outcomes after a crash, instead of the sweep itself.
     pub recovered: bool,
+    /// As in the intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<BatchId>,
+    /// The `batch.committed` entries of what hung on these records in other datastores, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependents: Vec<EntryIndex>,
+    /// The instant by which backups that may hold the records have reached their deadline, by the backup rules in force.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "instant::optional")]
+    pub gone_everywhere_by: Option<DateTime<Utc>>,
     /// The parts of the intent, in its order.
     pub parts: Vec<CommittedPart>,
 }
@@ -132,13 +144,21 @@ pub struct Outcomes {
     pub refused: u64,
     /// Could not be found out.
     pub unknown: u64,
+    /// There unchanged: the sweep was cut off before its turn. Found by recovery only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untouched: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Outcomes {
     /// All records, whatever happened to them.
     pub fn total(&self) -> u64 {
         // Each is below 2^53 in an entry; saturating, a hostile sum is a wrong number and not a panic.
-        [self.already_gone, self.changed, self.refused, self.unknown]
+        [self.already_gone, self.changed, self.refused, self.unknown, self.untouched]
             .into_iter()
             .fold(self.disposed, u64::saturating_add)
     }
@@ -152,6 +172,7 @@ impl Outcomes {
             changed: self.changed.saturating_add(other.changed),
             refused: self.refused.saturating_add(other.refused),
             unknown: self.unknown.saturating_add(other.unknown),
+            untouched: self.untouched.saturating_add(other.untouched),
         }
     }
 }
@@ -211,6 +232,9 @@ impl BatchCommitted {
         check_roots(self.parts.iter().map(|part| (part.n, part.root)))?;
         if self.t1 < self.t0 {
             return contradiction("`t1` is before `t0`");
+        }
+        if !self.dependents.is_sorted_by(|a, b| a < b) {
+            return contradiction("`dependents` are not ascending");
         }
         self.parts.iter().try_for_each(CommittedPart::check)
     }

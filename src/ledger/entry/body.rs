@@ -9,7 +9,7 @@ use super::super::error::EntryError;
 use super::super::hash::Hash;
 use super::super::instant;
 use super::super::key::VerifierKey;
-use super::super::name::{EpochId, Origin, RoleName, RuleId, SweepId, TzdbVersion};
+use super::super::name::{DatastoreName, EpochId, Origin, RoleName, RuleId, SweepId, TzdbVersion};
 use super::super::tree::{EntryIndex, TreeSize};
 use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes};
 
@@ -50,6 +50,9 @@ pub enum Body {
     /// What a sweep left behind.
     #[serde(rename = "residue")]
     Residue(Residue),
+    /// Backups up to an instant are gone.
+    #[serde(rename = "backup.expired")]
+    BackupExpired(BackupExpired),
 }
 
 /// `log.genesis`: whose ledger this is.
@@ -177,6 +180,24 @@ pub struct Residue {
     pub changed: Option<u64>,
     /// Without a plausible trigger; not among `remaining`.
     pub undated: Option<u64>,
+    /// Records of which dependents in other datastores are gone while they themselves are still there; left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stranded: Option<u64>,
+}
+
+/// `backup.expired`: whatever was disposed of before `until` is in no backup that this rule governs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupExpired {
+    /// The backup rule.
+    pub rule: RuleId,
+    /// The sweep that saw what is left.
+    pub sweep: SweepId,
+    /// The datastores that the backups are copies of, ascending.
+    pub of: Vec<DatastoreName>,
+    /// Every backup that is left was begun after it.
+    #[serde(with = "instant")]
+    pub until: DateTime<Utc>,
 }
 
 /// Why a sweep runs.
@@ -222,6 +243,7 @@ impl Body {
             Self::BatchAborted(_) => "batch.aborted",
             Self::Approval(_) => "approval",
             Self::Residue(_) => "residue",
+            Self::BackupExpired(_) => "backup.expired",
         }
     }
 
@@ -238,6 +260,11 @@ impl Body {
             Self::SweepStarted(sweep) if sweep.eligible > sweep.late => {
                 contradiction("`eligible` is after `late`")
             }
+            Self::BackupExpired(expired)
+                if expired.of.is_empty() || !expired.of.is_sorted_by(|a, b| a < b) =>
+            {
+                contradiction("`of` is empty, or not ascending")
+            }
             Self::BatchIntent(intent) => intent.check(),
             Self::BatchCommitted(committed) => committed.check(),
             Self::Genesis(_)
@@ -248,7 +275,8 @@ impl Body {
             | Self::SweepFinished(_)
             | Self::BatchAborted(_)
             | Self::Approval(_)
-            | Self::Residue(_) => Ok(()),
+            | Self::Residue(_)
+            | Self::BackupExpired(_) => Ok(()),
         }
     }
 }

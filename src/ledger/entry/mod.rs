@@ -25,8 +25,8 @@ pub use batch::{
     IntentPart, Outcomes,
 };
 pub use body::{
-    Approval, Body, Cause, Genesis, KeyEpoch, Open, Residue, RuleVersion, SweepFinished, SweepResult,
-    SweepStarted,
+    Approval, BackupExpired, Body, Cause, Genesis, KeyEpoch, Open, Residue, RuleVersion, SweepFinished,
+    SweepResult, SweepStarted,
 };
 
 /// What the two-byte length before each entry of a tlog-tiles entry bundle can say.

@@ -55,6 +55,11 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
 impl Zone {
+    /// The zone of a literal `Z`.
+    pub fn utc() -> Self {
+        Self::from(chrono_tz::Etc::UTC)
+    }
+
     /// What the clock on the wall shows at an instant.
     pub fn wall_clock(&self, at: DateTime<Utc>) -> NaiveDateTime {
         at.with_timezone(&self.tz).naive_local()

@@ -22,7 +22,10 @@ pub fn contradictions(set: &RuleSet) -> Vec<Diagnostic> {
 }
 
 fn same_records(a: &Rule, b: &Rule) -> bool {
-    a.datastore == b.datastore && a.table == b.table && a.trigger == b.trigger && overlap(&a.only, &b.only)
+    a.datastore == b.datastore
+        && a.dataset.name() == b.dataset.name()
+        && a.trigger == b.trigger
+        && overlap(&a.only, &b.only)
 }
 
 /// Whether `first` demands disposal before `second` permits it, in either's time zone.
@@ -31,7 +34,12 @@ fn precedes(first: &Rule, second: &Rule) -> Option<Diagnostic> {
     let window = windows.into_iter().find(|window| window.length <= TimeDelta::zero())?;
     let message = format!(
         "rules `{}` and `{}` contradict each other over `{}`: gone by {}, kept for {} (trigger on {})",
-        first.id, second.id, first.table, first.delete_by, second.retain, window.on
+        first.id,
+        second.id,
+        first.dataset.name(),
+        first.delete_by,
+        second.retain,
+        window.on
     );
     let help = "narrow one of them with `only`, or correct a bound";
     Some(Diagnostic::error(Code::Contradiction, first.places.of("delete_by"), message, help))

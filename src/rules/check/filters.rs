@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::name::{ClassName, ColumnName, DatastoreName, TableName};
+use crate::model::name::{ClassName, ColumnName, DatastoreName};
 use crate::model::value::Value;
 use crate::rules::rule::{Condition, Promise, Rule, Test};
 
@@ -23,9 +23,9 @@ enum Cell {
 
 /// Where rules that keep a promise leave out records of a class that the promise does not leave out.
 pub fn gaps(promise: &Promise, class: &ClassName, rules: &[&Rule]) -> Vec<Diagnostic> {
-    let mut datasets: BTreeMap<(&DatastoreName, &TableName), Vec<&Rule>> = BTreeMap::new();
+    let mut datasets: BTreeMap<(&DatastoreName, &str), Vec<&Rule>> = BTreeMap::new();
     for rule in rules {
-        datasets.entry((&rule.datastore, &rule.table)).or_default().push(rule);
+        datasets.entry((&rule.datastore, rule.dataset.name())).or_default().push(rule);
     }
     let incomplete = datasets.into_values().filter(|siblings| !complete(promise, siblings));
     incomplete.map(|siblings| finding(promise, class, siblings[0])).collect()

@@ -13,9 +13,10 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{Promise, Rule, RuleSet, Service};
+use super::rule::{Dataset, DependentDataset, Promise, Rule, RuleSet, Service};
+use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::model::datastore::{Datastore, Defaults};
+use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
 /// A promise that was proved kept, and how.
@@ -65,18 +66,63 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Vec<PromiseKept>, Dia
     Diagnostics::new(found).or(kept)
 }
 
-/// Rules that name a datastore the configuration does not have.
-pub fn unknown_datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> Diagnostics {
-    let unknown = set.rules().filter(|(_, rule)| !known.contains_key(&rule.datastore)).map(|(_, rule)| {
-        let name = &rule.datastore;
-        Diagnostic::error(
+/// What the rules say of datastores that the configuration does not have, or has as another kind.
+pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> Diagnostics {
+    let mut found = Vec::new();
+    for (_, rule) in set.rules() {
+        let held = match rule.dataset {
+            Dataset::Table { .. } => Held::Rows,
+            Dataset::Files(_) => Held::Files,
+        };
+        found.extend(datastore(&rule.places, "datastore", &rule.datastore, Some(held), known));
+        for dependent in &rule.dependents {
+            let held = match dependent.dataset {
+                DependentDataset::Rows { .. } => Held::Rows,
+                DependentDataset::Files { .. } => Held::Files,
+            };
+            // What it inherits has been looked at, but for whether it can hold this.
+            let key = if dependent.places.has("datastore") { "datastore" } else { "" };
+            found.extend(datastore(&dependent.places, key, &dependent.datastore, Some(held), known));
+        }
+        for (i, of) in rule.backup.iter().flat_map(|b| b.of.iter().enumerate()) {
+            found.extend(datastore(&rule.places, &format!("backup.of.{i}"), of, None, known));
+        }
+    }
+    Diagnostics::new(found)
+}
+
+/// What a rule expects a datastore to hold.
+#[derive(Clone, Copy, PartialEq)]
+enum Held {
+    Rows,
+    Files,
+}
+
+fn datastore(
+    places: &Places,
+    key: &str,
+    name: &DatastoreName,
+    expected: Option<Held>,
+    known: &BTreeMap<DatastoreName, Datastore>,
+) -> Option<Diagnostic> {
+    let Some(datastore) = known.get(name) else {
+        return Some(Diagnostic::error(
             Code::UnknownName,
-            rule.places.of("datastore"),
+            places.of(key),
             format!("the configuration has no datastore `{name}`"),
             format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
-        )
-    });
-    Diagnostics::new(unknown.collect())
+        ));
+    };
+    let (holds, kind) = match datastore.kind {
+        DatastoreKind::Sqlite => (Held::Rows, "rows: `table` names them"),
+        DatastoreKind::Files => (Held::Files, "files: `pattern` names them"),
+    };
+    if expected.is_none_or(|expected| expected == holds) {
+        return None;
+    }
+    let message = format!("datastore `{name}` holds {kind}");
+    let help = "correct the datastore, or what the rule expects of it";
+    Some(Diagnostic::error(Code::Conflict, places.of(key), message, help))
 }
 
 /// The classes that a rule disposes of, its dependents' among them.

@@ -27,12 +27,16 @@ fn every(entry: &Entry<'_>) -> Option<TimeDelta> {
     let help = "write a rhythm in hours, days or weeks, such as `1 day`";
     let length = match entry.parsed(Code::Period, help, Period::from_str)? {
         Period::Elapsed(elapsed) => Some(elapsed.length()),
-        Period::Civil(civil) if civil.months() == 0 => Some(TimeDelta::days(i64::from(civil.days()))),
+        Period::Civil(civil) if civil.months == 0 => Some(TimeDelta::days(i64::from(civil.days))),
         Period::Civil(_) => None,
     };
     let length = length.filter(|length| *length > TimeDelta::zero());
     if length.is_none() {
-        entry.refuse(Code::Period, "`every` is no rhythm: months differ in length, and zero never comes", help);
+        entry.refuse(
+            Code::Period,
+            "`every` is no rhythm: months differ in length, and zero never comes",
+            help,
+        );
     }
     length
 }

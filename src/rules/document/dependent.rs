@@ -71,15 +71,7 @@ fn dependent(mut table: Cursor<'_>) -> Option<Written> {
     table.later(&["then"]);
     let places = table.places();
     table.finish();
-    Some(Written {
-        id: id?,
-        class: class?,
-        of,
-        datastore,
-        dataset: dataset?,
-        action: action?,
-        places,
-    })
+    Some(Written { id: id?, class: class?, of, datastore, dataset: dataset?, action: action?, places })
 }
 
 fn rows(table: &mut Cursor<'_>) -> Option<DependentDataset> {
@@ -97,7 +89,11 @@ fn files(table: &mut Cursor<'_>) -> Option<DependentDataset> {
     for key in ["table", "key", "match"] {
         if let Some(entry) = table.optional(key) {
             let message = format!("`{key}` and `pattern` exclude each other");
-            entry.refuse(Code::Conflict, message, "files belong to a record through `{column}` in their pattern");
+            entry.refuse(
+                Code::Conflict,
+                message,
+                "files belong to a record through `{column}` in their pattern",
+            );
         }
     }
     let entry = table.required("pattern")?;
@@ -128,11 +124,7 @@ fn refuse_replaced_key(table: &Cursor<'_>, dataset: Option<&DependentDataset>, a
 }
 
 /// Each after the one it names in `of`, otherwise as written. What never gets its turn stands in a circle.
-fn ordered(
-    mut waiting: Vec<Written>,
-    known: &BTreeSet<&str>,
-    ofs: &[(String, Entry<'_>)],
-) -> Vec<Written> {
+fn ordered(mut waiting: Vec<Written>, known: &BTreeSet<&str>, ofs: &[(String, Entry<'_>)]) -> Vec<Written> {
     let mut placed: Vec<Written> = Vec::new();
     // Ends: each turn places at least one of them, or is the last.
     loop {

@@ -14,10 +14,10 @@ pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
     let place = table.place().file_line();
     let name = table.required("name").and_then(|e| e.sentence());
     let (records, own) = match own {
-        Some(Dataset::Files(_)) => {
-            (records(&mut table, |e| file(e)).map(TestRecords::Files), None)
+        Some(Dataset::Files(_)) => (records(&mut table, |e| file(e)).map(TestRecords::Files), None),
+        Some(Dataset::Table { table: own, .. }) => {
+            (records(&mut table, row).map(TestRecords::Rows), Some(own))
         }
-        Some(Dataset::Table { table: own, .. }) => (records(&mut table, row).map(TestRecords::Rows), Some(own)),
         None => (records(&mut table, row).map(TestRecords::Rows), None),
     };
     let rows = table.optional("rows").map_or(Vec::new(), |e| rows_by_table(&e, own));

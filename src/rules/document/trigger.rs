@@ -30,10 +30,14 @@ fn of_a_file(mut table: Cursor<'_>) -> Option<Trigger> {
     let (file, name) = (table.optional("file"), table.optional("name"));
     let pending = table.optional("pending").map_or(Pending::default(), |e| pending(&e, false));
     let trigger = match (file, name) {
-        (Some(file), None) => word::one_of(&file, &[("modified", ())])
-            .map(|()| Trigger { place: TriggerPlace::Modified, reading: Reading::default(), pending }),
-        (None, Some(name)) => in_name(&mut table, &name)
-            .map(|reading| Trigger { place: TriggerPlace::Name, reading, pending }),
+        (Some(file), None) => word::one_of(&file, &[("modified", ())]).map(|()| Trigger {
+            place: TriggerPlace::Modified,
+            reading: Reading::default(),
+            pending,
+        }),
+        (None, Some(name)) => {
+            in_name(&mut table, &name).map(|reading| Trigger { place: TriggerPlace::Name, reading, pending })
+        }
         (Some(_), Some(name)) => {
             name.refuse(Code::Conflict, "`file` and `name` exclude each other", "keep one of them");
             None
@@ -62,7 +66,11 @@ fn in_name(table: &mut Cursor<'_>, name: &Entry<'_>) -> Option<Reading> {
         }
         (None, Clock::Local) => {
             let message = format!("{} has a time of day and does not say in which zone", quoted(&format));
-            name.refuse(Code::MissingKey, message, "add `time_zone`, or end the time with a literal `Z` for UTC");
+            name.refuse(
+                Code::MissingKey,
+                message,
+                "add `time_zone`, or end the time with a literal `Z` for UTC",
+            );
             return None;
         }
     };

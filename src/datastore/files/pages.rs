@@ -1,0 +1,114 @@
+//! A walk through a tree in pages, on a thread of its own: while one page goes, the next is listed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::batch::key;
+use super::listed::typed;
+use super::{Found, Obstacle, Seen, Tree};
+use crate::datastore::{DatastoreError, Explained};
+use crate::model::pattern::Pattern;
+use crate::model::value::Value;
+use crate::rules::bind::{BoundDataset, BoundRule};
+use crate::rules::decide::{Record, TriggerValue};
+use crate::rules::rule::TriggerPlace;
+
+/// Files in the order of the walk.
+#[derive(Default)]
+pub struct FilePage {
+    /// The files that the pattern names.
+    pub files: Vec<Found>,
+    /// What the pattern reaches and is no record, by kind.
+    pub obstacles: BTreeMap<&'static str, u64>,
+}
+
+/// A walk that hands over page after page.
+pub struct Pages {
+    tree: Arc<Tree>,
+    receiver: Receiver<Result<FilePage, DatastoreError>>,
+}
+
+/// One page goes, one is ready, one is being listed: whatever the tree holds, three are in memory.
+const READY: usize = 1;
+
+impl Pages {
+    /// Opens a tree and begins to walk through the files of a pattern, so many a page.
+    pub fn open(root: &Path, pattern: &Pattern, size: u32) -> Result<Self, DatastoreError> {
+        let tree = Arc::new(Tree::open(root)?);
+        let walk = tree.walk(pattern.glob().into_iter().collect());
+        let (sender, receiver) = channel(READY);
+        let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+        // Ends with the walk, or with the receiver.
+        tokio::task::spawn_blocking(move || {
+            let mut page = FilePage::default();
+            for seen in walk {
+                match seen {
+                    Ok(Seen::File(found)) => page.files.push(found),
+                    Ok(Seen::Obstacle(obstacle)) => *page.obstacles.entry(word(obstacle)).or_default() += 1,
+                    Err(error) => {
+                        drop(sender.blocking_send(Err(error)));
+                        return;
+                    }
+                }
+                if page.files.len() >= size && sender.blocking_send(Ok(std::mem::take(&mut page))).is_err() {
+                    return;
+                }
+            }
+            drop(sender.blocking_send(Ok(page)));
+        });
+        Ok(Self { tree, receiver })
+    }
+
+    /// The tree that is walked through.
+    pub fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// The next page; none: the walk is over.
+    pub async fn next(&mut self) -> Result<Option<FilePage>, DatastoreError> {
+        self.receiver.recv().await.transpose()
+    }
+}
+
+/// A file as the judge sees it.
+pub fn record(rule: &BoundRule<'_>, found: &Found, position: u32) -> Result<Record, DatastoreError> {
+    let trigger = match rule.rule().trigger.place {
+        TriggerPlace::Name => name(&found.listed.path),
+        TriggerPlace::Modified | TriggerPlace::Column(_) | TriggerPlace::Rows { .. } => {
+            Value::Integer(found.modified_micros)
+        }
+    };
+    Ok(Record { key: key(&found.listed)?, trigger: TriggerValue::Own(trigger), position })
+}
+
+/// One file by its path as a person types it: `hex:…` where it is no text. None: there is no such file.
+pub fn find(root: &Path, rule: &BoundRule<'_>, path: &str) -> Result<Option<Explained>, DatastoreError> {
+    let BoundDataset::Files(pattern) = rule.dataset() else { return Ok(None) };
+    let tree = Arc::new(Tree::open(root)?);
+    let Some(path) = typed(path) else { return Ok(None) };
+    let selected = pattern.glob().is_some_and(|glob| glob.matches(&path));
+    let Some(found) = tree.find(&path) else { return Ok(None) };
+    Ok(Some(Explained { record: record(rule, &found, 0)?, selected }))
+}
+
+/// A name that is not UTF-8 holds no time.
+fn name(path: &[u8]) -> Value {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
+    match std::str::from_utf8(name) {
+        Ok(name) => Value::Text(name.to_owned()),
+        Err(_) => Value::Blob(name.to_vec()),
+    }
+}
+
+fn word(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::MountPoint => "mount point",
+        Obstacle::Symlink => "symbolic link",
+        Obstacle::Special => "socket, pipe or device",
+        Obstacle::TooDeep => "more than 64 directories deep",
+        Obstacle::Unreadable(_) => "unreadable",
+    }
+}

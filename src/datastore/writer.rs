@@ -1,0 +1,81 @@
+//! A datastore open for a sweep, whichever engine it is.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::error::DatastoreError;
+use super::{Prepared, files, sqlite};
+use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::value::Value;
+use crate::pseudonym::PseudonymKey;
+use crate::rules::bind::RowRule;
+
+/// A datastore that may dispose of what hangs on a record elsewhere. One a sweep.
+pub enum Writer {
+    /// A database.
+    Sqlite(Box<sqlite::Writer>),
+    /// A tree of files.
+    Files(Arc<files::Tree>),
+}
+
+impl Writer {
+    /// Opens the datastore.
+    pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
+        Ok(match datastore.kind {
+            DatastoreKind::Sqlite => Self::Sqlite(Box::new(sqlite::Writer::open(&datastore.path).await?)),
+            DatastoreKind::Files => Self::Files(Arc::new(files::Tree::open(&datastore.path)?)),
+        })
+    }
+
+    /// What is recorded with every intent, so that a restart knows whose evidence it looks at.
+    pub fn incarnation(&self) -> String {
+        match self {
+            Self::Sqlite(writer) => writer.incarnation().as_str().to_owned(),
+            Self::Files(tree) => tree.identity(),
+        }
+    }
+
+    /// Sets up what a rule needs here.
+    pub async fn begin_share(&mut self, rule: RowRule<'_>, share: usize) -> Result<(), DatastoreError> {
+        match self {
+            Self::Sqlite(writer) => writer.begin_share(rule, share).await,
+            Self::Files(_) => Ok(()),
+        }
+    }
+
+    /// Prepares what hangs on the records of a batch: `links` are the values that lead to each dependent of the share
+    /// whose parent is elsewhere, by the dependent's position in the rule.
+    pub async fn prepare<'w>(
+        &'w mut self,
+        rule: RowRule<'w>,
+        share: usize,
+        links: &[(usize, Vec<Vec<Value>>)],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Prepared<'w>, DatastoreError> {
+        match self {
+            Self::Sqlite(writer) => {
+                let prepared = writer.dispose_linked(rule, share, links, at, pseudonyms).await?;
+                Ok(Prepared::Sqlite(Box::new(prepared)))
+            }
+            Self::Files(tree) => Ok(Prepared::Files(files::Prepared::linked(tree, rule, links).await?)),
+        }
+    }
+
+    /// Says that a batch's outcome is in the ledger.
+    pub fn sealed(&mut self, batch: &str) {
+        match self {
+            Self::Sqlite(writer) => writer.sealed(batch),
+            Self::Files(_) => {}
+        }
+    }
+
+    /// Closes it. A failure leaves a marker that says nothing wrong.
+    pub async fn close(self) -> Result<(), DatastoreError> {
+        match self {
+            Self::Sqlite(writer) => writer.close().await,
+            Self::Files(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The judge and the query, held against each other.
+
+use super::batches::Run;
+use super::error::SweepError;
+use crate::datastore::sqlite::Phase;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
+use crate::rules::bind::BoundRule;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::{Due, Record, TriggerValue, Undated, Verdict, decide};
+
+/// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
+/// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
+pub(super) fn judge(run: &Run<'_>, mut records: Vec<Record>, phase: Phase) -> Result<Vec<Due>, SweepError> {
+    let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, run.orders, run.now);
+    let judge_all = |records| judge_half(bound, cutoffs, orders, now, phase, records);
+    // The datastore waits meanwhile, so its processor is free.
+    let second =
+        records.split_off(if records.len() < WORTH_A_THREAD { records.len() } else { records.len() / 2 });
+    let ((mut due, mut disagreed), (more, others)) = if second.is_empty() {
+        (judge_all(records), (Vec::new(), 0))
+    } else {
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| judge_all(second));
+            let here = judge_all(records);
+            // A panic in the judge is a bug wherever it happens.
+            (here, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    };
+    due.extend(more);
+    disagreed += others;
+    if disagreed > 0 {
+        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
+    }
+    Ok(due)
+}
+
+/// Below this, starting a thread takes longer than it saves.
+const WORTH_A_THREAD: usize = 1_000;
+
+/// The due among the records, in their order, and on how many the two derivations differ.
+fn judge_half(
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+    phase: Phase,
+    records: Vec<Record>,
+) -> (Vec<Due>, u64) {
+    let mut due = Vec::with_capacity(records.len());
+    let mut disagreed: u64 = 0;
+    for record in records {
+        let compared = match &record.trigger {
+            TriggerValue::Own(value) => cutoffs.compare(bound.trigger(), value),
+            // The query looked at every row, and said that all of them can be compared.
+            TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
+        };
+        match decide(bound, record, orders, now) {
+            Verdict::Due(record) | Verdict::Overdue(record) => {
+                disagreed += u64::from(compared == Some(false));
+                due.push(record);
+            }
+            Verdict::Held(_) => disagreed += u64::from(compared == Some(false)),
+            // What is compared has the shape of a time; only the judge knows that 31 February is none.
+            Verdict::Undated(Undated::Unreadable) => {}
+            Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(compared == Some(true)),
+        }
+    }
+    (due, disagreed)
+}

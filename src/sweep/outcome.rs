@@ -1,0 +1,132 @@
+//! A commit and what it came to: from the datastore's answer, or from its evidence where there was none.
+
+use super::Target;
+use super::error::SweepError;
+use crate::datastore::error::EngineError;
+use crate::datastore::files::Outcome;
+use crate::datastore::sqlite::{self, Evidence, Incarnation};
+use crate::datastore::{Committed, Prepared};
+use crate::hook;
+use crate::ledger::entry::Outcomes;
+use crate::model::key::Key;
+use crate::model::name::DatastoreName;
+use crate::state::{CommittedIntent, Disposed, PartOutcomes, Settled};
+
+/// Whose commit it is.
+pub(super) struct Share<'a> {
+    pub(super) target: &'a Target<'a>,
+    pub(super) datastore: &'a DatastoreName,
+    /// Of its records, part by part.
+    pub(super) keys: Vec<Vec<Key>>,
+}
+
+/// What a commit came to.
+pub(super) struct Settlement {
+    pub(super) settled: Settled,
+    /// How many records went.
+    pub(super) went: u64,
+    /// Why something is left, if something is.
+    pub(super) left: Option<Left>,
+}
+
+/// Why something is left.
+pub(super) enum Left {
+    /// A record cannot go; others could.
+    Refused(&'static str),
+    /// The datastore did nothing, whatever it was asked.
+    RolledBack(&'static str),
+}
+
+/// Commits, and finds out what became of it.
+pub(super) async fn settle(
+    share: &Share<'_>,
+    prepared: Prepared<'_>,
+    intent: &CommittedIntent,
+) -> Result<Settlement, SweepError> {
+    hook::reach("commit.before");
+    let committed = prepared.commit(intent).await?;
+    hook::reach("commit.after");
+    match committed {
+        Committed::Yes => Ok(whole(Settled::Acknowledged, intent)),
+        Committed::NotAttempted => {
+            let left = Some(Left::RolledBack("it was replaced during the sweep"));
+            Ok(Settlement { settled: Settled::NotAttempted, went: 0, left })
+        }
+        Committed::Unknown(source) => {
+            let left = match &source {
+                EngineError::Refused(why) => Left::Refused(why),
+                _ => Left::RolledBack("its commit failed"),
+            };
+            let error = SweepError::Commit { rule: share.target.rule.id.clone(), source };
+            match evidence(share, intent, error).await? {
+                Evidence::Committed => Ok(whole(Settled::MarkerFound, intent)),
+                Evidence::RolledBack | Evidence::Lost => {
+                    Ok(Settlement { settled: Settled::RolledBack, went: 0, left: Some(left) })
+                }
+            }
+        }
+        Committed::Each(outcomes) => each(share, intent, &outcomes),
+    }
+}
+
+fn whole(settled: Settled, intent: &CommittedIntent) -> Settlement {
+    Settlement { settled, went: intent.records(), left: None }
+}
+
+/// Looks at the marker; where it is lost, the intent stays open and the next start looks at the records: an error.
+async fn evidence(
+    share: &Share<'_>,
+    intent: &CommittedIntent,
+    error: SweepError,
+) -> Result<Evidence, SweepError> {
+    tracing::warn!(
+        batch = intent.batch(),
+        error = &error as &dyn std::error::Error,
+        "commit in doubt: looking at the marker"
+    );
+    let mut fresh = sqlite::Writer::open(&share.target.locate(share.datastore)?.path).await?;
+    let incarnation = Incarnation::recorded(intent.incarnation());
+    match fresh.evidence(&incarnation, intent.batch()).await? {
+        Evidence::Lost => Err(error),
+        known => Ok(known),
+    }
+}
+
+fn each(
+    share: &Share<'_>,
+    intent: &CommittedIntent,
+    outcomes: &[Vec<Outcome>],
+) -> Result<Settlement, SweepError> {
+    let mut parts = Vec::new();
+    let mut why = None;
+    for (keys, outcomes) in share.keys.iter().zip(outcomes) {
+        let mut counts = Outcomes::default();
+        let mut gone = Vec::new();
+        for (key, outcome) in keys.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Disposed => {
+                    counts.disposed += 1;
+                    gone.push(key.clone());
+                }
+                Outcome::AlreadyGone => counts.already_gone += 1,
+                Outcome::Changed => {
+                    counts.changed += 1;
+                    why = why.or(Some("a file changed before it could go"));
+                }
+                Outcome::Refused(refusal) => {
+                    counts.refused += 1;
+                    why = why.or(Some(*refusal));
+                }
+                // The intent stays open: the next start looks at each of its files.
+                Outcome::Unknown(doubt) => {
+                    let (rule, batch) = (share.target.rule.id.clone(), intent.batch().to_owned());
+                    return Err(SweepError::InDoubt { rule, batch, why: doubt });
+                }
+            }
+        }
+        let disposed = if gone.len() == keys.len() { Disposed::All } else { Disposed::These(gone) };
+        parts.push(PartOutcomes { counts, disposed });
+    }
+    let went = parts.iter().map(|part| part.counts.disposed).sum();
+    Ok(Settlement { settled: Settled::Each(parts), went, left: why.map(Left::Refused) })
+}
