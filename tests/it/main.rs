@@ -11,6 +11,7 @@ mod docs;
 mod house;
 mod judge;
 mod ledger;
+mod policy;
 mod refusals;
 mod rules;
 mod sweep;

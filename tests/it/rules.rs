@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
 use expunged::diagnostic::{Diagnostics, Paint, Source, SourceKind};
 use expunged::model::datastore::Defaults;
 use expunged::rules::check::PromiseKept;
-use expunged::rules::rule::{RuleSet, Service};
+use expunged::rules::rule::{Expected, RuleSet, RuleTest, Service, Step};
 use expunged::rules::{check, document};
 use proptest::prelude::*;
 
@@ -90,7 +91,26 @@ fn shipped_rules_load_and_every_promise_is_kept() {
         }
     }
     insta::assert_snapshot!(lines);
-    assert!(set.rules().all(|(_, rule)| rule.tests.len() >= 5), "engineers copy these");
+}
+
+/// Engineers copy these: each rule shows both its bounds to the second, what is no plausible time, and what is left.
+#[test]
+fn every_shipped_rule_is_tested_at_both_its_bounds_to_the_second() {
+    let set = document::load(&shipped(), &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    for (_, rule) in set.rules() {
+        let steps = || rule.tests.iter().flat_map(|test| test.steps.windows(2));
+        for (before, after) in [(Expected::Kept, Expected::Due), (Expected::Due, Expected::Overdue)] {
+            let turns = |pair: &[Step]| {
+                (pair[0].expect[0], pair[1].expect[0]) == (before, after)
+                    && pair[1].at - pair[0].at == TimeDelta::seconds(1)
+            };
+            assert!(steps().any(turns), "{} from {before} to {after}", rule.id);
+        }
+        let undated = |test: &RuleTest| test.steps.iter().any(|s| s.expect.contains(&Expected::Undated));
+        assert!(rule.tests.iter().any(undated), "{}", rule.id);
+        let after = |test: &RuleTest| !test.after.is_empty() || !test.after_files.is_empty();
+        assert!(rule.tests.iter().any(after), "{}", rule.id);
+    }
 }
 
 #[test]
