@@ -36,7 +36,7 @@ fn what_is_mounted_after_the_listing_hides_and_protects() {
     let listed = world.listed("**");
     let directory = Mount::bind(&world.path("d/e"), &world.path("d/e"));
     let file = Mount::bind(&world.path("file"), &world.path("file"));
-    let hidden = "a mount point stands in the path";
+    let hidden = "its path leads out of the tree: a mount point stands in it, or a directory was moved away";
     assert_eq!(
         world.tree().dispose(&listed),
         [Outcome::Refused(hidden), Outcome::Refused("the system uses it, as a mount point for one")]

@@ -138,7 +138,7 @@ pub struct Mount(PathBuf);
 
 impl Mount {
     pub fn tmpfs(at: &Path) -> Self {
-        let options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"].map(OsStr::new);
+        let options = ["-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs"].map(OsStr::new);
         run("mount", &[&options[..], &[at.as_os_str()]].concat());
         Self(at.to_owned())
     }
