@@ -49,7 +49,9 @@ pub(super) fn said(errno: Errno) -> &'static str {
         Errno::NOENT => "there is nothing at this path",
         Errno::NOTDIR => "a part of the path is not a directory",
         Errno::LOOP => "a symbolic link stands in the path",
-        Errno::XDEV => "a mount point stands in the path",
+        Errno::XDEV => {
+            "its path leads out of the tree: a mount point stands in it, or a directory was moved away"
+        }
         Errno::MFILE | Errno::NFILE => "too many files are open",
         Errno::NOMEM => "the system is out of memory",
         Errno::IO => "the disk reports an error",

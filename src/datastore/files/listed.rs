@@ -131,7 +131,8 @@ pub(super) fn modified_micros(stat: &Statx) -> i64 {
 /// Something that a glob reaches and that is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Obstacle {
-    /// Another file system, or another part of this one, is mounted here. What is beneath is not ours.
+    /// Another file system, or another part of this one, is mounted here, or the directory is
+    /// being moved out of the tree. What is beneath is not ours.
     MountPoint,
     /// A symbolic link. It is never followed, and never a record.
     Symlink,

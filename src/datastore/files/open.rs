@@ -6,12 +6,13 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, Result, retry_on_intr};
 
-/// How a directory is opened.
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NONBLOCK);
+/// How a directory is opened. Without NOFOLLOW, which would make the kernel call a link at the end of a path no directory,
+/// as if nothing were there: `NO_SYMLINKS` refuses it as what it is.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// The same where the kernel has no `NO_SYMLINKS`.
+const NOFOLLOW: OFlags = DIRECTORY.union(OFlags::NOFOLLOW);
 
 /// What the kernel promises for each step of a path.
 const WITHIN: ResolveFlags = ResolveFlags::BENEATH
@@ -48,7 +49,8 @@ impl Resolver {
 
     /// Opens a directory by its path below `root`; an empty path is `root` itself, with a reading position of its own.
     ///
-    /// `LOOP` is a symbolic link in the path and `XDEV` a mount point, in the last component as in any other.
+    /// `LOOP` is a symbolic link in the path, in the last component as in any other. `XDEV` is a mount point, or a directory
+    /// that was moved out of the tree while it was being opened.
     pub(super) fn directory(self, root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
         if path.is_empty() {
             return retry_on_intr(|| openat(root, c".", DIRECTORY, Mode::empty()));
@@ -70,7 +72,7 @@ impl Resolver {
         match self {
             Self::Kernel => retry_on_intr(|| openat2(at, name, DIRECTORY, Mode::empty(), WITHIN)),
             Self::Steps => {
-                let opened = retry_on_intr(|| openat(at, name, DIRECTORY, Mode::empty()));
+                let opened = retry_on_intr(|| openat(at, name, NOFOLLOW, Mode::empty()));
                 let below = match opened {
                     // NOFOLLOW and DIRECTORY together call a link no directory.
                     Err(Errno::NOTDIR) if is_symlink(at, name) => return Err(Errno::LOOP),

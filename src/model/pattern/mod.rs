@@ -49,11 +49,10 @@ impl Pattern {
         }
         let named = text.strip_suffix("/**").or_else(|| text.strip_suffix('/')).unwrap_or(text);
         if named == "**" {
-            return if named == text {
-                Ok(Self { text: text.to_owned(), parts: Vec::new(), everything: true })
-            } else {
-                Err(PatternError::DoubleStar { position: 1, observed: named.to_owned() })
-            };
+            if named != text {
+                return Err(PatternError::DoubleStar { position: 1, observed: named.to_owned() });
+            }
+            return Ok(Self { text: text.to_owned(), parts: Vec::new(), everything: true });
         }
         let components = named.split('/').enumerate();
         let parts = components.map(|(at, component)| part(at + 1, component)).collect::<Result<_, _>>()?;
