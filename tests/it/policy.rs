@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use expunged::model::datastore::Defaults;
+use expunged::model::name::ClassName;
 use expunged::rules::check::{self, PromiseKept};
 use expunged::rules::document;
 use expunged::rules::rule::{Promise, RuleSet};
@@ -95,9 +96,9 @@ fn broken(row: &Row<'_>, promise: &Promise, kept: &PromiseKept) -> Vec<String> {
     if NO_FIGURE.iter().any(|word| row.bound.contains(word)) != promise.decision.is_some() {
         found.push(format!("bound `{}` and decision {:?}", row.bound, promise.decision));
     }
-    let covers: BTreeSet<&str> = promise.covers.iter().map(|class| class.as_str()).collect();
+    let covers: BTreeSet<&str> = promise.covers.iter().map(ClassName::as_str).collect();
     let reached: BTreeSet<&str> =
-        kept.keepers.iter().flat_map(|keeper| &keeper.classes).map(|class| class.as_str()).collect();
+        kept.keepers.iter().flat_map(|keeper| &keeper.classes).map(ClassName::as_str).collect();
     for (what, classes) in [("covers", covers), ("reached by its rules", reached)] {
         if classes != row.classes {
             found.push(format!("{what}: {classes:?}, the policy's records: {:?}", row.classes));
