@@ -416,7 +416,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     }
     let schema = concat!(
         include_str!("schema.sql"),
-        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 1;"
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 2;"
     );
     let mut transaction = connection.begin().await.map_err(|e| failed(path, "create its tables", e))?;
     sqlx::raw_sql(schema)

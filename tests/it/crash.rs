@@ -9,6 +9,7 @@ mod model;
 mod oracle;
 mod points;
 mod random;
+mod unit;
 mod world;
 mod writer;
 
@@ -81,7 +82,7 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
 fn kill_at_every_point(world: &World) {
     let before_points = ["commit.before", "commit.after"];
     let mut hit = Vec::new();
-    for (number, point) in points::in_source().iter().enumerate() {
+    for (number, point) in points::of_rows().iter().enumerate() {
         // What only a recovery passes needs something to recover, with one outcome or the other.
         let opened = world.run_killed_at(&["sweep"], before_points[number % 2], 1);
         assert!(opened.killed(), "{}", opened.stderr);

@@ -41,7 +41,8 @@ impl Case<'_> {
             document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
         let rule = &service.rules[0];
         let catalogue = catalogue(self.kind);
-        let bound = bind(rule, &catalogue).unwrap_or_else(|e| panic!("{e}"));
+        let bound =
+            bind(rule, &[(rule.datastore.clone(), catalogue)].into()).unwrap_or_else(|e| panic!("{e}"));
         let key = Key::from_values(&[Value::Integer(1)]).unwrap();
         let mut orders = Orders::default();
         if held {

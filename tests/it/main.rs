@@ -16,4 +16,5 @@ mod refusals;
 mod rules;
 mod sweep;
 mod trial;
+mod units;
 mod world;

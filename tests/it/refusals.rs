@@ -199,7 +199,7 @@ fn a_ledger_of_another_origin() {
 #[test]
 fn a_state_of_another_version() {
     let world = swept();
-    world.sql_on("state.db", "PRAGMA user_version = 2");
+    world.sql_on("state.db", "PRAGMA user_version = 9");
     told!(refused(&world, 78));
 }
 

@@ -10,12 +10,13 @@ use expunged::config::Config;
 use expunged::ledger::canonical::RuleDocument;
 use expunged::ledger::key::{Origin, SigningKey};
 use expunged::model::datastore::DatastoreIdentity;
+use expunged::model::name::DatastoreName;
 use expunged::model::now::Now;
 use expunged::model::orders::Orders;
 use expunged::rules::digest::version;
 use expunged::rules::document::load;
 use expunged::state::{Role, Settings, State, write_key_pair};
-use expunged::sweep::{self, Guard, Report, SweepError, Target};
+use expunged::sweep::{self, Guard, Horizons, Report, SweepError, Target};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tempfile::TempDir;
@@ -232,15 +233,17 @@ impl World {
         let set = load(&config.rules_dir, &config.defaults).unwrap_or_else(|e| panic!("{e}"));
         let (service, rule) = set.rules().next().unwrap();
         let datastore = &config.datastores[&rule.datastore];
-        let identity = DatastoreIdentity {
-            kind: datastore.kind,
-            location: datastore.path.to_string_lossy().into_owned(),
+        let identity = |name: &DatastoreName| {
+            let datastore = &config.datastores[name];
+            let location = datastore.path.to_string_lossy().into_owned();
+            DatastoreIdentity { kind: datastore.kind, location }
         };
         let document = RuleDocument::try_from(version(service, rule, &identity).json).unwrap();
         let target = Target {
             rule,
             document: &document,
-            datastore: datastore.path.clone(),
+            datastores: &config.datastores,
+            horizons: &Horizons::new(),
             pace: datastore.pace,
             guard: Guard {
                 first_sweep: config.limits.first_sweep,

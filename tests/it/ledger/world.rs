@@ -56,6 +56,7 @@ pub fn bodies() -> Vec<Body> {
     let epoch = EpochId::parse("2026-11").unwrap();
     let (rule_entry, rule_sha256) = (EntryIndex::new(RULE as u64), rule().digest());
     let intent = |batch: &str, parts| BatchIntent {
+        unit: None,
         batch: BatchId::parse(batch).unwrap(),
         sweep: sweep.clone(),
         rule: rule_id.clone(),
@@ -95,6 +96,7 @@ pub fn bodies() -> Vec<Body> {
             reason: AbortReason::RolledBack,
         }),
         Body::Residue(Residue {
+            stranded: None,
             sweep: sweep.clone(),
             rule: rule_id.clone(),
             remaining: Some(1),
@@ -153,6 +155,9 @@ fn committed(intent: &BatchIntent) -> BatchCommitted {
     let comments = part(0, &["author_id", "author_name"], &commitments("comment", &COMMENTS));
     let accounts = part(1, &[], &commitments("account", &ACCOUNTS));
     BatchCommitted {
+        unit: None,
+        dependents: Vec::new(),
+        gone_everywhere_by: None,
         batch: intent.batch.clone(),
         intent: EntryIndex::new(INTENT as u64),
         sweep: intent.sweep.clone(),

@@ -242,7 +242,8 @@ impl Case {
             document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
         let rule = &service.rules[0];
         let catalogue = self.catalogue();
-        let bound = bind(rule, &catalogue).unwrap_or_else(|e| panic!("{e}"));
+        let bound =
+            bind(rule, &[(rule.datastore.clone(), catalogue)].into()).unwrap_or_else(|e| panic!("{e}"));
         let now = Now::given(self.now);
         let kind = bound.trigger().moment();
         let due = rule.calendar.due_cutoff(now.eligible, &rule.retain, kind).unwrap();

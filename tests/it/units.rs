@@ -1,0 +1,300 @@
+//! One person's data in three datastores: the account's row, its devices in another database, its uploads on the disk.
+
+#[cfg(feature = "test-hooks")]
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::world::{DELETED_AT, Ran, World, rules};
+
+const DEPENDENTS: &str = r#"
+[[rule.dependent]]
+id = "sessions"
+class = "account"
+table = "session"
+match = { account_id = "id" }
+action = "delete"
+
+[[rule.dependent]]
+id = "devices"
+class = "account"
+datastore = "devices"
+table = "device"
+match = { account_id = "id" }
+action = "delete"
+
+[[rule.dependent]]
+id = "events"
+class = "account"
+of = "devices"
+table = "event"
+match = { device_id = "id" }
+action = "delete"
+
+[[rule.dependent]]
+id = "uploads"
+class = "account"
+datastore = "uploads"
+pattern = "uploads/{id}/**"
+action = "delete"
+orphans = true
+"#;
+
+const CONFIGURED: &str = r#"[datastore.devices]
+kind = "sqlite"
+url = "sqlite://devices.db"
+
+[datastore.uploads]
+kind = "files"
+root = "tree"
+
+[datastore.site]
+"#;
+
+/// Accounts 1 to 3 are due, 4 and 12 are not; 12 begins like 1.
+const ACCOUNTS: [(u32, &str); 5] = [
+    (1, "'1971-01-01T00:00:00Z'"),
+    (2, "'1972-01-01T00:00:00Z'"),
+    (3, "'1973-01-01T00:00:00Z'"),
+    (4, "NULL"),
+    (12, "'2001-01-01T00:00:00Z'"),
+];
+
+pub struct Unit {
+    pub world: World,
+}
+
+impl Unit {
+    pub fn new() -> Self {
+        let schema = "CREATE TABLE account (id integer PRIMARY KEY, deleted_at timestamptz);\
+                      CREATE TABLE session (id integer PRIMARY KEY, account_id integer);\
+                      CREATE INDEX session_account_id ON session (account_id);";
+        let world = World::new(&rules(DELETED_AT, DEPENDENTS), schema);
+        world.configure("[datastore.site]\n", CONFIGURED);
+        world.sql_on(
+            "devices.db",
+            "CREATE TABLE device (id integer PRIMARY KEY, account_id integer);\
+             CREATE INDEX device_account_id ON device (account_id);\
+             CREATE TABLE event (id integer PRIMARY KEY, device_id integer);\
+             CREATE INDEX event_device_id ON event (device_id);",
+        );
+        for (id, deleted_at) in ACCOUNTS {
+            world.sql(&format!("INSERT INTO account VALUES ({id}, {deleted_at})"));
+            world.sql(&format!("INSERT INTO session VALUES ({id}, {id})"));
+            for n in 0..2 {
+                let device = id * 10 + n;
+                world.sql_on("devices.db", &format!("INSERT INTO device VALUES ({device}, {id})"));
+                world.sql_on("devices.db", &format!("INSERT INTO event VALUES ({device}, {device})"));
+                let directory = world.path(&format!("tree/uploads/{id}/deep"));
+                std::fs::create_dir_all(&directory).unwrap();
+                std::fs::write(directory.join(format!("{n}.txt")), "x").unwrap();
+            }
+        }
+        Self { world }
+    }
+
+    /// Every row and file that is left.
+    pub fn left(&self) -> BTreeSet<String> {
+        let mut left = BTreeSet::new();
+        for (file, table) in [
+            ("site.db", "account"),
+            ("site.db", "session"),
+            ("devices.db", "device"),
+            ("devices.db", "event"),
+        ] {
+            let ids = self.world.list_on(file, &format!("SELECT id FROM {table}"));
+            left.extend(ids.into_iter().map(|id| format!("{table} {id}")));
+        }
+        files(&self.world.path("tree"), Path::new(""), &mut left);
+        left
+    }
+
+    pub fn sweep_to_the_end(&self) {
+        self.world.ran(&["sweep"], 0);
+        self.world.ran(&["sweep"], 0);
+    }
+
+    /// The points a sweep passes, and how often.
+    #[cfg(feature = "test-hooks")]
+    pub fn trace(&self) -> BTreeMap<String, u64> {
+        let reached = self.world.path("reached");
+        drop(std::fs::remove_file(&reached));
+        let ran = self.world.run_with(&[("EXPUNGED_REACHED", reached.to_str().unwrap())], &["sweep"]);
+        assert_eq!(ran.code, 0, "{}", ran.text());
+        let mut passed = BTreeMap::new();
+        for point in std::fs::read_to_string(&reached).unwrap().lines() {
+            *passed.entry(point.to_owned()).or_default() += 1;
+        }
+        passed
+    }
+
+    /// Whether a sweep died at this point.
+    #[cfg(feature = "test-hooks")]
+    pub fn killed_at(&self, point: &str, turn: u64) -> bool {
+        self.world.run_with(&[("EXPUNGED_KILL_AT", &format!("{point}:{turn}"))], &["sweep"]).code == -1
+    }
+
+    /// Every record that is gone has a proof that verifies, and what is left has none.
+    pub fn proves_everything(&self, after: &str) {
+        self.world.ran(&["ledger", "verify"], 0);
+        for (id, _) in ACCOUNTS {
+            let gone = id <= 3;
+            let device = (id * 10).to_string();
+            let upload = format!("uploads/{id}/deep/1.txt");
+            for (dataset, key) in [
+                ("account", id.to_string()),
+                ("session", id.to_string()),
+                ("device", device.clone()),
+                ("event", device),
+                ("uploads/{id}/**", upload),
+            ] {
+                let out = self.world.path("one.tlog-proof");
+                let arguments =
+                    ["prove", "site/account", &key, "--dataset", dataset, "--out", out.to_str().unwrap()];
+                let ran = self.world.run(&arguments);
+                assert_eq!(ran.code == 0, gone, "after {after}: {dataset} {key}\n{}", ran.text());
+                if gone {
+                    let vkey = self.world.path("ledger.key.vkey");
+                    self.world.ran(&["verify", "--key", vkey.to_str().unwrap(), out.to_str().unwrap()], 0);
+                }
+            }
+        }
+    }
+
+    fn sweep(&self, code: i32) -> Ran {
+        self.world.ran(&["sweep", "--format", "json"], code)
+    }
+}
+
+fn files(root: &Path, below: &Path, into: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(root.join(below)).unwrap() {
+        let entry = entry.unwrap();
+        let path = below.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            into.insert(format!("directory {}", path.display()));
+            files(root, &path, into);
+        } else {
+            into.insert(format!("file {}", path.display()));
+        }
+    }
+}
+
+/// What has to be left.
+pub fn survivors() -> BTreeSet<String> {
+    let mut left = BTreeSet::from(["directory uploads".to_owned()]);
+    for id in [4, 12] {
+        left.extend([format!("account {id}"), format!("session {id}")]);
+        left.extend([format!("directory uploads/{id}"), format!("directory uploads/{id}/deep")]);
+        for n in 0..2 {
+            let device = id * 10 + n;
+            left.extend([format!("device {device}"), format!("event {device}")]);
+            left.insert(format!("file uploads/{id}/deep/{n}.txt"));
+        }
+    }
+    left
+}
+
+#[test]
+fn a_persons_data_goes_from_every_datastore_and_nobody_elses() {
+    let unit = Unit::new();
+    let swept = unit.sweep(0);
+    assert!(
+        swept.stdout.contains("\"disposed\":3") && swept.stdout.contains("\"dependents\":21"),
+        "{}",
+        swept.text()
+    );
+    assert_eq!(unit.left(), survivors());
+    unit.proves_everything("a sweep");
+    let again = unit.sweep(0);
+    assert!(again.stdout.contains("\"disposed\":0"), "{}", again.text());
+}
+
+/// The shares of a unit are linked in the ledger.
+#[test]
+fn the_ledger_links_the_parts_of_a_unit() {
+    let unit = Unit::new();
+    unit.sweep(0);
+    let entries = unit.world.list_on("state.db", "SELECT CAST(bytes AS TEXT) FROM entry ORDER BY idx");
+    let seals: Vec<serde_json::Value> = entries
+        .iter()
+        .filter_map(|e| serde_json::from_str(&e.trim_matches('\'').replace("''", "'")).ok())
+        .filter(|e: &serde_json::Value| e["t"] == "batch.committed")
+        .collect();
+    assert_eq!(seals.len(), 3, "{entries:?}");
+    let own = seals.last().unwrap();
+    assert_eq!(own["dependents"].as_array().map(Vec::len), Some(2), "{own}");
+    for share in &seals[..2] {
+        assert_eq!(share["unit"], own["batch"], "{share}");
+        assert!(share.get("dependents").is_none(), "{share}");
+    }
+}
+
+/// A hard link is somebody else's name for the same data: its record stays, and stops nobody.
+#[test]
+fn a_dependent_that_cannot_go_keeps_its_record_and_stops_no_other() {
+    let unit = Unit::new();
+    let linked = unit.world.path("tree/uploads/2/deep/0.txt");
+    std::fs::hard_link(&linked, unit.world.path("elsewhere.txt")).unwrap();
+    let swept = unit.world.ran(&["sweep"], 1);
+    assert!(swept.stdout.contains("more than one link"), "{}", swept.text());
+    let mut left = survivors();
+    left.extend(
+        ["account 2", "session 2", "device 20", "device 21", "event 20", "event 21"].map(str::to_owned),
+    );
+    left.extend(["file uploads/2/deep/0.txt", "file uploads/2/deep/1.txt"].map(str::to_owned));
+    left.extend(["directory uploads/2", "directory uploads/2/deep"].map(str::to_owned));
+    assert_eq!(unit.left(), left);
+    std::fs::remove_file(unit.world.path("elsewhere.txt")).unwrap();
+    unit.sweep(0);
+    assert_eq!(unit.left(), survivors());
+}
+
+#[test]
+fn a_datastore_that_cannot_be_reached_keeps_the_records() {
+    let unit = Unit::new();
+    let all = unit.left();
+    std::fs::rename(unit.world.path("devices.db"), unit.world.path("away.db")).unwrap();
+    let swept = unit.world.run(&["sweep"]);
+    assert_eq!(swept.code, 69, "{}", swept.text());
+    std::fs::rename(unit.world.path("away.db"), unit.world.path("devices.db")).unwrap();
+    assert_eq!(unit.left(), all);
+    unit.sweep(0);
+    assert_eq!(unit.left(), survivors());
+}
+
+/// A trigger in the other database refuses the device of one account.
+#[test]
+fn a_refusal_in_another_database_leaves_everything_of_that_record() {
+    let unit = Unit::new();
+    unit.world.sql_on(
+        "devices.db",
+        "CREATE TRIGGER t BEFORE DELETE ON device WHEN old.id = 11 BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    unit.world.ran(&["sweep"], 1);
+    let left = unit.left();
+    for kept in ["account 1", "session 1", "device 10", "device 11", "event 10", "file uploads/1/deep/0.txt"]
+    {
+        assert!(left.contains(kept), "{kept}: {left:?}");
+    }
+    assert!(!left.contains("account 2") && !left.contains("account 3"), "{left:?}");
+}
+
+#[test]
+fn a_world_writable_or_symlinked_root_is_refused_and_said() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let unit = Unit::new();
+    let (all, tree) = (unit.left(), unit.world.path("tree"));
+    std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let swept = unit.world.ran(&["sweep"], 78);
+    assert!(swept.stderr.contains("lets everyone write"), "{}", swept.text());
+    std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::rename(&tree, unit.world.path("real")).unwrap();
+    std::os::unix::fs::symlink("real", &tree).unwrap();
+    let swept = unit.world.ran(&["sweep"], 78);
+    assert!(swept.stderr.contains("symbolic link"), "{}", swept.text());
+    std::fs::remove_file(&tree).unwrap();
+    std::fs::rename(unit.world.path("real"), &tree).unwrap();
+    assert_eq!(std::fs::metadata(&tree).unwrap().mode() & 0o7777, 0o755);
+    assert_eq!(unit.left(), all);
+}
