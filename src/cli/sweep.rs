@@ -12,7 +12,7 @@ use crate::ledger::entry::SweepResult;
 use crate::model::orders::Orders;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{Progress, Recovered, Report, freeze, recover, run as sweep};
+use crate::sweep::{BackupFindings, Progress, Recovered, Report, freeze, recover, run as sweep};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let context = Context::load(global)?;
@@ -79,6 +79,8 @@ fn exit(result: &Result<Report, Failure>) -> Exit {
         Ok(report) if report.result == SweepResult::Parked => Exit::Refused,
         Ok(report) if report.result != SweepResult::Completed => Exit::Finding,
         Ok(report) if report.remaining() != Some(0) || report.refusals() > 0 => Exit::Finding,
+        Ok(report) if report.changed + report.stranded > 0 || !report.obstacles.is_empty() => Exit::Finding,
+        Ok(report) if report.backups.as_ref().is_some_and(BackupFindings::alarming) => Exit::Finding,
         Ok(_) => Exit::Done,
     }
 }
@@ -140,11 +142,43 @@ fn notes(rule: &Rule, report: &Report) {
     for (why, n) in &report.refused {
         println!("{}: {n} records set aside: {why}", rule.id);
     }
+    if report.stranded > 0 {
+        println!(
+            "{}: {} records are still there while dependents of theirs are gone",
+            rule.id, report.stranded
+        );
+    }
+    if report.changed > 0 {
+        println!("{}: {} files changed before they could go, and were left alone", rule.id, report.changed);
+    }
+    for (what, n) in &report.obstacles {
+        println!("{}: not records, and left alone: {n} of kind `{what}`", rule.id);
+    }
+    if let Some(backups) = &report.backups {
+        backup_notes(rule, backups);
+    }
     if let (SweepResult::Stopped, Some(remaining)) = (report.result, report.remaining()) {
         println!("{}: stopped before the end; {remaining} wait for the next sweep", rule.id);
     }
     if let Some(wait) = report.worst_wait {
         tracing::info!(rule = %rule.id, "longest wait after due: {}", length(wait));
+    }
+}
+
+fn backup_notes(rule: &Rule, backups: &BackupFindings) {
+    if let Some(wanted) = backups.fewer_than {
+        println!(
+            "{}: {} backups are left, {wanted} were to be kept: the promise goes first",
+            rule.id, backups.left
+        );
+    }
+    match backups.newest_too_old {
+        Some(Some(age)) => println!("{}: the newest backup is {} old", rule.id, length(age)),
+        Some(None) => println!("{}: there is no backup", rule.id),
+        None => {}
+    }
+    if let Some(until) = backups.until {
+        println!("{}: backups up to {} are gone", rule.id, until.format("%Y-%m-%d %H:%M:%S UTC"));
     }
 }
 
@@ -166,6 +200,8 @@ fn object(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) -
             Ok(r) => json!({
                 "rule": rule.id.to_string(), "result": word(r.result), "disposed": r.disposed, "dependents": r.dependents,
                 "overdue": r.overdue, "remaining": r.remaining(), "refused": r.refusals(),
+                "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
+                "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),

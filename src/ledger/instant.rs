@@ -37,6 +37,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 pub(super) mod optional {
     use super::{DateTime, Deserializer, Serializer, Utc};
 
+    #[expect(clippy::ref_option, reason = "the signature is serde's")]
     pub fn serialize<S: Serializer>(
         instant: &Option<DateTime<Utc>>,
         serializer: S,

@@ -248,9 +248,7 @@ impl Walk<'_, '_> {
         let elsewhere = match carried? {
             Carried::All(went) => went,
             Carried::Kept { left, went } => {
-                if went > 0 {
-                    run.stranded.extend(due.iter().map(|due| due.key().clone()));
-                }
+                run.strand(&due, went);
                 own.rollback().await?;
                 let intent_name = intent.batch().to_owned();
                 state.seal(run.sweep, intent, Settled::NotAttempted, run.horizon()).await?;
@@ -272,9 +270,7 @@ impl Walk<'_, '_> {
             self.unsealed = Some(Unsealed { intent, settled });
             return Ok(Turn::On { next, went: went + elsewhere, last });
         };
-        if elsewhere > 0 {
-            run.stranded.extend(due.iter().map(|due| due.key().clone()));
-        }
+        run.strand(&due, elsewhere);
         // A deferred constraint speaks at the commit.
         let batch = intent.batch().to_owned();
         self.unsealed = Some(Unsealed { intent, settled });
@@ -287,6 +283,13 @@ impl Walk<'_, '_> {
 }
 
 impl Run<'_> {
+    /// Remembers the records of a batch that stays, where something that hung on them went.
+    fn strand(&mut self, due: &[Due], went: u64) {
+        if went > 0 {
+            self.stranded.extend(due.iter().map(|due| due.key().clone()));
+        }
+    }
+
     /// When what goes from the rule's own datastore is gone from its backups too.
     pub(super) fn horizon(&self) -> &'_ Horizon {
         self.target.horizon(&self.target.rule.datastore)

@@ -47,13 +47,11 @@ pub(super) async fn run(
         budget.wait().await;
         let went = batch(run, state, pages.tree(), page, &mut seen).await?;
         progress(Progress { done: run.report.disposed, total: run.total });
-        match went {
-            Some(went) => budget.went(went),
-            None => {
-                run.report.result = SweepResult::Parked;
-                break;
-            }
-        }
+        let Some(went) = went else {
+            run.report.result = SweepResult::Parked;
+            break;
+        };
+        budget.went(went);
     }
     if run.report.result == SweepResult::Completed {
         // Only a walk that saw everything can say what is left.

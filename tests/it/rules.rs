@@ -195,10 +195,16 @@ bad_input! {
     a_dependent_of_nothing_is_refused: format!("{GOOD}of = \"photos\"\n") =>
         ["error[R013]: `of` names `photos`, which is no dependent of this rule"];
     what_a_later_version_does_is_refused_and_not_ignored:
-        format!("{}orphans = true\nthen = \"vacuum\"\n\n[[waiver]]\ndatastore = \"x\"\n",
-            with("keeps = [\"account\"]", "keeps = [\"account\"]\nmode = \"observe\"\nbackup = { of = [\"a\"] }")
+        format!("{}then = \"vacuum\"\n\n[[waiver]]\ndatastore = \"x\"\n",
+            with("keeps = [\"account\"]", "keeps = [\"account\"]\nmode = \"observe\"")
                 .replace("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { idle = true }")) =>
-        ["`mode` is not supported yet", "`backup` is not", "`idle` is not", "`orphans` is not", "`then` is not", "`waiver` is not"];
+        ["`mode` is not supported yet", "`idle` is not", "`then` is not", "`waiver` is not"];
+    rows_have_no_backups_and_no_orphans:
+        format!("{}orphans = true\n", with("keeps = [\"account\"]", "keeps = [\"account\"]\nbackup = { of = [\"a\"], every = \"1 day\" }")) =>
+        ["`backup` does not fit this dataset: the dataset is rows", "`orphans` belongs to files"];
+    the_files_of_all_do_not_go_with_one_record:
+        format!("{GOOD}\n[[rule.dependent]]\nid = \"uploads\"\nclass = \"comments\"\npattern = \"uploads/**\"\naction = \"delete\"\n") =>
+        ["the pattern names no column, so the files of all would go with the first record"];
     a_narrowed_rule_does_not_keep_a_whole_promise: with("action = \"delete\"", "only = { plan = [\"free\"] }\naction = \"delete\"") =>
         ["error[R023]: rule `account` leaves out records of class `account`"];
     a_promise_that_does_not_exist_cannot_be_kept: with("keeps = [\"account\"]", "keeps = [\"account\", \"photos\"]") =>

@@ -1,6 +1,6 @@
 //! Removing the directories that a disposal emptied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::fd::AsFd as _;
 use rustix::fs::{AtFlags, fsync};
@@ -19,20 +19,20 @@ pub(super) fn prune(tree: &Tree, emptied: BTreeMap<&[u8], usize>) {
     for (path, keep) in emptied {
         levels.entry(depth(path)).or_default().insert(path, keep);
     }
-    let mut touched: BTreeMap<&[u8], ()> = BTreeMap::new();
+    let mut touched: BTreeSet<&[u8]> = BTreeSet::new();
     // The deepest first; each turn takes a level away and adds only to the one above.
     while let Some((depth, directories)) = levels.pop_last() {
         for (path, keep) in directories.into_iter().filter(|(_, keep)| depth > *keep) {
             if remove(tree, path) {
                 let (parent, _) = split(path);
                 touched.remove(path);
-                touched.insert(parent, ());
+                touched.insert(parent);
                 let stays = levels.entry(depth - 1).or_default().entry(parent).or_insert(keep);
                 *stays = (*stays).max(keep);
             }
         }
     }
-    for path in touched.into_keys() {
+    for path in touched {
         hook::reach("prune-sync.before");
         // The files are durably gone already; an empty directory that comes back after a crash holds nothing.
         let _ = tree.directory(path).and_then(fsync);
@@ -42,7 +42,7 @@ pub(super) fn prune(tree: &Tree, emptied: BTreeMap<&[u8], usize>) {
 
 /// How many directories lie on the way, with the last one; the root is 0.
 fn depth(path: &[u8]) -> usize {
-    if path.is_empty() { 0 } else { 1 + path.iter().filter(|b| **b == b'/').count() }
+    if path.is_empty() { 0 } else { path.split(|b| *b == b'/').count() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a datastore removes what it emptied")]

@@ -45,7 +45,7 @@ pub(super) enum HangsOn {
 }
 
 /// The layers of a rule in one of its datastores, by its number among the shares.
-pub(super) fn layers<'r>(rule: RowRule<'r>, share: usize) -> Vec<Layer<'r>> {
+pub(super) fn layers(rule: RowRule<'_>, share: usize) -> Vec<Layer<'_>> {
     let mut layers = Vec::new();
     if share == 0 {
         let table = rule.table();
@@ -82,7 +82,7 @@ pub(super) fn layers<'r>(rule: RowRule<'r>, share: usize) -> Vec<Layer<'r>> {
 }
 
 /// The columns that lead from a dependent, or from the record, to what hangs on it.
-fn leads<'r>(rule: RowRule<'r>, from: Option<usize>) -> Vec<&'r ColumnName> {
+fn leads(rule: RowRule<'_>, from: Option<usize>) -> Vec<&ColumnName> {
     let mut columns = Vec::new();
     for bound in rule.dependents().iter().filter(|bound| bound.of == from) {
         for column in bound.links() {

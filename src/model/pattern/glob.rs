@@ -40,8 +40,8 @@ impl Glob {
     /// Whether it stands for this path, relative to the root.
     pub fn matches(&self, path: &[u8]) -> bool {
         let names: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
-        let named = self.components.len();
-        let depth_fits = if self.everything { names.len() > named } else { names.len() == named };
+        let count = self.components.len();
+        let depth_fits = if self.everything { names.len() > count } else { names.len() == count };
         let whole = names.iter().all(|name| !name.is_empty());
         depth_fits
             && whole

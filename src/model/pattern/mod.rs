@@ -49,9 +49,10 @@ impl Pattern {
         }
         let named = text.strip_suffix("/**").or_else(|| text.strip_suffix('/')).unwrap_or(text);
         if named == "**" {
-            return match named == text {
-                true => Ok(Self { text: text.to_owned(), parts: Vec::new(), everything: true }),
-                false => Err(PatternError::DoubleStar { position: 1, observed: named.to_owned() }),
+            return if named == text {
+                Ok(Self { text: text.to_owned(), parts: Vec::new(), everything: true })
+            } else {
+                Err(PatternError::DoubleStar { position: 1, observed: named.to_owned() })
             };
         }
         let components = named.split('/').enumerate();

@@ -78,14 +78,12 @@ async fn attempt(rule: &Rule, test: &RuleTest, failures: &mut Failures) -> Resul
     if test.after.is_empty() && test.after_files.is_empty() {
         return Ok(());
     }
-    match bound.rows() {
-        Some(rows) => aftermath(&mut world, rows, test, &orders, step, failures).await.map_err(chain),
-        None => {
-            let gone = due(&mut world, &bound, &orders, Now::given(step.at)).await.map_err(chain)?;
-            let gone = gone.into_iter().collect();
-            tree::compare(&world.trees, test, &BTreeMap::from([(rule.datastore.clone(), gone)]), failures)
-        }
+    if let Some(rows) = bound.rows() {
+        return aftermath(&mut world, rows, test, &orders, step, failures).await.map_err(chain);
     }
+    let gone = due(&mut world, &bound, &orders, Now::given(step.at)).await.map_err(chain)?;
+    let gone = gone.into_iter().collect();
+    tree::compare(&world.trees, test, &BTreeMap::from([(rule.datastore.clone(), gone)]), failures)
 }
 
 /// Each record's verdict against the expected one, and the records a sweep's own statements select against the verdicts.
