@@ -116,11 +116,12 @@ def is_instant(text):
     instant = datetime.datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%S.%fZ")
     return instant.isoformat(timespec="microseconds") + "Z" == text
 
-# Section 4: exactly these fields, each a type, a pattern, or what a function accepts.
-def closed(value, kinds):
-    need(isinstance(value, dict) and value.keys() == kinds.keys(), "unknown or missing fields")
-    for field, kind in kinds.items():
-        found = value[field]
+# Section 4: exactly these fields, each a type, a pattern, or what a function accepts; the optional ones may be missing.
+def closed(value, kinds, optional={}):
+    need(isinstance(value, dict) and kinds.keys() <= value.keys() <= (kinds | optional).keys(),
+         "unknown or missing fields")
+    for field, found in value.items():
+        kind = (kinds | optional)[field]
         if isinstance(kind, type):
             good = type(found) is kind and (kind is not int or found >= 0)
         else:
@@ -129,6 +130,7 @@ def closed(value, kinds):
 
 TOKEN, ID, HASH = "[A-Za-z0-9._-]{1,64}", "[A-Za-z0-9-]{1,64}", "[A-Za-z0-9+/]{43}="
 OUTCOMES = dict(disposed=int, already_gone=int, changed=int, refused=int, unknown=int)
+OUTCOMES_OPTIONAL = dict(untouched=lambda found: type(found) is int and found > 0)
 PART = dict(datastore=TOKEN, dataset=is_name, action="delete|pseudonymize", n=int, root=HASH, outcomes=dict,
             fields=lambda found: isinstance(found, list) and all(map(is_name, found)))
 COMMITTED = dict(
@@ -136,18 +138,27 @@ COMMITTED = dict(
     sw="[A-Za-z0-9._-]{1,64} [A-Za-z0-9._+-]{1,64}", intent=int, sweep=ID, cause="schedule|request|replay",
     rule=f"{TOKEN}/{TOKEN}", rule_entry=int, rule_sha256=HASH, cutoff=is_instant, t0=is_instant, t1=is_instant,
     alg="r1-24", epoch="[A-Za-z0-9-]{1,32}", attribution="transaction|marker|state", recovered=bool, parts=list)
+OPTIONAL = dict(
+    unit=ID, gone_everywhere_by=is_instant, dependents=lambda found: isinstance(found, list) and found != []
+    and all(type(item) is int and item >= 0 for item in found))
 EXTRA = dict(format="expunged-record-proof/1", entry=str, key=str, nonce=str, part=int, pos=int, n=int,
              path=lambda found: isinstance(found, list) and all(isinstance(item, str) for item in found))
 
 def read_entry(text):
     entry = canonical(text.encode())
-    closed(entry, COMMITTED)
+    closed(entry, COMMITTED, OPTIONAL)
     need(len(text.encode()) <= 65535 and unbase64(entry["rule_sha256"], 32), "an entry of too many bytes")
     need(entry["t0"] <= entry["t1"] and entry["parts"], "no parts, or instants out of order")
+    dependents = entry.get("dependents", [])
+    need(entry.get("gone_everywhere_by", entry["t1"]) >= entry["t1"], "gone from backups before it was gone")
+    need(entry.get("unit") != entry["batch"] and not ("unit" in entry and dependents), "a unit of itself")
+    need(dependents == sorted(set(dependents)) and all(item > entry["intent"] for item in dependents),
+         "the dependents are not ascending, or before the intent")
     places = {}
     for part in entry["parts"]:
         closed(part, PART)
-        closed(part["outcomes"], OUTCOMES)
+        closed(part["outcomes"], OUTCOMES, OUTCOMES_OPTIONAL)
+        need(entry["recovered"] or "untouched" not in part["outcomes"], "untouched, and not found by recovery")
         fields, n = part["fields"], part["n"]
         need(fields == sorted(set(fields), key=str.encode), "the fields are not ascending")
         need(bool(fields) == (part["action"] == "pseudonymize"), "the fields do not fit the action")
@@ -168,7 +179,8 @@ def verify(data, key):
     extra = canonical(unbase64(lines[1][6:], None))
     closed(extra, EXTRA)
     entry = read_entry(extra["entry"])
-    need(entry["rule_entry"] < entry["intent"] < index, "the entry refers to one that is not before it")
+    need(entry["rule_entry"] < entry["intent"] < index and max(entry.get("dependents", [0])) < index,
+         "the entry refers to one that is not before it")
     check_inclusion(sha256(b"\0", extra["entry"].encode()), index, size, inclusion, root, "entry")
     part = dict(enumerate(entry["parts"])).get(extra["part"])
     need(part and part["n"] == extra["n"], "no such part, or another number of records")

@@ -44,7 +44,7 @@ fn horizons(rules: &RuleSet) -> Horizons {
     for (_, rule) in rules.rules() {
         let Some(backup) = &rule.backup else { continue };
         for name in &backup.of {
-            horizons.entry(name.clone()).or_default().add(rule.calendar, rule.delete_by, backup.every);
+            horizons.entry(name.clone()).or_default().push(rule.calendar, rule.delete_by, backup.every);
         }
     }
     horizons

@@ -145,7 +145,8 @@ fn of_state(error: &StateError) -> Exit {
         | StateError::Tree(_)
         | StateError::Duplicate(_)
         | StateError::Sign(_)
-        | StateError::Random(_) => Exit::Bug,
+        | StateError::Random(_)
+        | StateError::Outcome { .. } => Exit::Bug,
     }
 }
 

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::explain::typed;
+use super::verify::{entries, link};
 use super::{Exit, Failure, Format, Global, Outcome};
-use crate::ledger::proof::{RecordProof, verify};
+use crate::ledger::proof::{RecordProof, Verified, verify};
 use crate::rules::rule::Rule;
 use crate::state::Role;
 
@@ -35,10 +36,10 @@ pub(super) async fn run(
         let what = format!("the ledger holds no disposal of this record of `{dataset}` under rule `{name}`");
         return Err(Failure::new(Exit::Finding, anyhow::anyhow!(what)));
     }
-    let mut texts = Vec::new();
+    let (mut texts, mut said) = (Vec::new(), Vec::new());
     for proof in &proofs {
         let text = proof.to_text();
-        verify(text.as_bytes(), &vkey)?;
+        said.push(verify(text.as_bytes(), &vkey)?);
         texts.push(text);
     }
     if out.as_deref() == Some(Path::new("-")) {
@@ -53,23 +54,38 @@ pub(super) async fn run(
             Some(out) => (out.with_extension(format!("{number}.tlog-proof")), Target::Named),
         };
         write(&path, text, target).map_err(|e| of_file(&path, e))?;
-        written.push((path, proof.index));
+        written.push(path);
     }
-    match global.format {
+    tell(global.format, name, dataset, &written, &said);
+    Ok(Exit::Done)
+}
+
+fn tell(format: Format, name: &str, dataset: &str, written: &[PathBuf], said: &[Verified]) {
+    match format {
         Format::Json => {
-            let files: Vec<_> = written
-                .iter()
-                .map(|(p, i)| json!({ "file": p.display().to_string(), "entry": i.get() }))
-                .collect();
+            let file = |(path, v): (&PathBuf, &Verified)| {
+                let mut file = json!({ "file": path.display().to_string(), "entry": v.entry.get() });
+                link(&mut file, v);
+                file
+            };
+            let files: Vec<_> = written.iter().zip(said).map(file).collect();
             println!("{}", json!({ "rule": name, "dataset": dataset, "proofs": files }));
         }
         Format::Text => {
-            for (path, index) in &written {
-                println!("{}: proof of disposal, entry {index} of the ledger", path.display());
+            for (path, v) in written.iter().zip(said) {
+                println!("{}: proof of disposal, entry {} of the ledger", path.display(), v.entry);
+                if let Some(by) = v.gone_everywhere_by {
+                    println!("  gone everywhere by {}", by.format("%Y-%m-%d %H:%M:%S UTC"));
+                }
+                if let Some(unit) = &v.unit {
+                    println!("  went with a record of batch {unit}");
+                }
+                if !v.dependents.is_empty() {
+                    println!("  dependents in other datastores: {}", entries(&v.dependents));
+                }
             }
         }
     }
-    Ok(Exit::Done)
 }
 
 fn dataset_of<'r>(rule: &'r Rule, wanted: Option<&str>) -> Result<&'r str, Failure> {

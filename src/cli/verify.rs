@@ -9,6 +9,7 @@ use crate::diagnostic::chain;
 use crate::ledger::entry::Action;
 use crate::ledger::key::VerifierKey;
 use crate::ledger::proof::{Verified, verify};
+use crate::ledger::tree::EntryIndex;
 
 pub(super) fn run(global: &Global, key: &Path, files: &[PathBuf]) -> Outcome {
     let unreadable = |path: &Path, error: std::io::Error| {
@@ -68,6 +69,15 @@ fn print(path: &Path, v: &Verified) {
     );
     println!("  under       rule {} (version {}, entry {})", v.rule, v.rule_sha256, v.rule_entry);
     println!("  trigger     before {}", v.cutoff.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
+    if let Some(by) = v.gone_everywhere_by {
+        println!("  gone everywhere by {}, backups included", by.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
+    }
+    if let Some(unit) = &v.unit {
+        println!("  hung on     a record of batch {unit}");
+    }
+    if !v.dependents.is_empty() {
+        println!("  dependents  in other datastores went with {}", entries(&v.dependents));
+    }
     println!(
         "  in          entry {} of {}, which its key signed with {} entries",
         v.entry, v.origin, v.checkpoint_size
@@ -80,13 +90,34 @@ fn print(path: &Path, v: &Verified) {
     }
 }
 
+/// `entry 6` or `entries 6, 9`.
+pub(super) fn entries(indexes: &[EntryIndex]) -> String {
+    let numbers: Vec<String> = indexes.iter().map(EntryIndex::to_string).collect();
+    format!("{} {}", if numbers.len() == 1 { "entry" } else { "entries" }, numbers.join(", "))
+}
+
+/// Adds what only some proofs have: a member that is not there says nothing.
+pub(super) fn link(object: &mut serde_json::Value, v: &Verified) {
+    if let Some(by) = v.gone_everywhere_by {
+        object["gone_everywhere_by"] = json!(by.to_rfc3339());
+    }
+    if let Some(unit) = &v.unit {
+        object["unit"] = json!(unit.as_str());
+    }
+    if !v.dependents.is_empty() {
+        object["dependents"] = json!(v.dependents.iter().map(|index| index.get()).collect::<Vec<_>>());
+    }
+}
+
 fn object(path: &Path, v: &Verified) -> serde_json::Value {
-    json!({
+    let mut object = json!({
         "file": path.display().to_string(), "verified": true, "key": v.key, "datastore": v.datastore.as_str(),
         "dataset": v.dataset.as_str(), "action": v.action, "fields": v.fields, "rule": v.rule.as_str(),
         "rule_sha256": v.rule_sha256.to_string(), "rule_entry": v.rule_entry.get(), "batch": v.batch.as_str(),
         "sweep": v.sweep.as_str(), "cause": v.cause, "cutoff": v.cutoff.to_rfc3339(), "t0": v.t0.to_rfc3339(),
         "t1": v.t1.to_rfc3339(), "attribution": v.attribution, "recovered": v.recovered, "entry": v.entry.get(),
         "checkpoint_size": v.checkpoint_size.get(), "origin": v.origin.as_str(),
-    })
+    });
+    link(&mut object, v);
+    object
 }

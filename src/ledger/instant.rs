@@ -25,20 +25,13 @@ pub(super) fn parse(text: &str) -> Result<DateTime<Utc>, EntryError> {
     Ok(instant)
 }
 
-pub(super) fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&to_text(instant))
-}
-
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
-/// For a field that is left out where there is none.
+/// For a field that may be missing; never `null`, which has no place in an entry where this is used.
 pub(super) mod optional {
-    use super::{DateTime, Deserializer, Serializer, Utc};
+    use chrono::{DateTime, Utc};
+    use serde::{Deserializer, Serializer};
 
-    #[expect(clippy::ref_option, reason = "the signature is serde's")]
-    pub fn serialize<S: Serializer>(
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub(in super::super) fn serialize<S: Serializer>(
         instant: &Option<DateTime<Utc>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -48,9 +41,17 @@ pub(super) mod optional {
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<DateTime<Utc>>, D::Error> {
         super::deserialize(deserializer).map(Some)
     }
+}
+
+pub(super) fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_text(instant))
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }

@@ -83,6 +83,12 @@ pub struct Verified {
     pub attribution: Attribution,
     /// Whether recovery found the outcome after a crash.
     pub recovered: bool,
+    /// Where the record is a dependent in another datastore: the batch of the records it hung on.
+    pub unit: Option<BatchId>,
+    /// The entries of the batches in which the dependents in other datastores went.
+    pub dependents: Vec<EntryIndex>,
+    /// When no backup that a rule covers can hold it any more.
+    pub gone_everywhere_by: Option<DateTime<Utc>>,
     /// Where the entry stands in the ledger.
     pub entry: EntryIndex,
     /// The number of entries that the ledger's signature covers.
@@ -178,7 +184,8 @@ pub fn verify(text: &[u8], vkey: &VerifierKey) -> Result<Verified, ProofError> {
     let Body::BatchCommitted(committed) = proof.entry.body() else {
         return Err(ProofError::NotADisposal { observed: proof.entry.body().kind() });
     };
-    if committed.rule_entry >= committed.intent || committed.intent >= index {
+    let linked = committed.dependents.last().is_none_or(|last| *last < index);
+    if committed.rule_entry >= committed.intent || committed.intent >= index || !linked {
         return Err(ProofError::Reference { index });
     }
     let part = usize::try_from(proof.part).ok().and_then(|part| committed.parts.get(part));
@@ -216,6 +223,9 @@ fn conclude(
         t1: committed.t1,
         attribution: committed.attribution,
         recovered: committed.recovered,
+        unit: committed.unit.clone(),
+        dependents: committed.dependents.clone(),
+        gone_everywhere_by: committed.gone_everywhere_by,
         entry,
         checkpoint_size,
         origin: origin.clone(),

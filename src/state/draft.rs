@@ -56,12 +56,7 @@ impl State {
 }
 
 impl Draft {
-    /// A batch that has its intent: to commit anew to those of its records that went.
-    pub(super) fn again(batch: &BatchId, epoch: &EpochId, key: EpochKey) -> Self {
-        Self { batch: batch.clone(), epoch: epoch.clone(), key: Arc::new(key) }
-    }
-
-    /// The batch's name.
+    /// Its name in the ledger: what the shares of a unit name the records' batch by.
     pub fn batch(&self) -> &BatchId {
         &self.batch
     }
@@ -74,12 +69,7 @@ impl Draft {
         fields: &[String],
         keys: impl Iterator<Item = &'k Key>,
     ) -> Result<DraftPart, StateError> {
-        let batch_key = self.key.batch_key(&self.batch, dataset);
-        let mut pairs: Vec<(Commitment, Tag)> =
-            keys.map(|k| (batch_key.commit(k.as_str()), self.key.tag(dataset, k.as_str()))).collect();
-        // The order of the commitments says nothing about the records; the tags stand in the same order.
-        pairs.sort_unstable();
-        let commitments = Commitments::from_unsorted(pairs.iter().map(|p| p.0).collect())?;
+        let records = Records::commit(&self.key, &self.batch, dataset, keys)?;
         let mut fields: Vec<FieldName> =
             fields.iter().map(|f| FieldName::parse(f)).collect::<Result<_, _>>()?;
         fields.sort();
@@ -88,11 +78,11 @@ impl Draft {
                 dataset: DatasetName::parse(dataset)?,
                 action,
                 fields,
-                n: commitments.n(),
-                root: commitments.root(),
+                n: records.n,
+                root: records.root,
             },
-            commitments: pairs.iter().flat_map(|p| *p.0.as_bytes()).collect(),
-            tags: pairs.iter().flat_map(|p| *p.1.as_bytes()).collect(),
+            commitments: records.commitments,
+            tags: records.tags,
         })
     }
 
@@ -104,6 +94,36 @@ impl Draft {
         let sealed = cipher(&self.key).encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| StateError::Sealed { batch: self.batch.to_string() })?;
         Ok(Sealed([nonce.as_slice(), &sealed].concat()))
+    }
+}
+
+/// Records of one dataset, as the state keeps them: 24 bytes of commitment and 6 of tag for each, in the same order.
+pub(super) struct Records {
+    pub(super) n: u64,
+    pub(super) root: Hash,
+    pub(super) commitments: Vec<u8>,
+    pub(super) tags: Vec<u8>,
+}
+
+impl Records {
+    pub(super) fn commit<'k>(
+        key: &EpochKey,
+        batch: &BatchId,
+        dataset: &str,
+        keys: impl Iterator<Item = &'k Key>,
+    ) -> Result<Self, StateError> {
+        let batch_key = key.batch_key(batch, dataset);
+        let mut pairs: Vec<(Commitment, Tag)> =
+            keys.map(|k| (batch_key.commit(k.as_str()), key.tag(dataset, k.as_str()))).collect();
+        // The order of the commitments says nothing about the records; the tags stand in the same order.
+        pairs.sort_unstable();
+        let commitments = Commitments::from_unsorted(pairs.iter().map(|p| p.0).collect())?;
+        Ok(Self {
+            n: commitments.n(),
+            root: commitments.root(),
+            commitments: pairs.iter().flat_map(|p| *p.0.as_bytes()).collect(),
+            tags: pairs.iter().flat_map(|p| *p.1.as_bytes()).collect(),
+        })
     }
 }
 

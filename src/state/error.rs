@@ -134,6 +134,14 @@ pub enum StateError {
         /// The batch.
         batch: String,
     },
+    /// What is said of a batch contradicts its intent, which stays open.
+    #[error("the outcome of batch `{batch}` cannot be sealed: {what}")]
+    Outcome {
+        /// The batch.
+        batch: String,
+        /// What contradicts.
+        what: &'static str,
+    },
     /// A name cannot stand in the ledger.
     #[error("a name cannot stand in the ledger")]
     Name(#[from] NameError),

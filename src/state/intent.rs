@@ -9,12 +9,9 @@ use super::error::StateError;
 use super::sweep::Sweep;
 use super::{State, Writing, failed, signed};
 use crate::ledger::commitment::{BatchId, EpochId};
-use crate::ledger::entry::{
-    Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart, Outcomes,
-};
+use crate::ledger::entry::{Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart};
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
-use crate::model::key::Key;
 
 /// A batch that has been disposed of inside an open transaction, about to be intended.
 pub struct NewBatch<'a> {
@@ -22,16 +19,16 @@ pub struct NewBatch<'a> {
     pub sweep: &'a Sweep,
     /// The connection.
     pub datastore: &'a str,
-    /// What the datastore is known by, so that a restart knows whose evidence it looks at.
-    pub incarnation: String,
+    /// The name of the marker the datastore keeps, as evidence for a restart.
+    pub incarnation: &'a str,
     /// Its name and its key.
     pub draft: Draft,
-    /// One a dataset, none of them empty, the rule's own first.
+    /// Of a share in another datastore: the batch of the records its dependents hang on.
+    pub unit: Option<BatchId>,
+    /// One a dataset, none of them empty; without a unit, the rule's own first.
     pub parts: Vec<DraftPart>,
     /// The records' identities, dropped when the batch is sealed.
     pub sealed: Sealed,
-    /// The batch of the records that these dependents, in another datastore, hang on.
-    pub unit: Option<BatchId>,
 }
 
 /// A batch whose intent is durable: only with one can a datastore commit, and only this module makes one.
@@ -49,23 +46,12 @@ pub struct CommittedIntent {
     pub(super) intent: EntryIndex,
     pub(super) epoch: EpochId,
     pub(super) datastore: DatastoreName,
-    pub(super) incarnation: String,
-    pub(super) unit: Option<BatchId>,
     pub(super) t0: DateTime<Utc>,
+    pub(super) unit: Option<BatchId>,
     pub(super) parts: Vec<Part>,
 }
 
 impl CommittedIntent {
-    /// What the datastore was known by.
-    pub fn incarnation(&self) -> &str {
-        &self.incarnation
-    }
-
-    /// The batch of the records that these dependents hang on.
-    pub fn unit(&self) -> Option<&BatchId> {
-        self.unit.as_ref()
-    }
-
     /// The batch's name, for the datastore's marker.
     pub fn batch(&self) -> &str {
         self.batch.as_str()
@@ -83,6 +69,10 @@ pub struct OpenIntent {
     pub intent: CommittedIntent,
     /// The run it belongs to.
     pub sweep: Sweep,
+    /// The marker that tells what happened.
+    pub incarnation: String,
+    /// Of a share in another datastore: the batch of the records its dependents hang on.
+    pub unit: Option<String>,
 }
 
 impl OpenIntent {
@@ -92,66 +82,39 @@ impl OpenIntent {
     }
 }
 
-/// What became of the records of one part, where each has an outcome of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartOutcomes {
-    /// A count each; together the intent's number. None is unknown: an intent in doubt stays open.
-    pub counts: Outcomes,
-    /// Those that were disposed of.
-    pub disposed: Disposed,
-}
-
-/// Which records of a part were disposed of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Disposed {
-    /// All of them.
-    All,
-    /// These.
-    These(Vec<Key>),
-}
-
-/// How an intent was settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
-    /// The datastore acknowledged the commit.
-    Acknowledged,
-    /// The datastore's marker shows the commit.
-    MarkerFound,
-    /// The sweep stopped before it asked the datastore to commit.
-    NotAttempted,
-    /// The datastore's marker shows that the batch was rolled back.
-    RolledBack,
-    /// The marker is lost, and a record of the batch is there unchanged: it was rolled back.
-    SurvivorFound,
-    /// The marker is lost, and none of the records is there: it was committed, as far as anyone can tell.
-    NoneLeft,
-    /// Each record has an outcome, as the datastore acknowledged it; one a part, in the intent's order.
-    Each(Vec<PartOutcomes>),
-    /// Each record was looked at after a crash.
-    Looked(Vec<PartOutcomes>),
-}
-
 impl State {
-    /// Makes the intents of batches durable, all in one transaction: their entries, their commitments and the sealed
-    /// identities. They come back in their order, which is the order in which they are to be carried out.
+    /// Makes the intent of one batch durable: [`State::commit_intents`].
+    pub async fn commit_intent(&mut self, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
+        let mut intents = self.commit_intents(vec![new]).await?;
+        intents.pop().ok_or_else(|| StateError::Damaged {
+            path: self.path.clone(),
+            what: "an intent was not recorded".to_owned(),
+        })
+    }
+
+    /// Makes the intents of all shares of a unit durable, in the order in which the shares are going to be committed: their
+    /// entries, their commitments and the sealed identities, in one transaction.
     ///
-    /// Dying before this returns leaves no intent or open ones; what was prepared is rolled back by its datastore.
+    /// Dying before this returns leaves none of the intents or all of them open; the batches themselves are rolled back by
+    /// their datastores.
     pub async fn commit_intents(
         &mut self,
         batches: Vec<NewBatch<'_>>,
     ) -> Result<Vec<CommittedIntent>, StateError> {
         crate::hook::reach("intent.before");
         let mut writing = self.write().await?;
+        let t0 = writing.now();
         let mut intents = Vec::with_capacity(batches.len());
         for new in batches {
-            intents.push(append_intent(&mut writing, new).await?);
+            intents.push(writing.intend(t0, new).await?);
         }
         writing.commit().await?;
         crate::hook::reach("intent.after");
         Ok(intents)
     }
 
-    /// Every intent without an outcome, oldest first: of a unit, in the order in which its shares are carried out.
+    /// Every intent without an outcome, oldest first: the shares of a unit were intended in the order in which they are
+    /// committed, so that dependents are looked at before what they hang on.
     pub async fn open_intents(&mut self) -> Result<Vec<OpenIntent>, StateError> {
         let operation = "read the open intents";
         let rows = sqlx::query(
@@ -171,11 +134,13 @@ impl State {
             let intent = EntryIndex::new(number(2)?.unsigned_abs());
             let t0 = DateTime::from_timestamp_micros(number(6)?).unwrap_or_default();
             let unit: Option<String> = row.try_get(7).map_err(|e| failed(&self.path, operation, e))?;
-            let unit = unit.map(|unit| BatchId::parse(&unit)).transpose()?;
+            let of = unit.as_deref().map(BatchId::parse).transpose()?;
             let parts = self.parts(&batch).await?;
             open.push(OpenIntent {
-                intent: CommittedIntent { batch, intent, epoch, datastore, incarnation, unit, t0, parts },
+                intent: CommittedIntent { batch, intent, epoch, datastore, t0, unit: of, parts },
                 sweep: self.sweep(&sweep).await?,
+                incarnation,
+                unit,
             });
         }
         Ok(open)
@@ -227,71 +192,66 @@ impl State {
     }
 }
 
-async fn append_intent(writing: &mut Writing<'_>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
-    let datastore = DatastoreName::parse(new.datastore)?;
-    let Draft { batch, epoch, .. } = new.draft;
-    let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
-    let t0 = writing.now();
-    let body = Body::BatchIntent(BatchIntent {
-        batch: batch.clone(),
-        sweep: new.sweep.id.clone(),
-        rule: new.sweep.rule.clone(),
-        rule_entry: new.sweep.rule_entry,
-        rule_sha256: new.sweep.rule_sha256,
-        epoch: epoch.clone(),
-        unit: new.unit.clone(),
-        parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
-    });
-    let intent = writing.append_at(t0, &body).await?;
-    let records: u64 = parts.iter().map(|p| p.n).sum();
-    // What hangs on records elsewhere is nobody's own.
-    let own = if new.unit.is_none() { parts.first().map_or(0, |p| p.n) } else { 0 };
-    let insert = sqlx::query(
-        "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, records, own, sealed, unit) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    );
-    let insert = insert
-        .bind(batch.as_str().to_owned())
-        .bind(new.sweep.id.as_str().to_owned())
-        .bind(signed(intent.get()))
-        .bind(epoch.as_str().to_owned())
-        .bind(datastore.as_str().to_owned())
-        .bind(new.incarnation.clone())
-        .bind(t0.timestamp_micros())
-        .bind(signed(records))
-        .bind(signed(own))
-        .bind(new.sealed.0)
-        .bind(new.unit.as_ref().map(|unit| unit.as_str().to_owned()));
-    writing.run("record an intent", insert).await?;
-    for (number, draft) in (0i64..).zip(new.parts) {
-        append_part(writing, &batch, number, draft).await?;
+impl Writing<'_> {
+    async fn intend(&mut self, t0: DateTime<Utc>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
+        let datastore = DatastoreName::parse(new.datastore)?;
+        let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
+        let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, sealed, .. } = new;
+        let body = Body::BatchIntent(BatchIntent {
+            batch: batch.clone(),
+            sweep: sweep.id.clone(),
+            rule: sweep.rule.clone(),
+            rule_entry: sweep.rule_entry,
+            rule_sha256: sweep.rule_sha256,
+            epoch: epoch.clone(),
+            unit: unit.clone(),
+            parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
+        });
+        let intent = self.append_at(t0, &body).await?;
+        let records: u64 = parts.iter().map(|p| p.n).sum();
+        // All records of a share elsewhere are dependents.
+        let own = if unit.is_none() { parts.first().map_or(0, |p| p.n) } else { 0 };
+        let insert = sqlx::query(
+            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, unit, records, own, sealed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        );
+        let insert = insert
+            .bind(batch.as_str().to_owned())
+            .bind(sweep.id.as_str().to_owned())
+            .bind(signed(intent.get()))
+            .bind(epoch.as_str().to_owned())
+            .bind(datastore.as_str().to_owned())
+            .bind(incarnation.to_owned())
+            .bind(t0.timestamp_micros())
+            .bind(unit.as_ref().map(|unit| unit.as_str().to_owned()))
+            .bind(signed(records))
+            .bind(signed(own))
+            .bind(sealed.0);
+        self.run("record an intent", insert).await?;
+        for (number, part) in (0i64..).zip(new.parts) {
+            self.keep_part(&batch, number, part).await?;
+        }
+        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts })
     }
-    let NewBatch { incarnation, unit, .. } = new;
-    Ok(CommittedIntent { batch, intent, epoch, datastore, incarnation, unit, t0, parts })
-}
 
-async fn append_part(
-    writing: &mut Writing<'_>,
-    batch: &BatchId,
-    number: i64,
-    draft: DraftPart,
-) -> Result<(), StateError> {
-    let DraftPart { part, commitments, tags } = draft;
-    let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
-    let insert = sqlx::query(
-        "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    );
-    let insert = insert
-        .bind(batch.as_str().to_owned())
-        .bind(number)
-        .bind(part.dataset.as_str().to_owned())
-        .bind(action_text(part.action))
-        .bind(serde_json::json!(fields).to_string())
-        .bind(part.root.as_bytes().to_vec())
-        .bind(commitments)
-        .bind(tags);
-    writing.run("record the commitments of an intent", insert).await.map(drop)
+    async fn keep_part(&mut self, batch: &BatchId, number: i64, new: DraftPart) -> Result<(), StateError> {
+        let DraftPart { part, commitments, tags } = new;
+        let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
+        let insert = sqlx::query(
+            "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        );
+        let insert = insert
+            .bind(batch.as_str().to_owned())
+            .bind(number)
+            .bind(part.dataset.as_str().to_owned())
+            .bind(action_text(part.action))
+            .bind(serde_json::json!(fields).to_string())
+            .bind(part.root.as_bytes().to_vec())
+            .bind(commitments)
+            .bind(tags);
+        self.run("record the commitments of an intent", insert).await.map(drop)
+    }
 }
 
 impl Part {

@@ -6,11 +6,13 @@
 //! **Invariant:** an entry is appended in the same transaction as the rows derived from it, under the next index of
 //! the ledger as the disk has it, whoever else appends.
 
+mod backup;
 mod checkpoint;
 mod draft;
 mod error;
 mod intent;
 mod key_file;
+mod outcome;
 mod overview;
 mod prove;
 mod seal;
@@ -38,8 +40,9 @@ use key_file::KeyDirectory;
 
 pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
-pub use intent::{CommittedIntent, Disposed, NewBatch, OpenIntent, PartOutcomes, Settled};
+pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
+pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 

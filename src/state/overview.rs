@@ -17,7 +17,7 @@ pub struct RuleOverview {
     pub dependents: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
-    /// By when all of it is gone from backups too, in UTC; none: nothing says so.
+    /// When the last of what it disposed of is gone from every backup that a rule covers; none where no rule says.
     pub gone_everywhere_by: Option<DateTime<Utc>>,
 }
 
@@ -43,7 +43,7 @@ impl State {
         let totals = sqlx::query(
             "SELECT coalesce(sum(b.own) FILTER (WHERE b.committed), 0), \
              coalesce(sum(b.records - b.own) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL), \
-             max(b.gone_by) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
+             max(b.gone_by) FILTER (WHERE b.committed) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
         )
         .bind(rule)
         .fetch_one(&mut self.connection)

@@ -45,20 +45,22 @@ CREATE TABLE batch (
     datastore TEXT NOT NULL,
     incarnation TEXT NOT NULL,
     t0 INTEGER NOT NULL,
-    -- The batch of the records that these dependents, in another datastore, hang on.
+    -- The batch of the records that these dependents in another datastore hang on.
     unit TEXT,
-    -- Records of all datasets, and the rule's own among them: intended, and once there is an outcome, disposed of.
+    -- Records of all datasets, and the rule's own among them: until the outcome those intended, then those disposed of.
     records INTEGER NOT NULL,
     own INTEGER NOT NULL,
+    -- The other outcomes.
     already_gone INTEGER NOT NULL DEFAULT 0,
     changed INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0,
     untouched INTEGER NOT NULL DEFAULT 0,
+    -- When no backup holds them any more, in microseconds.
     gone_by INTEGER,
     sealed BLOB
 ) STRICT;
-CREATE INDEX batch_by_unit ON batch (unit) WHERE unit IS NOT NULL;
 CREATE INDEX batch_by_sweep ON batch (sweep);
+CREATE INDEX batch_by_unit ON batch (unit) WHERE unit IS NOT NULL;
 CREATE INDEX batch_open ON batch (id) WHERE outcome IS NULL;
 
 CREATE TABLE part (
@@ -73,15 +75,16 @@ CREATE TABLE part (
     PRIMARY KEY (batch, number)
 ) STRICT;
 
+-- The last `backup.expired` of each rule.
+CREATE TABLE backup (
+    rule TEXT PRIMARY KEY,
+    entry INTEGER NOT NULL REFERENCES entry (idx),
+    until INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE approval (
     entry INTEGER PRIMARY KEY REFERENCES entry (idx),
     rule TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     up_to INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE backups (
-    rule TEXT PRIMARY KEY,
-    until INTEGER NOT NULL,
-    entry INTEGER NOT NULL REFERENCES entry (idx)
 ) STRICT;

@@ -8,8 +8,8 @@ use super::{State, failed, signed};
 use crate::clock;
 use crate::ledger::canonical::{RuleDigest, RuleDocument};
 use crate::ledger::entry::{
-    Approval, BackupExpired, Body, Cause, DatastoreName, Outcomes, Residue, RoleName, RuleId, RuleVersion,
-    SweepFinished, SweepId, SweepResult, SweepStarted, TzdbVersion,
+    Approval, Body, Cause, Outcomes, Residue, RoleName, RuleId, RuleVersion, SweepFinished, SweepId,
+    SweepResult, SweepStarted, TzdbVersion,
 };
 use crate::ledger::tree::EntryIndex;
 use crate::model::now::Now;
@@ -68,9 +68,9 @@ pub struct SweepEnd {
     pub held: Option<u64>,
     /// Without a plausible trigger.
     pub undated: Option<u64>,
-    /// Of these, changed between judgement and disposal.
+    /// Of these, changed between judgement and disposal, and left alone.
     pub changed: u64,
-    /// Still there while dependents of theirs in other datastores are gone.
+    /// Records kept although their dependents in another datastore are gone.
     pub stranded: u64,
 }
 
@@ -176,6 +176,7 @@ impl State {
             row.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
         };
         let (batches, aborted, open) = (count(0)?, count(1)?, count(2)?);
+        // No batch with an unknown outcome was ever sealed.
         let totals = Outcomes {
             disposed: count(3)?,
             already_gone: count(4)?,
@@ -202,7 +203,7 @@ impl State {
             refused: end.refused,
             changed: end.remaining.map(|_| end.changed),
             undated: end.undated,
-            stranded: Some(end.stranded).filter(|n| *n > 0),
+            stranded: end.stranded,
         });
         crate::hook::reach("sweep-finished.before");
         let mut writing = self.write().await?;
@@ -223,49 +224,6 @@ impl State {
         writing.commit().await?;
         crate::hook::reach("sweep-finished.after");
         Ok(())
-    }
-
-    /// Records that backups up to `until` are gone, where that is later than what was known.
-    pub async fn backup_expired(
-        &mut self,
-        sweep: &Sweep,
-        of: &[String],
-        until: DateTime<Utc>,
-    ) -> Result<(), StateError> {
-        if self.backups_until(sweep.rule.as_str()).await?.is_some_and(|known| known >= until) {
-            return Ok(());
-        }
-        let body = Body::BackupExpired(BackupExpired {
-            rule: sweep.rule.clone(),
-            sweep: sweep.id.clone(),
-            of: of.iter().map(|name| DatastoreName::parse(name)).collect::<Result<_, _>>()?,
-            until,
-        });
-        let mut writing = self.write().await?;
-        let entry = writing.append(&body).await?;
-        let insert = sqlx::query(
-            "INSERT INTO backups (rule, until, entry) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (rule) DO UPDATE SET until = excluded.until, entry = excluded.entry",
-        );
-        let insert = insert
-            .bind(sweep.rule.as_str().to_owned())
-            .bind(until.timestamp_micros())
-            .bind(signed(entry.get()));
-        writing.run("record up to when backups are gone", insert).await?;
-        writing.commit().await
-    }
-
-    /// The instant up to which a backup rule's backups are gone; none: not known yet.
-    pub async fn backups_until(&mut self, rule: &str) -> Result<Option<DateTime<Utc>>, StateError> {
-        let operation = "read up to when backups are gone";
-        let row = sqlx::query("SELECT until FROM backups WHERE rule = ?1")
-            .bind(rule)
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
-        let Some(row) = row else { return Ok(None) };
-        let micros: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
-        Ok(DateTime::from_timestamp_micros(micros))
     }
 
     /// Sweeps that a crash cut off, oldest first.

@@ -165,7 +165,7 @@ impl Walk<'_, '_> {
         let Some(Unsealed { intent, settled }) = self.unsealed.take() else { return Ok(()) };
         let ledger = Stopwatch::start();
         let name = intent.batch().to_owned();
-        state.seal(run.sweep, intent, settled, run.horizon()).await?;
+        state.seal(run.sweep, intent, settled, &run.horizon()).await?;
         run.report.ledger_wait += ledger.elapsed();
         self.writer.sealed(&name);
         Ok(())
@@ -251,7 +251,7 @@ impl Walk<'_, '_> {
                 run.strand(&due, went);
                 own.rollback().await?;
                 let intent_name = intent.batch().to_owned();
-                state.seal(run.sweep, intent, Settled::NotAttempted, run.horizon()).await?;
+                state.seal(run.sweep, intent, Settled::NotAttempted, &run.horizon()).await?;
                 run.report.dependents += went;
                 return match left {
                     Left::Refused(why) => refused(why),
@@ -260,7 +260,7 @@ impl Walk<'_, '_> {
             }
         };
         // The intent is durable and the record is still there. A crash here costs one look at the marker.
-        let share = Share { target: run.target, datastore: &run.target.rule.datastore, keys: Vec::new() };
+        let share = run.share(0, Vec::new());
         let Settlement { settled, left, .. } = settle(&share, own, &intent).await?;
         run.report.dependents += elsewhere;
         let Some(left) = left else {
@@ -290,8 +290,14 @@ impl Run<'_> {
         }
     }
 
+    /// One of the rule's datastores, by its number among the shares, for a commit there.
+    pub(super) fn share(&self, number: usize, keys: Vec<Vec<Key>>) -> Share<'_> {
+        let incarnation = self.incarnations.get(number).map_or("", String::as_str);
+        Share { target: self.target, datastore: self.bound.shares()[number].datastore, incarnation, keys }
+    }
+
     /// When what goes from the rule's own datastore is gone from its backups too.
-    pub(super) fn horizon(&self) -> &'_ Horizon {
+    pub(super) fn horizon(&self) -> Horizon {
         self.target.horizon(&self.target.rule.datastore)
     }
 }
@@ -323,7 +329,7 @@ async fn intend<'o, 'r>(
     unit: Unit<'o, 'r>,
 ) -> Result<Intended<'o, 'r>, SweepError> {
     let Unit { own, others, part, sealed } = unit;
-    let incarnation = |number: usize| run.incarnations.get(number).cloned().unwrap_or_default();
+    let incarnation = |number: usize| run.incarnations.get(number).map_or("", String::as_str);
     let shares = run.bound.shares();
     let name = draft.batch().clone();
     let mut batches = Vec::new();
@@ -394,7 +400,8 @@ async fn select_and_seal<'w>(
         let selected = writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit).await;
         (selected, watch.elapsed())
     };
-    let sealing = state.seal(run.sweep, intent, settled, run.horizon());
+    let horizon = run.horizon();
+    let sealing = state.seal(run.sweep, intent, settled, &horizon);
     let (sealed, (selected, took)) = tokio::join!(sealing, selecting);
     run.report.ledger_wait += watch.elapsed().saturating_sub(took);
     sealed?;

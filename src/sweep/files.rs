@@ -7,7 +7,7 @@ use super::backups::Backups;
 use super::batches::{Run, drafting, set_aside, tally};
 use super::error::SweepError;
 use super::judge::judge;
-use super::outcome::{Left, Settlement, Share, settle};
+use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
 use super::{Counts, Progress};
 use crate::clock::Stopwatch;
@@ -36,6 +36,7 @@ pub(super) async fn run(
         Pace::RowsPerSecond(_) => run.target.batch,
     };
     let mut pages = Pages::open(&own.path, pattern, size)?;
+    run.incarnations = vec![pages.tree().identity()];
     let mut budget = Budget::new(size, run.target.pace);
     let mut seen = Seen { counts: Counts::default(), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
@@ -147,17 +148,17 @@ async fn dispose(
     let new = NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),
-        incarnation: tree.identity(),
+        incarnation: &run.incarnations[0],
         draft,
         parts: vec![part],
         sealed,
         unit: None,
     };
-    let intent = state.commit_intents(vec![new]).await?.pop().ok_or(SweepError::NoIntent)?;
+    let intent = state.commit_intent(new).await?;
     run.report.ledger_wait += ledger.elapsed();
     // The intent is durable and every file is still there. A crash from here on costs one look at each of them.
     let keys = vec![due.iter().map(|due| due.key().clone()).collect()];
-    let share = Share { target: run.target, datastore: &run.target.rule.datastore, keys };
+    let share = run.share(0, keys);
     let batch = intent.batch().to_owned();
     let prepared = Prepared::Files(files::Prepared::own(tree, listed));
     let Settlement { settled, went, left } = settle(&share, prepared, &intent).await?;
@@ -171,7 +172,7 @@ async fn dispose(
     }
     let ledger = Stopwatch::start();
     let gone = gone(&settled, &due);
-    state.seal(run.sweep, intent, settled, run.horizon()).await?;
+    state.seal(run.sweep, intent, settled, &run.horizon()).await?;
     run.report.ledger_wait += ledger.elapsed();
     let (gone, stay): (Vec<Due>, Vec<Due>) = Arc::into_inner(due)
         .unwrap_or_default()

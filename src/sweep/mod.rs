@@ -72,9 +72,6 @@ pub struct Target<'a> {
 /// The backups that cover each datastore.
 pub type Horizons = BTreeMap<DatastoreName, Horizon>;
 
-/// Of a datastore that no backup rule covers.
-const UNCOVERED: &Horizon = &Horizon::none();
-
 impl<'a> Target<'a> {
     /// A datastore of the rule.
     fn locate(&self, name: &DatastoreName) -> Result<&'a Datastore, SweepError> {
@@ -82,8 +79,9 @@ impl<'a> Target<'a> {
         self.datastores.get(name).ok_or_else(missing)
     }
 
-    fn horizon(&self, name: &DatastoreName) -> &'a Horizon {
-        self.horizons.get(name).unwrap_or(UNCOVERED)
+    /// The backups of a datastore; none where no backup rule covers it.
+    fn horizon(&self, name: &DatastoreName) -> Horizon {
+        self.horizons.get(name).cloned().unwrap_or_default()
     }
 
     fn own(&self) -> Result<&'a Datastore, SweepError> {
@@ -344,7 +342,8 @@ async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result
     if let (SweepResult::Completed, Some(backups)) = (report.result, &report.backups)
         && let Some(until) = backups.until
     {
-        state.backup_expired(sweep, &backups.of, until).await?;
+        let of: Vec<&str> = backups.of.iter().map(String::as_str).collect();
+        state.backup_expired(sweep, &of, until).await?;
     }
     state.finish_sweep(sweep, &end).await?;
     state.publish_checkpoint().await?;

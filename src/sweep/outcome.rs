@@ -16,6 +16,8 @@ use crate::state::{CommittedIntent, Disposed, PartOutcomes, Settled};
 pub(super) struct Share<'a> {
     pub(super) target: &'a Target<'a>,
     pub(super) datastore: &'a DatastoreName,
+    /// What the datastore is known by.
+    pub(super) incarnation: &'a str,
     /// Of its records, part by part.
     pub(super) keys: Vec<Vec<Key>>,
 }
@@ -85,7 +87,7 @@ async fn evidence(
         "commit in doubt: looking at the marker"
     );
     let mut fresh = sqlite::Writer::open(&share.target.locate(share.datastore)?.path).await?;
-    let incarnation = Incarnation::recorded(intent.incarnation());
+    let incarnation = Incarnation::recorded(share.incarnation);
     match fresh.evidence(&incarnation, intent.batch()).await? {
         Evidence::Lost => Err(error),
         known => Ok(known),

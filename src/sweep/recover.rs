@@ -13,8 +13,8 @@ use crate::model::horizon::Horizon;
 use crate::model::name::DatastoreName;
 use crate::state::{Disposed, OpenIntent, PartOutcomes, Settled, State, StateError, SweepEnd};
 
+use super::Horizons;
 use super::error::SweepError;
-use super::{Horizons, UNCOVERED};
 
 /// What a recovery did.
 #[derive(Debug, Default)]
@@ -55,11 +55,9 @@ impl<'a> Places<'a> {
         self.datastores.iter().find(|(known, _)| known.as_str() == name).map(|(_, datastore)| datastore)
     }
 
-    fn horizon(&self, name: &str) -> &'a Horizon {
-        self.horizons
-            .iter()
-            .find(|(known, _)| known.as_str() == name)
-            .map_or(UNCOVERED, |(_, horizon)| horizon)
+    fn horizon(&self, name: &str) -> Horizon {
+        let covering = self.horizons.iter().find(|(known, _)| known.as_str() == name);
+        covering.map(|(_, horizon)| horizon.clone()).unwrap_or_default()
     }
 }
 
@@ -118,10 +116,10 @@ async fn settle(state: &mut State, open: OpenIntent, places: Places<'_>) -> Resu
         DatastoreKind::Files => (by_looking(state, &open, datastore, &doubt).await?, None),
     };
     hook::reach("recover.before");
-    let OpenIntent { intent, sweep } = open;
+    let OpenIntent { intent, sweep, .. } = open;
     let committed = !matches!(settled, Settled::RolledBack | Settled::SurvivorFound);
     state
-        .seal(&sweep, intent, settled, places.horizon(&name))
+        .seal(&sweep, intent, settled, &places.horizon(&name))
         .await
         .map_err(|e| Unsettled::State(e.into()))?;
     hook::reach("recover.after");
@@ -164,7 +162,7 @@ async fn by_marker(
     writer: &mut Writer,
     doubt: &InDoubt,
 ) -> Result<Settled, Unsettled> {
-    let incarnation = Incarnation::recorded(open.intent.incarnation());
+    let incarnation = Incarnation::recorded(&open.incarnation);
     let evidence = writer.evidence(&incarnation, open.intent.batch()).await;
     match evidence.map_err(|e| doubt.unreachable(&e))? {
         Evidence::Committed => Ok(Settled::MarkerFound),
@@ -189,7 +187,7 @@ async fn by_looking(
     doubt: &InDoubt,
 ) -> Result<Settled, Unsettled> {
     let tree = Arc::new(Tree::open(&datastore.path).map_err(|e| doubt.unreachable(&e))?);
-    if tree.identity() != open.intent.incarnation() {
+    if tree.identity() != open.incarnation {
         return Err(doubt.because("its root is another directory now: put the one back that was swept"));
     }
     let sealed = identities(state, open, doubt).await?;

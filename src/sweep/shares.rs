@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::batches::Run;
 use super::error::SweepError;
-use super::outcome::{Left, Settlement, Share, settle};
+use super::outcome::{Left, Settlement, settle};
 use crate::datastore::{DatastoreError, Prepared, Writer};
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
@@ -156,13 +156,13 @@ pub(super) async fn carry_out(
             prepared.rollback().await?;
             Settled::NotAttempted
         } else {
-            let share = Share { target: run.target, datastore, keys };
+            let share = run.share(number, keys);
             let Settlement { settled, went: disposed, left } = settle(&share, prepared, &intent).await?;
             kept = left;
             went += disposed;
             settled
         };
-        state.seal(run.sweep, intent, settled, run.target.horizon(datastore)).await?;
+        state.seal(run.sweep, intent, settled, &run.target.horizon(datastore)).await?;
         sealed.push((number, batch));
     }
     Ok(match kept {

@@ -7,5 +7,7 @@ mod document;
 mod entries;
 mod notes;
 mod proofs;
+mod settled;
 mod trees;
+mod units;
 mod world;

@@ -152,6 +152,17 @@ impl World {
         }
     }
 
+    /// The same at noon of today: how wide a column of lengths is depends on the hour.
+    #[track_caller]
+    pub fn ran_at_noon(&self, arguments: &[&str], code: i32) -> Ran {
+        let now = expunged::clock::now();
+        let noon = now.date_naive().and_hms_opt(12, 0, 0).unwrap().and_utc();
+        let offset = (noon - now).num_seconds().to_string();
+        let ran = self.run_with(&[("EXPUNGED_CLOCK_OFFSET", &offset)], arguments);
+        assert_eq!(ran.code, code, "{arguments:?}\n{}", ran.text());
+        ran
+    }
+
     /// The same, and it ends as expected.
     #[track_caller]
     pub fn ran(&self, arguments: &[&str], code: i32) -> Ran {

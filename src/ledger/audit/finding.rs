@@ -138,6 +138,12 @@ pub enum Violation {
         /// The batch.
         batch: BatchId,
     },
+    /// A share of a unit that nobody intended.
+    #[error("unit `{unit}` is not a batch of the same sweep")]
+    UnknownUnit {
+        /// The batch named.
+        unit: BatchId,
+    },
     /// A field contradicts the entry it refers to.
     #[error("`{field}` disagrees with the entry it refers to")]
     Disagrees {

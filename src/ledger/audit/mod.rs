@@ -2,18 +2,19 @@
 //! seen from the entries alone.
 //!
 //! Memory grows with what is open, with the versions of rules, and by 16 bytes for each batch and sweep, since
-//! their names must be unique; not with the entries.
+//! their names must be unique; not with the entries. Of the shares of a unit that went, only the index is kept, and only
+//! until the unit's own batch has its outcome: whatever comes later can be named by nobody.
 
 mod finding;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::commitment::{BatchId, EpochId};
 use super::entry::{
-    BatchAborted, BatchCommitted, BatchIntent, Body, Entry, Outcomes, RuleDigest, RuleId, SweepFinished,
-    SweepId, SweepStarted,
+    BackupExpired, BatchAborted, BatchCommitted, BatchIntent, Body, Entry, Outcomes, Residue, RuleDigest,
+    RuleId, SweepFinished, SweepId, SweepStarted,
 };
 use super::hash::{leaf_hash, sha256};
 use super::tree::{EntryIndex, Frontier};
@@ -44,8 +45,8 @@ pub struct Audit {
     epochs: HashSet<EpochId>,
     names: HashSet<[u8; 16]>,
     intents: BTreeMap<BatchId, PendingIntent>,
-    /// The seals of dependents in other datastores, by the batch of their records, until that one is settled or its sweep is over.
-    units: BTreeMap<BatchId, Unit>,
+    /// Of units whose own batch is open: the entries of the shares that went.
+    shares: BTreeMap<BatchId, BTreeSet<EntryIndex>>,
     sweeps: BTreeMap<SweepId, PendingSweep>,
     findings: Vec<Finding>,
     suppressed: u64,
@@ -55,11 +56,6 @@ struct PendingIntent {
     index: EntryIndex,
     at: DateTime<Utc>,
     intent: BatchIntent,
-}
-
-struct Unit {
-    sweep: SweepId,
-    seals: Vec<EntryIndex>,
 }
 
 struct PendingSweep {
@@ -152,16 +148,11 @@ impl Audit {
             Body::BatchIntent(intent) => self.intend(index, entry.at(), intent),
             Body::BatchCommitted(committed) => self.commit(index, entry.at(), committed),
             Body::BatchAborted(aborted) => self.abort(index, aborted),
-            Body::Residue(residue) => {
-                let rule = self.sweeps.get(&residue.sweep).map(|pending| &pending.started.rule);
-                if rule != Some(&residue.rule) {
-                    self.find(index, Violation::UnknownSweep { sweep: residue.sweep.clone() });
-                }
-            }
-            Body::BackupExpired(expired) => {
-                let rule = self.sweeps.get(&expired.sweep).map(|pending| &pending.started.rule);
-                if rule != Some(&expired.rule) {
-                    self.find(index, Violation::UnknownSweep { sweep: expired.sweep.clone() });
+            Body::Residue(Residue { sweep, rule, .. })
+            | Body::BackupExpired(BackupExpired { sweep, rule, .. }) => {
+                let started = self.sweeps.get(sweep).map(|pending| &pending.started.rule);
+                if started != Some(rule) {
+                    self.find(index, Violation::UnknownSweep { sweep: sweep.clone() });
                 }
             }
             Body::Genesis(_) | Body::Approval(_) => {}
@@ -236,18 +227,11 @@ impl Audit {
             return self.find(index, Violation::NoIntent { batch: committed.batch.clone() });
         };
         let mut fields = disagreements(&pending, committed);
-        let unit = self.units.remove(&committed.batch).map(|unit| unit.seals).unwrap_or_default();
-        if unit != committed.dependents {
-            fields.push("dependents");
-        }
-        if let Some(unit) = &committed.unit {
-            let new = || Unit { sweep: committed.sweep.clone(), seals: Vec::new() };
-            self.units.entry(unit.clone()).or_insert_with(new).seals.push(index);
-        }
         if at < committed.t1 {
             fields.push("t1");
         }
         let mut violations: Vec<_> = fields.into_iter().map(|field| Violation::Disagrees { field }).collect();
+        violations.extend(self.link(index, committed));
         if let Some(sweep) = self.sweeps.get_mut(&pending.intent.sweep) {
             // Saturating: an intent that named its sweep before it was started was not counted.
             sweep.open = sweep.open.saturating_sub(1);
@@ -267,12 +251,33 @@ impl Audit {
         self.find_all(index, violations);
     }
 
+    /// Holds the links between the shares of a unit against each other.
+    fn link(&mut self, index: EntryIndex, committed: &BatchCommitted) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let went = self.shares.remove(&committed.batch).unwrap_or_default();
+        if !went.iter().eq(&committed.dependents) {
+            violations.push(Violation::Disagrees { field: "dependents" });
+        }
+        let Some(unit) = &committed.unit else { return violations };
+        match self.intents.get(unit) {
+            Some(records) if records.intent.sweep == committed.sweep && records.intent.unit.is_none() => {
+                self.shares.entry(unit.clone()).or_default().insert(index);
+            }
+            // Recovery may have settled the records while the share's datastore could not be asked.
+            None if committed.recovered && self.is_batch(unit) => {}
+            Some(_) | None => violations.push(Violation::UnknownUnit { unit: unit.clone() }),
+        }
+        violations
+    }
+
     fn abort(&mut self, index: EntryIndex, aborted: &BatchAborted) {
         let Some(pending) = self.intents.remove(&aborted.batch) else {
             return self.find(index, Violation::NoIntent { batch: aborted.batch.clone() });
         };
-        // The records stay: what hung on them is gone under this unit's name all the same.
-        self.units.remove(&aborted.batch);
+        self.shares.remove(&aborted.batch);
+        if let Some(unit) = pending.intent.unit.as_ref().filter(|unit| !self.is_batch(unit)) {
+            self.find(index, Violation::UnknownUnit { unit: unit.clone() });
+        }
         if let Some(sweep) = self.sweeps.get_mut(&pending.intent.sweep) {
             sweep.open = sweep.open.saturating_sub(1);
             sweep.aborted += 1;
@@ -281,6 +286,11 @@ impl Audit {
         if pending.index != aborted.intent {
             self.find(index, Violation::Disagrees { field: "intent" });
         }
+    }
+
+    /// Whether a batch of that name was intended so far.
+    fn is_batch(&self, batch: &BatchId) -> bool {
+        self.names.contains(&name(b"batch", batch.as_str()))
     }
 
     fn check_rule(&mut self, index: EntryIndex, entry: EntryIndex, rule: &RuleId, digest: RuleDigest) {
@@ -295,7 +305,6 @@ impl Audit {
         let settled = |pending: &PendingSweep| pending.progress == Progress::Finished && pending.open == 0;
         if self.sweeps.get(sweep).is_some_and(settled) {
             self.sweeps.remove(sweep);
-            self.units.retain(|_, unit| unit.sweep != *sweep);
         }
     }
 

@@ -27,7 +27,7 @@ pub struct BatchIntent {
     pub rule_sha256: RuleDigest,
     /// Whose key the commitments depend on.
     pub epoch: EpochId,
-    /// The batch of the records that these dependents, in another datastore, hang on.
+    /// Of a share in another datastore than the records': the batch of the records these dependents hang on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<BatchId>,
     /// One for each dataset and action, at least one.
@@ -88,11 +88,11 @@ pub struct BatchCommitted {
     /// As in the intent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<BatchId>,
-    /// The `batch.committed` entries of what hung on these records in other datastores, ascending.
+    /// Of the records' own batch: the `batch.committed` of its dependents in other datastores, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependents: Vec<EntryIndex>,
-    /// The instant by which backups that may hold the records have reached their deadline, by the backup rules in force.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "instant::optional")]
+    /// When no backup that a rule covers can hold the disposed records any more; none where no rule says.
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub gone_everywhere_by: Option<DateTime<Utc>>,
     /// The parts of the intent, in its order.
     pub parts: Vec<CommittedPart>,
@@ -144,13 +144,13 @@ pub struct Outcomes {
     pub refused: u64,
     /// Could not be found out.
     pub unknown: u64,
-    /// There unchanged: the sweep was cut off before its turn. Found by recovery only.
+    /// There, unchanged: a crash came before its turn. Only recovery finds one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub untouched: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_zero(n: &u64) -> bool {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
+pub(super) fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
@@ -222,7 +222,8 @@ pub enum AbortReason {
 impl BatchIntent {
     pub(super) fn check(&self) -> Result<(), EntryError> {
         check_datasets(self.parts.iter().map(|part| (&part.datastore, &part.dataset)).collect())?;
-        check_roots(self.parts.iter().map(|part| (part.n, part.root)))
+        check_roots(self.parts.iter().map(|part| (part.n, part.root)))?;
+        check_unit(&self.batch, self.unit.as_ref())
     }
 }
 
@@ -233,10 +234,29 @@ impl BatchCommitted {
         if self.t1 < self.t0 {
             return contradiction("`t1` is before `t0`");
         }
+        if self.gone_everywhere_by.is_some_and(|by| by < self.t1) {
+            return contradiction("`gone_everywhere_by` is before `t1`");
+        }
+        if !self.recovered && self.totals().untouched > 0 {
+            return contradiction("`untouched`, and not found by recovery");
+        }
+        check_unit(&self.batch, self.unit.as_ref())?;
+        self.check_dependents()?;
+        self.parts.iter().try_for_each(CommittedPart::check)
+    }
+
+    /// The intents of a unit are durable before any of its shares is committed.
+    fn check_dependents(&self) -> Result<(), EntryError> {
+        if self.unit.is_some() && !self.dependents.is_empty() {
+            return contradiction("`unit` and `dependents`: dependents name none of their own");
+        }
         if !self.dependents.is_sorted_by(|a, b| a < b) {
             return contradiction("`dependents` are not ascending");
         }
-        self.parts.iter().try_for_each(CommittedPart::check)
+        if self.dependents.first().is_some_and(|first| *first <= self.intent) {
+            return contradiction("`dependents` before the intent");
+        }
+        Ok(())
     }
 
     /// The outcomes of all parts.
@@ -274,6 +294,13 @@ fn check_datasets(mut datasets: Vec<(&DatastoreName, &DatasetName)>) -> Result<(
     };
     if datasets.windows(2).any(ambiguous) {
         return contradiction("two datastores with a dataset of one name");
+    }
+    Ok(())
+}
+
+fn check_unit(batch: &BatchId, unit: Option<&BatchId>) -> Result<(), EntryError> {
+    if unit == Some(batch) {
+        return contradiction("`unit` is the batch itself");
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::super::instant;
 use super::super::key::VerifierKey;
 use super::super::name::{DatastoreName, EpochId, Origin, RoleName, RuleId, SweepId, TzdbVersion};
 use super::super::tree::{EntryIndex, TreeSize};
-use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes};
+use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes, is_zero};
 
 /// What an entry says; its type is the field `t`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub enum Body {
     /// What a sweep left behind.
     #[serde(rename = "residue")]
     Residue(Residue),
-    /// Backups up to an instant are gone.
+    /// The backups that a rule keeps no longer reach back to an instant.
     #[serde(rename = "backup.expired")]
     BackupExpired(BackupExpired),
 }
@@ -180,22 +180,22 @@ pub struct Residue {
     pub changed: Option<u64>,
     /// Without a plausible trigger; not among `remaining`.
     pub undated: Option<u64>,
-    /// Records of which dependents in other datastores are gone while they themselves are still there; left out: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stranded: Option<u64>,
+    /// Records that were kept although their dependents in another datastore are gone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stranded: u64,
 }
 
-/// `backup.expired`: whatever was disposed of before `until` is in no backup that this rule governs.
+/// `backup.expired`: every remaining backup was begun after `until`, so none holds what was disposed of before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupExpired {
-    /// The backup rule.
+    /// The rule over the backups.
     pub rule: RuleId,
-    /// The sweep that saw what is left.
+    /// The run that looked.
     pub sweep: SweepId,
-    /// The datastores that the backups are copies of, ascending.
+    /// The datastores that are backed up, ascending, at least one.
     pub of: Vec<DatastoreName>,
-    /// Every backup that is left was begun after it.
+    /// Nothing disposed of in them before this instant is in a backup.
     #[serde(with = "instant")]
     pub until: DateTime<Utc>,
 }
@@ -260,10 +260,9 @@ impl Body {
             Self::SweepStarted(sweep) if sweep.eligible > sweep.late => {
                 contradiction("`eligible` is after `late`")
             }
-            Self::BackupExpired(expired)
-                if expired.of.is_empty() || !expired.of.is_sorted_by(|a, b| a < b) =>
-            {
-                contradiction("`of` is empty, or not ascending")
+            Self::BackupExpired(expired) if expired.of.is_empty() => contradiction("no datastores in `of`"),
+            Self::BackupExpired(expired) if !expired.of.is_sorted_by(|a, b| a < b) => {
+                contradiction("`of` is not ascending")
             }
             Self::BatchIntent(intent) => intent.check(),
             Self::BatchCommitted(committed) => committed.check(),

@@ -29,10 +29,14 @@ pub fn in_every_batch(point: &str) -> bool {
 /// Passed by sweeps of files only: `super::unit` hits each of them.
 pub const FILES: [&str; 4] = ["unlink", "directory-sync", "prune", "prune-sync"];
 
+/// Passed by sweeps of backups only: `super::unit` hits them too.
+pub const BACKUPS: &str = "backup-expired";
+
 /// The points that a sweep of rows passes.
 pub fn of_rows() -> BTreeSet<String> {
-    let of_files = |point: &String| FILES.contains(&point.split('.').next().unwrap_or(point));
-    in_source().into_iter().filter(|point| !of_files(point)).collect()
+    let name = |point: &String| point.split('.').next().unwrap_or(point).to_owned();
+    let of_files = |name: &str| name == BACKUPS || FILES.contains(&name);
+    in_source().into_iter().filter(|point| !of_files(&name(point))).collect()
 }
 
 /// The points as `src` names them: a new one is covered without a word here.

@@ -94,7 +94,7 @@ fn the_proof_in_the_document_verifies_under_the_key_in_the_document() {
 
 #[test]
 fn every_type_of_entry_is_described() {
-    for body in world::bodies() {
+    for body in world::bodies().into_iter().chain(super::units::unit()) {
         let kind = body.kind();
         assert!(DOCUMENT.contains(&format!("`{kind}`")), "{kind} is missing in the document");
         let value = serde_json::to_value(&body).unwrap();

@@ -56,13 +56,13 @@ pub fn bodies() -> Vec<Body> {
     let epoch = EpochId::parse("2026-11").unwrap();
     let (rule_entry, rule_sha256) = (EntryIndex::new(RULE as u64), rule().digest());
     let intent = |batch: &str, parts| BatchIntent {
-        unit: None,
         batch: BatchId::parse(batch).unwrap(),
         sweep: sweep.clone(),
         rule: rule_id.clone(),
         rule_entry,
         rule_sha256,
         epoch: epoch.clone(),
+        unit: None,
         parts,
     };
     let genesis = Genesis { origin: signing_key().origin().clone(), vkey: signing_key().verifier() };
@@ -96,7 +96,6 @@ pub fn bodies() -> Vec<Body> {
             reason: AbortReason::RolledBack,
         }),
         Body::Residue(Residue {
-            stranded: None,
             sweep: sweep.clone(),
             rule: rule_id.clone(),
             remaining: Some(1),
@@ -105,6 +104,7 @@ pub fn bodies() -> Vec<Body> {
             refused: Some(0),
             changed: Some(1),
             undated: Some(2),
+            stranded: 0,
         }),
         Body::SweepFinished(SweepFinished {
             sweep,
@@ -155,9 +155,6 @@ fn committed(intent: &BatchIntent) -> BatchCommitted {
     let comments = part(0, &["author_id", "author_name"], &commitments("comment", &COMMENTS));
     let accounts = part(1, &[], &commitments("account", &ACCOUNTS));
     BatchCommitted {
-        unit: None,
-        dependents: Vec::new(),
-        gone_everywhere_by: None,
         batch: intent.batch.clone(),
         intent: EntryIndex::new(INTENT as u64),
         sweep: intent.sweep.clone(),
@@ -172,6 +169,9 @@ fn committed(intent: &BatchIntent) -> BatchCommitted {
         epoch: intent.epoch.clone(),
         attribution: Attribution::Transaction,
         recovered: false,
+        unit: None,
+        dependents: Vec::new(),
+        gone_everywhere_by: None,
         parts: vec![comments, accounts],
     }
 }

@@ -50,7 +50,7 @@ fn tables(world: &World) -> Vec<String> {
 
 #[test]
 fn a_plan_shows_what_a_sweep_would_do_and_names_nobody() {
-    told!(world().ran(&["plan"], 0));
+    told!(world().ran_at_noon(&["plan"], 0));
 }
 
 #[test]
@@ -130,9 +130,9 @@ fn a_sweep_says_what_it_did_and_a_second_that_there_was_nothing_to_do() {
 #[test]
 fn status_shows_every_rule() {
     let world = world();
-    let before = world.ran(&["status"], 0);
-    world.ran(&["sweep"], 0);
-    let after = world.ran(&["status"], 0);
+    let before = world.ran_at_noon(&["status"], 0);
+    world.ran_at_noon(&["sweep"], 0);
+    let after = world.ran_at_noon(&["status"], 0);
     let zones = [(r"\d+ d( \d+ h)?\b", "[length]")];
     let filters: Vec<_> = crate::world::REDACTED.into_iter().chain(zones).collect();
     insta::with_settings!({ filters => filters }, {
