@@ -95,6 +95,9 @@ enum Command {
         /// As if it were then (RFC 3339).
         #[arg(long, value_name = "TIME")]
         at: Option<DateTime<Utc>>,
+        /// Name the files whose record no longer exists, where a dependent says `orphans = true`: their paths may be personal.
+        #[arg(long)]
+        orphans: bool,
     },
     /// Explain the verdict on one record.
     Explain {
@@ -252,7 +255,10 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
         Command::Check => check::run(global),
         Command::Test => test::run(global).await,
-        Command::Plan { patterns, at } => plan::run(global, &patterns, at).await,
+        Command::Plan { patterns, at, orphans } => {
+            let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };
+            plan::run(global, &patterns, at, named).await
+        }
         Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
         Command::Sweep { patterns } => sweep::run(global, &patterns).await,
         Command::Status => status::run(global).await,

@@ -1,5 +1,7 @@
 //! `expunged plan`: what a sweep would do. Writes nothing; the connection cannot.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -8,6 +10,7 @@ use super::table::{local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::{Cursor, Phase, Reader};
+use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::RowRule;
@@ -15,7 +18,7 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
 use crate::rules::rule::Rule;
 use crate::state::{Role, State};
-use crate::sweep::{Counts, count};
+use crate::sweep::{Counts, Orphan, count, orphans};
 
 /// How many records a plan names, by ids that only the holder of the key can tell.
 const SAMPLE: usize = 3;
@@ -28,9 +31,22 @@ struct Plan {
     statement: String,
     steps: Vec<String>,
     sample: Vec<String>,
+    orphans: Vec<Orphan>,
 }
 
-pub(super) async fn run(global: &Global, patterns: &[String], at: Option<DateTime<Utc>>) -> Outcome {
+/// Whether the files without a record are named, or only counted: their paths may say whose they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Counted,
+    Listed,
+}
+
+pub(super) async fn run(
+    global: &Global,
+    patterns: &[String],
+    at: Option<DateTime<Utc>>,
+    named: Named,
+) -> Outcome {
     let context = Context::load(global)?;
     let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
     let mut state =
@@ -43,9 +59,9 @@ pub(super) async fn run(global: &Global, patterns: &[String], at: Option<DateTim
     match global.format {
         Format::Json => println!(
             "{}",
-            json!({ "now": now.eligible.to_rfc3339(), "rules": plans.iter().map(object).collect::<Vec<_>>() })
+            json!({ "now": now.eligible.to_rfc3339(), "rules": plans.iter().map(|row| object(row, named)).collect::<Vec<_>>() })
         ),
-        Format::Text => text(&plans, now),
+        Format::Text => text(&plans, now, named),
     }
     let failed = plans.iter().filter_map(|(_, plan)| plan.as_ref().err());
     Ok(failed.map(Failure::exit).max().unwrap_or(Exit::Done))
@@ -55,13 +71,14 @@ type Row<'r> = (&'r Rule, Result<Plan, Failure>);
 
 async fn plan(context: &Context, rule: &Rule, now: Now, state: Option<&mut State>) -> Result<Plan, Failure> {
     let datastore = context.datastore(rule)?;
-    let (bound, _) = context.bind(rule).await?;
+    let (bound, catalogues) = context.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(datastore, &bound, &cutoffs, &Orders::default(), now).await?;
     let Some(rows) = bound.rows() else {
         let statement = format!("walk of `{}` below the root", rule.dataset.name());
-        return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new() });
+        return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
     };
+    let orphans = orphans(&bound, &catalogues, &context.config.datastores).await?;
     let mut reader = Reader::open(&datastore.path).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs).await?;
     let sample = match state {
@@ -70,7 +87,7 @@ async fn plan(context: &Context, rule: &Rule, now: Now, state: Option<&mut State
         }
         Some(_) | None => Vec::new(),
     };
-    Ok(Plan { counts, statement, steps, sample })
+    Ok(Plan { counts, statement, steps, sample, orphans })
 }
 
 /// Some of what the judge would let go; what SQL selects may still be kept.
@@ -106,7 +123,7 @@ async fn sample(
     Ok(sample)
 }
 
-fn text(rows: &[Row<'_>], now: Now) {
+fn text(rows: &[Row<'_>], now: Now, named: Named) {
     let header =
         ["rule", "due", "overdue", "held", "kept", "not started", "undated", "oldest due", "first deadline"];
     let mut out = table(&header, 1);
@@ -131,13 +148,13 @@ fn text(rows: &[Row<'_>], now: Now) {
     }
     for (rule, plan) in rows {
         match plan {
-            Ok(plan) => details(rule, plan),
+            Ok(plan) => details(rule, plan, named),
             Err(failure) => eprintln!("{}", failure.about(&rule.id)),
         }
     }
 }
 
-fn details(rule: &Rule, plan: &Plan) {
+fn details(rule: &Rule, plan: &Plan, named: Named) {
     println!("\n{}", rule.id);
     for (why, n) in &plan.counts.undated {
         println!("  undated: {n} ({why})");
@@ -149,9 +166,31 @@ fn details(rule: &Rule, plan: &Plan) {
     if !plan.sample.is_empty() {
         println!("  some of them, by keyed id: {}", plan.sample.join(" "));
     }
+    for (dataset, paths) in by_dataset(&plan.orphans) {
+        println!(
+            "  orphans: {} files of {dataset} lead to no record, and are never disposed of",
+            paths.len()
+        );
+        if named == Named::Listed {
+            for path in &paths {
+                println!("    {path}");
+            }
+        }
+    }
 }
 
-fn object((rule, plan): &Row<'_>) -> serde_json::Value {
+/// Paths as a key shows them, under `datastore.pattern`.
+fn by_dataset(orphans: &[Orphan]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for orphan in orphans {
+        let path = Key::from_values(std::slice::from_ref(&orphan.path));
+        let path = path.map_or_else(|e| e.to_string(), |key| key.as_str().to_owned());
+        all.entry(format!("`{}.{}`", orphan.datastore, orphan.dataset)).or_default().push(path);
+    }
+    all
+}
+
+fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
     let plan = match plan {
         Ok(plan) => plan,
         Err(failure) => return json!({ "rule": rule.id.to_string(), "error": failure.text() }),
@@ -162,6 +201,7 @@ fn object((rule, plan): &Row<'_>) -> serde_json::Value {
         "not_started": c.not_started, "undated": c.undated,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
-        "statement": plan.statement, "query_plan": plan.steps, "sample": plan.sample,
+        "statement": plan.statement, "query_plan": plan.steps, "sample": plan.sample, "orphans": plan.orphans.len(),
+        "orphan_paths": (named == Named::Listed).then(|| by_dataset(&plan.orphans)),
     })
 }

@@ -21,7 +21,7 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let mut recovered = recover(&mut state, context.places()).await?;
     let mut results: Vec<(&Rule, Result<Report, Failure>)> = Vec::new();
     for (service, rule) in chosen {
-        if recovered.parked.contains(rule.datastore.as_str()) {
+        if rule.datastores().any(|name| recovered.parked.contains(name.as_str())) {
             let why = recovered.reasons.join("; ");
             results.push((rule, Err(Failure::new(Exit::Refused, anyhow::anyhow!(why)))));
             continue;

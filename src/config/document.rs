@@ -7,7 +7,8 @@ use std::str::FromStr as _;
 
 use chrono::TimeDelta;
 
-use super::paths::{is_inside, same_file, sqlite_path};
+use super::overlap::{self, Own};
+use super::paths::sqlite_path;
 use super::{Config, Datastore, DatastoreKind, Defaults, KeySource, Ledger, Limits, Pace};
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
@@ -32,7 +33,7 @@ pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
     root.later(&["http"]);
     root.finish();
     if let (Some(entry), Some(state), Some(rules)) = (&state_entry, &state, &rules_dir) {
-        refuse_overlaps(entry, (state, rules), &places, &datastores);
+        overlap::refuse(entry, &Own { state, rules, ledger: ledger.as_ref() }, &places, &datastores);
     }
     let (state, rules_dir) = (state?, rules_dir?);
     Some(Config { rules_dir, state, ledger: ledger?, defaults: defaults?, limits: limits?, datastores })
@@ -238,48 +239,4 @@ fn kind(entry: &Entry<'_>) -> Option<DatastoreKind> {
         ),
     }
     None
-}
-
-/// A sweep would dispose of its own evidence, or of another datastore; and a transaction would wait for itself.
-fn refuse_overlaps(
-    state_entry: &Entry<'_>,
-    (state, rules): (&Path, &Path),
-    places: &BTreeMap<DatastoreName, Entry<'_>>,
-    datastores: &BTreeMap<DatastoreName, Datastore>,
-) {
-    for (name, datastore) in datastores {
-        let shown = datastore.path.display();
-        match datastore.kind {
-            DatastoreKind::Sqlite if same_file(state, &datastore.path) => state_entry.refuse(
-                Code::StateIsDatastore,
-                format!("`state` is the same file as datastore `{name}`: `{shown}`"),
-                "give the state a file of its own",
-            ),
-            DatastoreKind::Files if is_inside(state, &datastore.path) => state_entry.refuse(
-                Code::StateIsDatastore,
-                format!("`state` is below the root of datastore `{name}`: `{shown}`"),
-                "move the state, or choose a root further down",
-            ),
-            DatastoreKind::Sqlite | DatastoreKind::Files => {}
-        }
-        let Some(place) = places.get(name) else { continue };
-        if datastore.kind == DatastoreKind::Files && is_inside(rules, &datastore.path) {
-            let message = format!("the rules are below the root of datastore `{name}`: `{shown}`");
-            place.refuse(Code::StateIsDatastore, message, "choose a root further down");
-        }
-        for (other_name, other) in datastores.range(..name.clone()) {
-            let overlap = same_file(&other.path, &datastore.path)
-                || datastore.kind == DatastoreKind::Files && is_inside(&other.path, &datastore.path)
-                || other.kind == DatastoreKind::Files && is_inside(&datastore.path, &other.path);
-            if overlap {
-                let message =
-                    format!("datastores `{name}` and `{other_name}` overlap on the disk: `{shown}`");
-                place.refuse(
-                    Code::Conflict,
-                    message,
-                    "two datastores must not hold the same records: merge them",
-                );
-            }
-        }
-    }
 }

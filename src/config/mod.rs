@@ -1,6 +1,7 @@
 //! The main configuration: where everything is, and the limits under which rules may act.
 
 mod document;
+mod overlap;
 mod paths;
 
 use std::collections::BTreeMap;

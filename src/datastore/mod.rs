@@ -42,7 +42,7 @@ pub async fn catalogues<'d>(
     locate: &(dyn Fn(&DatastoreName) -> Option<&'d Datastore> + Sync),
 ) -> Result<Catalogues, DatastoreError> {
     let mut catalogues = Catalogues::new();
-    for name in rule.dependents.iter().map(|d| &d.datastore).chain([&rule.datastore]) {
+    for name in rule.datastores() {
         let Some(datastore) = locate(name).filter(|d| d.kind == DatastoreKind::Sqlite) else { continue };
         if !catalogues.contains_key(name) {
             let mut reader = sqlite::Reader::open(&datastore.path).await?;

@@ -151,6 +151,13 @@ pub struct Backup {
     pub keep_at_least: Option<NonZeroU32>,
 }
 
+impl Rule {
+    /// Every datastore it disposes of something in, its own first; one may come more than once.
+    pub fn datastores(&self) -> impl Iterator<Item = &DatastoreName> {
+        std::iter::once(&self.datastore).chain(self.dependents.iter().map(|d| &d.datastore))
+    }
+}
+
 /// Where the data subject's id stands, and what an erasure request means here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {

@@ -3,8 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::batches::Run;
-use crate::model::calendar::{Calendar, Moment};
-use crate::model::period::Retain;
+use crate::model::calendar::Calendar;
 use crate::rules::decide::{Kept, Verdict};
 use crate::rules::rule::Backup;
 
@@ -19,7 +18,7 @@ pub struct BackupFindings {
     pub fewer_than: Option<u32>,
     /// How old the newest is, where that is more than the time between two; none left is as old as time.
     pub newest_too_old: Option<Option<TimeDelta>>,
-    /// Every backup that is left was begun after it; none: one of them has no plausible time.
+    /// Every backup that is left was begun after it; none: one of them has no plausible time, or may be out of sight.
     pub until: Option<DateTime<Utc>>,
 }
 
@@ -58,7 +57,7 @@ impl Backups {
                 return;
             }
         };
-        let Some(made) = earliest(self.calendar, &times.trigger) else {
+        let Some(made) = self.calendar.earliest(&times.trigger) else {
             self.undated = true;
             return;
         };
@@ -73,22 +72,14 @@ impl Backups {
         let age = self.newest.map(|newest| now - newest);
         // One is under way, or has just failed: the next is due within the same time again.
         let too_old = age.is_none_or(|age| age > every * 2);
+        // A backup of no known time, or one behind what the walk could not enter, may be older than all others.
+        let hidden = self.undated || !run.report.obstacles.is_empty();
         BackupFindings {
             of: self.backup.of.iter().map(ToString::to_string).collect(),
             left: self.left,
             fewer_than: wanted.filter(|wanted| self.left < u64::from(*wanted)),
             newest_too_old: too_old.then_some(age),
-            until: if self.undated { None } else { Some(self.oldest.map_or(now, |oldest| oldest - every)) },
+            until: if hidden { None } else { Some(self.oldest.map_or(now, |oldest| oldest - every)) },
         }
-    }
-}
-
-/// The first instant that a moment can mean.
-fn earliest(calendar: Calendar, moment: &Moment) -> Option<DateTime<Utc>> {
-    match moment {
-        Moment::Instant(at) => Some(*at),
-        // An hour is more than any clock was ever set back by, but for a few that changed their zone.
-        Moment::Local(..) => Some(calendar.due(moment, &Retain::none())? - TimeDelta::hours(1)),
-        Moment::Date(date) => calendar.first_instant(*date),
     }
 }

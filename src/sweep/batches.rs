@@ -285,6 +285,7 @@ impl Walk<'_, '_> {
 impl Run<'_> {
     /// Remembers the records of a batch that stays, where something that hung on them went.
     fn strand(&mut self, due: &[Due], went: u64) {
+        self.unapproved = self.unapproved.map(|left| left.saturating_sub(went));
         if went > 0 {
             self.stranded.extend(due.iter().map(|due| due.key().clone()));
         }

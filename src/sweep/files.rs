@@ -6,20 +6,19 @@ use std::sync::Arc;
 use super::backups::Backups;
 use super::batches::{Run, drafting, set_aside, tally};
 use super::error::SweepError;
-use super::judge::judge;
+use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
 use super::{Counts, Progress};
 use crate::clock::Stopwatch;
 use crate::datastore::Prepared;
-use crate::datastore::files::{self, FilePage, Identities, Listed, Pages};
-use crate::datastore::sqlite::Phase;
+use crate::datastore::files::{self, FilePage, Identities, Listed, Outcome, Pages};
 use crate::hook;
 use crate::ledger::entry::SweepResult;
 use crate::model::datastore::{Datastore, Pace};
 use crate::rules::bind::BoundDataset;
 use crate::rules::decide::{Due, Verdict, decide};
-use crate::state::{NewBatch, Settled, State};
+use crate::state::{NewBatch, State};
 
 /// A batch takes the whole page: its identities and commitments show in the memory of the process (docs/measurements.md).
 const LARGEST: u32 = 10_000;
@@ -80,25 +79,7 @@ async fn batch(
     for (what, n) in page.obstacles {
         *run.report.obstacles.entry(what).or_default() += n;
     }
-    let mut records = Vec::with_capacity(page.files.len());
-    for (position, found) in (0u32..).zip(&page.files) {
-        let record = files::record(run.bound, found, position)?;
-        // What the cut-off says is not due is only counted, and the judge must agree.
-        if run.cutoffs.compare(run.bound.trigger(), record.trigger.own()) == Some(false) {
-            let verdict = decide(run.bound, record, run.orders, run.now);
-            seen.stays(&verdict);
-            if matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_) | Verdict::Held(_)) {
-                return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: 1 });
-            }
-            continue;
-        }
-        records.push(record);
-    }
-    let candidates = records.len();
-    let due = judge(run, records, Phase::Candidates)?;
-    if due.len() < candidates {
-        count_the_rest(run, &page.files, &due, seen)?;
-    }
+    let due = judged(run, &page.files, seen)?;
     if due.is_empty() {
         return Ok(Some(0));
     }
@@ -110,24 +91,25 @@ async fn batch(
     dispose(run, state, tree, &page.files, due, seen).await.map(Some)
 }
 
-/// Those that the cut-off could not tell, and that stay.
-fn count_the_rest(
-    run: &Run<'_>,
-    files: &[files::Found],
-    due: &[Due],
-    seen: &mut Seen,
-) -> Result<(), SweepError> {
-    let mut due = due.iter().map(Due::position).peekable();
+/// The due among the files, in their order; the others are counted. Each is compared with the cut-off beside the judge's verdict:
+/// where the two differ, one of two independent derivations is wrong, and nothing goes.
+fn judged(run: &Run<'_>, files: &[files::Found], seen: &mut Seen) -> Result<Vec<Due>, SweepError> {
+    let mut due = Vec::new();
+    let mut disagreed = 0;
     for (position, found) in (0u32..).zip(files) {
-        if due.next_if_eq(&position).is_some() {
-            continue;
-        }
         let record = files::record(run.bound, found, position)?;
-        if run.cutoffs.compare(run.bound.trigger(), record.trigger.own()) != Some(false) {
-            seen.stays(&decide(run.bound, record, run.orders, run.now));
+        let compared = run.cutoffs.compare(run.bound.trigger(), record.trigger.own());
+        let verdict = decide(run.bound, record, run.orders, run.now);
+        disagreed += u64::from(!agree(compared, &verdict));
+        match verdict {
+            Verdict::Due(record) | Verdict::Overdue(record) => due.push(record),
+            stays @ (Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_)) => seen.stays(&stays),
         }
     }
-    Ok(())
+    if disagreed > 0 {
+        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
+    }
+    Ok(due)
 }
 
 async fn dispose(
@@ -139,11 +121,12 @@ async fn dispose(
     seen: &mut Seen,
 ) -> Result<u64, SweepError> {
     let listed: Vec<Listed> = due.iter().filter_map(|due| listed(found, due)).collect();
+    let keys = vec![due.iter().map(|due| due.key().clone()).collect()];
     let due = Arc::new(due);
     let draft = state.draft(run.sweep).await?;
     let sealing = Identities::of(listed.clone());
-    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, move || sealing.to_text()));
     let ledger = Stopwatch::start();
+    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, move || sealing.to_text()));
     let (part, sealed) = hashing.await.map_err(SweepError::Hashing)??;
     let new = NewBatch {
         sweep: run.sweep,
@@ -157,66 +140,50 @@ async fn dispose(
     let intent = state.commit_intent(new).await?;
     run.report.ledger_wait += ledger.elapsed();
     // The intent is durable and every file is still there. A crash from here on costs one look at each of them.
-    let keys = vec![due.iter().map(|due| due.key().clone()).collect()];
-    let share = run.share(0, keys);
     let batch = intent.batch().to_owned();
     let prepared = Prepared::Files(files::Prepared::own(tree, listed));
-    let Settlement { settled, went, left } = settle(&share, prepared, &intent).await?;
-    if let Settled::Each(parts) = &settled {
-        for part in parts {
-            run.report.changed += part.counts.changed;
-            for _ in 0..part.counts.refused {
-                set_aside(&mut run.report, refusal(left.as_ref()));
-            }
-        }
-    }
+    let Settlement { settled, went, left, each } = settle(&run.share(0, keys), prepared, &intent).await?;
     let ledger = Stopwatch::start();
-    let gone = gone(&settled, &due);
     state.seal(run.sweep, intent, settled, &run.horizon()).await?;
     run.report.ledger_wait += ledger.elapsed();
-    let (gone, stay): (Vec<Due>, Vec<Due>) = Arc::into_inner(due)
-        .unwrap_or_default()
-        .into_iter()
-        .partition(|due| gone.contains(due.key().as_str()));
+    if let Some(Left::RolledBack(why)) = left {
+        return Err(SweepError::RolledBack { batch, why });
+    }
+    let due = Arc::into_inner(due).unwrap_or_default();
+    let gone = sort_out(run, due, each.into_iter().flatten(), seen);
     tally(run, &gone, went);
-    for due in stay {
-        let verdict =
-            if due.times().deadline <= run.now.late { Verdict::Overdue(due) } else { Verdict::Due(due) };
-        seen.stays(&verdict);
-    }
-    match left {
-        Some(Left::RolledBack(why)) => Err(SweepError::RolledBack { batch, why }),
-        Some(Left::Refused(_)) | None => Ok(went),
-    }
+    Ok(went)
 }
 
-fn refusal(left: Option<&Left>) -> &'static str {
-    match left {
-        Some(Left::Refused(why) | Left::RolledBack(why)) => why,
-        None => "it was refused",
+/// Those that went; the others are counted as what became of them.
+fn sort_out(
+    run: &mut Run<'_>,
+    due: Vec<Due>,
+    outcomes: impl Iterator<Item = Outcome>,
+    seen: &mut Seen,
+) -> Vec<Due> {
+    let mut gone = Vec::with_capacity(due.len());
+    for (due, outcome) in due.into_iter().zip(outcomes) {
+        match outcome {
+            Outcome::Disposed => {
+                gone.push(due);
+                continue;
+            }
+            Outcome::AlreadyGone => continue,
+            Outcome::Changed => run.report.changed += 1,
+            Outcome::Refused(why) => set_aside(&mut run.report, why),
+            // Such a batch stays open, and does not get here.
+            Outcome::Unknown(_) => {}
+        }
+        let overdue = due.times().deadline <= run.now.late;
+        seen.stays(&if overdue { Verdict::Overdue(due) } else { Verdict::Due(due) });
     }
+    gone
 }
 
 fn listed(found: &[files::Found], due: &Due) -> Option<Listed> {
     let at = usize::try_from(due.position()).ok()?;
     found.get(at).map(|found| found.listed.clone())
-}
-
-/// The keys of the records that are not there any more.
-fn gone(settled: &Settled, due: &[Due]) -> std::collections::HashSet<String> {
-    use crate::state::Disposed;
-    let all = || due.iter().map(|due| due.key().as_str().to_owned()).collect();
-    match settled {
-        Settled::Each(parts) => match parts.first().map(|part| &part.disposed) {
-            Some(Disposed::These(keys)) => keys.iter().map(|key| key.as_str().to_owned()).collect(),
-            Some(Disposed::All) => all(),
-            None => std::collections::HashSet::new(),
-        },
-        Settled::Acknowledged | Settled::MarkerFound | Settled::NoneLeft => all(),
-        Settled::NotAttempted | Settled::RolledBack | Settled::SurvivorFound | Settled::Looked(_) => {
-            std::collections::HashSet::new()
-        }
-    }
 }
 
 impl Seen {

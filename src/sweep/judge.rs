@@ -55,16 +55,21 @@ fn judge_half(
             // The query looked at every row, and said that all of them can be compared.
             TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
         };
-        match decide(bound, record, orders, now) {
-            Verdict::Due(record) | Verdict::Overdue(record) => {
-                disagreed += u64::from(compared == Some(false));
-                due.push(record);
-            }
-            Verdict::Held(_) => disagreed += u64::from(compared == Some(false)),
-            // What is compared has the shape of a time; only the judge knows that 31 February is none.
-            Verdict::Undated(Undated::Unreadable) => {}
-            Verdict::Kept(_) | Verdict::Undated(_) => disagreed += u64::from(compared == Some(true)),
+        let verdict = decide(bound, record, orders, now);
+        disagreed += u64::from(!agree(compared, &verdict));
+        if let Verdict::Due(record) | Verdict::Overdue(record) = verdict {
+            due.push(record);
         }
     }
     (due, disagreed)
+}
+
+/// Whether the comparison with the cut-off, where there was one, and the judge say the same.
+pub(super) fn agree(compared: Option<bool>, verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Due(_) | Verdict::Overdue(_) | Verdict::Held(_) => compared != Some(false),
+        // What is compared has the shape of a time; only the judge knows that 31 February is none.
+        Verdict::Undated(Undated::Unreadable) => true,
+        Verdict::Kept(_) | Verdict::Undated(_) => compared != Some(true),
+    }
 }

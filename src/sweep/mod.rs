@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod guard;
 mod judge;
+mod orphans;
 mod outcome;
 mod pace;
 mod recover;
@@ -47,6 +48,7 @@ pub use backups::BackupFindings;
 pub use count::{Counts, count};
 pub use error::SweepError;
 pub use guard::{Guard, Parked};
+pub use orphans::{Orphan, orphans};
 pub use recover::{Places, Recovered, recover};
 
 /// One rule, where its records are, and in which version.
@@ -248,7 +250,7 @@ pub async fn run(
         tracing::error!(rule, records = report.stranded, "dependents gone, record kept");
     }
     if report.result == SweepResult::Parked {
-        let due = report.disposed + report.remaining().unwrap_or(0);
+        let due = report.remaining().map_or(due, |left| report.disposed + left);
         report.parked =
             Some(Parked { due, allowed: allowance, approved: standing.approved, known: standing.finished });
     }

@@ -29,6 +29,8 @@ pub(super) struct Settlement {
     pub(super) went: u64,
     /// Why something is left, if something is.
     pub(super) left: Option<Left>,
+    /// Where each record has an outcome of its own: part by part, in the order of the keys.
+    pub(super) each: Vec<Vec<Outcome>>,
 }
 
 /// Why something is left.
@@ -52,7 +54,7 @@ pub(super) async fn settle(
         Committed::Yes => Ok(whole(Settled::Acknowledged, intent)),
         Committed::NotAttempted => {
             let left = Some(Left::RolledBack("it was replaced during the sweep"));
-            Ok(Settlement { settled: Settled::NotAttempted, went: 0, left })
+            Ok(Settlement { settled: Settled::NotAttempted, went: 0, left, each: Vec::new() })
         }
         Committed::Unknown(source) => {
             let left = match &source {
@@ -62,17 +64,20 @@ pub(super) async fn settle(
             let error = SweepError::Commit { rule: share.target.rule.id.clone(), source };
             match evidence(share, intent, error).await? {
                 Evidence::Committed => Ok(whole(Settled::MarkerFound, intent)),
-                Evidence::RolledBack | Evidence::Lost => {
-                    Ok(Settlement { settled: Settled::RolledBack, went: 0, left: Some(left) })
-                }
+                Evidence::RolledBack | Evidence::Lost => Ok(Settlement {
+                    settled: Settled::RolledBack,
+                    went: 0,
+                    left: Some(left),
+                    each: Vec::new(),
+                }),
             }
         }
-        Committed::Each(outcomes) => each(share, intent, &outcomes),
+        Committed::Each(outcomes) => each(share, intent, outcomes),
     }
 }
 
 fn whole(settled: Settled, intent: &CommittedIntent) -> Settlement {
-    Settlement { settled, went: intent.records(), left: None }
+    Settlement { settled, went: intent.records(), left: None, each: Vec::new() }
 }
 
 /// Looks at the marker; where it is lost, the intent stays open and the next start looks at the records: an error.
@@ -97,11 +102,11 @@ async fn evidence(
 fn each(
     share: &Share<'_>,
     intent: &CommittedIntent,
-    outcomes: &[Vec<Outcome>],
+    each: Vec<Vec<Outcome>>,
 ) -> Result<Settlement, SweepError> {
     let mut parts = Vec::new();
     let mut why = None;
-    for (keys, outcomes) in share.keys.iter().zip(outcomes) {
+    for (keys, outcomes) in share.keys.iter().zip(&each) {
         let mut counts = Outcomes::default();
         let mut gone = Vec::new();
         for (key, outcome) in keys.iter().zip(outcomes) {
@@ -130,5 +135,5 @@ fn each(
         parts.push(PartOutcomes { counts, disposed });
     }
     let went = parts.iter().map(|part| part.counts.disposed).sum();
-    Ok(Settlement { settled: Settled::Each(parts), went, left: why.map(Left::Refused) })
+    Ok(Settlement { settled: Settled::Each(parts), went, left: why.map(Left::Refused), each })
 }

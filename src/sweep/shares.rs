@@ -157,7 +157,7 @@ pub(super) async fn carry_out(
             Settled::NotAttempted
         } else {
             let share = run.share(number, keys);
-            let Settlement { settled, went: disposed, left } = settle(&share, prepared, &intent).await?;
+            let Settlement { settled, went: disposed, left, .. } = settle(&share, prepared, &intent).await?;
             kept = left;
             went += disposed;
             settled

@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod docs;
 mod files;
+mod files_rule;
 mod house;
 mod judge;
 mod ledger;

@@ -215,6 +215,27 @@ fn a_persons_data_goes_from_every_datastore_and_nobody_elses() {
     assert!(again.stdout.contains("\"disposed\":0"), "{}", again.text());
 }
 
+#[test]
+fn a_file_without_a_record_is_listed_and_stays() {
+    let unit = Unit::new();
+    for stray in ["uploads/99/deep/stray.txt", "uploads/007/stray.txt", "uploads/none/stray.txt"] {
+        let path = unit.world.path("tree").join(stray);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "x").unwrap();
+    }
+    let counted = unit.world.ran(&["plan"], 0);
+    assert!(counted.stdout.contains("orphans: 3 files of `uploads.uploads/{id}/**`"), "{}", counted.text());
+    assert!(!counted.stdout.contains("stray.txt"), "a path may say whose it was: {}", counted.text());
+    let listed = unit.world.ran(&["plan", "--orphans"], 0);
+    for stray in ["uploads/99/deep/stray.txt", "uploads/007/stray.txt", "uploads/none/stray.txt"] {
+        assert!(listed.stdout.contains(stray), "{}", listed.text());
+    }
+    assert!(!listed.stdout.contains("uploads/1/"), "{}", listed.text());
+    unit.sweep(0);
+    let strays = unit.left().into_iter().filter(|one| one.contains("stray.txt")).count();
+    assert_eq!(strays, 3);
+}
+
 /// The shares of a unit are linked in the ledger.
 #[test]
 fn the_ledger_links_the_parts_of_a_unit() {

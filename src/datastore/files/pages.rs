@@ -10,7 +10,7 @@ use super::batch::key;
 use super::listed::typed;
 use super::{Found, Obstacle, Seen, Tree};
 use crate::datastore::{DatastoreError, Explained};
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{Glob, Pattern};
 use crate::model::value::Value;
 use crate::rules::bind::{BoundDataset, BoundRule};
 use crate::rules::decide::{Record, TriggerValue};
@@ -35,10 +35,15 @@ pub struct Pages {
 const READY: usize = 1;
 
 impl Pages {
-    /// Opens a tree and begins to walk through the files of a pattern, so many a page.
+    /// Opens a tree and begins to walk through the files of a rule's own pattern, so many a page.
     pub fn open(root: &Path, pattern: &Pattern, size: u32) -> Result<Self, DatastoreError> {
+        Self::of(root, pattern.glob().into_iter().collect(), size)
+    }
+
+    /// The same for any globs.
+    pub fn of(root: &Path, globs: Vec<Glob>, size: u32) -> Result<Self, DatastoreError> {
         let tree = Arc::new(Tree::open(root)?);
-        let walk = tree.walk(pattern.glob().into_iter().collect());
+        let walk = tree.walk(globs);
         let (sender, receiver) = channel(READY);
         let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
         // Ends with the walk, or with the receiver.

@@ -6,14 +6,16 @@ mod connect;
 mod identity;
 mod layer;
 mod marker;
+mod prepared;
 mod read;
 mod share;
 mod sql;
 mod trial;
 
-pub use batch::{Judged, Prepared, Selected, Writer};
+pub use batch::{Judged, Selected, Writer};
 pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
+pub use prepared::Prepared;
 pub use read::{Census, Page, Reader};
 pub use trial::TrialTable;
 

@@ -8,13 +8,13 @@ use serde::de::{self, Deserialize, Deserializer};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::connect::{Access, all, connect, failed, json, one, text};
-use super::sql::{Sql, TriggerSql, column, encoded, filters, table};
+use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, same, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind};
 use crate::model::key::Key;
-use crate::model::name::ColumnName;
+use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
 use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
@@ -152,6 +152,36 @@ impl Reader {
             plan.push(row.try_get(3).map_err(failed(operation))?);
         }
         Ok((sql.text, plan))
+    }
+
+    /// Which of these rows of values, by their position, no row of a table holds in these columns, to the byte.
+    pub async fn missing(
+        &mut self,
+        of: &TableName,
+        columns: &[ColumnName],
+        rows: &[Vec<Value>],
+    ) -> Result<Vec<usize>, DatastoreError> {
+        let operation = "look for records by their columns";
+        let held = columns
+            .iter()
+            .enumerate()
+            .map(|(i, name)| same(&column("t", name), &decoded(&format!("json_extract(j.value, '$[{i}]')"))));
+        let held = held.collect::<Vec<_>>().join(" AND ");
+        let rows: Vec<Vec<serde_json::Value>> =
+            rows.iter().map(|row| row.iter().map(Rows::encode).collect()).collect();
+        let sql = Sql {
+            text: format!(
+                "SELECT j.key FROM json_each(?1) AS j WHERE NOT EXISTS (SELECT 1 FROM {} AS t WHERE {held}) ORDER BY j.key",
+                table(of)
+            ),
+            args: vec![Value::Text(serde_json::json!(rows).to_string())],
+        };
+        let mut missing = Vec::new();
+        for row in all(&mut self.connection, &sql, operation).await? {
+            let position: i64 = row.try_get(0).map_err(failed(operation))?;
+            missing.extend(usize::try_from(position));
+        }
+        Ok(missing)
     }
 
     /// Reads one record by its key as a person types it, whatever its verdict.

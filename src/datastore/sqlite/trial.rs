@@ -3,8 +3,9 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _};
 
-use super::batch::{Prepared, Writer};
+use super::batch::Writer;
 use super::connect::{all, failed, run};
+use super::prepared::Prepared;
 use super::read::{Rows, explain};
 use super::sql::{Sql, column, encoded, quote, table};
 use crate::datastore::Explained;

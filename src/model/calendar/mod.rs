@@ -74,6 +74,11 @@ impl Calendar {
         self.first(Day::of(date)).instant()
     }
 
+    /// The first instant that a moment can mean; `None`: beyond the calendar.
+    pub fn earliest(&self, moment: &Moment) -> Option<DateTime<Utc>> {
+        self.read(moment, Reading::Earliest)?.instant()
+    }
+
     /// The instant from which a record with this trigger is due; `None`: beyond the calendar, so never.
     ///
     /// A date with an hour bound is refused when a rule is bound. Should one get here, the hours run from the first

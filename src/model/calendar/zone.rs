@@ -60,6 +60,11 @@ impl Zone {
         Self::from(chrono_tz::Etc::UTC)
     }
 
+    /// Whether its clocks have never been set, so that no wall-clock time is skipped or comes twice.
+    pub fn is_uniform(&self) -> bool {
+        self.spans.len() == 1
+    }
+
     /// What the clock on the wall shows at an instant.
     pub fn wall_clock(&self, at: DateTime<Utc>) -> NaiveDateTime {
         at.with_timezone(&self.tz).naive_local()

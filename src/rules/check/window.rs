@@ -35,7 +35,8 @@ pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
 
 fn shortest(rule: &Rule) -> Window {
     let mut window = rule.calendar.shortest_window(&rule.retain, &rule.delete_by);
-    if rule.trigger.reading.time_zone.is_some() && window.length < TimeDelta::MAX {
+    let folds = rule.trigger.reading.time_zone.is_some_and(|zone| !zone.is_uniform());
+    if folds && window.length < TimeDelta::MAX {
         window.length = window.length.checked_sub(&FOLD).unwrap_or(window.length);
     }
     window

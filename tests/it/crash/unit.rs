@@ -48,3 +48,40 @@ fn a_crash_in_the_recovery_of_files_changes_no_outcome() {
         unit.proves_everything(point);
     }
 }
+
+/// A batch of files is in doubt while its root is another directory: whatever hangs on files there waits.
+#[test]
+fn a_rule_with_dependents_in_a_parked_datastore_disposes_of_nothing() {
+    let unit = Unit::new();
+    assert!(unit.killed_at("unlink.after", 1));
+    let tree = |name: &str| unit.world.path(name);
+    std::fs::rename(tree("tree"), tree("away")).unwrap();
+    std::fs::create_dir(tree("tree")).unwrap();
+    let rows = |unit: &Unit| unit.world.list_on("site.db", "SELECT id FROM account");
+    let before = rows(&unit);
+    let parked = unit.world.ran(&["sweep"], 5);
+    assert!(parked.stderr.contains("its root is another directory now"), "{}", parked.text());
+    assert_eq!(rows(&unit), before);
+    // Two names trade places, so that nothing has to be removed.
+    std::fs::rename(tree("tree"), tree("empty")).unwrap();
+    std::fs::rename(tree("away"), tree("tree")).unwrap();
+    unit.sweep_to_the_end();
+    assert_eq!(data(unit.left()), data(survivors()));
+    unit.proves_everything("the root came back");
+}
+
+#[test]
+fn a_crash_while_the_end_of_backups_is_recorded_loses_nothing() {
+    for when in ["before", "after"] {
+        let world = crate::files_rule::backups();
+        let point = format!("{}.{when}:1", points::BACKUPS);
+        assert_eq!(
+            world.run_with(&[("EXPUNGED_KILL_AT", &point)], &["sweep"]).code,
+            -1,
+            "`{point}` was not hit"
+        );
+        world.ran(&["sweep"], 1);
+        assert_eq!(crate::files_rule::entries(&world, "backup.expired").len(), 1, "{when}");
+        world.ran(&["ledger", "verify"], 0);
+    }
+}

@@ -1,0 +1,72 @@
+//! What lies where a sweep would find it: the state, the keys and the rules below a root, or two datastores in one place.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::paths::{is_inside, same_file};
+use super::{Datastore, DatastoreKind, KeySource, Ledger};
+use crate::diagnostic::Code;
+use crate::diagnostic::reader::Entry;
+use crate::model::name::DatastoreName;
+
+/// The files of the program's own.
+pub(super) struct Own<'a> {
+    pub(super) state: &'a Path,
+    pub(super) rules: &'a Path,
+    pub(super) ledger: Option<&'a Ledger>,
+}
+
+impl Own<'_> {
+    fn paths(&self) -> Vec<(&'static str, &Path)> {
+        let mut paths = vec![("state", self.state), ("rules", self.rules)];
+        if let Some(ledger) = self.ledger {
+            paths.push(("ledger.keys", &ledger.keys));
+            if let KeySource::File(path) = &ledger.key {
+                paths.push(("ledger.key", path));
+            }
+        }
+        paths
+    }
+}
+
+/// A sweep would dispose of its own evidence, or of another datastore; and a transaction would wait for itself.
+pub(super) fn refuse(
+    state_entry: &Entry<'_>,
+    own: &Own<'_>,
+    places: &BTreeMap<DatastoreName, Entry<'_>>,
+    datastores: &BTreeMap<DatastoreName, Datastore>,
+) {
+    for (name, datastore) in datastores {
+        let shown = datastore.path.display();
+        let Some(place) = places.get(name) else { continue };
+        match datastore.kind {
+            DatastoreKind::Sqlite if same_file(own.state, &datastore.path) => state_entry.refuse(
+                Code::StateIsDatastore,
+                format!("`state` is the same file as datastore `{name}`: `{shown}`"),
+                "give the state a file of its own",
+            ),
+            DatastoreKind::Sqlite => {}
+            DatastoreKind::Files => {
+                for (key, _) in own.paths().iter().filter(|(_, path)| is_inside(path, &datastore.path)) {
+                    let message = format!("`{key}` lies below the root of datastore `{name}`: `{shown}`");
+                    place.refuse(Code::StateIsDatastore, message, "move it, or choose a root further down");
+                }
+            }
+        }
+        for (other_name, other) in datastores.range(..name.clone()) {
+            if overlap(datastore, other) {
+                let message =
+                    format!("datastores `{name}` and `{other_name}` overlap on the disk: `{shown}`");
+                let help = "two datastores must not hold the same records: merge them";
+                place.refuse(Code::Conflict, message, help);
+            }
+        }
+    }
+}
+
+fn overlap(a: &Datastore, b: &Datastore) -> bool {
+    let holds = |outer: &Datastore, inner: &Datastore| {
+        outer.kind == DatastoreKind::Files && is_inside(&inner.path, &outer.path)
+    };
+    same_file(&a.path, &b.path) || holds(a, b) || holds(b, a)
+}
