@@ -104,6 +104,14 @@ name! {
     RoleName, "role", "1 to 64 of `A-Z a-z 0-9 . _ -`", |text| is_token(text, 64, b"._-")
 }
 name! {
+    /// A promise within its service.
+    PromiseName, "promise", "1 to 64 of `A-Z a-z 0-9 . _ -`", |text| is_token(text, 64, b"._-")
+}
+name! {
+    /// Why records are still there.
+    ReasonText, "reason", "1 to 512 bytes of text without control characters", is_plain_text
+}
+name! {
     /// The version of the time-zone database a rule was computed with, `2026a`.
     TzdbVersion, "time-zone database", "1 to 32 of `A-Z a-z 0-9 . _ -`", |text| is_token(text, 32, b"._-")
 }

@@ -82,6 +82,8 @@ pub struct Rule {
     pub class: ClassName,
     /// The promises it keeps.
     pub keeps: Vec<PromiseId>,
+    /// Of these, those that say by when, ascending.
+    pub promised: Vec<Promised>,
     /// What it leaves out, word for word as its promise says it.
     pub except: Option<String>,
     /// Where the records are.
@@ -114,6 +116,15 @@ pub struct Rule {
     pub calendar: Calendar,
     /// Where its keys stand in the file, such as `trigger.column` or `only.status`.
     pub places: Places,
+}
+
+/// By when a promise wants records gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promised {
+    /// The promise.
+    pub promise: PromiseId,
+    /// No later than; for `on_request`, one month.
+    pub no_later_than: DeleteBy,
 }
 
 /// The records a rule selects.

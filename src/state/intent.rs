@@ -9,7 +9,9 @@ use super::error::StateError;
 use super::sweep::Sweep;
 use super::{State, Writing, failed, signed};
 use crate::ledger::commitment::{BatchId, EpochId};
-use crate::ledger::entry::{Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart};
+use crate::ledger::entry::{
+    Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart, Timing,
+};
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
 
@@ -25,6 +27,8 @@ pub struct NewBatch<'a> {
     pub draft: Draft,
     /// Of a share in another datastore: the batch of the records its dependents hang on.
     pub unit: Option<BatchId>,
+    /// Of the rule's own records; none for a share in another datastore.
+    pub timing: Option<Timing>,
     /// One a dataset, none of them empty; without a unit, the rule's own first.
     pub parts: Vec<DraftPart>,
     /// The records' identities, dropped when the batch is sealed.
@@ -196,7 +200,8 @@ impl Writing<'_> {
     async fn intend(&mut self, t0: DateTime<Utc>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
         let datastore = DatastoreName::parse(new.datastore)?;
         let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
-        let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, sealed, .. } = new;
+        let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, timing, sealed, .. } =
+            new;
         let body = Body::BatchIntent(BatchIntent {
             batch: batch.clone(),
             sweep: sweep.id.clone(),
@@ -205,6 +210,7 @@ impl Writing<'_> {
             rule_sha256: sweep.rule_sha256,
             epoch: epoch.clone(),
             unit: unit.clone(),
+            timing,
             parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
         });
         let intent = self.append_at(t0, &body).await?;

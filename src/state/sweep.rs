@@ -8,8 +8,8 @@ use super::{State, failed, signed};
 use crate::clock;
 use crate::ledger::canonical::{RuleDigest, RuleDocument};
 use crate::ledger::entry::{
-    Approval, Body, Cause, Outcomes, Residue, RoleName, RuleId, RuleVersion, SweepFinished, SweepId,
-    SweepResult, SweepStarted, TzdbVersion,
+    Approval, Body, Bound, Cause, Outcomes, Residue, RoleName, RuleId, RuleVersion, SweepFinished, SweepId,
+    SweepResult, SweepStarted, TzdbVersion, Why,
 };
 use crate::ledger::tree::EntryIndex;
 use crate::model::now::Now;
@@ -72,6 +72,10 @@ pub struct SweepEnd {
     pub changed: u64,
     /// Records kept although their dependents in another datastore are gone.
     pub stranded: u64,
+    /// How what remains, without a hold, stands to the rule's bounds; empty: could not be counted.
+    pub bounds: Vec<Bound>,
+    /// Why something is left, by reason.
+    pub why: Vec<Why>,
 }
 
 /// What the ledger knows of one version of a rule.
@@ -204,6 +208,8 @@ impl State {
             changed: end.remaining.map(|_| end.changed),
             undated: end.undated,
             stranded: end.stranded,
+            bounds: end.bounds.clone(),
+            why: end.why.clone(),
         });
         crate::hook::reach("sweep-finished.before");
         let mut writing = self.write().await?;
@@ -224,6 +230,22 @@ impl State {
         writing.commit().await?;
         crate::hook::reach("sweep-finished.after");
         Ok(())
+    }
+
+    /// Of a sweep that a crash cut off: how many records stayed in a batch of their own that was rolled back, while
+    /// dependents of theirs in another datastore went. Those of them that a later batch took are still counted: which
+    /// ones, nobody knows any more.
+    pub async fn stranded(&mut self, sweep: &Sweep) -> Result<u64, StateError> {
+        let operation = "look for records without their dependents";
+        let row = sqlx::query(
+            "SELECT coalesce(sum(own), 0) FROM batch AS b WHERE sweep = ?1 AND outcome IS NOT NULL AND NOT committed \
+             AND EXISTS (SELECT 1 FROM batch AS s WHERE s.unit = b.id AND s.committed AND s.records > 0)",
+        )
+        .bind(sweep.id.as_str())
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        row.try_get::<i64, _>(0).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
     }
 
     /// Sweeps that a crash cut off, oldest first.

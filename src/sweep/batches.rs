@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::datastore::sqlite::{Cursor, Phase, Selected, Writer};
 use crate::datastore::{Prepared, PreparedPart};
 use crate::hook;
-use crate::ledger::entry::{Action, SweepResult};
+use crate::ledger::entry::{Action, SweepResult, Timing};
 use crate::model::datastore::Pace;
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
@@ -26,6 +26,7 @@ use super::judge::judge;
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
+use super::timing::{Standing, timing};
 use super::{Progress, Report, Target};
 
 /// Everything that stands still while batches go by, and the report that grows.
@@ -237,8 +238,8 @@ impl Walk<'_, '_> {
             };
         }
         let ledger = Stopwatch::start();
-        let (part, sealed) = hashing.await.map_err(SweepError::Hashing)??;
-        let unit = Unit { own, others, part, sealed };
+        let drafted = hashing.await.map_err(SweepError::Hashing)??;
+        let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
         let Intended { own, intent, others } = intend(run, state, draft, unit).await?;
         run.report.ledger_wait += ledger.elapsed();
@@ -311,8 +312,7 @@ fn records_of(parts: &[PreparedPart]) -> u64 {
 struct Unit<'o, 'r> {
     own: Prepared<'o>,
     others: Vec<Prepared<'r>>,
-    part: DraftPart,
-    sealed: Sealed,
+    drafted: Drafted,
 }
 
 /// The same, with every intent durable: the shares in the order in which they are carried out.
@@ -329,7 +329,7 @@ async fn intend<'o, 'r>(
     draft: Draft,
     unit: Unit<'o, 'r>,
 ) -> Result<Intended<'o, 'r>, SweepError> {
-    let Unit { own, others, part, sealed } = unit;
+    let Unit { own, others, drafted: Drafted { part, timing, sealed } } = unit;
     let incarnation = |number: usize| run.incarnations.get(number).map_or("", String::as_str);
     let shares = run.bound.shares();
     let name = draft.batch().clone();
@@ -350,6 +350,7 @@ async fn intend<'o, 'r>(
             sealed: draft.seal(&identities)?,
             draft,
             unit: Some(name.clone()),
+            timing: None,
         });
         carried.push((number, prepared));
     }
@@ -363,6 +364,7 @@ async fn intend<'o, 'r>(
         parts: own_parts,
         sealed,
         unit: None,
+        timing: Some(timing),
     });
     let mut intents = state.commit_intents(batches).await?;
     let intent = intents.pop().ok_or(SweepError::NoIntent)?;
@@ -422,15 +424,25 @@ pub(super) fn drafting(
     draft: &Draft,
     due: &Arc<Vec<Due>>,
     identities: impl FnOnce() -> String + Send + 'static,
-) -> impl FnOnce() -> Result<(DraftPart, Sealed), StateError> + Send + 'static {
+) -> impl FnOnce() -> Result<Drafted, StateError> + Send + 'static {
     let (draft, due) = (draft.clone(), Arc::clone(due));
     let rule = run.target.rule;
     let (dataset, action) = (rule.dataset.name().to_owned(), Action::from(&rule.action));
     let fields = replaced(&rule.action);
+    let drawn_up = clock::now();
+    let standing = Standing::new(rule, Now::from_clocks(drawn_up, None).late);
     move || {
         let part = draft.part(&dataset, action, &fields, due.iter().map(Due::key))?;
-        Ok((part, draft.seal(&identities())?))
+        let timing = timing(standing, &due, drawn_up)?;
+        Ok(Drafted { part, timing, sealed: draft.seal(&identities())? })
     }
+}
+
+/// What the intent says of the rule's own records.
+pub(super) struct Drafted {
+    pub(super) part: DraftPart,
+    pub(super) timing: Timing,
+    pub(super) sealed: Sealed,
 }
 
 /// The columns an action replaces.

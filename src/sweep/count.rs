@@ -13,12 +13,15 @@ use crate::model::orders::Orders;
 use crate::rules::bind::{BoundDataset, BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
+use crate::rules::rule::Rule;
+
+use super::timing::Standing;
 
 /// How many records a page holds: a few hundred kilobytes of JSON.
 const PAGE: u32 = 5_000;
 
 /// The records of one rule's dataset by verdict.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// Their period runs, or ends beyond the calendar.
     pub kept: u64,
@@ -36,9 +39,26 @@ pub struct Counts {
     pub oldest_due: Option<DateTime<Utc>>,
     /// The first deadline among them, in UTC; where it has passed, the longest broken.
     pub first_deadline: Option<DateTime<Utc>>,
+    /// How the due and overdue among them stand to the rule's bounds.
+    pub(super) standing: Standing,
 }
 
 impl Counts {
+    /// Of no records yet; `late`: the clock that decides what is overdue.
+    pub(super) fn new(rule: &Rule, late: DateTime<Utc>) -> Self {
+        Self {
+            kept: 0,
+            not_started: 0,
+            due: 0,
+            overdue: 0,
+            held: 0,
+            undated: BTreeMap::new(),
+            oldest_due: None,
+            first_deadline: None,
+            standing: Standing::new(rule, late),
+        }
+    }
+
     /// Past the cut-off, whatever keeps them.
     pub fn past_due(&self) -> u64 {
         self.due + self.overdue + self.held
@@ -62,6 +82,7 @@ impl Counts {
     pub(super) fn add(&mut self, verdict: &Verdict) {
         if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
             let times = due.times();
+            self.standing.add(&times);
             self.oldest_due = Some(self.oldest_due.map_or(times.due, |oldest| oldest.min(times.due)));
             self.first_deadline =
                 Some(self.first_deadline.map_or(times.deadline, |first| first.min(times.deadline)));
@@ -88,7 +109,7 @@ pub async fn count(
     if let Some(rows) = bound.rows() {
         return count_rows(&mut Reader::open(&datastore.path).await?, rows, cutoffs, orders, now).await;
     }
-    let mut counts = Counts::default();
+    let mut counts = Counts::new(bound.rule(), now.late);
     let BoundDataset::Files(pattern) = bound.dataset() else { return Ok(counts) };
     let mut pages = files::Pages::open(&datastore.path, pattern, PAGE)?;
     while let Some(page) = pages.next().await? {
@@ -109,7 +130,7 @@ async fn count_rows(
 ) -> Result<Counts, DatastoreError> {
     let census = reader.census(bound, cutoffs).await?;
     let pending = bound.rule().trigger.pending;
-    let mut counts = Counts { kept: census.of("kept"), ..Counts::default() };
+    let mut counts = Counts { kept: census.of("kept"), ..Counts::new(bound.rule(), now.late) };
     for (class, normal) in [
         ("null", pending.null),
         ("no_row", pending.no_row),
@@ -143,7 +164,7 @@ pub(super) async fn candidates_due(
     orders: &Orders,
     now: Now,
 ) -> Result<u64, DatastoreError> {
-    let mut counts = Counts::default();
+    let mut counts = Counts::new(bound.rule(), now.late);
     judge_all(reader, bound, cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
     Ok(counts.due + counts.overdue)
 }

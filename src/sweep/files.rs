@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::backups::Backups;
-use super::batches::{Run, drafting, set_aside, tally};
+use super::batches::{Drafted, Run, drafting, set_aside, tally};
 use super::error::SweepError;
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
@@ -37,7 +37,7 @@ pub(super) async fn run(
     let mut pages = Pages::open(&own.path, pattern, size)?;
     run.incarnations = vec![pages.tree().identity()];
     let mut budget = Budget::new(size, run.target.pace);
-    let mut seen = Seen { counts: Counts::default(), backups: Backups::of(run) };
+    let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {
         if run.watch.elapsed() >= run.target.run_cap {
@@ -127,12 +127,13 @@ async fn dispose(
     let sealing = Identities::of(listed.clone());
     let ledger = Stopwatch::start();
     let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, move || sealing.to_text()));
-    let (part, sealed) = hashing.await.map_err(SweepError::Hashing)??;
+    let Drafted { part, timing, sealed } = hashing.await.map_err(SweepError::Hashing)??;
     let new = NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),
         incarnation: &run.incarnations[0],
         draft,
+        timing: Some(timing),
         parts: vec![part],
         sealed,
         unit: None,

@@ -20,6 +20,7 @@ mod outcome;
 mod pace;
 mod recover;
 mod shares;
+mod timing;
 pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,8 @@ use crate::datastore::catalogues;
 use crate::datastore::sqlite::{Reader, Writer};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
-use crate::ledger::entry::{Cause, SweepResult};
+use crate::ledger::entry::{Cause, Left, SweepResult, Why};
+use crate::ledger::name::ReasonText;
 use crate::model::calendar::tzdb_version;
 use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
@@ -42,7 +44,7 @@ use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
-use crate::state::{State, Sweep, SweepEnd, SweepStart, VersionStanding};
+use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStanding};
 
 pub use backups::BackupFindings;
 pub use count::{Counts, count};
@@ -331,7 +333,23 @@ async fn residue(
         .ok()
 }
 
+/// Every reason for which something is left, with its count.
+fn why(report: &Report) -> Result<Vec<Why>, StateError> {
+    let undated = report.residue.iter().flat_map(|counts| &counts.undated);
+    let undated = undated.map(|(reason, n)| (Left::Undated, *reason, *n));
+    let refused = report.refused.iter().map(|(reason, n)| (Left::Refused, *reason, *n));
+    let obstacles = report.obstacles.iter().map(|(reason, n)| (Left::Obstacle, *reason, *n));
+    let all = undated.chain(refused).chain(obstacles).filter(|(_, _, n)| *n > 0);
+    let mut why = all
+        .map(|(of, reason, n)| Ok(Why { of, reason: ReasonText::parse(reason)?, n }))
+        .collect::<Result<Vec<_>, StateError>>()?;
+    why.sort();
+    Ok(why)
+}
+
 async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result<(), SweepError> {
+    let bounds = report.residue.as_ref().map(|counts| counts.standing.bounds());
+    let bounds = bounds.transpose().map_err(StateError::from)?.unwrap_or_default();
     let end = SweepEnd {
         result: report.result,
         remaining: report.remaining(),
@@ -340,6 +358,8 @@ async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result
         undated: report.residue.as_ref().map(Counts::undated_total),
         changed: report.changed,
         stranded: report.stranded,
+        bounds,
+        why: why(report)?,
     };
     if let (SweepResult::Completed, Some(backups)) = (report.result, &report.backups)
         && let Some(until) = backups.until

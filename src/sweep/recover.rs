@@ -86,8 +86,14 @@ pub async fn recover(state: &mut State, places: Places<'_>) -> Result<Recovered,
             held: None,
             undated: None,
             changed: 0,
-            stranded: 0,
+            stranded: state.stranded(&sweep).await?,
+            bounds: Vec::new(),
+            why: Vec::new(),
         };
+        if end.stranded > 0 {
+            let (rule, records) = (sweep.rule().as_str(), end.stranded);
+            tracing::error!(rule, records, "dependents gone, record kept: a crash came between them");
+        }
         state.finish_sweep(&sweep, &end).await?;
     }
     if recovered.committed + recovered.aborted > 0 {

@@ -9,4 +9,5 @@ mod proofs;
 mod pseudonyms;
 mod reach;
 mod shapes;
+mod timing;
 mod triggers;

@@ -10,6 +10,7 @@ use super::super::instant;
 use super::super::name::{BatchId, DatasetName, DatastoreName, EpochId, FieldName, RuleId, SweepId};
 use super::super::tree::EntryIndex;
 use super::body::Cause;
+use super::timing::Timing;
 
 /// `batch.intent`: durable before anything of the batch becomes irreversible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub struct BatchIntent {
     /// Of a share in another datastore than the records': the batch of the records these dependents hang on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<BatchId>,
+    /// Of the rule's own records, the first part: how long they had waited, and what was left of their bounds. None for a
+    /// share of dependents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// One for each dataset and action, at least one.
     pub parts: Vec<IntentPart>,
 }
@@ -223,7 +228,12 @@ impl BatchIntent {
     pub(super) fn check(&self) -> Result<(), EntryError> {
         check_datasets(self.parts.iter().map(|part| (&part.datastore, &part.dataset)).collect())?;
         check_roots(self.parts.iter().map(|part| (part.n, part.root)))?;
-        check_unit(&self.batch, self.unit.as_ref())
+        check_unit(&self.batch, self.unit.as_ref())?;
+        match (&self.timing, &self.unit) {
+            (None, Some(_)) => Ok(()),
+            (Some(timing), None) => timing.check(self.parts.first().map_or(0, |part| part.n)),
+            (Some(_), Some(_)) | (None, None) => contradiction("`timing` belongs to a batch without `unit`"),
+        }
     }
 }
 

@@ -9,9 +9,12 @@ use super::super::error::EntryError;
 use super::super::hash::Hash;
 use super::super::instant;
 use super::super::key::VerifierKey;
-use super::super::name::{DatastoreName, EpochId, Origin, RoleName, RuleId, SweepId, TzdbVersion};
+use super::super::name::{
+    DatastoreName, EpochId, Origin, ReasonText, RoleName, RuleId, SweepId, TzdbVersion,
+};
 use super::super::tree::{EntryIndex, TreeSize};
 use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes, is_zero};
+use super::timing::{Bound, check_bounds};
 
 /// What an entry says; its type is the field `t`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +186,50 @@ pub struct Residue {
     /// Records that were kept although their dependents in another datastore are gone.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub stranded: u64,
+    /// How those of `remaining` that no hold covers stand to the rule's bound and to its promises'; empty: could not be
+    /// counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bound>,
+    /// The reasons, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
+}
+
+/// So many records are still there for this reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// What they are counted among.
+    pub of: Left,
+    /// The reason, in words that no record chose.
+    pub reason: ReasonText,
+    /// How many, at least one.
+    pub n: u64,
+}
+
+/// What is still there after a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// Without a plausible trigger.
+    Undated,
+    /// The datastore would not let it go.
+    Refused,
+    /// No record, such as a symbolic link among files.
+    Obstacle,
+}
+
+impl Residue {
+    pub(super) fn check(&self) -> Result<(), EntryError> {
+        if !self.bounds.is_empty() {
+            check_bounds(&self.bounds)?;
+        }
+        let ascending = self.why.is_sorted_by(|a, b| (a.of, &a.reason) < (b.of, &b.reason));
+        if ascending && self.why.iter().all(|why| why.n > 0) {
+            return Ok(());
+        }
+        Err(EntryError::Contradiction { what: "`why` is not ascending, or empty in a place" })
+    }
 }
 
 /// `backup.expired`: every remaining backup was begun after `until`, so none holds what was disposed of before.
@@ -266,6 +313,7 @@ impl Body {
             }
             Self::BatchIntent(intent) => intent.check(),
             Self::BatchCommitted(committed) => committed.check(),
+            Self::Residue(residue) => residue.check(),
             Self::Genesis(_)
             | Self::Open(_)
             | Self::KeyEpoch(_)
@@ -274,7 +322,6 @@ impl Body {
             | Self::SweepFinished(_)
             | Self::BatchAborted(_)
             | Self::Approval(_)
-            | Self::Residue(_)
             | Self::BackupExpired(_) => Ok(()),
         }
     }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod body;
+mod timing;
 
 use std::fmt;
 
@@ -18,16 +19,18 @@ use super::instant;
 
 pub use super::canonical::{RuleDigest, RuleDocument};
 pub use super::name::{
-    DatasetName, DatastoreName, FieldName, NodeName, RoleName, RuleId, Software, SweepId, TzdbVersion,
+    DatasetName, DatastoreName, FieldName, NodeName, PromiseName, RoleName, RuleId, Software, SweepId,
+    TzdbVersion,
 };
 pub use batch::{
     AbortReason, Action, Algorithm, Attribution, BatchAborted, BatchCommitted, BatchIntent, CommittedPart,
     IntentPart, Outcomes,
 };
 pub use body::{
-    Approval, BackupExpired, Body, Cause, Genesis, KeyEpoch, Open, Residue, RuleVersion, SweepFinished,
-    SweepResult, SweepStarted,
+    Approval, BackupExpired, Body, Cause, Genesis, KeyEpoch, Left, Open, Residue, RuleVersion, SweepFinished,
+    SweepResult, SweepStarted, Why,
 };
+pub use timing::{Bound, Timing, Waited, ceiling, floor};
 
 /// What the two-byte length before each entry of a tlog-tiles entry bundle can say.
 const MAX_BYTES: usize = 65_535;

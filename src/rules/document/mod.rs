@@ -73,7 +73,7 @@ fn document(mut root: Cursor<'_>, id: ServiceId, defaults: &Defaults) -> Option<
     let promises = all(promises, promise::promise, |p| p.id.as_str().to_owned());
     // Rules are read even where the header is wrong, so that their problems show too; UTC only stands in.
     let calendar = header.as_ref().map_or_else(word::utc, |h| Some(h.calendar));
-    let read = |cursor| rule::rule(cursor, &id, calendar?, defaults);
+    let read = |cursor| rule::rule(cursor, &id, &promises, calendar?, defaults);
     let rules = all(rules, read, |r| r.id.local.as_str().to_owned());
     root.finish();
     let header = header?;

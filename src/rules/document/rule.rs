@@ -12,7 +12,9 @@ use crate::model::datastore::Defaults;
 use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId};
 use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
-use crate::rules::rule::{Action, Dataset, OnErasure, Rule, RuleTest, Subject, Trigger, TriggerPlace};
+use crate::rules::rule::{
+    Action, Dataset, OnErasure, Promise, Promised, Rule, RuleTest, Subject, Trigger, TriggerPlace,
+};
 
 /// What a later version does.
 const LATER: [&str; 2] = ["then", "mode"];
@@ -20,6 +22,7 @@ const LATER: [&str; 2] = ["then", "mode"];
 pub fn rule(
     mut table: Cursor<'_>,
     service: &ServiceId,
+    promises: &[Promise],
     calendar: Calendar,
     defaults: &Defaults,
 ) -> Option<Rule> {
@@ -42,6 +45,7 @@ pub fn rule(
         Some(Rule {
             id: names.id,
             class: names.class,
+            promised: promised(&names.keeps, promises),
             keeps: names.keeps,
             except,
             datastore: datastore?,
@@ -68,6 +72,18 @@ pub fn rule(
     }
     table.finish();
     rule
+}
+
+/// The bounds of the promises that are kept; what is no promise is found when the rules are checked.
+fn promised(keeps: &[PromiseId], promises: &[Promise]) -> Vec<Promised> {
+    let kept = promises.iter().filter(|promise| keeps.contains(&promise.id));
+    let bounds = kept.filter_map(|promise| {
+        let no_later_than = promise.no_later_than?;
+        Some(Promised { promise: promise.id.clone(), no_later_than })
+    });
+    let mut bounds: Vec<Promised> = bounds.collect();
+    bounds.sort_by(|a, b| a.promise.cmp(&b.promise));
+    bounds
 }
 
 struct Names {

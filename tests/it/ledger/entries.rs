@@ -1,6 +1,7 @@
 //! Entries: closed schemas, one spelling.
 
 use expunged::ledger::canonical;
+use expunged::ledger::commitment::BatchId;
 use expunged::ledger::entry::*;
 use expunged::ledger::error::EntryError;
 use serde_json::{Value, json};
@@ -205,4 +206,66 @@ fn canonical_json_has_one_spelling() {
         assert!(canonical::parse(text.as_bytes()).is_err(), "{text}");
     }
     assert!(RuleDocument::parse("[]").is_err());
+}
+
+#[test]
+fn lengths_are_told_in_two_digits() {
+    for (seconds, down, up) in [
+        (0, 0, 0),
+        (9, 9, 9),
+        (99, 99, 99),
+        (100, 100, 100),
+        (101, 100, 110),
+        (995, 990, 1_000),
+        (86_399, 86_000, 87_000),
+    ] {
+        assert_eq!((floor(seconds), ceiling(seconds)), (down, up), "{seconds}");
+    }
+    for seconds in 0..100_000 {
+        let (down, up) = (floor(seconds), ceiling(seconds));
+        assert!(down <= seconds && seconds <= up && up - down <= seconds.div_ceil(10), "{seconds}");
+        assert_eq!((floor(up), ceiling(down)), (up, down), "{seconds}");
+    }
+}
+
+#[test]
+fn a_timing_that_contradicts_itself_is_refused() {
+    let bodies = world::bodies();
+    let Body::BatchIntent(good) = &bodies[world::INTENT] else { panic!("no intent") };
+    let refused = |change: &dyn Fn(&mut BatchIntent)| {
+        let mut intent = good.clone();
+        change(&mut intent);
+        let node = NodeName::parse("node-1").unwrap();
+        Entry::new(world::at(0), &node, &Body::BatchIntent(intent)).is_err()
+    };
+    let promise =
+        |name: &str, late, margin| Bound { promise: Some(PromiseName::parse(name).unwrap()), late, margin };
+    let timing = |intent: &mut BatchIntent| intent.timing.clone().unwrap();
+    assert!(!refused(&|_| {}));
+    assert!(refused(&|i| i.timing = None));
+    assert!(refused(&|i| i.unit = Some(BatchId::parse("B9").unwrap())));
+    for change in [
+        (&|t: &mut Timing| t.waited[0].n += 1) as &dyn Fn(&mut Timing),
+        &|t| t.waited[0].within = 86_399,
+        &|t| t.waited.insert(0, t.waited[0]),
+        &|t| t.waited.push(Waited { within: 90_000, n: 0 }),
+        &|t| t.bounds.clear(),
+        &|t| t.bounds[0].late = 1_000,
+        &|t| t.bounds[0].margin = None,
+        &|t| t.bounds[0].margin = Some(3_601),
+        &|t| t.bounds.insert(0, promise("a", 0, Some(1))),
+        &|t| t.bounds.extend([promise("b", 0, Some(1)), promise("a", 0, Some(1))]),
+        &|t| t.bounds.extend([promise("a", 0, Some(1)), promise("a", 0, Some(1))]),
+    ] {
+        assert!(refused(&|intent| {
+            let mut changed = timing(intent);
+            change(&mut changed);
+            intent.timing = Some(changed);
+        }));
+    }
+    assert!(!refused(&|i| {
+        let mut more = timing(i);
+        more.bounds.push(promise("a", more.waited[0].n, None));
+        i.timing = Some(more);
+    }));
 }

@@ -107,7 +107,9 @@ impl Ledger {
             let (parts, sealed) = (vec![part], draft.seal("avatars").unwrap());
             let unit = Some(unit.clone());
             let incarnation = "elsewhere";
-            batches.push(NewBatch { sweep: &self.sweep, datastore, incarnation, draft, unit, parts, sealed });
+            let sweep = &self.sweep;
+            let timing = None;
+            batches.push(NewBatch { sweep, datastore, incarnation, draft, unit, timing, parts, sealed });
         }
         let accounts = draft.part("account", Action::Delete, &[], keys(&[1, 2, 3, 4]).iter()).unwrap();
         let comments = draft.part("comment", Action::Delete, &[], keys(&[1, 2, 3]).iter()).unwrap();
@@ -118,6 +120,7 @@ impl Ledger {
             incarnation: "site",
             draft,
             unit: None,
+            timing: Some(world::timing(4)),
             parts: vec![accounts, comments],
             sealed,
         });
@@ -163,6 +166,8 @@ impl Ledger {
             held: Some(0),
             undated: Some(0),
             stranded,
+            bounds: Vec::new(),
+            why: Vec::new(),
         };
         self.state.finish_sweep(&self.sweep, &end).await.unwrap();
         let entries = self.state.entries(EntryIndex::new(0), 1_000).await.unwrap();

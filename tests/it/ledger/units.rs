@@ -45,7 +45,8 @@ fn expired() -> BackupExpired {
 /// A ledger with one unit. Entry `n` is written at second `10 n`.
 pub fn unit() -> Vec<Body> {
     let world = world::bodies();
-    let share = |name: &str| BatchIntent { batch: id(name), unit: Some(id(BATCH)), ..intent(&world) };
+    let share =
+        |name: &str| BatchIntent { batch: id(name), unit: Some(id(BATCH)), timing: None, ..intent(&world) };
     let went = |intent: BatchIntent, index: usize| BatchCommitted {
         batch: intent.batch,
         unit: intent.unit,
@@ -252,7 +253,14 @@ fn null_zero_and_empty_are_no_second_spelling_of_nothing() {
     empty(put(seal, |v| v["parts"][0]["outcomes"]["untouched"] = json!(0)));
     assert!(put(residue, |v| v["stranded"] = json!(1)).is_ok());
     assert!(put(seal, |v| v["parts"][0]["outcomes"]["untouched"] = json!(1)).is_ok());
-    assert!(put(intent, |v| v["unit"] = json!("U0")).is_ok());
+    refused(put(intent, |v| v["timing"] = json!(null)));
+    let of_dependents = |v: &mut Value| {
+        v["unit"] = json!("U0");
+        v.as_object_mut().unwrap().remove("timing");
+    };
+    assert!(put(intent, of_dependents).is_ok());
+    empty(put(residue, |v| v["bounds"] = json!([])));
+    empty(put(residue, |v| v["why"] = json!([])));
 }
 
 #[test]

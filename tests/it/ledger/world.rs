@@ -50,12 +50,21 @@ pub fn rule() -> RuleDocument {
     RuleDocument::parse(text).unwrap()
 }
 
+/// Of so many records.
+pub fn timing(n: u64) -> Timing {
+    Timing {
+        at: at(0),
+        waited: vec![Waited { within: 86_000, n }],
+        bounds: vec![Bound { promise: None, late: 0, margin: Some(3_600) }],
+    }
+}
+
 /// The bodies of the entries, in order; entry `n` is written at second `10 n`.
 pub fn bodies() -> Vec<Body> {
     let (sweep, rule_id) = (SweepId::parse("S1").unwrap(), RuleId::parse("motorsport/account").unwrap());
     let epoch = EpochId::parse("2026-11").unwrap();
     let (rule_entry, rule_sha256) = (EntryIndex::new(RULE as u64), rule().digest());
-    let intent = |batch: &str, parts| BatchIntent {
+    let intent = |batch: &str, parts: Vec<IntentPart>| BatchIntent {
         batch: BatchId::parse(batch).unwrap(),
         sweep: sweep.clone(),
         rule: rule_id.clone(),
@@ -63,6 +72,7 @@ pub fn bodies() -> Vec<Body> {
         rule_sha256,
         epoch: epoch.clone(),
         unit: None,
+        timing: parts.first().map(|part| timing(part.n)),
         parts,
     };
     let genesis = Genesis { origin: signing_key().origin().clone(), vkey: signing_key().verifier() };
@@ -105,6 +115,8 @@ pub fn bodies() -> Vec<Body> {
             changed: Some(1),
             undated: Some(2),
             stranded: 0,
+            bounds: Vec::new(),
+            why: Vec::new(),
         }),
         Body::SweepFinished(SweepFinished {
             sweep,

@@ -1,0 +1,94 @@
+//! How long records waited, and how their bounds stand: coarse, so that nobody can be found by an instant of theirs.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::super::error::EntryError;
+use super::super::instant;
+use super::super::name::PromiseName;
+
+/// Of a batch's own records, when its intent was drawn up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// When it was measured, by the host's clock.
+    #[serde(with = "instant")]
+    pub at: DateTime<Utc>,
+    /// How long they had waited since their triggers, ascending.
+    pub waited: Vec<Waited>,
+    /// The rule's own bound first, then those of the promises it keeps, ascending by their names.
+    pub bounds: Vec<Bound>,
+}
+
+/// Records that had waited about as long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waited {
+    /// No longer than so many seconds since their triggers: [`ceiling`].
+    pub within: u64,
+    /// How many, at least one.
+    pub n: u64,
+}
+
+/// How records stand to a bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    /// Whose it is; none: the rule's own `delete_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<PromiseName>,
+    /// How many records had passed it.
+    pub late: u64,
+    /// For the others, at least so many seconds are left: [`floor`]; none: there are no others.
+    pub margin: Option<u64>,
+}
+
+impl Timing {
+    /// `records`: how many it is about.
+    pub(super) fn check(&self, records: u64) -> Result<(), EntryError> {
+        let contradiction = |what| Err(EntryError::Contradiction { what });
+        if !self.waited.is_sorted_by(|a, b| a.within < b.within) {
+            return contradiction("`waited` is not ascending");
+        }
+        if self.waited.iter().any(|w| w.n == 0 || ceiling(w.within) != w.within) {
+            return contradiction("`waited` is empty in a place, or finer than two digits");
+        }
+        if self.waited.iter().fold(0, |sum: u64, w| sum.saturating_add(w.n)) != records {
+            return contradiction("`waited` does not add up to the records");
+        }
+        check_bounds(&self.bounds)?;
+        let fits = |b: &Bound| b.late <= records && b.margin.is_none() == (b.late == records);
+        if self.bounds.iter().all(fits) {
+            return Ok(());
+        }
+        contradiction("`late` and `margin` do not fit the number of records")
+    }
+}
+
+/// The rule's own first, and each once.
+pub(super) fn check_bounds(bounds: &[Bound]) -> Result<(), EntryError> {
+    let own_first = bounds.first().is_some_and(|first| first.promise.is_none());
+    let coarse = bounds.iter().filter_map(|b| b.margin).all(|margin| floor(margin) == margin);
+    if own_first && coarse && bounds.is_sorted_by(|a, b| a.promise < b.promise) {
+        return Ok(());
+    }
+    Err(EntryError::Contradiction {
+        what: "`bounds` are not ascending, the rule's own first, each of two digits",
+    })
+}
+
+/// Seconds rounded up to two digits: 86,399 become 87,000.
+pub fn ceiling(seconds: u64) -> u64 {
+    let unit = unit(seconds);
+    seconds.div_ceil(unit).saturating_mul(unit)
+}
+
+/// Seconds rounded down to two digits.
+pub fn floor(seconds: u64) -> u64 {
+    let unit = unit(seconds);
+    seconds / unit * unit
+}
+
+fn unit(seconds: u64) -> u64 {
+    10_u64.pow(seconds.checked_ilog10().unwrap_or(0).saturating_sub(1))
+}
