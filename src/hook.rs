@@ -1,7 +1,8 @@
-//! Named points at which a crash test kills the process. In a build without the feature `test-hooks` this is nothing.
+//! Named points at which a test kills the process, or holds it while the application goes on. In a build without the feature `test-hooks` this is nothing.
 
-/// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`. Where
-/// `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
+/// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`. Waits here when
+/// `EXPUNGED_PAUSE_AT` does: says so in the named pipe `EXPUNGED_PAUSE`, and goes on once somebody has opened that for writing.
+/// Where `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
 #[cfg(feature = "test-hooks")]
 pub fn reach(point: &str) {
     use std::io::Write as _;
@@ -12,11 +13,25 @@ pub fn reach(point: &str) {
         // A line that cannot be written is a point that the test misses.
         drop(file.and_then(|mut file| writeln!(file, "{point}")));
     }
-    let Ok(wanted) = std::env::var("EXPUNGED_KILL_AT") else { return };
-    let Ok(mut reached) = REACHED.lock() else { return };
-    reached.push(point.to_owned());
-    let turn = reached.iter().filter(|p| *p == point).count();
-    if wanted == format!("{point}:{turn}") {
+    let wanted = |name: &str| std::env::var(name).ok();
+    let (kill, pause) = (wanted("EXPUNGED_KILL_AT"), wanted("EXPUNGED_PAUSE_AT"));
+    if kill.is_none() && pause.is_none() {
+        return;
+    }
+    let here = {
+        let Ok(mut reached) = REACHED.lock() else { return };
+        reached.push(point.to_owned());
+        let turn = reached.iter().filter(|p| *p == point).count();
+        Some(format!("{point}:{turn}"))
+    };
+    if pause == here
+        && let Some(pipe) = std::env::var_os("EXPUNGED_PAUSE")
+    {
+        // Each opening waits for the other end. A pipe that cannot be opened is a point that the test misses.
+        drop(std::fs::File::options().write(true).open(&pipe).and_then(|mut to| to.write_all(b"reached")));
+        drop(std::fs::read(&pipe));
+    }
+    if kill == here {
         // No destructor, no flush, no exit handler: what a power cut leaves of a process.
         let own = std::process::id().to_string();
         let killed = std::process::Command::new("kill").args(["-9", &own]).status();

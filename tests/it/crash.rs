@@ -7,7 +7,7 @@
 mod marker;
 mod model;
 mod oracle;
-mod points;
+pub mod points;
 mod random;
 mod unit;
 mod world;

@@ -44,7 +44,8 @@ pub(super) fn dispose(tree: &Tree, files: &[Listed]) -> Vec<Outcome> {
     for (number, outcome) in done {
         outcomes[number] = outcome;
     }
-    prune(tree, emptied(files, &outcomes));
+    let disposed = outcomes.iter().map(|outcome| *outcome == Outcome::Disposed);
+    prune(tree, emptied(files, disposed));
     outcomes
 }
 
@@ -62,9 +63,9 @@ fn half(groups: &[Group<'_>], files: usize) -> usize {
 }
 
 /// The directories that files went from, and how many leading ones of each are to stay.
-fn emptied<'l>(files: &'l [Listed], outcomes: &[Outcome]) -> BTreeMap<&'l [u8], usize> {
+pub(super) fn emptied(files: &[Listed], went: impl Iterator<Item = bool>) -> BTreeMap<&[u8], usize> {
     let mut emptied = BTreeMap::new();
-    for (file, _) in files.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Disposed) {
+    for (file, _) in files.iter().zip(went).filter(|(_, went)| *went) {
         let keep = usize::try_from(file.keep).unwrap_or(usize::MAX);
         let stays = emptied.entry(file.split().0).or_insert(keep);
         *stays = keep.max(*stays);

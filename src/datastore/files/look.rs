@@ -5,9 +5,11 @@ use rustix::fs::{FileType, fsync};
 use rustix::io::Errno;
 
 use super::Tree;
+use super::dispose::emptied;
 use super::error::said;
 use super::listed::{Identity, Listed, Presence};
 use super::open::{kind, stat};
+use super::prune::prune;
 
 /// The files of one directory, by their number in the list.
 pub(super) struct Group<'l> {
@@ -25,7 +27,7 @@ pub(super) fn grouped(files: &[Listed]) -> Vec<Group<'_>> {
 }
 
 /// What is at the path of each file. What is gone is durably gone: its directory is synced, and a directory that is gone
-/// itself was synced before it went.
+/// itself was synced before it went. Directories that the disposal emptied and a crash left go now.
 pub(super) fn look(tree: &Tree, files: &[Listed]) -> Vec<Presence> {
     let mut present = vec![Presence::Unknown("it was not looked at"); files.len()];
     for group in grouped(files) {
@@ -48,6 +50,8 @@ pub(super) fn look(tree: &Tree, files: &[Listed]) -> Vec<Presence> {
             }
         }
     }
+    let gone = present.iter().map(|presence| *presence == Presence::Gone);
+    prune(tree, emptied(files, gone));
     present
 }
 

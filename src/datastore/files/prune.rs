@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::fd::AsFd as _;
 use rustix::fs::{AtFlags, fsync};
+use rustix::io::Errno;
 
 use super::Tree;
 use super::listed::split;
@@ -11,6 +12,8 @@ use crate::hook;
 
 /// Removes what is empty of these directories and, above each removed one, of its parents: never the root, and none of
 /// the leading directories that are to stay, whose number stands beside each path.
+///
+/// A directory that is not there any more counts as removed: after a crash, what it left above goes too.
 ///
 /// Only an empty directory can be removed, so whatever an attacker puts at its path, nothing is lost by it. Nothing
 /// here fails: a directory that stays is empty, and tried again when its next file goes.
@@ -48,9 +51,13 @@ fn depth(path: &[u8]) -> usize {
 #[expect(clippy::disallowed_methods, reason = "a datastore removes what it emptied")]
 fn remove(tree: &Tree, path: &[u8]) -> bool {
     let (parent, name) = split(path);
-    let Ok(parent) = tree.directory(parent) else { return false };
+    let parent = match tree.directory(parent) {
+        Ok(parent) => parent,
+        // A crash may have come between this directory and the ones above it.
+        Err(errno) => return errno == Errno::NOENT,
+    };
     hook::reach("prune.before");
-    let removed = rustix::fs::unlinkat(parent.as_fd(), name, AtFlags::REMOVEDIR).is_ok();
+    let removed = rustix::fs::unlinkat(parent.as_fd(), name, AtFlags::REMOVEDIR);
     hook::reach("prune.after");
-    removed
+    matches!(removed, Ok(()) | Err(Errno::NOENT))
 }

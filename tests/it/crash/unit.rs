@@ -6,11 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::points;
 use crate::units::{Unit, survivors};
 
-/// Rows and files: a directory that a crash left behind is empty (docs/known-limitations.md).
-fn data(left: BTreeSet<String>) -> BTreeSet<String> {
-    left.into_iter().filter(|one| !one.starts_with("directory ")).collect()
-}
-
 #[test]
 fn a_unit_in_three_datastores_is_disposed_of_exactly_whatever_kills_the_sweep() {
     let mut hits: BTreeMap<String, u64> = BTreeMap::new();
@@ -21,7 +16,7 @@ fn a_unit_in_three_datastores_is_disposed_of_exactly_whatever_kills_the_sweep() 
             let unit = Unit::new();
             assert!(unit.killed_at(point, turn), "`{point}:{turn}` was not hit");
             unit.sweep_to_the_end();
-            assert_eq!(data(unit.left()), data(survivors()), "after `{point}:{turn}`");
+            assert_eq!(unit.left(), survivors(), "after `{point}:{turn}`");
             unit.proves_everything(&format!("{point}:{turn}"));
             *hits.entry(point.clone()).or_default() += 1;
         }
@@ -44,7 +39,7 @@ fn a_crash_in_the_recovery_of_files_changes_no_outcome() {
         assert!(unit.killed_at("unlink.after", 2));
         assert!(unit.killed_at(point, 1), "`{point}` was not hit");
         unit.sweep_to_the_end();
-        assert_eq!(data(unit.left()), data(survivors()), "after `{point}`");
+        assert_eq!(unit.left(), survivors(), "after `{point}`");
         unit.proves_everything(point);
     }
 }
@@ -66,7 +61,7 @@ fn a_rule_with_dependents_in_a_parked_datastore_disposes_of_nothing() {
     std::fs::rename(tree("tree"), tree("empty")).unwrap();
     std::fs::rename(tree("away"), tree("tree")).unwrap();
     unit.sweep_to_the_end();
-    assert_eq!(data(unit.left()), data(survivors()));
+    assert_eq!(unit.left(), survivors());
     unit.proves_everything("the root came back");
 }
 
@@ -84,4 +79,20 @@ fn a_crash_while_the_end_of_backups_is_recorded_loses_nothing() {
         assert_eq!(crate::files_rule::entries(&world, "backup.expired").len(), 1, "{when}");
         world.ran(&["ledger", "verify"], 0);
     }
+}
+
+/// The shares of other datastores are sealed; the records themselves are rolled back by the crash.
+#[test]
+fn records_that_a_crash_left_without_their_dependents_are_said() {
+    let turns = Unit::new().trace()["commit.before"];
+    let unit = Unit::new();
+    assert!(unit.killed_at("commit.before", turns));
+    let swept = unit.world.ran(&["sweep"], 0);
+    assert!(swept.stderr.contains("dependents gone, record kept"), "{}", swept.text());
+    let stranded: Vec<_> = crate::files_rule::entries(&unit.world, "residue")
+        .iter()
+        .map(|residue| residue["stranded"].as_u64())
+        .collect();
+    assert_eq!(stranded, [Some(3), None]);
+    assert_eq!(unit.left(), survivors());
 }
