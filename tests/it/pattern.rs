@@ -227,3 +227,46 @@ proptest! {
         prop_assert_eq!(glob.matches(path.as_bytes()), fits && glob.ends(names.len() - 1));
     }
 }
+
+#[test]
+fn two_patterns_meet_where_one_path_is_meant_by_both() {
+    for (a, b, expected) in [
+        ("a", "a", true),
+        ("a", "b", false),
+        ("a/b", "a", false),
+        ("a/**", "a", false),
+        ("a/**", "a/b/c", true),
+        ("a/**", "**", true),
+        ("a/**", "b/**", false),
+        ("*.zip", "backup-*", true),
+        ("*.zip", "*.tar", false),
+        ("a*b*c", "*bb*", true),
+        ("ab*", "*ba", true),
+        ("ab", "*ba", false),
+        ("a*", "a", true),
+        ("{id}", "12", true),
+        ("{id}", "x{of}", true),
+        ("x{id}", "x", false),
+        ("x{id}", "*x", true),
+        ("{id}/**", "incoming/*", true),
+        ("u{id}/**", "incoming/*", false),
+        ("*", "**", true),
+        ("*/a", "b/*", true),
+    ] {
+        assert_eq!(open(a).meets(&open(b)), expected, "`{a}` and `{b}`");
+        assert_eq!(open(b).meets(&open(a)), expected, "`{b}` and `{a}`");
+    }
+}
+
+proptest! {
+    /// What both match, both meet in.
+    #[test]
+    fn patterns_that_match_the_same_path_meet(
+        a in "[ab*]{1,5}(/[ab*]{1,3}|/\\*\\*)?", b in "[ab*]{1,5}(/[ab*]{1,3}|/\\*\\*)?", path in "[ab]{1,4}(/[ab]{1,3})?",
+    ) {
+        if let (Ok(a), Ok(b)) = (Pattern::parse(&a), Pattern::parse(&b)) {
+            let both = a.open().matches(path.as_bytes()) && b.open().matches(path.as_bytes());
+            prop_assert!(!both || a.open().meets(&b.open()));
+        }
+    }
+}

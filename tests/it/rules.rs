@@ -129,6 +129,14 @@ fn the_small_file_is_right() {
     assert!(parse(&bom).is_ok(), "a byte order mark is no reason to refuse a file");
 }
 
+/// A rule over files by their time of modification.
+fn files(id: &str, pattern: &str, retain: &str, delete_by: &str) -> String {
+    format!(
+        "\n[[rule]]\nid = \"{id}\"\nclass = \"files\"\nkeeps = []\ndatastore = \"tree\"\npattern = \"{pattern}\"\n\
+         trigger = {{ file = \"modified\" }}\nretain = \"{retain}\"\ndelete_by = \"{delete_by}\"\naction = \"delete\"\n"
+    )
+}
+
 /// One snapshot a bad input; what matters is asserted too, so that an accepted snapshot cannot lose it.
 macro_rules! bad_input {
     ($($name:ident: $text:expr => $expected:expr;)*) => {$(
@@ -218,6 +226,9 @@ bad_input! {
             table = \"account\"\nkey = [\"id\"]\ntrigger = {{ column = \"deleted_at\", pending = [\"null\"] }}\n\
             retain = \"30 days\"\ndelete_by = \"60 days\"\naction = \"delete\"\n") =>
         ["error[R025]: rules `site/account` and `site/longer` contradict each other over `account`"];
+    patterns_that_meet_cannot_contradict_each_other:
+        format!("{GOOD}{}{}", files("all", "**", "1 day", "3 days"), files("old", "old/*", "30 days", "60 days")) =>
+        ["error[R025]: rules `site/all` and `site/old` contradict each other over `**`: gone by 3 days, kept for 30 days"];
     a_promise_without_a_figure_is_refused: with("no_later_than = \"24 hours\"\n", "") =>
         ["site.toml:6:1: error[R004]: the promise gives no bound", "decision"];
     a_mark_cannot_be_missing: with("mark = \"pseudonymized_at\"\n", "") =>

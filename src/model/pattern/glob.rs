@@ -48,6 +48,18 @@ impl Glob {
             && names.iter().zip(&self.components).all(|(name, component)| component.fits(name))
     }
 
+    /// Whether some path matches both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let (own, others) = (self.components.len(), other.components.len());
+        let depth = match (self.everything, other.everything) {
+            (true, true) => true,
+            (true, false) => others > own,
+            (false, true) => own > others,
+            (false, false) => own == others,
+        };
+        depth && self.components.iter().zip(&other.components).all(|(a, b)| meet(&a.symbols(), &b.symbols()))
+    }
+
     /// What it asks of the names in a directory that lies `depth` directories below the root, and that itself fits.
     pub fn asked(&self, depth: usize) -> Asked<'_> {
         match self.components.get(depth) {
@@ -91,6 +103,52 @@ impl Component {
             Self::Open(before, behind) => held(before, behind, name).is_some(),
         }
     }
+
+    /// The same, symbol by symbol.
+    fn symbols(&self) -> Vec<Symbol> {
+        let bytes = |text: &[u8]| text.iter().copied().map(Symbol::Byte).collect::<Vec<_>>();
+        match self {
+            Self::Literal(own) | Self::Bound(own) => bytes(own),
+            Self::Star(parts) => {
+                let parts: Vec<Vec<Symbol>> = parts.iter().map(|part| bytes(part)).collect();
+                parts.join(&Symbol::Run)
+            }
+            Self::Open(before, behind) => {
+                [bytes(before), vec![Symbol::Any, Symbol::Run], bytes(behind)].concat()
+            }
+        }
+    }
+}
+
+/// What a name consists of.
+#[derive(Clone, Copy, PartialEq)]
+enum Symbol {
+    Byte(u8),
+    /// One byte.
+    Any,
+    /// Any run of bytes, an empty one too.
+    Run,
+}
+
+/// Whether some name is both.
+fn meet(a: &[Symbol], b: &[Symbol]) -> bool {
+    // `reached[j]`: whether what is left of `a` from here may still be met by `b[j..]`. Filled from the ends.
+    let mut reached: Vec<bool> = (0..=b.len()).map(|j| b[j..].iter().all(|s| *s == Symbol::Run)).collect();
+    for symbol in a.iter().rev() {
+        let behind = reached.clone();
+        for j in (0..=b.len()).rev() {
+            reached[j] = match (symbol, b.get(j)) {
+                (Symbol::Run, None) => behind[j],
+                // Either run ends here, or it takes what the other one stands for.
+                (Symbol::Run, Some(_)) => behind[j] || reached[j + 1],
+                (_, Some(Symbol::Run)) => reached[j + 1] || behind[j],
+                (_, None) => false,
+                (Symbol::Byte(own), Some(Symbol::Byte(other))) => own == other && behind[j + 1],
+                (Symbol::Byte(_) | Symbol::Any, Some(Symbol::Byte(_) | Symbol::Any)) => behind[j + 1],
+            };
+        }
+    }
+    reached[0]
 }
 
 /// What stands between two texts that enclose it, unless that is nothing.
