@@ -8,4 +8,4 @@ mod names;
 mod permission;
 mod root;
 mod steps;
-mod world;
+pub mod world;

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use crate::world::{World, rules};
 
 /// Due after 50 years; the tree is `tree`.
-fn world(pattern: &str, trigger: &str, rest: &str) -> World {
+pub fn world(pattern: &str, trigger: &str, rest: &str) -> World {
     let text = rules(trigger, rest)
         .replace("table = \"account\"\nkey = [\"id\"]", &format!("pattern = \"{pattern}\""))
         .replace("datastore = \"site\"", "datastore = \"files\"");
@@ -56,47 +56,7 @@ fn report(world: &World, code: i32) -> Json {
     serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0].clone()
 }
 
-const MODIFIED: &str = "{ file = \"modified\" }";
-
-#[test]
-fn files_go_by_the_second_and_nothing_else_does() {
-    let world = world("in/**", MODIFIED, "");
-    let names: [&[u8]; 4] = [b"plain.txt", b"new\nline", b"not-utf8-\xff", b"hex:00"];
-    for name in names {
-        write(&world, format!("in/{}/a", "deep").as_str(), at("1971-01-01T00:00:00Z"));
-        write(
-            &world,
-            std::path::Path::new("in").join(std::ffi::OsStr::from_bytes(name)),
-            at("1971-01-01T00:00:00Z"),
-        );
-    }
-    // 50 years after 2 March 1971 have passed with 2 March 2021: a file of that day is due from 3 March on.
-    write(&world, "in/before", at("1971-03-02T23:59:59Z"));
-    write(&world, "in/after", at("1971-03-03T00:00:00Z"));
-    write(&world, "in/zero", at("1970-01-01T00:00:00Z"));
-    write(&world, "in/future", at("2971-01-01T00:00:00Z"));
-    write(&world, "out/of-the-pattern", at("1971-01-01T00:00:00Z"));
-    let swept = world.sweep(at("2021-03-03T00:00:00Z")).unwrap();
-    assert_eq!(swept.disposed, 6);
-    let residue = swept.residue.unwrap();
-    assert_eq!((residue.kept, residue.past_due(), residue.undated_total()), (1, 0, 2));
-    let expected: BTreeSet<Vec<u8>> =
-        ["after", "zero", "future", "of-the-pattern"].iter().map(|n| n.as_bytes().to_vec()).collect();
-    assert_eq!(left(&world), expected);
-    // Again: nothing to do, and nothing proved twice.
-    assert_eq!(world.sweep(at("2021-03-03T00:00:00Z")).unwrap().disposed, 0);
-    world.ran(&["ledger", "verify"], 0);
-    for key in ["in/plain.txt", "hex:696e2f6e6f742d757466382dff"] {
-        let out = world.path("one.tlog-proof");
-        world.ran(&["prove", "site/account", key, "--out", out.to_str().unwrap()], 0);
-        let vkey = world.path("ledger.key.vkey");
-        world.ran(&["verify", "--key", vkey.to_str().unwrap(), out.to_str().unwrap()], 0);
-    }
-    world.ran(&["prove", "site/account", "in/after"], 1);
-    world.ran(&["explain", "site/account", "in/after"], 0);
-    world.ran(&["plan"], 0);
-    world.ran(&["status"], 0);
-}
+pub const MODIFIED: &str = "{ file = \"modified\" }";
 
 #[test]
 fn what_is_no_record_and_what_cannot_go_is_said_and_stops_nothing() {

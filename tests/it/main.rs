@@ -5,6 +5,8 @@ mod calendar;
 mod commands;
 mod config;
 #[cfg(feature = "test-hooks")]
+mod conformance;
+#[cfg(feature = "test-hooks")]
 mod crash;
 mod demo;
 mod docs;

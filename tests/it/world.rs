@@ -79,6 +79,14 @@ pub struct Ran {
 }
 
 impl Ran {
+    fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Everything a snapshot holds.
     pub fn text(&self) -> String {
         let mut text = format!("exit {}\n", self.code);
@@ -145,11 +153,44 @@ impl World {
             .args(arguments)
             .output()
             .unwrap();
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Ran::of(output)
+    }
+
+    /// The same, bound by permissions like everyone: root without its way around them.
+    pub fn run_bound(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new("setpriv")
+            .current_dir(self.dir.path())
+            .env_remove("EXPUNGED_CONFIG")
+            .env_remove("RUST_BACKTRACE")
+            .args(["--bounding-set=-dac_override,-dac_read_search", env!("CARGO_BIN_EXE_expunged")])
+            .args(["--config", "expunged.toml"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        Ran::of(output)
+    }
+
+    /// The same, with something done while it waits at a point (`prepare.before:1`).
+    #[cfg(feature = "test-hooks")]
+    pub fn run_paused(&self, point: &str, arguments: &[&str], meanwhile: impl FnOnce()) -> Ran {
+        let pipe = self.path("pause");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let environment = [("EXPUNGED_PAUSE_AT", point), ("EXPUNGED_PAUSE", pipe.to_str().unwrap())];
+        let ran = std::thread::scope(|scope| {
+            let program = scope.spawn(|| {
+                let ran = self.run_with(&environment, arguments);
+                // Where the point was not passed, somebody still waits for it.
+                let mut options = std::fs::File::options();
+                drop(options.read(true).write(true).open(&pipe).map(|_| ()));
+                ran
+            });
+            assert_eq!(std::fs::read_to_string(&pipe).unwrap(), "reached", "`{point}` was not passed");
+            meanwhile();
+            drop(std::fs::File::options().write(true).open(&pipe).unwrap());
+            program.join().unwrap()
+        });
+        crate::files::world::remove(&pipe);
+        ran
     }
 
     /// The same at noon of today: how wide a column of lengths is depends on the hour.
@@ -174,6 +215,17 @@ impl World {
     /// Statements on the datastore, as the application would send them.
     pub fn sql(&self, statements: &str) {
         self.sql_on("site.db", statements);
+    }
+
+    /// The same without waiting for anyone; whether it was done.
+    pub fn try_sql(&self, statements: &str) -> bool {
+        block(async {
+            let options = SqliteConnectOptions::new().filename(self.path("site.db"));
+            let mut connection = options.busy_timeout(std::time::Duration::ZERO).connect().await.unwrap();
+            let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await;
+            connection.close().await.unwrap();
+            done.is_ok()
+        })
     }
 
     pub fn sql_on(&self, file: &str, statements: &str) {

@@ -85,13 +85,3 @@ fn a_poisoned_candidate_is_set_aside_too() {
     assert_eq!(world.ids("SELECT id FROM account"), set(&["5"]));
     assert!(!ran.text().contains("canary"), "{}", ran.text());
 }
-
-#[test]
-fn once_the_reason_is_gone_so_is_the_record() {
-    let world = World::new(&rules(DELETED_AT, ""), &hundred());
-    world.sql("CREATE TABLE child (account INTEGER REFERENCES account (id)); INSERT INTO child VALUES (42)");
-    world.ran(&["sweep"], 1);
-    world.sql("DELETE FROM child");
-    world.ran(&["sweep"], 0);
-    assert_eq!(world.ids("SELECT id FROM account"), set(&[]));
-}

@@ -1,0 +1,86 @@
+//! What every kind of datastore has to do: asked once, and answered by each. A new kind brings its own [`Kind`] and a line at
+//! the end of this file.
+
+mod cases;
+mod files;
+mod sqlite;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::world::World;
+
+/// What identifies a record: the bytes of a text, or of a path.
+type Key = Vec<u8>;
+
+/// What a record's trigger reads.
+#[derive(Debug, Clone, Copy)]
+enum Trigger {
+    At(DateTime<Utc>),
+    /// No plausible time.
+    Undated,
+}
+
+/// What the application found when it changed a record.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    Done,
+    /// The sweep holds the record.
+    Locked,
+}
+
+/// A kind of datastore, with a world of its own: the rule `site/account` over it is due after 50 years, by UTC's calendar.
+trait Kind: Sized {
+    /// How `sweep` ends where it may read everything and dispose of nothing.
+    const DENIED: i32;
+    /// A batch so small that a few records take more than one.
+    const BATCH: &str = "2";
+
+    /// An empty datastore.
+    fn new() -> Self;
+    fn world(&self) -> &World;
+    fn put(&self, key: &Key, trigger: Trigger);
+    /// The keys of all that is left.
+    fn left(&self) -> BTreeSet<Key>;
+    /// A key as a person types it.
+    fn typed(key: &Key) -> String;
+    /// What the application does so that a record is not due any more, without waiting.
+    fn renew(&self, key: &Key) -> Change;
+    /// Makes the datastore refuse this record and no other.
+    fn poison(&self, key: &Key);
+    fn cure(&self, key: &Key);
+    /// Takes the permission to dispose of anything, and gives it back.
+    fn deny(&self);
+    fn allow(&self);
+    /// Keys that break what is careless with them.
+    fn from_hell() -> Vec<Key>;
+    /// Points that a sweep of this kind alone passes.
+    fn points() -> BTreeSet<String>;
+}
+
+macro_rules! conformance {
+    ($($module:ident: $kind:ty),* $(,)?) => {$(
+        mod $module {
+            conformance!(@cases $kind;
+                exactly_the_due_set_goes_and_each_of_it_can_be_proved,
+                a_second_sweep_does_nothing_and_proves_nothing_twice,
+                a_record_renewed_before_the_decision_survives,
+                a_record_renewed_after_the_intent_survives_or_could_not_be_renewed,
+                without_permission_nothing_goes_and_nothing_is_claimed,
+                a_crash_at_any_point_in_any_turn_loses_nothing_and_proves_nothing_twice,
+                names_and_keys_from_hell_are_told_apart,
+                what_is_on_hold_stays_even_when_overdue,
+                a_record_that_the_datastore_refuses_keeps_no_other,
+            );
+        }
+    )*};
+    (@cases $kind:ty; $($case:ident),* $(,)?) => {$(
+        #[test]
+        fn $case() {
+            super::cases::$case::<$kind>();
+        }
+    )*};
+}
+
+conformance!(rows_in_sqlite: crate::conformance::sqlite::Sqlite, files_in_a_tree: crate::conformance::files::Files);

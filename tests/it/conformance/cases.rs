@@ -1,0 +1,275 @@
+//! The cases. None of them knows which kind it is asking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use expunged::model::name::{LocalId, RuleId, ServiceId};
+use expunged::model::orders::{HoldScope, Orders};
+use serde_json::Value as Json;
+
+use super::{Change, Key, Kind, Trigger};
+use crate::world::at;
+
+const RULE: &str = "site/account";
+
+fn key(name: &str) -> Key {
+    name.as_bytes().to_vec()
+}
+
+fn set(names: &[&str]) -> BTreeSet<Key> {
+    names.iter().map(|name| key(name)).collect()
+}
+
+/// Long due.
+fn due() -> Trigger {
+    Trigger::At(at("1971-01-01T00:00:00Z"))
+}
+
+/// Not due for decades.
+fn kept() -> Trigger {
+    Trigger::At(at("2020-01-01T00:00:00Z"))
+}
+
+fn swept<K: Kind>(kind: &K, code: i32) -> Json {
+    let ran = kind.world().ran(&["sweep", "--format", "json"], code);
+    serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0].clone()
+}
+
+/// How many records the ledger says were disposed of.
+fn claimed<K: Kind>(kind: &K) -> u64 {
+    let of = |entry: &Json| {
+        entry["parts"].as_array().unwrap().iter().map(|p| p["n"].as_u64().unwrap()).sum::<u64>()
+    };
+    kind.world().entries("batch.committed").iter().map(of).sum()
+}
+
+/// Each of these has a proof that verifies, and none of those.
+fn proofs<K: Kind>(kind: &K, gone: &BTreeSet<Key>, there: &BTreeSet<Key>) {
+    let world = kind.world();
+    let (out, vkey) = (world.path("one.tlog-proof"), world.path("ledger.key.vkey"));
+    let (out, vkey) = (out.to_str().unwrap(), vkey.to_str().unwrap());
+    let prove = |key: &Key, code| {
+        world.ran(&["prove", RULE, "--out", out, "--", &K::typed(key)], code);
+    };
+    for key in gone {
+        prove(key, 0);
+        world.ran(&["verify", "--key", vkey, out], 0);
+    }
+    for key in there {
+        prove(key, 1);
+    }
+    world.ran(&["ledger", "verify"], 0);
+}
+
+pub fn exactly_the_due_set_goes_and_each_of_it_can_be_proved<K: Kind>() {
+    let kind = K::new();
+    // 50 years from 2 March 1971 have passed with 2 March 2021: what was of that day is due with 3 March.
+    let boundary: DateTime<Utc> = at("1971-03-03T00:00:00Z");
+    let records = [
+        ("first", Trigger::At(at("1970-01-01T00:00:01Z"))),
+        ("a second before", Trigger::At(boundary - TimeDelta::seconds(1))),
+        ("a microsecond before", Trigger::At(boundary - TimeDelta::microseconds(1))),
+        ("on it", Trigger::At(boundary)),
+        ("a second after", Trigger::At(boundary + TimeDelta::seconds(1))),
+        ("recent", kept()),
+        ("future", Trigger::At(at("2170-01-01T00:00:00Z"))),
+        ("undated", Trigger::Undated),
+    ];
+    for (name, trigger) in records {
+        kind.put(&key(name), trigger);
+    }
+    let gone = set(&["first", "a second before", "a microsecond before"]);
+    let all: BTreeSet<Key> = records.iter().map(|(name, _)| key(name)).collect();
+    let there: BTreeSet<Key> = all.difference(&gone).cloned().collect();
+    let now = at("2021-03-03T00:00:00Z");
+    assert_eq!(
+        kind.world().sweep(now - TimeDelta::microseconds(1)).unwrap().disposed,
+        1,
+        "only the first is due yet"
+    );
+    assert_eq!(kind.left(), all.difference(&set(&["first"])).cloned().collect());
+    let report = kind.world().sweep(now).unwrap();
+    assert_eq!((report.disposed, report.refusals(), report.changed), (2, 0, 0));
+    let residue = report.residue.unwrap();
+    assert_eq!((residue.kept, residue.past_due(), residue.undated_total()), (3, 0, 2));
+    assert_eq!(kind.left(), there);
+    assert_eq!(claimed(&kind), 3);
+    proofs(&kind, &gone, &there);
+}
+
+pub fn a_second_sweep_does_nothing_and_proves_nothing_twice<K: Kind>() {
+    let kind = K::new();
+    for (name, trigger) in [("a", due()), ("b", due()), ("c", kept())] {
+        kind.put(&key(name), trigger);
+    }
+    assert_eq!(swept(&kind, 0)["disposed"], 2);
+    let batches = kind.world().entries("batch.intent").len();
+    for _ in 0..2 {
+        assert_eq!(swept(&kind, 0)["disposed"], 0);
+    }
+    assert_eq!(kind.world().entries("batch.intent").len(), batches, "nothing was intended again");
+    assert_eq!((kind.left(), claimed(&kind)), (set(&["c"]), 2));
+}
+
+pub fn a_record_renewed_before_the_decision_survives<K: Kind>() {
+    let kind = K::new();
+    for name in ["a", "renewed", "z"] {
+        kind.put(&key(name), due());
+    }
+    let ran = kind.world().run_paused("prepare.before:1", &["sweep"], || {
+        assert_eq!(kind.renew(&key("renewed")), Change::Done);
+    });
+    // A kind that had listed it already says that it changed.
+    assert!(matches!(ran.code, 0 | 1), "{}", ran.text());
+    assert_eq!(kind.left(), set(&["renewed"]));
+    assert_eq!(swept(&kind, 0)["disposed"], 0);
+    assert_eq!(claimed(&kind), 2);
+    proofs(&kind, &set(&["a", "z"]), &set(&["renewed"]));
+}
+
+pub fn a_record_renewed_after_the_intent_survives_or_could_not_be_renewed<K: Kind>() {
+    let kind = K::new();
+    for name in ["a", "renewed", "z"] {
+        kind.put(&key(name), due());
+    }
+    let mut change = Change::Locked;
+    let json = ["sweep", "--format", "json"];
+    let ran = kind.world().run_paused("commit.before:1", &json, || change = kind.renew(&key("renewed")));
+    let (gone, there) = match change {
+        Change::Done => {
+            assert_eq!(ran.code, 1, "what changed is said: {}", ran.text());
+            let report = &serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0];
+            assert_eq!([&report["changed"], &report["refused"]], [1, 0], "{report}");
+            (set(&["a", "z"]), set(&["renewed"]))
+        }
+        Change::Locked => {
+            assert_eq!(ran.code, 0, "{}", ran.text());
+            (set(&["a", "renewed", "z"]), set(&[]))
+        }
+    };
+    assert_eq!(kind.left(), there);
+    assert_eq!(claimed(&kind), gone.len() as u64);
+    proofs(&kind, &gone, &there);
+}
+
+pub fn without_permission_nothing_goes_and_nothing_is_claimed<K: Kind>() {
+    let kind = K::new();
+    for (name, trigger) in [("in/a", due()), ("in/b", due()), ("in/c", kept())] {
+        kind.put(&key(name), trigger);
+    }
+    kind.deny();
+    let ran = kind.world().run_bound(&["sweep"]);
+    assert_eq!(ran.code, K::DENIED, "{}", ran.text());
+    assert!(ran.text().contains("permission") || ran.text().contains("permit"), "{}", ran.text());
+    assert_eq!(kind.left(), set(&["in/a", "in/b", "in/c"]));
+    assert_eq!(claimed(&kind), 0);
+    kind.world().ran(&["ledger", "verify"], 0);
+    kind.allow();
+    let ran = kind.world().run_bound(&["sweep"]);
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    assert_eq!((kind.left(), claimed(&kind)), (set(&["in/c"]), 2));
+    proofs(&kind, &set(&["in/a", "in/b"]), &set(&["in/c"]));
+}
+
+/// Three due in two batches, in two places.
+fn small<K: Kind>() -> K {
+    let kind = K::new();
+    kind.world().configure("[defaults]\n", &format!("[defaults]\nbatch = {}\n", K::BATCH));
+    kind.world().configure("\"unlimited\"", "1000000");
+    for (name, trigger) in [("in/a", due()), ("in/b", due()), ("out/c", due()), ("out/d", kept())] {
+        kind.put(&key(name), trigger);
+    }
+    kind
+}
+
+pub fn a_crash_at_any_point_in_any_turn_loses_nothing_and_proves_nothing_twice<K: Kind>() {
+    let (gone, there) = (set(&["in/a", "in/b", "out/c"]), set(&["out/d"]));
+    let kind = small::<K>();
+    let reached = kind.world().path("reached");
+    std::fs::write(&reached, "").unwrap();
+    let traced = kind.world().run_with(&[("EXPUNGED_REACHED", reached.to_str().unwrap())], &["sweep"]);
+    assert_eq!(traced.code, 0, "{}", traced.text());
+    let mut passed: BTreeMap<String, u64> = BTreeMap::new();
+    for point in std::fs::read_to_string(&reached).unwrap().lines() {
+        *passed.entry(point.to_owned()).or_default() += 1;
+    }
+    let missed: Vec<String> = K::points().into_iter().filter(|point| !passed.contains_key(point)).collect();
+    assert!(missed.is_empty(), "never passed: {missed:?}");
+    for (point, turns) in passed {
+        for turn in 1..=turns {
+            let (kind, place) = (small::<K>(), format!("{point}:{turn}"));
+            let died = kind.world().run_with(&[("EXPUNGED_KILL_AT", &place)], &["sweep"]);
+            assert_eq!(died.code, -1, "`{place}` was not hit: {}", died.text());
+            let intended: u64 = if kind.world().path("state.db").exists() { announced(&kind) } else { 0 };
+            let lost = gone.difference(&kind.left()).count() as u64;
+            assert!(lost <= intended, "{lost} went under {intended} intended, at `{place}`");
+            kind.world().ran(&["sweep"], 0);
+            assert_eq!(kind.left(), there, "after `{place}`");
+            assert_eq!(claimed(&kind), 3, "after `{place}`");
+            proofs(&kind, &gone, &there);
+        }
+    }
+}
+
+/// How many records the ledger has intents for.
+fn announced<K: Kind>(kind: &K) -> u64 {
+    let of = |entry: &Json| {
+        entry["parts"].as_array().unwrap().iter().map(|p| p["n"].as_u64().unwrap()).sum::<u64>()
+    };
+    if kind.world().list_on("state.db", "SELECT name FROM sqlite_schema WHERE name = 'entry'").is_empty() {
+        return 0;
+    }
+    kind.world().entries("batch.intent").iter().map(of).sum()
+}
+
+pub fn names_and_keys_from_hell_are_told_apart<K: Kind>() {
+    let kind = K::new();
+    let all = K::from_hell();
+    assert!(all.len() > 40);
+    let (mut gone, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for (number, key) in all.iter().enumerate() {
+        let goes = number % 2 == 0;
+        kind.put(key, if goes { due() } else { kept() });
+        if goes { &mut gone } else { &mut there }.insert(key.clone());
+    }
+    assert_eq!(kind.left().len(), all.len(), "the datastore itself tells them apart");
+    assert_eq!(swept(&kind, 0)["disposed"], gone.len());
+    assert_eq!(kind.left(), there);
+    proofs(&kind, &gone, &there);
+    for key in &there {
+        let explained = kind.world().ran(&["explain", RULE, "--", &K::typed(key)], 0);
+        assert!(explained.stdout.contains("kept"), "{}", explained.text());
+    }
+}
+
+pub fn what_is_on_hold_stays_even_when_overdue<K: Kind>() {
+    let kind = K::new();
+    for (name, trigger) in [("a", due()), ("b", kept())] {
+        kind.put(&key(name), trigger);
+    }
+    let rule = RuleId { service: ServiceId::new("site").unwrap(), local: LocalId::new("account").unwrap() };
+    let orders = Orders { holds: vec![HoldScope::Rule(rule)] };
+    // 200 years have passed: everything is overdue.
+    let report = kind.world().sweep_with(at("2300-01-01T00:00:00Z"), &orders).unwrap();
+    assert_eq!((report.disposed, report.residue.unwrap().held), (0, 2));
+    assert_eq!((kind.left(), claimed(&kind)), (set(&["a", "b"]), 0));
+    assert_eq!(kind.world().sweep(at("2300-01-01T00:00:00Z")).unwrap().disposed, 2);
+    assert_eq!(kind.left(), set(&[]));
+}
+
+pub fn a_record_that_the_datastore_refuses_keeps_no_other<K: Kind>() {
+    let kind = K::new();
+    for name in ["a", "poisoned", "z"] {
+        kind.put(&key(name), due());
+    }
+    kind.poison(&key("poisoned"));
+    for disposed in [2, 0] {
+        let report = swept(&kind, 1);
+        let counts = [&report["disposed"], &report["refused"], &report["remaining"]];
+        assert_eq!(counts, [disposed, 1, 1], "{report}");
+        assert_eq!((kind.left(), claimed(&kind)), (set(&["poisoned"]), 2));
+    }
+    kind.cure(&key("poisoned"));
+    assert_eq!(swept(&kind, 0)["disposed"], 1);
+    proofs(&kind, &set(&["a", "poisoned", "z"]), &set(&[]));
+}
