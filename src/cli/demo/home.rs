@@ -16,14 +16,24 @@ use crate::secret;
 use crate::state::write_key_pair;
 
 /// The shipped rules, so that an installed program needs no file beside it.
-const RULES: [(&str, &str); 2] = [
+pub const RULES: [(&str, &str); 11] = [
+    ("business-hub.toml", include_str!("../../../rules/business-hub.toml")),
+    ("company-account.toml", include_str!("../../../rules/company-account.toml")),
+    ("endpoint-security-cloud.toml", include_str!("../../../rules/endpoint-security-cloud.toml")),
+    ("gsi-parser.toml", include_str!("../../../rules/gsi-parser.toml")),
     ("motorsport.toml", include_str!("../../../rules/motorsport.toml")),
+    ("my-kaspersky.toml", include_str!("../../../rules/my-kaspersky.toml")),
+    ("partner-portal.toml", include_str!("../../../rules/partner-portal.toml")),
+    ("security-center-cloud-console.toml", include_str!("../../../rules/security-center-cloud-console.toml")),
     ("security-for-office-365.toml", include_str!("../../../rules/security-for-office-365.toml")),
+    ("web-forms.toml", include_str!("../../../rules/web-forms.toml")),
+    ("website-statistics.toml", include_str!("../../../rules/website-statistics.toml")),
 ];
 
 const CONFIG: &str = include_str!("expunged.toml");
 const ORIGIN: &str = "demo.expunged.example/ledger";
 const DATASTORES: &str = "datastores";
+const BEFORE: &str = "before";
 
 /// A world on the disk.
 ///
@@ -45,8 +55,10 @@ pub struct Paths {
     pub config: PathBuf,
     /// The key that verifies the ledger.
     pub verifier_key: PathBuf,
-    /// The services' tables; none: removed.
+    /// The services' tables and files; none: removed.
     pub datastores: Option<PathBuf>,
+    /// The same as they were before the sweep; none: removed, or never kept.
+    pub before: Option<PathBuf>,
 }
 
 impl Home {
@@ -69,8 +81,11 @@ impl Home {
         let home = Self { directory, datastores, temporary, place };
         home.write_configuration()?;
         for service in &world.services {
-            let path = home.datastore(service.name);
-            build(service, &path).await.with_context(|| format!("cannot build `{}`", path.display()))?;
+            let built = build(service, &home.datastores()).await;
+            built.with_context(|| format!("cannot build the datastores of `{}`", service.name))?;
+        }
+        if home.place != Place::Temporary {
+            copy(&home.datastores(), &home.directory.join(BEFORE)).context("cannot copy the datastores")?;
         }
         Ok(home)
     }
@@ -99,8 +114,8 @@ impl Home {
         self.directory.join("ledger.key.vkey")
     }
 
-    pub(super) fn datastore(&self, name: &str) -> PathBuf {
-        self.directory.join(DATASTORES).join(format!("{name}.db"))
+    pub(super) fn datastores(&self) -> PathBuf {
+        self.directory.join(DATASTORES)
     }
 
     /// What every command starts from.
@@ -125,8 +140,25 @@ impl Home {
         };
         // Nothing is removed by itself any more.
         let directory = self.temporary.map_or(self.directory, TempDir::keep);
-        Ok(Paths { directory, config, verifier_key, datastores })
+        let before = datastores.as_ref().map(|_| directory.join(BEFORE));
+        Ok(Paths { directory, config, verifier_key, datastores, before })
     }
+}
+
+/// Copies a directory and all in it, with the times of the files.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let copied = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &copied)?;
+        } else {
+            fs::copy(entry.path(), &copied)?;
+            fs::File::options().append(true).open(&copied)?.set_modified(entry.metadata()?.modified()?)?;
+        }
+    }
+    Ok(())
 }
 
 /// A new or empty directory: nothing that is there already may be taken for a part of the demo.

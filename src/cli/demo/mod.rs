@@ -1,8 +1,8 @@
 //! `expunged demo`: a world of records around one frozen now, swept before your eyes.
 //!
-//! The services' tables lie in `SQLite` files; rules, limits, approval, sweep, ledger and proofs are the real ones. The
-//! world knows by construction what must be left ([`world`]); the demo ends with 0 only if exactly that is left and no
-//! deadline was missed.
+//! The services' tables lie in `SQLite` files, their uploads and backups in directories; rules, limits, approval, sweep, ledger
+//! and proofs are the real ones. The world knows by construction what must be left ([`world`]); the demo ends with 0 only if
+//! exactly that is left and every promise was kept. A world that stays keeps a copy of its datastores as they were before.
 //!
 //! # JSON
 //!
@@ -11,10 +11,10 @@
 //! | field | holds |
 //! |---|---|
 //! | `now` | `eligible` and `late`, the instants that decided, RFC 3339 |
-//! | `promises` | how many were proved kept |
-//! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `found_overdue`, `lateness_seconds` (null: none was in time), `deadline_kept` |
-//! | `survivors` | `rows` that had to be left, `as_expected`, and `differences`, one text a table |
-//! | `paths` | `directory`, `config`, `verifier_key`, and `datastores` (null: removed) |
+//! | `promises` | one object a promise: `service`, `promise`, `rules` that keep it, `kept` |
+//! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `longest_wait_seconds` (null: nothing went), `in_time` |
+//! | `survivors` | `rows` and `files` that had to be left, `as_expected`, and `differences`, one text a table or tree |
+//! | `paths` | `directory`, `config`, `verifier_key`, `datastores` and `before` (null: removed) |
 //! | `commands` | for a shell: `prove`, `verify`, `explain` (null: no datastores), `remove` |
 //! | `seconds` | how long it took |
 
@@ -34,7 +34,8 @@ use crate::model::now::Now;
 use home::Home;
 use world::World;
 
-pub use report::{Results, RuleResult};
+pub use home::RULES;
+pub use report::{PromiseResult, Results, RuleResult};
 pub use survivors::Survivors;
 
 /// Where the world is built, and what is left of it.
@@ -81,10 +82,10 @@ pub async fn perform(place: Place, out: &mut (dyn Write + Send)) -> Result<Resul
     let context = home.context()?;
     report::promises(out, &context)?;
     let rules = steps::sweep_all(&context, &world, out).await?;
-    let survivors = Survivors::of(&world, &home).await?;
+    let survivors = Survivors::of(&world, &home.datastores()).await?;
     let commands = shell::Commands::of(&world, &home)?;
     let paths = home.close()?;
-    let promises = context.promises.len();
+    let promises = report::PromiseResult::all(&context, &rules);
     let results =
         Results { now: world.now, promises, rules, survivors, paths, commands, took: watch.elapsed() };
     report::closing(out, &results)?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use comfy_table::Table;
+use comfy_table::CellAlignment;
 use serde_json::json;
 
 use super::home::{Home, Paths};
@@ -15,7 +15,6 @@ use super::world::World;
 use crate::cli::context::Context;
 use crate::cli::table::{length, table};
 use crate::ledger::entry::SweepResult;
-use crate::ledger::tree::EntryIndex;
 use crate::model::now::Now;
 use crate::sweep::{Counts, Report};
 
@@ -26,27 +25,26 @@ pub struct RuleResult {
     pub service: String,
     /// The rule within it.
     pub rule: String,
-    /// The rule's own records that are gone.
+    /// The rule's own records that are gone, or pseudonymized.
     pub disposed_of: u64,
-    /// Rows of dependents that were deleted or pseudonymized with them.
+    /// Records of dependents that went with them.
     pub dependents: u64,
     /// Records that stay; none: could not be counted.
     pub kept: Option<u64>,
     /// Records without a plausible trigger; none: could not be counted.
     pub undated: Option<u64>,
-    /// Of `disposed_of`, those whose deadline had passed when the sweep began: the world's backlog.
-    pub found_overdue: u64,
-    /// The longest time between due and disposal among the rest; none: there was no rest.
-    pub lateness: Option<TimeDelta>,
-    /// Whether each of the rest went before its deadline, and none is overdue afterwards.
-    pub deadline_kept: bool,
+    /// The longest time between due and disposal; none: nothing went.
+    pub longest_wait: Option<TimeDelta>,
+    /// Whether each went before its deadline, and none is left that is due.
+    pub in_time: bool,
 }
 
 impl RuleResult {
     pub(super) fn of(step: &Step<'_>, report: &Report) -> Self {
         let residue = report.residue.as_ref();
         // Both are judged by the frozen now, whose late clock runs ahead of the real one.
-        let in_time = report.least_margin.is_none_or(|margin| margin > TimeDelta::zero());
+        let in_time =
+            report.overdue == 0 && report.least_margin.is_none_or(|margin| margin > TimeDelta::zero());
         let none_left = residue.is_some_and(|counts| counts.past_due() == 0);
         Self {
             service: step.service.id.to_string(),
@@ -55,10 +53,37 @@ impl RuleResult {
             dependents: report.dependents,
             kept: residue.map(Counts::staying),
             undated: residue.map(Counts::undated_total),
-            found_overdue: report.overdue,
-            lateness: report.worst_wait,
-            deadline_kept: report.result == SweepResult::Completed && in_time && none_left,
+            longest_wait: report.worst_wait,
+            in_time: report.result == SweepResult::Completed && in_time && none_left,
         }
+    }
+}
+
+/// A promise, and whether the sweeps kept it.
+#[derive(Debug, Clone)]
+pub struct PromiseResult {
+    /// The service.
+    pub service: String,
+    /// Its name there.
+    pub promise: String,
+    /// The rules that keep it. No rule's deadline is after its promise's: `check` has proved that.
+    pub rules: Vec<String>,
+    /// Whether each of them was in time.
+    pub kept: bool,
+}
+
+impl PromiseResult {
+    pub(super) fn all(context: &Context, rules: &[RuleResult]) -> Vec<Self> {
+        let promise = |promise: &crate::rules::check::PromiseKept| {
+            let keepers: Vec<String> = promise.keepers.iter().map(|k| k.rule.local.to_string()).collect();
+            let service = promise.service.to_string();
+            let in_time = |keeper: &String| {
+                rules.iter().any(|r| r.service == service && r.rule == *keeper && r.in_time)
+            };
+            let kept = keepers.iter().all(in_time);
+            Self { service, promise: promise.promise.to_string(), rules: keepers, kept }
+        };
+        context.promises.iter().map(promise).collect()
     }
 }
 
@@ -67,8 +92,8 @@ impl RuleResult {
 pub struct Results {
     /// The now that decided.
     pub now: Now,
-    /// How many promises were proved kept.
-    pub promises: usize,
+    /// One a promise.
+    pub promises: Vec<PromiseResult>,
     /// One a rule.
     pub rules: Vec<RuleResult>,
     /// What is left.
@@ -82,36 +107,37 @@ pub struct Results {
 }
 
 impl Results {
-    /// Whether every deadline was kept, and exactly those survived that had to.
+    /// Whether every promise was kept, and exactly those survived that had to.
     pub fn as_promised(&self) -> bool {
-        self.survivors.differences.is_empty() && self.rules.iter().all(|rule| rule.deadline_kept)
+        self.survivors.differences.is_empty()
+            && self.promises.iter().all(|promise| promise.kept)
+            && self.rules.iter().all(|rule| rule.in_time)
     }
 
     /// For programs; the fields are documented at the module.
     pub fn to_json(&self) -> serde_json::Value {
-        let rules: Vec<_> = self
-            .rules
-            .iter()
-            .map(|r| {
-                json!({
-                    "service": r.service, "rule": r.rule, "disposed_of": r.disposed_of, "dependents": r.dependents,
-                    "kept": r.kept, "undated": r.undated, "found_overdue": r.found_overdue,
-                    "lateness_seconds": r.lateness.map(|l| l.num_seconds()), "deadline_kept": r.deadline_kept,
-                })
+        let promise = |p: &PromiseResult| json!({ "service": p.service, "promise": p.promise, "rules": p.rules, "kept": p.kept });
+        let rule = |r: &RuleResult| {
+            json!({
+                "service": r.service, "rule": r.rule, "disposed_of": r.disposed_of, "dependents": r.dependents,
+                "kept": r.kept, "undated": r.undated,
+                "longest_wait_seconds": r.longest_wait.map(|l| l.num_seconds()), "in_time": r.in_time,
             })
-            .collect();
+        };
         json!({
             "now": { "eligible": self.now.eligible.to_rfc3339(), "late": self.now.late.to_rfc3339() },
-            "promises": self.promises,
-            "rules": rules,
+            "promises": self.promises.iter().map(promise).collect::<Vec<_>>(),
+            "rules": self.rules.iter().map(rule).collect::<Vec<_>>(),
             "survivors": {
                 "rows": self.survivors.rows,
+                "files": self.survivors.files,
                 "as_expected": self.survivors.differences.is_empty(),
                 "differences": self.survivors.differences,
             },
             "paths": {
                 "directory": self.paths.directory, "config": self.paths.config,
                 "verifier_key": self.paths.verifier_key, "datastores": self.paths.datastores,
+                "before": self.paths.before,
             },
             "commands": {
                 "prove": self.commands.prove, "verify": self.commands.verify,
@@ -124,127 +150,127 @@ impl Results {
 }
 
 pub(super) fn opening(out: &mut dyn Write, world: &World, home: &Home) -> io::Result<()> {
-    let services = world.services.len();
-    let records: usize = world.services.iter().map(|s| s.cases.len()).sum();
-    let tables: Vec<_> = world.services.iter().flat_map(|s| &s.tables).collect();
+    let databases: Vec<_> = world.services.iter().flat_map(|s| &s.databases).collect();
+    let trees: Vec<_> = world.services.iter().flat_map(|s| &s.trees).collect();
+    let tables: Vec<_> = databases.iter().flat_map(|d| &d.tables).collect();
     let rows: usize = tables.iter().map(|t| t.rows.len()).sum();
+    let files: usize = trees.iter().map(|t| t.files.len()).sum();
     writeln!(out, "World    {}", home.directory().display())?;
     writeln!(
         out,
-        "         {records} records of {services} services, {rows} rows in {} tables",
-        tables.len()
+        "         {} services: {rows} rows in {} tables of {} databases, {files} files in {} directories",
+        world.services.len(),
+        tables.len(),
+        databases.len(),
+        trees.len()
     )?;
     writeln!(out, "         its now stands still: {}", world.now.eligible.format("%Y-%m-%d %H:%M:%S UTC"))
 }
 
 pub(super) fn promises(out: &mut dyn Write, context: &Context) -> io::Result<()> {
-    writeln!(out, "\nCheck    {} promises, all kept", context.promises.len())?;
-    for promise in &context.promises {
-        let classes = promise.keepers.iter().flat_map(|k| &k.classes).map(ToString::to_string);
-        let classes = classes.collect::<Vec<_>>().join(", ");
-        writeln!(out, "         {}/{}: for {classes}", promise.service, promise.promise)?;
-    }
-    Ok(())
+    let (promises, rules) = (context.promises.len(), context.rules.rules().count());
+    writeln!(out, "Check    {promises} promises, proved from {rules} rules before any datastore is touched")
 }
 
 pub(super) fn plan(out: &mut dyn Write, steps: &[Step<'_>]) -> io::Result<()> {
-    let mut rows = table(&["rule", "due now", "overdue", "kept", "undated"], 1);
-    for step in steps {
-        let planned = &step.planned;
-        let numbers = [planned.due, planned.overdue, planned.staying(), planned.undated_total()];
-        let numbers = numbers.iter().map(ToString::to_string);
-        rows.add_row(std::iter::once(step.rule.id.to_string()).chain(numbers).collect::<Vec<_>>());
-    }
-    writeln!(out, "\nPlan")?;
-    indented(out, &rows, "         ")
+    let sum = |of: fn(&Counts) -> u64| steps.iter().map(|step| of(&step.planned)).sum::<u64>();
+    let (due, staying, undated) = (sum(Counts::past_due), sum(Counts::staying), sum(Counts::undated_total));
+    writeln!(out, "Plan     {due} records are due, {staying} stay, {undated} have no plausible time")?;
+    writeln!(out, "Approve  as role {ROLE}: a new rule waits for a person before it disposes of much")
 }
 
-pub(super) fn approvals(out: &mut dyn Write, given: &[(&Step<'_>, EntryIndex)]) -> io::Result<()> {
-    writeln!(out, "\nApprove  as role {ROLE}: a new rule waits for a person before it disposes of much")?;
-    for (step, entry) in given {
-        let up_to = step.planned.past_due();
-        writeln!(out, "         {}: up to {up_to}, entry {entry} of the ledger", step.rule.id)?;
-    }
-    writeln!(out, "\nSweep")
-}
-
-pub(super) fn swept(out: &mut dyn Write, step: &Step<'_>, report: &Report) -> io::Result<()> {
-    let Report { disposed, dependents, took, .. } = report;
-    let took = took.as_millis();
-    writeln!(out, "         {}: {disposed} records with {dependents} dependents, {took} ms", step.rule.id)
+pub(super) fn swept(out: &mut dyn Write, rules: &[RuleResult], took: Duration) -> io::Result<()> {
+    let disposed: u64 = rules.iter().map(|rule| rule.disposed_of).sum();
+    let dependents: u64 = rules.iter().map(|rule| rule.dependents).sum();
+    let took = took.as_secs_f64();
+    writeln!(
+        out,
+        "Sweep    {disposed} records with {dependents} dependents, each with a proof, in {took:.1} s\n"
+    )
 }
 
 pub(super) fn closing(out: &mut dyn Write, results: &Results) -> io::Result<()> {
-    writeln!(out)?;
-    let header = [
-        "service",
-        "rule",
-        "disposed\nof",
-        "kept",
-        "undated",
-        "found\noverdue",
-        "lateness\nof the rest",
-        "deadline\nkept",
-    ];
-    let mut rows = table(&header, 2);
-    for rule in &results.rules {
-        let counted = |n: Option<u64>| n.map_or_else(|| "not counted".to_owned(), |n| n.to_string());
-        rows.add_row(vec![
-            rule.service.clone(),
-            rule.rule.clone(),
-            rule.disposed_of.to_string(),
-            counted(rule.kept),
-            counted(rule.undated),
-            rule.found_overdue.to_string(),
-            rule.lateness.map_or_else(|| "-".to_owned(), length),
-            if rule.deadline_kept { "yes" } else { "NO" }.to_owned(),
-        ]);
-    }
-    indented(out, &rows, "")?;
-    writeln!(out)?;
-    writeln!(
-        out,
-        "Found overdue is the backlog this world begins with. Of the rest, lateness is the longest"
-    )?;
-    writeln!(out, "that one waited after it was due; the deadline is kept if each went before its own.")?;
+    rules(out, results)?;
+    let (kept, all) = (results.promises.iter().filter(|p| p.kept).count(), results.promises.len());
+    writeln!(out, "\nPromises kept: {kept} of {all}. A wait is the time from due to disposal.")?;
     survivors(out, &results.survivors)?;
     next(out, results)
 }
 
+/// One line a rule, under its service.
+fn rules(out: &mut dyn Write, results: &Results) -> io::Result<()> {
+    let header = ["rule", "disposed\nof", "with\nthem", "stay", "no\ntime", "longest\nwait", "promise"];
+    let mut rows = table(&header, 1);
+    if let Some(column) = rows.column_mut(header.len() - 1) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    for rule in &results.rules {
+        let counted = |n: Option<u64>| n.map_or_else(|| "not counted".to_owned(), |n| n.to_string());
+        rows.add_row(vec![
+            rule.rule.clone(),
+            rule.disposed_of.to_string(),
+            rule.dependents.to_string(),
+            counted(rule.kept),
+            counted(rule.undated),
+            rule.longest_wait.map_or_else(|| "-".to_owned(), length),
+            promised(results, rule),
+        ]);
+    }
+    let lines: Vec<String> = rows.lines().collect();
+    let (header, lines) = lines.split_at(lines.len().saturating_sub(results.rules.len()));
+    for line in header {
+        writeln!(out, " {}", line.trim_end())?;
+    }
+    let mut service = "";
+    for (rule, line) in results.rules.iter().zip(lines) {
+        if rule.service != service {
+            service = &rule.service;
+            writeln!(out, "{service}")?;
+        }
+        writeln!(out, " {}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// The promises that a rule keeps, and whether they were.
+fn promised(results: &Results, rule: &RuleResult) -> String {
+    let of_rule = |p: &&PromiseResult| p.service == rule.service && p.rules.contains(&rule.rule);
+    let names = |kept: bool| {
+        let promises = results.promises.iter().filter(of_rule).filter(|p| p.kept == kept);
+        promises.map(|p| p.promise.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match (names(true), names(false)) {
+        (kept, broken) if broken.is_empty() => format!("{kept}: kept"),
+        (kept, broken) if kept.is_empty() => format!("{broken}: BROKEN"),
+        (kept, broken) => format!("{kept}: kept; {broken}: BROKEN"),
+    }
+}
+
 fn survivors(out: &mut dyn Write, survivors: &Survivors) -> io::Result<()> {
-    let Survivors { rows, pseudonymized, tables, differences } = survivors;
+    let Survivors { rows, pseudonymized, tables, files, differences } = survivors;
     if differences.is_empty() {
         return writeln!(
             out,
-            "\nSurvivors as expected: {rows} rows in {tables} tables, {pseudonymized} of them pseudonymized."
+            "Survivors as expected: {rows} rows in {tables} tables, {pseudonymized} of them pseudonymized; {files} files."
         );
     }
-    writeln!(out, "\nSurvivors NOT as expected:")?;
+    writeln!(out, "Survivors NOT as expected:")?;
     differences.iter().try_for_each(|difference| writeln!(out, "  {difference}"))
 }
 
 fn next(out: &mut dyn Write, results: &Results) -> io::Result<()> {
     let Commands { prove, verify, explain, remove } = &results.commands;
-    writeln!(out, "\nProve that one record is gone; verify the proof with nothing but the public key:\n")?;
+    writeln!(out, "\nProve that one account is gone; verify the proof with nothing but the public key:\n")?;
     writeln!(out, "  {prove}\n  {verify}\n")?;
-    if results.paths.datastores.is_some() {
-        writeln!(out, "The world stays for playing. Why one record is still there, for example:\n")?;
+    if let Some(before) = &results.paths.before {
+        writeln!(out, "The world stays for playing; as it was before, it lies in {}.", before.display())?;
+        writeln!(out, "Why one record is still there, for example:\n")?;
         writeln!(out, "  {explain}\n")?;
-        writeln!(out, "Remove it with: {remove}")
     } else {
         writeln!(
             out,
             "The datastores are removed. The evidence stays: configuration, rules, ledger and keys."
         )?;
-        writeln!(out, "Remove it with: {remove}")
     }
-}
-
-fn indented(out: &mut dyn Write, table: &Table, indent: &str) -> io::Result<()> {
-    for line in table.lines() {
-        // The table pads its first column too.
-        let line = line.strip_prefix(' ').unwrap_or(&line).trim_end();
-        writeln!(out, "{indent}{line}")?;
-    }
-    Ok(())
+    writeln!(out, "Remove it with: {remove}")
 }

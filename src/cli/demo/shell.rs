@@ -20,17 +20,21 @@ pub struct Commands {
 
 impl Commands {
     pub(super) fn of(world: &World, home: &Home) -> anyhow::Result<Self> {
-        let example = |fate| world.services.iter().find_map(|s| Some((s.rule_id(), s.example(fate)?)));
-        let missing = || anyhow::anyhow!("the world holds no record of every fate");
-        let (rule, id) = example(Fate::Due).ok_or_else(missing)?;
-        let (undated_rule, undated) = example(Fate::Undated).ok_or_else(missing)?;
+        let rule = "my-kaspersky/account";
+        let accounts = world.rule("my-kaspersky", "account");
+        let example = |fate| {
+            let found =
+                accounts.and_then(|accounts| accounts.cases.iter().find(|(_, case)| case.fate == fate));
+            found.map(|(id, _)| id).ok_or_else(|| anyhow::anyhow!("the world holds no record of every fate"))
+        };
+        let (id, undated) = (example(Fate::Due)?, example(Fate::Undated)?);
         let program = quoted(&short(&std::env::current_exe()?));
         let proof = quoted(&home.directory().join(format!("{id}.tlog-proof")));
         let (config, key) = (quoted(&home.config()), quoted(&home.verifier_key()));
         Ok(Self {
             prove: format!("{program} --config {config} prove {rule} {id} --out {proof}"),
             verify: format!("{program} verify --key {key} {proof}"),
-            explain: format!("{program} --config {config} explain {undated_rule} {undated}"),
+            explain: format!("{program} --config {config} explain {rule} {undated}"),
             remove: format!("rm -r {}", quoted(home.directory())),
         })
     }

@@ -7,8 +7,8 @@ use super::world::World;
 use crate::cli::Failure;
 use crate::cli::context::Context;
 use crate::cli::sweep::bar;
+use crate::clock::Stopwatch;
 use crate::ledger::canonical::RuleDocument;
-use crate::ledger::tree::EntryIndex;
 use crate::model::orders::Orders;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Rule, Service};
@@ -40,17 +40,16 @@ pub(super) async fn sweep_all(
         steps.push(Step { service, rule, document, planned: plan(context, rule, world).await? });
     }
     report::plan(out, &steps)?;
-    let mut approvals = Vec::new();
     for step in &steps {
-        approvals.push((step, approve(&mut state, step).await?));
+        approve(&mut state, step).await?;
     }
-    report::approvals(out, &approvals)?;
+    let watch = Stopwatch::start();
     let mut results = Vec::new();
     for step in &steps {
         let report = sweep(context, &mut state, step, world).await?;
-        report::swept(out, step, &report)?;
         results.push(RuleResult::of(step, &report));
     }
+    report::swept(out, &results, watch.elapsed())?;
     state.publish_checkpoint().await?;
     Ok(results)
 }
@@ -62,9 +61,10 @@ async fn plan(context: &Context, rule: &Rule, world: &World) -> Result<Counts, F
 }
 
 /// A new version of a rule may dispose of little by itself; here it is most of a backlog, so somebody has to say yes.
-async fn approve(state: &mut State, step: &Step<'_>) -> Result<EntryIndex, Failure> {
+async fn approve(state: &mut State, step: &Step<'_>) -> Result<(), Failure> {
     let rule = step.rule.id.to_string();
-    Ok(state.approve(&rule, &step.document, step.planned.past_due(), ROLE).await?)
+    state.approve(&rule, &step.document, step.planned.past_due(), ROLE).await?;
+    Ok(())
 }
 
 async fn sweep(

@@ -1,17 +1,28 @@
 //! The demo's world: a list of cases, each with the fate that its construction gives it.
 //!
-//! Nothing here asks the judge. Around one frozen [`Now`], each service works out by its own arithmetic, spelled out
-//! beside the cases, which triggers are due and which overdue; a sweep must come to the same set of survivors.
+//! Nothing here asks the judge. Around one frozen [`Now`], each service works out by plain arithmetic (`bounds`) which triggers
+//! are due; a sweep must come to the same set of survivors. The world begins without a backlog: whatever has to go is in time.
 
+mod bounds;
 mod build;
+mod business_hub;
+mod cases;
+mod company_account;
+mod console;
+mod endpoint;
+mod gsi_parser;
 mod motorsport;
+mod my_kaspersky;
 mod office365;
+mod partner_portal;
 mod people;
+mod statistics;
+mod web_forms;
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::model::now::Now;
 
@@ -24,20 +35,21 @@ pub enum Fate {
     Kept,
     /// It goes, in time.
     Due,
-    /// It goes, too late: the backlog that the world begins with.
-    Overdue,
     /// It stays, and somebody has to look: its trigger is no time.
     Undated,
 }
 
 impl Fate {
-    /// Whether the record is gone after the sweep.
-    pub fn gone(self) -> bool {
-        matches!(self, Self::Due | Self::Overdue)
+    /// What becomes of the record, and of what hangs on it.
+    fn after(self) -> After {
+        match self {
+            Self::Due => After::Gone,
+            Self::Kept | Self::Undated => After::Kept,
+        }
     }
 }
 
-/// One record of a rule's table; its id is its position, from 1.
+/// One record of a rule.
 #[derive(Debug)]
 pub struct Case {
     /// Why it is there.
@@ -56,9 +68,14 @@ impl Case {
     fn at(what: &'static str, fate: Fate, trigger: DateTime<Utc>) -> Self {
         Self::new(what, fate, Some(stamp(trigger)))
     }
+
+    /// The only value.
+    fn own(&self) -> Option<&str> {
+        self.triggers.first().and_then(Option::as_deref)
+    }
 }
 
-/// What becomes of a row.
+/// What becomes of a row or a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// It is not there any more.
@@ -67,6 +84,41 @@ pub enum After {
     Kept,
     /// It is there, and does not say any more whose it was.
     Pseudonymized,
+}
+
+/// The records that one rule selects.
+#[derive(Debug)]
+pub struct Selected {
+    /// The rule within the service.
+    pub rule: &'static str,
+    /// Each with its key, as a person types it.
+    pub cases: Vec<(String, Case)>,
+    /// Other records of its dataset, all of which stay.
+    pub besides: u64,
+    /// How many records of dependents go, or are pseudonymized, with them.
+    pub dependents: u64,
+}
+
+impl Selected {
+    fn by(rule: &'static str) -> Self {
+        Self { rule, cases: Vec::new(), besides: 0, dependents: 0 }
+    }
+
+    fn case(&mut self, key: &impl ToString, case: Case) {
+        self.cases.push((key.to_string(), case));
+    }
+
+    /// Counts a record of a dependent.
+    fn hang(&mut self, after: After) -> After {
+        self.dependents += u64::from(after != After::Kept);
+        after
+    }
+
+    /// How many of the rule's records share a fate.
+    pub fn count(&self, fate: Fate) -> u64 {
+        let cases: u64 = self.cases.iter().filter(|(_, case)| case.fate == fate).map(|_| 1).sum();
+        cases + if fate == Fate::Kept { self.besides } else { 0 }
+    }
 }
 
 /// A row of a table.
@@ -80,71 +132,122 @@ pub struct Row {
     pub values: Json,
 }
 
-/// A table of a service.
+/// A table.
 #[derive(Debug)]
 pub struct Table {
     /// Its name.
     pub name: &'static str,
-    /// Its columns; `id` is the first.
+    /// Its columns beside `id`, each with its type and constraints.
     pub columns: &'static [&'static str],
     /// Its rows.
     pub rows: Vec<Row>,
 }
 
 impl Table {
-    fn new(name: &'static str, columns: &'static [&'static str]) -> Self {
-        Self { name, columns, rows: Vec::new() }
-    }
-
-    /// The id of the row that is added next.
-    fn next(&self) -> i64 {
-        i64::try_from(self.rows.len()).unwrap_or(i64::MAX) + 1
-    }
-
-    fn add(&mut self, after: After, values: Json) {
-        self.rows.push(Row { id: self.next(), after, values });
+    fn ids(&self, wanted: impl Fn(After) -> bool) -> BTreeSet<i64> {
+        self.rows.iter().filter(|row| wanted(row.after)).map(|row| row.id).collect()
     }
 
     /// The ids of the rows that are there after a sweep.
     pub fn survivors(&self) -> BTreeSet<i64> {
-        self.rows.iter().filter(|row| row.after != After::Gone).map(|row| row.id).collect()
+        self.ids(|after| after != After::Gone)
     }
 
     /// The ids of the rows that have been pseudonymized after a sweep.
     pub fn pseudonymized(&self) -> BTreeSet<i64> {
-        self.rows.iter().filter(|row| row.after == After::Pseudonymized).map(|row| row.id).collect()
+        self.ids(|after| after == After::Pseudonymized)
     }
 }
 
-/// A service: one datastore, one rule.
+/// A database.
 #[derive(Debug)]
-pub struct Service {
-    /// The service's id, and its datastore's.
+pub struct Database {
+    /// The datastore's name.
     pub name: &'static str,
-    /// The rule within the service.
-    pub rule: &'static str,
-    schema: &'static str,
-    /// The records of the rule's table.
-    pub cases: Vec<Case>,
-    /// Every table, each after those it refers to.
+    /// Its tables, each after those it refers to.
     pub tables: Vec<Table>,
 }
 
-impl Service {
-    /// `service/rule`.
-    pub fn rule_id(&self) -> String {
-        format!("{}/{}", self.name, self.rule)
+impl Database {
+    fn new(name: &'static str, tables: &[(&'static str, &'static [&'static str])]) -> Self {
+        let table = |(name, columns): &(&'static str, &'static [&'static str])| Table {
+            name,
+            columns,
+            rows: Vec::new(),
+        };
+        Self { name, tables: tables.iter().map(table).collect() }
     }
 
-    /// How many of the rule's records share a fate.
-    pub fn count(&self, fate: Fate) -> u64 {
-        self.cases.iter().filter(|case| case.fate == fate).map(|_| 1).sum()
+    /// Adds a row of these values, one a column beside `id`, and says its id.
+    fn add(&mut self, table: &'static str, after: After, values: Json) -> i64 {
+        let Some(table) = self.tables.iter_mut().find(|known| known.name == table) else { return 0 };
+        let id = i64::try_from(table.rows.len()).unwrap_or(i64::MAX - 1) + 1;
+        let mut all = vec![json!(id)];
+        if let Json::Array(values) = values {
+            all.extend(values);
+        }
+        table.rows.push(Row { id, after, values: Json::Array(all) });
+        id
+    }
+}
+
+/// A file of a tree.
+#[derive(Debug)]
+pub struct File {
+    /// Relative to the root.
+    pub path: String,
+    /// When it was written.
+    pub modified: DateTime<Utc>,
+    /// What becomes of it.
+    pub after: After,
+}
+
+/// A tree of files.
+#[derive(Debug)]
+pub struct Tree {
+    /// The datastore's name.
+    pub name: &'static str,
+    /// Its files.
+    pub files: Vec<File>,
+}
+
+impl Tree {
+    fn new(name: &'static str) -> Self {
+        Self { name, files: Vec::new() }
     }
 
-    /// The id of the first record with this fate.
-    pub fn example(&self, fate: Fate) -> Option<usize> {
-        self.cases.iter().position(|case| case.fate == fate).map(|position| position + 1)
+    fn add(&mut self, after: After, path: impl Into<String>, modified: DateTime<Utc>) {
+        self.files.push(File { path: path.into(), modified, after });
     }
+
+    /// Backups, each as old as its name says.
+    fn of_backups(name: &'static str, backups: Vec<Case>, now: Now) -> (Self, Selected) {
+        let (mut tree, mut selected) = (Self::new(name), Selected::by("backups"));
+        for case in backups {
+            let path = case.own().unwrap_or_default().to_owned();
+            tree.add(case.fate.after(), path.clone(), now.eligible);
+            selected.case(&path, case);
+        }
+        (tree, selected)
+    }
+
+    /// The paths of the files that are there after a sweep.
+    pub fn survivors(&self) -> BTreeSet<&str> {
+        self.files.iter().filter(|file| file.after != After::Gone).map(|file| file.path.as_str()).collect()
+    }
+}
+
+/// A service: one rule file.
+#[derive(Debug)]
+pub struct Service {
+    /// The service's id.
+    pub name: &'static str,
+    /// Its databases.
+    pub databases: Vec<Database>,
+    /// Its trees.
+    pub trees: Vec<Tree>,
+    /// Its rules, in the order of the file.
+    pub rules: Vec<Selected>,
 }
 
 /// Every service of the demo, around one now.
@@ -159,7 +262,26 @@ pub struct World {
 impl World {
     /// The world around a now: the same now gives the same world.
     pub fn around(now: Now) -> Self {
-        Self { now, services: vec![motorsport::service(now), office365::service(now)] }
+        let services = [
+            business_hub::service,
+            company_account::service,
+            endpoint::service,
+            gsi_parser::service,
+            motorsport::service,
+            my_kaspersky::service,
+            partner_portal::service,
+            console::service,
+            office365::service,
+            web_forms::service,
+            statistics::service,
+        ];
+        Self { now, services: services.iter().map(|service| service(now)).collect() }
+    }
+
+    /// What the world says of a rule's records.
+    pub fn rule(&self, service: &str, rule: &str) -> Option<&Selected> {
+        let service = self.services.iter().find(|known| known.name == service)?;
+        service.rules.iter().find(|known| known.rule == rule)
     }
 }
 
