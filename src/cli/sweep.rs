@@ -12,7 +12,7 @@ use crate::ledger::entry::SweepResult;
 use crate::model::orders::Orders;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{BackupFindings, Progress, Recovered, Report, freeze, recover, run as sweep};
+use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, freeze, recover, run as sweep};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let context = Context::load(global)?;
@@ -55,7 +55,7 @@ async fn one(
         bar.set_length(p.total.max(p.done));
         bar.set_position(p.done);
     };
-    let report = sweep(state, &target, &Orders::default(), now, &mut progress).await;
+    let report = sweep(state, &target, &Orders::default(), now, &Brake::none(), &mut progress).await;
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -35,6 +35,12 @@ debug_as_text!(Commitment);
 debug_as_text!(Tag);
 debug_as_text!(KeyCheck);
 
+/// What stands for a data subject in an entry about an order: SHA-256("S1" ‖ nonce ‖ subject), cut to 24 bytes. The nonce is random,
+/// and kept with the order: showing it opens this order's commitment, and no other's.
+pub fn commit_subject(nonce: &Nonce, subject: &str) -> Commitment {
+    Commitment::from_bytes(cut(sha256(&[b"S1", nonce.as_bytes(), subject.as_bytes()]).as_bytes()))
+}
+
 /// The secret that all commitments of one epoch depend on; overwritten when dropped.
 pub struct EpochKey {
     bytes: Zeroizing<[u8; 32]>,

@@ -112,8 +112,31 @@ name! {
     ReasonText, "reason", "1 to 512 bytes of text without control characters", is_plain_text
 }
 name! {
+    /// A service: the first half of its rules' ids.
+    ServiceName, "service", "1 to 64 of `A-Z a-z 0-9 . _ -`", |text| is_token(text, 64, b"._-")
+}
+name! {
+    /// A legal hold.
+    HoldId, "hold", "1 to 64 of `A-Z a-z 0-9 -`", |text| is_token(text, 64, b"-")
+}
+name! {
+    /// An erasure request.
+    RequestId, "request", "1 to 64 of `A-Z a-z 0-9 -`", |text| is_token(text, 64, b"-")
+}
+name! {
+    /// Under which a matter is filed elsewhere; never a person's name.
+    CaseReference, "reference", "1 to 64 of `A-Z a-z 0-9 . _ -`", |text| is_token(text, 64, b"._-")
+}
+name! {
     /// The version of the time-zone database a rule was computed with, `2026a`.
     TzdbVersion, "time-zone database", "1 to 32 of `A-Z a-z 0-9 . _ -`", |text| is_token(text, 32, b"._-")
+}
+
+impl RuleId {
+    /// The service's half.
+    pub fn service(&self) -> &str {
+        self.0.split_once('/').map_or("", |(service, _)| service)
+    }
 }
 
 fn is_token(text: &str, longest: usize, punctuation: &[u8]) -> bool {

@@ -21,6 +21,7 @@ use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
 use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
 
+use super::brake::Brake;
 use super::error::SweepError;
 use super::judge::judge;
 use super::outcome::{Left, Settlement, Share, settle};
@@ -36,6 +37,7 @@ pub(super) struct Run<'a> {
     pub(super) cutoffs: &'a Cutoffs,
     pub(super) orders: &'a Orders,
     pub(super) now: Now,
+    pub(super) brake: &'a Brake,
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
     pub(super) allowance: u64,
@@ -113,7 +115,7 @@ struct Walk<'w, 'r> {
 }
 
 impl Walk<'_, '_> {
-    /// Ends because every turn moves the cursor or halves the batch.
+    /// Ends because every turn moves the cursor or halves the batch, and a pulled brake stays pulled.
     async fn run(
         &mut self,
         run: &mut Run<'_>,
@@ -126,7 +128,7 @@ impl Walk<'_, '_> {
             budget.bound(shares::LARGEST);
         }
         loop {
-            if run.watch.elapsed() >= run.target.run_cap {
+            if run.has_to_stop() {
                 run.report.result = SweepResult::Stopped;
                 return Ok(());
             }
@@ -134,7 +136,10 @@ impl Walk<'_, '_> {
                 // A seal never waits for a pause.
                 self.seal(run, state).await?;
             }
-            budget.wait().await;
+            budget.wait(run.brake).await;
+            if run.brake.pulled() {
+                continue;
+            }
             match self.turn(run, state, &cursor, budget.limit()).await? {
                 Turn::On { next, went, last } => {
                     progress(Progress { done: run.report.disposed, total: run.total });
@@ -284,6 +289,11 @@ impl Walk<'_, '_> {
 }
 
 impl Run<'_> {
+    /// Whether no further batch may begin: the run cap is reached, or the brake was pulled.
+    pub(super) fn has_to_stop(&self) -> bool {
+        self.watch.elapsed() >= self.target.run_cap || self.brake.pulled()
+    }
+
     /// Remembers the records of a batch that stays, where something that hung on them went.
     fn strand(&mut self, due: &[Due], went: u64) {
         self.unapproved = self.unapproved.map(|left| left.saturating_sub(went));

@@ -40,11 +40,11 @@ pub(super) async fn run(
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {
-        if run.watch.elapsed() >= run.target.run_cap {
+        budget.wait(run.brake).await;
+        if run.has_to_stop() {
             run.report.result = SweepResult::Stopped;
             break;
         }
-        budget.wait().await;
         let went = batch(run, state, pages.tree(), page, &mut seen).await?;
         progress(Progress { done: run.report.disposed, total: run.total });
         let Some(went) = went else {

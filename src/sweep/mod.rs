@@ -10,6 +10,7 @@
 
 mod backups;
 mod batches;
+mod brake;
 mod count;
 mod error;
 mod files;
@@ -47,6 +48,7 @@ use crate::rules::rule::Rule;
 use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStanding};
 
 pub use backups::BackupFindings;
+pub use brake::{Brake, Lever};
 pub use count::{Counts, count};
 pub use error::SweepError;
 pub use guard::{Guard, Parked};
@@ -189,12 +191,14 @@ fn check_clock(state: &State, host: DateTime<Utc>) -> Result<(), SweepError> {
 
 /// Sweeps one rule once, for one frozen now.
 ///
-/// Open intents must have been settled before: [`recover()`]. `progress` is told after every batch.
+/// Open intents must have been settled before: [`recover()`]. `progress` is told after every batch; a pulled `brake` ends the
+/// sweep before the next one.
 pub async fn run(
     state: &mut State,
     target: &Target<'_>,
     orders: &Orders,
     now: Now,
+    brake: &Brake,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, SweepError> {
     let watch = clock::Stopwatch::start();
@@ -229,6 +233,7 @@ pub async fn run(
         cutoffs: &cutoffs,
         orders,
         now,
+        brake,
         sweep: &sweep,
         allowance,
         unapproved: (!standing.finished && standing.approved.is_none()).then_some(target.guard.first_sweep),

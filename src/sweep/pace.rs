@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::brake::Brake;
 use crate::clock::Stopwatch;
 use crate::model::datastore::Pace;
 
@@ -40,12 +41,12 @@ impl Budget {
         self.limit
     }
 
-    /// Sleeps until the rate allows the next batch. No transaction is open.
-    pub(super) async fn wait(&mut self) {
+    /// Sleeps until the rate allows the next batch, or the brake is pulled. No transaction is open.
+    pub(super) async fn wait(&mut self, brake: &Brake) {
         if let (Pace::RowsPerSecond(rate), Some(started)) = (self.pace, self.started) {
             let rest = share(self.went, rate).saturating_sub(started.elapsed());
             if !rest.is_zero() {
-                tokio::time::sleep(rest).await;
+                brake.wait(rest).await;
             }
         }
         self.started = Some(Stopwatch::start());

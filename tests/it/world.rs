@@ -16,7 +16,7 @@ use expunged::model::orders::Orders;
 use expunged::rules::digest::version;
 use expunged::rules::document::load;
 use expunged::state::{Role, Settings, State, write_key_pair};
-use expunged::sweep::{self, Guard, Horizons, Report, SweepError, Target};
+use expunged::sweep::{self, Brake, Guard, Horizons, Report, SweepError, Target};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tempfile::TempDir;
@@ -317,7 +317,7 @@ impl World {
         };
         block(async {
             let mut state = self.state().await;
-            sweep::run(&mut state, &target, orders, Now::given(at), &mut |_| ()).await
+            sweep::run(&mut state, &target, orders, Now::given(at), &Brake::none(), &mut |_| ()).await
         })
     }
 

@@ -13,7 +13,7 @@ use crate::model::orders::Orders;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{Counts, Progress, Report, count, recover, run};
+use crate::sweep::{Brake, Counts, Progress, Report, count, recover, run};
 
 /// The role that the approvals are given in.
 pub(super) const ROLE: &str = "demo";
@@ -79,7 +79,7 @@ async fn sweep(
         bar.set_length(p.total.max(p.done));
         bar.set_position(p.done);
     };
-    let report = run(state, &target, &Orders::default(), world.now, &mut progress).await;
+    let report = run(state, &target, &Orders::default(), world.now, &Brake::none(), &mut progress).await;
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -144,6 +144,27 @@ pub enum Violation {
         /// The batch named.
         unit: BatchId,
     },
+    /// A second hold or request of one name.
+    #[error("`{name}` was placed or requested before")]
+    RepeatedOrder {
+        /// The hold or the request.
+        name: String,
+    },
+    /// It ends what is not in force.
+    #[error("the order that entry {entry} is said to hold is not in force")]
+    UnknownOrder {
+        /// The entry named.
+        entry: EntryIndex,
+    },
+    /// A pause while disposal was paused.
+    #[error("disposal was paused before")]
+    PausedTwice,
+    /// An intent while disposal was paused.
+    #[error("batch `{batch}` was intended while disposal was paused")]
+    Paused {
+        /// The batch.
+        batch: BatchId,
+    },
     /// A field contradicts the entry it refers to.
     #[error("`{field}` disagrees with the entry it refers to")]
     Disagrees {

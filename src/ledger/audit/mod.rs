@@ -6,6 +6,7 @@
 //! until the unit's own batch has its outcome: whatever comes later can be named by nobody.
 
 mod finding;
+mod orders;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -18,6 +19,8 @@ use super::entry::{
 };
 use super::hash::{leaf_hash, sha256};
 use super::tree::{EntryIndex, Frontier};
+
+use orders::Orders;
 
 pub use finding::{AuditReport, Finding, OpenIntent, OpenIntents, Violation};
 
@@ -48,6 +51,7 @@ pub struct Audit {
     /// Of units whose own batch is open: the entries of the shares that went.
     shares: BTreeMap<BatchId, BTreeSet<EntryIndex>>,
     sweeps: BTreeMap<SweepId, PendingSweep>,
+    orders: Orders,
     findings: Vec<Finding>,
     suppressed: u64,
 }
@@ -155,6 +159,15 @@ impl Audit {
                     self.find(index, Violation::UnknownSweep { sweep: sweep.clone() });
                 }
             }
+            Body::HoldPlaced(_)
+            | Body::HoldReleased(_)
+            | Body::ErasureRequested(_)
+            | Body::ErasureAnswered(_)
+            | Body::Pause(_)
+            | Body::Resume(_) => {
+                let violation = self.order(index, entry.body());
+                self.find_all(index, violation.into_iter().collect());
+            }
             Body::Genesis(_) | Body::Approval(_) => {}
         }
     }
@@ -206,6 +219,9 @@ impl Audit {
             self.find(index, Violation::UnknownEpoch { epoch: intent.epoch.clone() });
         }
         let mut violations = Vec::new();
+        if self.orders.paused() {
+            violations.push(Violation::Paused { batch: intent.batch.clone() });
+        }
         match self.sweeps.get_mut(&intent.sweep) {
             None => violations.push(Violation::UnknownSweep { sweep: intent.sweep.clone() }),
             Some(sweep) => {

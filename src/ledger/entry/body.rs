@@ -14,6 +14,7 @@ use super::super::name::{
 };
 use super::super::tree::{EntryIndex, TreeSize};
 use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes, is_zero};
+use super::orders::{ErasureAnswered, ErasureRequested, HoldPlaced, HoldReleased, Pause, Resume};
 use super::timing::{Bound, check_bounds};
 
 /// What an entry says; its type is the field `t`.
@@ -56,6 +57,24 @@ pub enum Body {
     /// The backups that a rule keeps no longer reach back to an instant.
     #[serde(rename = "backup.expired")]
     BackupExpired(BackupExpired),
+    /// A legal hold came into force.
+    #[serde(rename = "hold.placed")]
+    HoldPlaced(HoldPlaced),
+    /// A legal hold ended.
+    #[serde(rename = "hold.released")]
+    HoldReleased(HoldReleased),
+    /// A data subject demanded erasure.
+    #[serde(rename = "erasure.requested")]
+    ErasureRequested(ErasureRequested),
+    /// The demand was met, as far as it could be.
+    #[serde(rename = "erasure.answered")]
+    ErasureAnswered(ErasureAnswered),
+    /// An operator stopped all disposal.
+    #[serde(rename = "pause")]
+    Pause(Pause),
+    /// An operator let disposal go on.
+    #[serde(rename = "resume")]
+    Resume(Resume),
 }
 
 /// `log.genesis`: whose ledger this is.
@@ -291,6 +310,12 @@ impl Body {
             Self::Approval(_) => "approval",
             Self::Residue(_) => "residue",
             Self::BackupExpired(_) => "backup.expired",
+            Self::HoldPlaced(_) => "hold.placed",
+            Self::HoldReleased(_) => "hold.released",
+            Self::ErasureRequested(_) => "erasure.requested",
+            Self::ErasureAnswered(_) => "erasure.answered",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
         }
     }
 
@@ -314,6 +339,9 @@ impl Body {
             Self::BatchIntent(intent) => intent.check(),
             Self::BatchCommitted(committed) => committed.check(),
             Self::Residue(residue) => residue.check(),
+            Self::HoldPlaced(placed) => placed.check(),
+            Self::ErasureRequested(requested) => requested.check(),
+            Self::ErasureAnswered(answered) => answered.check(),
             Self::Genesis(_)
             | Self::Open(_)
             | Self::KeyEpoch(_)
@@ -322,7 +350,10 @@ impl Body {
             | Self::SweepFinished(_)
             | Self::BatchAborted(_)
             | Self::Approval(_)
-            | Self::BackupExpired(_) => Ok(()),
+            | Self::BackupExpired(_)
+            | Self::HoldReleased(_)
+            | Self::Pause(_)
+            | Self::Resume(_) => Ok(()),
         }
     }
 }

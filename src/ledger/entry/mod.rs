@@ -5,6 +5,7 @@
 
 mod batch;
 mod body;
+mod orders;
 mod timing;
 
 use std::fmt;
@@ -19,8 +20,8 @@ use super::instant;
 
 pub use super::canonical::{RuleDigest, RuleDocument};
 pub use super::name::{
-    DatasetName, DatastoreName, FieldName, NodeName, PromiseName, RoleName, RuleId, Software, SweepId,
-    TzdbVersion,
+    CaseReference, DatasetName, DatastoreName, FieldName, HoldId, NodeName, PromiseName, ReasonText,
+    RequestId, RoleName, RuleId, ServiceName, Software, SweepId, TzdbVersion,
 };
 pub use batch::{
     AbortReason, Action, Algorithm, Attribution, BatchAborted, BatchCommitted, BatchIntent, CommittedPart,
@@ -30,6 +31,7 @@ pub use body::{
     Approval, BackupExpired, Body, Cause, Genesis, KeyEpoch, Left, Open, Residue, RuleVersion, SweepFinished,
     SweepResult, SweepStarted, Why,
 };
+pub use orders::{Answer, ErasureAnswered, ErasureRequested, HoldPlaced, HoldReleased, Pause, Resume};
 pub use timing::{Bound, Timing, Waited, ceiling, floor};
 
 /// What the two-byte length before each entry of a tlog-tiles entry bundle can say.

@@ -1,0 +1,67 @@
+//! Orders: each is given once, and ended at most once, by an entry that names it.
+
+use std::collections::BTreeMap;
+
+use super::super::entry::{Body, HoldId, RequestId};
+use super::super::tree::EntryIndex;
+use super::{Audit, Violation, name};
+
+/// The orders in force.
+#[derive(Default)]
+pub(super) struct Orders {
+    holds: BTreeMap<EntryIndex, HoldId>,
+    requests: BTreeMap<EntryIndex, RequestId>,
+    pause: Option<EntryIndex>,
+}
+
+impl Orders {
+    pub(super) fn paused(&self) -> bool {
+        self.pause.is_some()
+    }
+}
+
+impl Audit {
+    /// Reads an order, or the end of one.
+    pub(super) fn order(&mut self, index: EntryIndex, body: &Body) -> Option<Violation> {
+        let ended = |known: bool, entry| (!known).then_some(Violation::UnknownOrder { entry });
+        match body {
+            Body::HoldPlaced(placed) => {
+                let repeated = self.repeated(b"hold", placed.hold.as_str());
+                self.orders.holds.insert(index, placed.hold.clone());
+                repeated
+            }
+            Body::HoldReleased(released) => {
+                let known = self.orders.holds.remove(&released.placed);
+                ended(known.as_ref() == Some(&released.hold), released.placed)
+            }
+            Body::ErasureRequested(requested) => {
+                let repeated = self.repeated(b"request", requested.request.as_str());
+                self.orders.requests.insert(index, requested.request.clone());
+                repeated
+            }
+            Body::ErasureAnswered(answered) => {
+                let known = self.orders.requests.remove(&answered.requested);
+                ended(known.as_ref() == Some(&answered.request), answered.requested)
+            }
+            Body::Pause(_) => self.orders.pause.replace(index).map(|_| Violation::PausedTwice),
+            Body::Resume(resume) => ended(self.orders.pause.take() == Some(resume.pause), resume.pause),
+            Body::Genesis(_)
+            | Body::Open(_)
+            | Body::KeyEpoch(_)
+            | Body::RuleVersion(_)
+            | Body::SweepStarted(_)
+            | Body::SweepFinished(_)
+            | Body::BatchIntent(_)
+            | Body::BatchCommitted(_)
+            | Body::BatchAborted(_)
+            | Body::Approval(_)
+            | Body::Residue(_)
+            | Body::BackupExpired(_) => None,
+        }
+    }
+
+    fn repeated(&mut self, kind: &[u8], order: &str) -> Option<Violation> {
+        let new = self.names.insert(name(kind, order));
+        (!new).then(|| Violation::RepeatedOrder { name: order.to_owned() })
+    }
+}
