@@ -11,12 +11,14 @@
 //! | 2 | [`state`] |
 //! | 3 | [`datastore`] |
 //! | 4 | [`sweep`] |
-//! | 6 | [`cli`] |
+//! | 5 | [`deployment`] |
+//! | 7 | [`cli`] |
 
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod datastore;
+pub mod deployment;
 pub mod diagnostic;
 pub mod hook;
 pub mod ledger;

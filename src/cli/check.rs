@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::context::rules_only;
 use super::{Exit, Format, Global, Outcome};
 use crate::config::Config;
+use crate::deployment::rules_only;
 use crate::rules::check::{PromiseKept, check, datastores};
 use crate::rules::rule::RuleSet;
 
 pub(super) fn run(global: &Global) -> Outcome {
-    let (rules, defaults) = rules_only(global)?;
+    let (rules, defaults) = rules_only(&global.config, global.rules.as_deref())?;
     if global.rules.is_none() {
         let config = Config::load(&global.config)?;
         datastores(&rules, &config.datastores).or(())?;

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
-use super::context::Context;
 use super::table::{length, local};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::Reader;
 use crate::datastore::{Explained, files};
+use crate::deployment::Deployment;
 use crate::model::catalogue::{Catalogue, Catalogues, ColumnKind};
 use crate::model::key::Key;
 use crate::model::name::ColumnName;
@@ -21,13 +21,13 @@ use crate::rules::rule::{Dataset, Rule};
 use crate::state::Role;
 
 pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<DateTime<Utc>>) -> Outcome {
-    let context = Context::load(global)?;
-    let (_, rule) = context.one(name)?;
+    let deployment = global.deployment()?;
+    let (_, rule) = deployment.one(name)?;
     check_key(rule, key)?;
     let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
-    let (bound, catalogues) = context.bind(rule).await?;
-    let Some(found) = find(&context, &bound, &catalogues, key).await? else {
-        return gone(global, &context, rule, key).await;
+    let (bound, catalogues) = deployment.bind(rule).await?;
+    let Some(found) = find(&deployment, &bound, &catalogues, key).await? else {
+        return gone(global, &deployment, rule, key).await;
     };
     let verdict = found.selected.then(|| decide(&bound, found.record, &Orders::default(), now));
     let (word, reason, times) = match &verdict {
@@ -55,13 +55,13 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<
 
 /// The record as it is now; none: there is no such record.
 async fn find(
-    context: &Context,
+    deployment: &Deployment,
     bound: &BoundRule<'_>,
     catalogues: &Catalogues,
     key: &[String],
 ) -> Result<Option<Explained>, Failure> {
     let rule = bound.rule();
-    let datastore = context.datastore(rule)?;
+    let datastore = deployment.datastore(rule)?;
     let (Some(rows), Some(catalogue)) = (bound.rows(), catalogues.get(&rule.datastore)) else {
         let path = key.first().map(String::as_str).unwrap_or_default();
         return Ok(files::find(&datastore.path, bound, path)?);
@@ -142,11 +142,11 @@ fn object(rule: &Rule, word: &str, reason: &str, times: Option<Times>, next: Opt
 }
 
 /// There is no such record; perhaps the ledger knows why.
-async fn gone(global: &Global, context: &Context, rule: &Rule, key: &[String]) -> Outcome {
+async fn gone(global: &Global, deployment: &Deployment, rule: &Rule, key: &[String]) -> Outcome {
     let key = typed(key)?;
     let mut disposals = Vec::new();
-    if context.config.state.exists() {
-        let mut state = context.state(Role::Beside).await?;
+    if deployment.config.state.exists() {
+        let mut state = deployment.state(Role::Beside).await?;
         disposals = state.prove(&rule.id.to_string(), rule.dataset.name(), &key).await?;
     }
     let entries: Vec<u64> = disposals.iter().map(|p| p.index.get()).collect();

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::context::Context;
 use super::{Exit, Format, Global, Outcome};
 use crate::diagnostic::chain;
 use crate::ledger::audit::{Audit, AuditReport, OpenIntents};
@@ -13,9 +12,9 @@ use crate::state::{Role, State};
 const PAGE: u32 = 1_000;
 
 pub(super) async fn verify(global: &Global) -> Outcome {
-    let context = Context::load(global)?;
+    let deployment = global.deployment()?;
     // Opening compares the tree with the published checkpoint.
-    let mut state = context.state(Role::Beside).await?;
+    let mut state = deployment.state(Role::Beside).await?;
     let report = audit(&mut state).await?;
     let commitments = state.check_commitments().await?;
     let leaves = state.check_leaves().await?;

@@ -2,9 +2,7 @@
 
 mod approve;
 mod check;
-mod context;
 pub mod demo;
-mod exit;
 mod explain;
 mod key;
 mod ledger;
@@ -24,9 +22,10 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::deployment::Deployment;
 use crate::ledger::name::RoleName;
 
-pub use exit::{Exit, Failure};
+pub use crate::deployment::{Exit, Failure};
 
 /// What every command returns.
 pub type Outcome = Result<Exit, Failure>;
@@ -62,6 +61,13 @@ pub struct Global {
     /// For people, or for programs.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
+}
+
+impl Global {
+    /// The configuration and the rules, each proved by itself.
+    fn deployment(&self) -> Result<Deployment, Failure> {
+        Deployment::load(&self.config, self.rules.as_deref())
+    }
 }
 
 /// How a result is printed.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::context::Context;
 use super::table::{local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::datastore::sqlite::{Cursor, Phase, Reader};
+use crate::deployment::Deployment;
 use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -47,14 +47,14 @@ pub(super) async fn run(
     at: Option<DateTime<Utc>>,
     named: Named,
 ) -> Outcome {
-    let context = Context::load(global)?;
+    let deployment = global.deployment()?;
     let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
     let mut state =
-        if context.config.state.exists() { Some(context.state(Role::Beside).await?) } else { None };
+        if deployment.config.state.exists() { Some(deployment.state(Role::Beside).await?) } else { None };
     let mut plans = Vec::new();
-    for (_, rule) in context.select(patterns)? {
+    for (_, rule) in deployment.select(patterns)? {
         // One rule's failure hides no other's plan.
-        plans.push((rule, plan(&context, rule, now, state.as_mut()).await));
+        plans.push((rule, plan(&deployment, rule, now, state.as_mut()).await));
     }
     match global.format {
         Format::Json => println!(
@@ -69,16 +69,21 @@ pub(super) async fn run(
 
 type Row<'r> = (&'r Rule, Result<Plan, Failure>);
 
-async fn plan(context: &Context, rule: &Rule, now: Now, state: Option<&mut State>) -> Result<Plan, Failure> {
-    let datastore = context.datastore(rule)?;
-    let (bound, catalogues) = context.bind(rule).await?;
+async fn plan(
+    deployment: &Deployment,
+    rule: &Rule,
+    now: Now,
+    state: Option<&mut State>,
+) -> Result<Plan, Failure> {
+    let datastore = deployment.datastore(rule)?;
+    let (bound, catalogues) = deployment.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(datastore, &bound, &cutoffs, &Orders::default(), now).await?;
     let Some(rows) = bound.rows() else {
         let statement = format!("walk of `{}` below the root", rule.dataset.name());
         return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
     };
-    let orphans = orphans(&bound, &catalogues, &context.config.datastores).await?;
+    let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
     let mut reader = Reader::open(&datastore.path).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs).await?;
     let sample = match state {

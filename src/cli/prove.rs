@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::context::Context;
 use super::explain::typed;
 use super::verify::{entries, link};
 use super::{Exit, Failure, Format, Global, Outcome};
@@ -22,15 +21,15 @@ pub(super) async fn run(
     dataset: Option<&str>,
     out: Option<PathBuf>,
 ) -> Outcome {
-    let context = Context::load(global)?;
-    let (_, rule) = context.one(name)?;
+    let deployment = global.deployment()?;
+    let (_, rule) = deployment.one(name)?;
     let dataset = dataset_of(rule, dataset)?;
     if dataset == rule.dataset.name() {
         super::explain::check_key(rule, key)?;
     }
     let record = typed(key)?;
-    let vkey = context.signing_key()?.verifier();
-    let mut state = context.state(Role::Beside).await?;
+    let vkey = deployment.signing_key()?.verifier();
+    let mut state = deployment.state(Role::Beside).await?;
     let proofs = state.prove(name, dataset, &record).await?;
     if proofs.is_empty() {
         let what = format!("the ledger holds no disposal of this record of `{dataset}` under rule `{name}`");

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::context::Context;
 use super::table::{length, local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
+use crate::deployment::Deployment;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::cutoff::Cutoffs;
@@ -14,22 +14,22 @@ use crate::state::{Role, RuleOverview};
 use crate::sweep::{Counts, count};
 
 pub(super) async fn run(global: &Global) -> Outcome {
-    let context = Context::load(global)?;
+    let deployment = global.deployment()?;
     let now = Now::from_clocks(clock::now(), None);
     let mut state =
-        if context.config.state.exists() { Some(context.state(Role::Beside).await?) } else { None };
+        if deployment.config.state.exists() { Some(deployment.state(Role::Beside).await?) } else { None };
     let mut rows = Vec::new();
-    for (_, rule) in context.rules.rules() {
+    for (_, rule) in deployment.rules.rules() {
         let overview = match state.as_mut() {
             Some(state) => state.overview(&rule.id.to_string()).await?,
             None => RuleOverview::default(),
         };
         // A datastore that cannot be asked is shown as such; the others are shown all the same.
-        rows.push((rule, overview, backlog(&context, rule, now).await));
+        rows.push((rule, overview, backlog(&deployment, rule, now).await));
     }
     match global.format {
         Format::Json => println!("{}", json!({ "rules": rows.iter().map(object).collect::<Vec<_>>() })),
-        Format::Text => text(&rows, now, context.promises.len()),
+        Format::Text => text(&rows, now, deployment.promises.len()),
     }
     Ok(rows.iter().map(exit).max().unwrap_or(Exit::Done))
 }
@@ -44,9 +44,9 @@ fn exit((_, overview, counts): &Row<'_>) -> Exit {
 
 type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
 
-async fn backlog(context: &Context, rule: &Rule, now: Now) -> Result<Counts, Failure> {
-    let (bound, _) = context.bind(rule).await?;
-    Ok(count(context.datastore(rule)?, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
+async fn backlog(deployment: &Deployment, rule: &Rule, now: Now) -> Result<Counts, Failure> {
+    let (bound, _) = deployment.bind(rule).await?;
+    Ok(count(deployment.datastore(rule)?, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
 }
 
 fn text(rows: &[Row<'_>], now: Now, promises: usize) {

@@ -5,9 +5,9 @@ use std::io::IsTerminal as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::context::Context;
 use super::table::{length, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
+use crate::deployment::Deployment;
 use crate::ledger::entry::SweepResult;
 use crate::model::orders::Orders;
 use crate::rules::rule::{Rule, Service};
@@ -15,10 +15,10 @@ use crate::state::{Role, State};
 use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, freeze, recover, run as sweep};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
-    let context = Context::load(global)?;
-    let chosen = context.select(patterns)?;
-    let mut state = context.state(Role::Disposer).await?;
-    let mut recovered = recover(&mut state, context.places()).await?;
+    let deployment = global.deployment()?;
+    let chosen = deployment.select(patterns)?;
+    let mut state = deployment.state(Role::Disposer).await?;
+    let mut recovered = recover(&mut state, deployment.places()).await?;
     let mut results: Vec<(&Rule, Result<Report, Failure>)> = Vec::new();
     for (service, rule) in chosen {
         if rule.datastores().any(|name| recovered.parked.contains(name.as_str())) {
@@ -27,9 +27,9 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
             continue;
         }
         // One rule's failure stops no other, unless it left a batch of the same datastore in doubt.
-        let result = one(&context, &mut state, service, rule).await;
+        let result = one(&deployment, &mut state, service, rule).await;
         if result.is_err() {
-            recovered.add(recover(&mut state, context.places()).await?);
+            recovered.add(recover(&mut state, deployment.places()).await?);
         }
         results.push((rule, result));
     }
@@ -42,13 +42,13 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
 }
 
 async fn one(
-    context: &Context,
+    deployment: &Deployment,
     state: &mut State,
     service: &Service,
     rule: &Rule,
 ) -> Result<Report, Failure> {
-    let document = context.document(service, rule)?;
-    let target = context.target(rule, &document)?;
+    let document = deployment.document(service, rule)?;
+    let target = deployment.target(rule, &document)?;
     let now = freeze(state)?;
     let bar = bar(&rule.id.to_string());
     let mut progress = |p: Progress| {

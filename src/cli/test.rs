@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::context::rules_only;
 use super::{Exit, Format, Global, Outcome};
+use crate::deployment::rules_only;
 use crate::sweep::trial;
 
 pub(super) async fn run(global: &Global) -> Outcome {
-    let (rules, _) = rules_only(global)?;
+    let (rules, _) = rules_only(&global.config, global.rules.as_deref())?;
     let (mut passed, mut failed) = (0u32, 0u32);
     let mut results = Vec::new();
     for (_, rule) in rules.rules() {

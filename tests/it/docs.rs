@@ -98,7 +98,7 @@ fn the_table_of_exit_codes_has_each_of_them() {
     let table = operating.split("| code |").nth(1).unwrap().split("\n\n").next().unwrap();
     let named: BTreeSet<u8> =
         table.lines().filter_map(|row| row.split('|').nth(1)?.trim().parse().ok()).collect();
-    let source = read("src/cli/exit.rs");
+    let source = read("src/deployment/exit.rs");
     let codes: BTreeSet<u8> = source
         .split("pub enum Exit {")
         .nth(1)

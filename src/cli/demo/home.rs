@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use tempfile::TempDir;
 
+use super::Place;
 use super::world::{World, build};
-use super::{Format, Place};
-use crate::cli::context::Context;
-use crate::cli::{Exit, Failure, Global};
+use crate::deployment::Deployment;
+use crate::deployment::{Exit, Failure};
 use crate::ledger::key::{Origin, SigningKey};
 use crate::secret;
 use crate::state::write_key_pair;
@@ -119,13 +119,8 @@ impl Home {
     }
 
     /// What every command starts from.
-    pub(super) fn context(&self) -> Result<Context, Failure> {
-        Context::load(&Global {
-            config: self.config(),
-            rules: None,
-            log_level: tracing::Level::WARN,
-            format: Format::Text,
-        })
+    pub(super) fn deployment(&self) -> Result<Deployment, Failure> {
+        Deployment::load(&self.config(), None)
     }
 
     /// Leaves what the place says.

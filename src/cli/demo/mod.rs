@@ -79,13 +79,13 @@ pub async fn perform(place: Place, out: &mut (dyn Write + Send)) -> Result<Resul
     let world = World::around(Now::from_clocks(clock::now(), None));
     let home = Home::create(place, &world).await?;
     report::opening(out, &world, &home)?;
-    let context = home.context()?;
-    report::promises(out, &context)?;
-    let rules = steps::sweep_all(&context, &world, out).await?;
+    let deployment = home.deployment()?;
+    report::promises(out, &deployment)?;
+    let rules = steps::sweep_all(&deployment, &world, out).await?;
     let survivors = Survivors::of(&world, &home.datastores()).await?;
     let commands = shell::Commands::of(&world, &home)?;
     let paths = home.close()?;
-    let promises = report::PromiseResult::all(&context, &rules);
+    let promises = report::PromiseResult::all(&deployment, &rules);
     let results =
         Results { now: world.now, promises, rules, survivors, paths, commands, took: watch.elapsed() };
     report::closing(out, &results)?;

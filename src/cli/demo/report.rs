@@ -12,8 +12,8 @@ use super::shell::Commands;
 use super::steps::{ROLE, Step};
 use super::survivors::Survivors;
 use super::world::World;
-use crate::cli::context::Context;
 use crate::cli::table::{length, table};
+use crate::deployment::Deployment;
 use crate::ledger::entry::SweepResult;
 use crate::model::now::Now;
 use crate::sweep::{Counts, Report};
@@ -73,7 +73,7 @@ pub struct PromiseResult {
 }
 
 impl PromiseResult {
-    pub(super) fn all(context: &Context, rules: &[RuleResult]) -> Vec<Self> {
+    pub(super) fn all(deployment: &Deployment, rules: &[RuleResult]) -> Vec<Self> {
         let promise = |promise: &crate::rules::check::PromiseKept| {
             let keepers: Vec<String> = promise.keepers.iter().map(|k| k.rule.local.to_string()).collect();
             let service = promise.service.to_string();
@@ -83,7 +83,7 @@ impl PromiseResult {
             let kept = keepers.iter().all(in_time);
             Self { service, promise: promise.promise.to_string(), rules: keepers, kept }
         };
-        context.promises.iter().map(promise).collect()
+        deployment.promises.iter().map(promise).collect()
     }
 }
 
@@ -167,8 +167,8 @@ pub(super) fn opening(out: &mut dyn Write, world: &World, home: &Home) -> io::Re
     writeln!(out, "         its now stands still: {}", world.now.eligible.format("%Y-%m-%d %H:%M:%S UTC"))
 }
 
-pub(super) fn promises(out: &mut dyn Write, context: &Context) -> io::Result<()> {
-    let (promises, rules) = (context.promises.len(), context.rules.rules().count());
+pub(super) fn promises(out: &mut dyn Write, deployment: &Deployment) -> io::Result<()> {
+    let (promises, rules) = (deployment.promises.len(), deployment.rules.rules().count());
     writeln!(out, "Check    {promises} promises, proved from {rules} rules before any datastore is touched")
 }
 

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use super::report::{self, RuleResult};
 use super::world::World;
-use crate::cli::Failure;
-use crate::cli::context::Context;
 use crate::cli::sweep::bar;
 use crate::clock::Stopwatch;
+use crate::deployment::Deployment;
+use crate::deployment::Failure;
 use crate::ledger::canonical::RuleDocument;
 use crate::model::orders::Orders;
 use crate::rules::cutoff::Cutoffs;
@@ -28,16 +28,16 @@ pub(super) struct Step<'c> {
 
 /// Plans, approves and sweeps every rule.
 pub(super) async fn sweep_all(
-    context: &Context,
+    deployment: &Deployment,
     world: &World,
     out: &mut (dyn Write + Send),
 ) -> Result<Vec<RuleResult>, Failure> {
-    let mut state = context.state(Role::Disposer).await?;
-    recover(&mut state, context.places()).await?;
+    let mut state = deployment.state(Role::Disposer).await?;
+    recover(&mut state, deployment.places()).await?;
     let mut steps = Vec::new();
-    for (service, rule) in context.rules.rules() {
-        let document = context.document(service, rule)?;
-        steps.push(Step { service, rule, document, planned: plan(context, rule, world).await? });
+    for (service, rule) in deployment.rules.rules() {
+        let document = deployment.document(service, rule)?;
+        steps.push(Step { service, rule, document, planned: plan(deployment, rule, world).await? });
     }
     report::plan(out, &steps)?;
     for step in &steps {
@@ -46,7 +46,7 @@ pub(super) async fn sweep_all(
     let watch = Stopwatch::start();
     let mut results = Vec::new();
     for step in &steps {
-        let report = sweep(context, &mut state, step, world).await?;
+        let report = sweep(deployment, &mut state, step, world).await?;
         results.push(RuleResult::of(step, &report));
     }
     report::swept(out, &results, watch.elapsed())?;
@@ -54,10 +54,10 @@ pub(super) async fn sweep_all(
     Ok(results)
 }
 
-async fn plan(context: &Context, rule: &Rule, world: &World) -> Result<Counts, Failure> {
-    let (bound, _) = context.bind(rule).await?;
+async fn plan(deployment: &Deployment, rule: &Rule, world: &World) -> Result<Counts, Failure> {
+    let (bound, _) = deployment.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, world.now);
-    Ok(count(context.datastore(rule)?, &bound, &cutoffs, &Orders::default(), world.now).await?)
+    Ok(count(deployment.datastore(rule)?, &bound, &cutoffs, &Orders::default(), world.now).await?)
 }
 
 /// A new version of a rule may dispose of little by itself; here it is most of a backlog, so somebody has to say yes.
@@ -68,12 +68,12 @@ async fn approve(state: &mut State, step: &Step<'_>) -> Result<(), Failure> {
 }
 
 async fn sweep(
-    context: &Context,
+    deployment: &Deployment,
     state: &mut State,
     step: &Step<'_>,
     world: &World,
 ) -> Result<Report, Failure> {
-    let target = context.target(step.rule, &step.document)?;
+    let target = deployment.target(step.rule, &step.document)?;
     let bar = bar(&step.rule.id.to_string());
     let mut progress = |p: Progress| {
         bar.set_length(p.total.max(p.done));

@@ -1,4 +1,8 @@
-//! What most commands start from: the configuration, the rules, the state.
+//! What the daemon and most commands start from: the configuration, the rules, the state; and how each failure ends a process.
+
+mod exit;
+
+use std::path::Path;
 
 use crate::config::Config;
 use crate::datastore::catalogues;
@@ -16,25 +20,28 @@ use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::state::{Role, Settings, State};
 use crate::sweep::{Guard, Horizons, Places, SweepError, Target};
 
-use super::{Exit, Failure, Global};
+pub use exit::{Exit, Failure};
 
 /// The rules alone, for what needs no datastore; without a configuration, with built-in defaults.
-pub(super) fn rules_only(global: &Global) -> Result<(RuleSet, Defaults), Failure> {
-    let (directory, defaults) = match &global.rules {
-        Some(directory) if !global.config.exists() => (directory.clone(), Defaults::default()),
+pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defaults), Failure> {
+    let (directory, defaults) = match rules {
+        Some(directory) if !config.exists() => (directory.to_owned(), Defaults::default()),
         given => {
-            let config = Config::load(&global.config)?;
-            (given.clone().unwrap_or(config.rules_dir), config.defaults)
+            let config = Config::load(config)?;
+            (given.map_or(config.rules_dir, Path::to_owned), config.defaults)
         }
     };
     Ok((load(&directory, &defaults)?, defaults))
 }
 
 /// The configuration and the rules, each proved by itself.
-pub(super) struct Context {
-    pub(super) config: Config,
-    pub(super) rules: RuleSet,
-    pub(super) promises: Vec<PromiseKept>,
+pub struct Deployment {
+    /// The configuration.
+    pub config: Config,
+    /// The rules, which [`check`] has proved.
+    pub rules: RuleSet,
+    /// Every promise, and what keeps it.
+    pub promises: Vec<PromiseKept>,
     horizons: Horizons,
 }
 
@@ -50,10 +57,11 @@ fn horizons(rules: &RuleSet) -> Horizons {
     horizons
 }
 
-impl Context {
-    pub(super) fn load(global: &Global) -> Result<Self, Failure> {
-        let config = Config::load(&global.config)?;
-        let rules = load(global.rules.as_ref().unwrap_or(&config.rules_dir), &config.defaults)?;
+impl Deployment {
+    /// Reads both; every problem in them is reported at once. `rules`: another directory than the configuration's.
+    pub fn load(config: &Path, rules: Option<&Path>) -> Result<Self, Failure> {
+        let config = Config::load(config)?;
+        let rules = load(rules.unwrap_or(&config.rules_dir), &config.defaults)?;
         datastores(&rules, &config.datastores).or(())?;
         let promises = check(&rules, &config.defaults)?;
         let horizons = horizons(&rules);
@@ -61,7 +69,7 @@ impl Context {
     }
 
     /// The rules that the patterns name, `service/rule` or `service`; all without a pattern.
-    pub(super) fn select(&self, patterns: &[String]) -> Result<Vec<(&Service, &Rule)>, Failure> {
+    pub fn select(&self, patterns: &[String]) -> Result<Vec<(&Service, &Rule)>, Failure> {
         let all: Vec<(&Service, &Rule)> = self.rules.rules().collect();
         let mut chosen: Vec<(&Service, &Rule)> = Vec::new();
         for pattern in patterns {
@@ -82,7 +90,8 @@ impl Context {
         Ok(if patterns.is_empty() { all } else { chosen })
     }
 
-    pub(super) fn one(&self, name: &str) -> Result<(&Service, &Rule), Failure> {
+    /// The rule of this name, `service/rule`.
+    pub fn one(&self, name: &str) -> Result<(&Service, &Rule), Failure> {
         self.rules.rules().find(|(_, r)| r.id.to_string() == name).ok_or_else(|| self.unknown_rule(name))
     }
 
@@ -96,7 +105,8 @@ impl Context {
         Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
     }
 
-    pub(super) fn datastore(&self, rule: &Rule) -> Result<&Datastore, Failure> {
+    /// Where the rule's own records are.
+    pub fn datastore(&self, rule: &Rule) -> Result<&Datastore, Failure> {
         self.config.datastores.get(&rule.datastore).ok_or_else(|| {
             Failure::new(
                 Exit::Configuration,
@@ -106,19 +116,19 @@ impl Context {
     }
 
     /// Where recovery finds what it needs.
-    pub(super) fn places(&self) -> Places<'_> {
+    pub fn places(&self) -> Places<'_> {
         Places { datastores: &self.config.datastores, horizons: &self.horizons }
     }
 
     /// A rule proved against the schemas of its datastores.
-    pub(super) async fn bind<'r>(&self, rule: &'r Rule) -> Result<(BoundRule<'r>, Catalogues), Failure> {
+    pub async fn bind<'r>(&self, rule: &'r Rule) -> Result<(BoundRule<'r>, Catalogues), Failure> {
         let catalogues = catalogues(rule, &|name| self.config.datastores.get(name)).await?;
         let bound = bind(rule, &catalogues).map_err(SweepError::Bind)?;
         Ok((bound, catalogues))
     }
 
     /// The rule's canonical form, bound to its datastores.
-    pub(super) fn document(&self, service: &Service, rule: &Rule) -> Result<RuleDocument, Failure> {
+    pub fn document(&self, service: &Service, rule: &Rule) -> Result<RuleDocument, Failure> {
         let identity = |name: &DatastoreName| match self.config.datastores.get(name) {
             Some(datastore) => {
                 let location =
@@ -132,11 +142,8 @@ impl Context {
         Ok(RuleDocument::try_from(version(service, rule, &identity).json)?)
     }
 
-    pub(super) fn target<'a>(
-        &'a self,
-        rule: &'a Rule,
-        document: &'a RuleDocument,
-    ) -> Result<Target<'a>, Failure> {
+    /// The rule as a sweep wants it.
+    pub fn target<'a>(&'a self, rule: &'a Rule, document: &'a RuleDocument) -> Result<Target<'a>, Failure> {
         Ok(Target {
             rule,
             document,
@@ -152,7 +159,8 @@ impl Context {
         })
     }
 
-    pub(super) fn signing_key(&self) -> Result<SigningKey, Failure> {
+    /// The key that signs the ledger, from its file or credential.
+    pub fn signing_key(&self) -> Result<SigningKey, Failure> {
         let path = self.config.ledger.key.path().map_err(|e| Failure::new(Exit::Configuration, e))?;
         let text = std::fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|source| {
             let exit = if source.kind() == std::io::ErrorKind::PermissionDenied {
@@ -187,7 +195,8 @@ impl Context {
         Ok(key)
     }
 
-    pub(super) async fn state(&self, role: Role) -> Result<State, Failure> {
+    /// Opens the state.
+    pub async fn state(&self, role: Role) -> Result<State, Failure> {
         let settings = Settings {
             path: self.config.state.clone(),
             keys: self.config.ledger.keys.clone(),
