@@ -26,10 +26,12 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], at: Option<
     check_key(rule, key)?;
     let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
     let (bound, catalogues) = deployment.bind(rule).await?;
-    let Some(found) = find(&deployment, &bound, &catalogues, key).await? else {
+    let mut state = deployment.state_if_any().await?;
+    let orders = deployment.orders(state.as_mut(), rule).await?;
+    let Some(found) = find(&deployment, &bound, &catalogues, &orders, key).await? else {
         return gone(global, &deployment, rule, key).await;
     };
-    let verdict = found.selected.then(|| decide(&bound, found.record, &Orders::default(), now));
+    let verdict = found.selected.then(|| decide(&bound, found.record, &orders, now));
     let (word, reason, times) = match &verdict {
         None => ("kept", "the rule's `only`, `unless` or mark leaves it alone".to_owned(), None),
         Some(verdict) => tell(verdict, now),
@@ -58,6 +60,7 @@ async fn find(
     deployment: &Deployment,
     bound: &BoundRule<'_>,
     catalogues: &Catalogues,
+    orders: &Orders,
     key: &[String],
 ) -> Result<Option<Explained>, Failure> {
     let rule = bound.rule();
@@ -67,7 +70,7 @@ async fn find(
         return Ok(files::find(&datastore.path, bound, path)?);
     };
     check_integers(rows, catalogue, key)?;
-    Ok(Reader::open(&datastore.path).await?.explain(rows, catalogue, key).await?)
+    Ok(Reader::open(&datastore.path).await?.explain(rows.heeding(orders), catalogue, key).await?)
 }
 
 pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
@@ -86,6 +89,14 @@ pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
         key.len()
     );
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
+}
+
+/// Why a record is due: its trigger, or somebody's demand.
+fn demand(times: &Times, by_trigger: &str) -> String {
+    match times.demanded {
+        Some(at) => format!("its erasure was demanded on {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
+        None => by_trigger.to_owned(),
+    }
 }
 
 /// What is no number is no record that was never there: it is a slip, and the answer would mislead.
@@ -114,18 +125,18 @@ fn tell(verdict: &Verdict, now: Now) -> (&'static str, String, Option<Times>) {
             format!("its period runs for another {}", length(times.due - now.eligible)),
             Some(*times),
         ),
-        Verdict::Held(times) => ("held", "it would be due, but a hold covers it".to_owned(), Some(*times)),
+        Verdict::Held(times) => {
+            ("held", format!("{}, but a hold covers it", demand(times, "it would be due")), Some(*times))
+        }
         Verdict::Due(due) => {
-            let left = due.times().deadline - now.late;
-            (
-                "due",
-                format!("its period has passed; {} are left until the deadline", length(left)),
-                Some(due.times()),
-            )
+            let left = length(due.times().deadline - now.late);
+            let why = demand(&due.times(), "its period has passed");
+            ("due", format!("{why}; {left} are left until the deadline"), Some(due.times()))
         }
         Verdict::Overdue(due) => {
-            let late = now.late - due.times().deadline;
-            ("overdue", format!("its deadline passed {} ago", length(late)), Some(due.times()))
+            let late = length(now.late - due.times().deadline);
+            let why = demand(&due.times(), "its period has passed");
+            ("overdue", format!("{why}; its deadline passed {late} ago"), Some(due.times()))
         }
         Verdict::Undated(why) => {
             ("undated", format!("its trigger gives no plausible instant ({})", why.as_str()), None)

@@ -3,9 +3,12 @@
 mod approve;
 mod check;
 pub mod demo;
+mod erase;
 mod explain;
+mod hold;
 mod key;
 mod ledger;
+mod pause;
 mod plan;
 mod prove;
 mod status;
@@ -23,7 +26,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::deployment::Deployment;
-use crate::ledger::name::RoleName;
+use crate::ledger::name::{CaseReference, RoleName};
 
 pub use crate::deployment::{Exit, Failure};
 
@@ -132,6 +135,26 @@ enum Command {
         #[arg(long, value_name = "ROLE", default_value = "operator", value_parser = RoleParser, conflicts_with = "clock")]
         by: RoleName,
     },
+    /// Legal holds: what they cover is not disposed of, whatever a rule says.
+    Hold {
+        #[command(subcommand)]
+        command: HoldCommand,
+    },
+    /// Erasure requests of data subjects.
+    Erase {
+        #[command(subcommand)]
+        command: EraseCommand,
+    },
+    /// Stop all disposal from the next batch on, also that of a running daemon.
+    Pause {
+        #[command(flatten)]
+        by: By,
+    },
+    /// Let disposal go on.
+    Resume {
+        #[command(flatten)]
+        by: By,
+    },
     /// Write the proof that one record was disposed of.
     Prove {
         /// SERVICE/RULE.
@@ -167,6 +190,68 @@ enum Command {
     },
 }
 
+/// In which role a person orders something.
+#[derive(Debug, Args)]
+struct By {
+    /// In which role you order it; a role, never a name: it goes into the ledger.
+    #[arg(long, value_name = "ROLE", default_value = "operator", value_parser = RoleParser)]
+    by: RoleName,
+}
+
+#[derive(Debug, Subcommand)]
+enum HoldCommand {
+    /// Place a hold, and say for each rule what it found.
+    Place {
+        /// SERVICE, or SERVICE/RULE for one of its rules alone.
+        #[arg(value_name = "SCOPE")]
+        scope: String,
+        /// Only the records of this data subject; `-` reads the id from standard input.
+        #[arg(long, value_name = "ID")]
+        subject: Option<String>,
+        /// Under which reference the order is filed; never a person's name: it goes into the ledger.
+        #[arg(long, value_name = "REFERENCE", value_parser = ReferenceParser)]
+        reference: CaseReference,
+        #[command(flatten)]
+        by: By,
+        /// How many seconds to wait for batches that were intended before the hold came.
+        #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+        wait: u64,
+    },
+    /// End a hold.
+    Release {
+        /// The hold, as `place` printed it.
+        hold: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Show the holds in force.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum EraseCommand {
+    /// Record a data subject's demand: the next sweep of each rule disposes of what it reaches.
+    Request {
+        /// The service that is asked.
+        service: String,
+        /// The data subject's id; `-` reads it from standard input.
+        #[arg(value_name = "SUBJECT")]
+        subject: String,
+        /// When the demand was received (RFC 3339); now without it.
+        #[arg(long, value_name = "TIME")]
+        received: Option<DateTime<Utc>>,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Show every request, and when it was answered.
+    List,
+    /// Show one request, and what it reaches.
+    Show {
+        /// The request, as `request` printed it.
+        request: String,
+    },
+}
+
 /// What a person approves: a rule's sweep, or a datastore's clock; never both.
 #[derive(Debug, Args)]
 struct Approvable {
@@ -179,6 +264,27 @@ struct Approvable {
     /// The datastore whose clock you have looked at.
     #[arg(long, value_name = "DATASTORE", conflicts_with = "up_to")]
     clock: Option<String>,
+}
+
+/// Parses a reference without printing back what is none: it could be a person's name.
+#[derive(Debug, Clone)]
+struct ReferenceParser;
+
+impl TypedValueParser for ReferenceParser {
+    type Value = CaseReference;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<CaseReference, clap::Error> {
+        value.to_str().and_then(|text| CaseReference::parse(text).ok()).ok_or_else(|| {
+            let what =
+                "`--reference` is a file's number and never a person's name: 1 to 64 of `A-Z a-z 0-9 . _ -`\n";
+            clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command)
+        })
+    }
 }
 
 /// Parses a role without printing back what is none: it could be a person's name.
@@ -239,6 +345,10 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Demo { .. } => ("demo", "brings its own rules"),
         Command::Sweep { .. } => ("sweep", instead),
         Command::Approve { .. } => ("approve", instead),
+        Command::Hold { .. } => ("hold", instead),
+        Command::Erase { .. } => ("erase", instead),
+        Command::Pause { .. } => ("pause", instead),
+        Command::Resume { .. } => ("resume", instead),
         Command::Check
         | Command::Test
         | Command::Plan { .. }
@@ -269,6 +379,10 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Sweep { patterns } => sweep::run(global, &patterns).await,
         Command::Status => status::run(global).await,
         Command::Approve { what, by } => approve(global, what, &by).await,
+        Command::Hold { command } => hold(global, command).await,
+        Command::Erase { command } => erase(global, command).await,
+        Command::Pause { by } => pause::pause(global, &by.by).await,
+        Command::Resume { by } => pause::resume(global, &by.by).await,
         Command::Prove { rule, key, dataset, out } => {
             prove::run(global, &rule, &key, dataset.as_deref(), out).await
         }
@@ -277,6 +391,27 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Key { command: KeyCommand::Generate { file, origin } } => {
             key::generate(global, &file, origin)
         }
+    }
+}
+
+async fn hold(global: &Global, command: HoldCommand) -> Outcome {
+    match command {
+        HoldCommand::Place { scope, subject, reference, by, wait } => {
+            let wait = std::time::Duration::from_secs(wait);
+            hold::place(global, &hold::Order { scope, subject, reference, by: by.by, wait }).await
+        }
+        HoldCommand::Release { hold, by } => hold::release(global, &hold, &by.by).await,
+        HoldCommand::List => hold::list(global).await,
+    }
+}
+
+async fn erase(global: &Global, command: EraseCommand) -> Outcome {
+    match command {
+        EraseCommand::Request { service, subject, received, by } => {
+            erase::request(global, &service, &subject, received, &by.by).await
+        }
+        EraseCommand::List => erase::list(global).await,
+        EraseCommand::Show { request } => erase::show(global, &request).await,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
 use crate::rules::rule::Rule;
-use crate::state::{Role, State};
+use crate::state::State;
 use crate::sweep::{Counts, Orphan, count, orphans};
 
 /// How many records a plan names, by ids that only the holder of the key can tell.
@@ -49,8 +49,7 @@ pub(super) async fn run(
 ) -> Outcome {
     let deployment = global.deployment()?;
     let now = at.map_or_else(|| Now::from_clocks(clock::now(), None), Now::given);
-    let mut state =
-        if deployment.config.state.exists() { Some(deployment.state(Role::Beside).await?) } else { None };
+    let mut state = deployment.state_if_any().await?;
     let mut plans = Vec::new();
     for (_, rule) in deployment.select(patterns)? {
         // One rule's failure hides no other's plan.
@@ -73,12 +72,13 @@ async fn plan(
     deployment: &Deployment,
     rule: &Rule,
     now: Now,
-    state: Option<&mut State>,
+    mut state: Option<&mut State>,
 ) -> Result<Plan, Failure> {
     let datastore = deployment.datastore(rule)?;
+    let orders = deployment.orders(state.as_deref_mut(), rule).await?;
     let (bound, catalogues) = deployment.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, now);
-    let counts = count(datastore, &bound, &cutoffs, &Orders::default(), now).await?;
+    let counts = count(datastore, &bound, &cutoffs, &orders, now).await?;
     let Some(rows) = bound.rows() else {
         let statement = format!("walk of `{}` below the root", rule.dataset.name());
         return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
@@ -88,7 +88,8 @@ async fn plan(
     let (statement, steps) = reader.statement(rows, &cutoffs).await?;
     let sample = match state {
         Some(state) if counts.due + counts.overdue > 0 => {
-            sample(&mut reader, rows, &cutoffs, now, state).await?
+            let orders = orders.without_requests();
+            sample(&mut reader, rows.heeding(&orders), &cutoffs, &orders, now, state).await?
         }
         Some(_) | None => Vec::new(),
     };
@@ -100,6 +101,7 @@ async fn sample(
     reader: &mut Reader,
     rows: RowRule<'_>,
     cutoffs: &Cutoffs,
+    orders: &Orders,
     now: Now,
     state: &mut State,
 ) -> Result<Vec<String>, Failure> {
@@ -113,9 +115,7 @@ async fn sample(
                 if sample.len() == SAMPLE {
                     return Ok(sample);
                 }
-                if let Verdict::Due(due) | Verdict::Overdue(due) =
-                    decide(rows.bound(), record, &Orders::default(), now)
-                {
+                if let Verdict::Due(due) | Verdict::Overdue(due) = decide(rows.bound(), record, orders, now) {
                     sample.extend(state.keyed_id(rows.rule().dataset.name(), due.key())?);
                 }
             }
@@ -164,6 +164,9 @@ fn details(rule: &Rule, plan: &Plan, named: Named) {
     for (why, n) in &plan.counts.undated {
         println!("  undated: {n} ({why})");
     }
+    if plan.counts.demanded > 0 {
+        println!("  demanded: {} more by erasure requests", plan.counts.demanded);
+    }
     println!("  statement: {}", plan.statement);
     for line in &plan.steps {
         println!("  plan: {line}");
@@ -203,7 +206,7 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
     let c = &plan.counts;
     json!({
         "rule": rule.id.to_string(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
-        "not_started": c.not_started, "undated": c.undated,
+        "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
         "statement": plan.statement, "query_plan": plan.steps, "sample": plan.sample, "orphans": plan.orphans.len(),

@@ -7,17 +7,15 @@ use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::deployment::Deployment;
 use crate::model::now::Now;
-use crate::model::orders::Orders;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
-use crate::state::{Role, RuleOverview};
+use crate::state::{RuleOverview, State};
 use crate::sweep::{Counts, count};
 
 pub(super) async fn run(global: &Global) -> Outcome {
     let deployment = global.deployment()?;
     let now = Now::from_clocks(clock::now(), None);
-    let mut state =
-        if deployment.config.state.exists() { Some(deployment.state(Role::Beside).await?) } else { None };
+    let mut state = deployment.state_if_any().await?;
     let mut rows = Vec::new();
     for (_, rule) in deployment.rules.rules() {
         let overview = match state.as_mut() {
@@ -25,7 +23,7 @@ pub(super) async fn run(global: &Global) -> Outcome {
             None => RuleOverview::default(),
         };
         // A datastore that cannot be asked is shown as such; the others are shown all the same.
-        rows.push((rule, overview, backlog(&deployment, rule, now).await));
+        rows.push((rule, overview, backlog(&deployment, rule, state.as_mut(), now).await));
     }
     match global.format {
         Format::Json => println!("{}", json!({ "rules": rows.iter().map(object).collect::<Vec<_>>() })),
@@ -37,16 +35,22 @@ pub(super) async fn run(global: &Global) -> Outcome {
 fn exit((_, overview, counts): &Row<'_>) -> Exit {
     match counts {
         Err(failure) => failure.exit(),
-        Ok(counts) if overview.open_intents > 0 || counts.overdue > 0 => Exit::Finding,
+        Ok(counts) if overview.open_intents > 0 || counts.overdue + counts.demanded_late > 0 => Exit::Finding,
         Ok(_) => Exit::Done,
     }
 }
 
 type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
 
-async fn backlog(deployment: &Deployment, rule: &Rule, now: Now) -> Result<Counts, Failure> {
+async fn backlog(
+    deployment: &Deployment,
+    rule: &Rule,
+    state: Option<&mut State>,
+    now: Now,
+) -> Result<Counts, Failure> {
+    let orders = deployment.orders(state, rule).await?;
     let (bound, _) = deployment.bind(rule).await?;
-    Ok(count(deployment.datastore(rule)?, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
+    Ok(count(deployment.datastore(rule)?, &bound, &Cutoffs::of(&bound, now), &orders, now).await?)
 }
 
 fn text(rows: &[Row<'_>], now: Now, promises: usize) {
@@ -98,6 +102,11 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
             let by = local(by, rule.calendar.zone());
             println!("{}: what it disposed of is gone from the backups too by {by}", rule.id);
         }
+        if let Ok(counts) = counts
+            && counts.demanded > 0
+        {
+            println!("{}: {} more are demanded by erasure requests", rule.id, counts.demanded);
+        }
         if overview.open_intents > 0 {
             println!("{}: {} intents are open; the next sweep settles them", rule.id, overview.open_intents);
         }
@@ -115,7 +124,7 @@ fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
         "rule": rule.id.to_string(),
         "last_sweep": overview.last.as_ref().map(|l| json!({ "started_at": l.started_at.to_rfc3339(), "result": l.result })),
         "disposed": overview.disposed, "dependents": overview.dependents, "open_intents": overview.open_intents,
-        "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held),
+        "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held), "demanded": counts.map(|c| c.demanded),
         "kept": counts.map(|c| c.kept), "not_started": counts.map(|c| c.not_started),
         "undated": counts.map(|c| c.undated.clone()), "oldest_due": counts.and_then(|c| c.oldest_due).map(|at| at.to_rfc3339()),
         "gone_everywhere_by": overview.gone_everywhere_by.map(|at| at.to_rfc3339()),

@@ -9,10 +9,11 @@ use super::table::{length, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::deployment::Deployment;
 use crate::ledger::entry::SweepResult;
-use crate::model::orders::Orders;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, freeze, recover, run as sweep};
+use crate::sweep::{
+    BackupFindings, Brake, Progress, Recovered, Report, erase, freeze, recover, run as sweep,
+};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let deployment = global.deployment()?;
@@ -33,6 +34,7 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
         }
         results.push((rule, result));
     }
+    deployment.answer_requests(&mut state).await?;
     match global.format {
         Format::Json => println!("{}", object(&recovered, &results)),
         Format::Text => text(&recovered, &results),
@@ -55,9 +57,11 @@ async fn one(
         bar.set_length(p.total.max(p.done));
         bar.set_position(p.done);
     };
-    let report = sweep(state, &target, &Orders::default(), now, &Brake::none(), &mut progress).await;
+    let report = sweep(state, &target, now, &Brake::none(), &mut progress).await;
     bar.finish_and_clear();
-    Ok(report?)
+    let mut report = report?;
+    report.requests = erase(state, &target, now, &Brake::none(), &mut |_| ()).await?.map(Box::new);
+    Ok(report)
 }
 
 /// On a terminal only: a log file has no use for it.
@@ -76,7 +80,16 @@ pub(super) fn bar(name: &str) -> ProgressBar {
 fn exit(result: &Result<Report, Failure>) -> Exit {
     match result {
         Err(failure) => failure.exit(),
-        Ok(report) if report.result == SweepResult::Parked => Exit::Refused,
+        Ok(report) => {
+            report.requests.iter().map(|r| exit_of(r)).max().unwrap_or(Exit::Done).max(exit_of(report))
+        }
+    }
+}
+
+fn exit_of(report: &Report) -> Exit {
+    match Ok::<_, Failure>(report) {
+        Err(failure) => failure.exit(),
+        Ok(report) if report.result == SweepResult::Parked || report.halted.is_some() => Exit::Refused,
         Ok(report) if report.result != SweepResult::Completed => Exit::Finding,
         Ok(report) if report.remaining() != Some(0) || report.refusals() > 0 => Exit::Finding,
         Ok(report) if report.changed + report.stranded > 0 || !report.obstacles.is_empty() => Exit::Finding,

@@ -109,7 +109,7 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     match error.downcast_ref::<SweepError>()? {
         SweepError::Bind(_) => Some(Exit::Rules),
-        SweepError::Clock { .. } => Some(Exit::Refused),
+        SweepError::Clock { .. } | SweepError::Halted(_) => Some(Exit::Refused),
         SweepError::NoDatastore { .. } => Some(Exit::Configuration),
         SweepError::Disagreement { .. } | SweepError::Hashing(_) | SweepError::NoIntent => Some(Exit::Bug),
         SweepError::RolledBack { .. } | SweepError::Commit { .. } | SweepError::InDoubt { .. } => {
@@ -139,13 +139,16 @@ fn of_state(error: &StateError) -> Exit {
         | StateError::WrongKey { .. }
         | StateError::KeyMissing { .. }
         | StateError::ClockAhead { .. }
-        | StateError::Sealed { .. } => Exit::Refused,
+        | StateError::Sealed { .. }
+        | StateError::Subject { .. }
+        | StateError::Halted(_) => Exit::Refused,
         StateError::Name(_)
         | StateError::Entry(_)
         | StateError::Tree(_)
         | StateError::Duplicate(_)
         | StateError::Sign(_)
         | StateError::Random(_)
+        | StateError::OrdersMoved
         | StateError::Outcome { .. } => Exit::Bug,
     }
 }

@@ -12,13 +12,15 @@ use crate::ledger::key::{Origin, SigningKey};
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults};
 use crate::model::name::DatastoreName;
+use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::check::{PromiseKept, check, datastores};
 use crate::rules::digest::version;
 use crate::rules::document::load;
 use crate::rules::rule::{Rule, RuleSet, Service};
+use crate::rules::shared::shared;
 use crate::state::{Role, Settings, State};
-use crate::sweep::{Guard, Horizons, Places, SweepError, Target};
+use crate::sweep::{Guard, Horizons, Places, SweepError, Target, answer};
 
 pub use exit::{Exit, Failure};
 
@@ -95,6 +97,18 @@ impl Deployment {
         self.rules.rules().find(|(_, r)| r.id.to_string() == name).ok_or_else(|| self.unknown_rule(name))
     }
 
+    /// The service of this name.
+    pub fn service(&self, name: &str) -> Result<&Service, Failure> {
+        self.rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
+            let names: Vec<&str> = self.rules.services.iter().map(|service| service.id.as_str()).collect();
+            let help = match nearest(name, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the services are {}", names.join(", ")),
+            };
+            Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
+        })
+    }
+
     fn unknown_rule(&self, name: &str) -> Failure {
         let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -142,6 +156,39 @@ impl Deployment {
         Ok(RuleDocument::try_from(version(service, rule, &identity).json)?)
     }
 
+    /// The orders in force for a rule; none, where there is no state yet to hold any.
+    pub async fn orders(&self, state: Option<&mut State>, rule: &Rule) -> Result<Orders, Failure> {
+        match state {
+            Some(state) => Ok(state.orders(rule, &shared(&self.rules, rule)).await?),
+            None => Ok(Orders::default()),
+        }
+    }
+
+    /// The state beside a disposer; none: nobody has made it yet.
+    pub async fn state_if_any(&self) -> Result<Option<State>, Failure> {
+        Ok(if self.config.state.exists() { Some(self.state(Role::Beside).await?) } else { None })
+    }
+
+    /// Answers every open erasure request of which nothing is left that a rule could dispose of. Where a datastore cannot be
+    /// asked, its requests stay open.
+    pub async fn answer_requests(&self, state: &mut State) -> Result<(), Failure> {
+        let open: Vec<_> = state.requests().await?.into_iter().filter(|r| r.answered.is_none()).collect();
+        for request in open {
+            let Ok(service) = self.service(&request.service) else { continue };
+            let rules: Vec<&Rule> = service.rules.iter().collect();
+            match answer(state, &request, &rules, &self.config.datastores).await {
+                Ok(true) => tracing::info!(request = %request.id, "erasure request answered"),
+                Ok(false) => {}
+                Err(SweepError::State(error)) => return Err(error.into()),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(request = %request.id, error, "erasure request cannot be answered yet");
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The rule as a sweep wants it.
     pub fn target<'a>(&'a self, rule: &'a Rule, document: &'a RuleDocument) -> Result<Target<'a>, Failure> {
         Ok(Target {
@@ -149,6 +196,7 @@ impl Deployment {
             document,
             datastores: &self.config.datastores,
             horizons: &self.horizons,
+            shared: shared(&self.rules, rule),
             pace: self.datastore(rule)?.pace,
             guard: Guard {
                 first_sweep: self.config.limits.first_sweep,

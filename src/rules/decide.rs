@@ -7,7 +7,8 @@ use super::rule::{Pick, TriggerPlace, Unit};
 use crate::model::calendar::Moment;
 use crate::model::key::Key;
 use crate::model::now::Now;
-use crate::model::orders::Orders;
+use crate::model::orders::{Orders, Whose};
+use crate::model::period::DeleteBy;
 use crate::model::value::Value;
 
 /// How far ahead of the later clock a trigger may lie and still be taken for a clock a little fast.
@@ -20,6 +21,8 @@ pub struct Record {
     pub key: Key,
     /// What its trigger reads.
     pub trigger: TriggerValue,
+    /// Whose it is.
+    pub whose: Whose,
     /// Its place among the records that were handed over with it.
     pub position: u32,
 }
@@ -78,6 +81,8 @@ pub struct Times {
     pub due: DateTime<Utc>,
     /// The instant from which it is overdue, in UTC.
     pub deadline: DateTime<Utc>,
+    /// When its erasure was demanded, where that alone makes it due.
+    pub demanded: Option<DateTime<Utc>>,
 }
 
 /// Why a trigger gives no plausible instant.
@@ -146,36 +151,74 @@ impl Due {
 }
 
 /// Judges one record. Pure; the order of precedence is: undated or not started; held, if otherwise due; overdue; due;
-/// kept.
+/// kept. A demand for erasure makes due what by itself is none of these.
 pub fn decide(rule: &BoundRule<'_>, record: Record, orders: &Orders, now: Now) -> Verdict {
-    let moment = match read(rule, &record.trigger, now) {
+    let by_trigger = by_trigger(rule, &record.trigger, now);
+    // No clock is asked when the demand was made: it is on record.
+    let demanded = orders.demanded(&record.whose);
+    let times = match demanded.and_then(|demanded| on_demand(rule, &by_trigger, demanded)) {
+        Some(times) => times,
+        None => match by_trigger {
+            ByTrigger::Passed(times) => times,
+            ByTrigger::Running(times) => return Verdict::Kept(Kept::Until(times)),
+            ByTrigger::Beyond => return Verdict::Kept(Kept::BeyondCalendar),
+            ByTrigger::Undated(why) => return undated(rule, why),
+        },
+    };
+    if orders.hold(&record.whose) {
+        return Verdict::Held(times);
+    }
+    if times.deadline <= now.late {
+        return Verdict::Overdue(Due { record, times });
+    }
+    Verdict::Due(Due { record, times })
+}
+
+/// What the trigger says, before anyone has ordered anything.
+enum ByTrigger {
+    Undated(Undated),
+    Beyond,
+    Running(Times),
+    Passed(Times),
+}
+
+fn by_trigger(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> ByTrigger {
+    let moment = match read(rule, value, now) {
         Ok(moment) => moment,
-        Err(why) => {
-            let pending = rule.rule().trigger.pending;
-            let normal = match why {
-                Undated::Null => pending.null,
-                Undated::Future => pending.future,
-                Undated::NoRow => pending.no_row,
-                Undated::BeforeEpoch | Undated::Unreadable => false,
-            };
-            return if normal { Verdict::Kept(Kept::NotStarted(why)) } else { Verdict::Undated(why) };
-        }
+        Err(why) => return ByTrigger::Undated(why),
     };
     let calendar = rule.rule().calendar;
     let due = calendar.due(&moment, &rule.rule().retain);
     let deadline = calendar.deadline(&moment, &rule.rule().delete_by);
-    let (Some(due), Some(deadline)) = (due, deadline) else { return Verdict::Kept(Kept::BeyondCalendar) };
-    let times = Times { trigger: moment, due, deadline };
-    if due > now.eligible {
-        return Verdict::Kept(Kept::Until(times));
-    }
-    if orders.hold(&rule.rule().id) {
-        return Verdict::Held(times);
-    }
-    if deadline <= now.late {
-        return Verdict::Overdue(Due { record, times });
-    }
-    Verdict::Due(Due { record, times })
+    let (Some(due), Some(deadline)) = (due, deadline) else { return ByTrigger::Beyond };
+    let times = Times { trigger: moment, due, deadline, demanded: None };
+    if due > now.eligible { ByTrigger::Running(times) } else { ByTrigger::Passed(times) }
+}
+
+/// Due from the demand on; the deadline is the earlier of the rule's and one month (GDPR Art. 12(3)).
+fn on_demand(rule: &BoundRule<'_>, by_trigger: &ByTrigger, demanded: DateTime<Utc>) -> Option<Times> {
+    let moment = Moment::Instant(demanded);
+    let month = rule.rule().calendar.deadline(&moment, &DeleteBy::on_request())?;
+    Some(match by_trigger {
+        ByTrigger::Passed(times) => Times { deadline: times.deadline.min(month), ..*times },
+        ByTrigger::Running(times) => {
+            Times { due: demanded, deadline: times.deadline.min(month), demanded: Some(demanded), ..*times }
+        }
+        ByTrigger::Undated(_) | ByTrigger::Beyond => {
+            Times { trigger: moment, due: demanded, deadline: month, demanded: Some(demanded) }
+        }
+    })
+}
+
+fn undated(rule: &BoundRule<'_>, why: Undated) -> Verdict {
+    let pending = rule.rule().trigger.pending;
+    let normal = match why {
+        Undated::Null => pending.null,
+        Undated::Future => pending.future,
+        Undated::NoRow => pending.no_row,
+        Undated::BeforeEpoch | Undated::Unreadable => false,
+    };
+    if normal { Verdict::Kept(Kept::NotStarted(why)) } else { Verdict::Undated(why) }
 }
 
 /// The moment that counts, of one value or of several rows'.

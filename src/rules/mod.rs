@@ -18,3 +18,4 @@ pub mod digest;
 pub mod document;
 pub mod reading;
 pub mod rule;
+pub mod shared;

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hkdf::Hkdf;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::State;
+use super::aead::{self, Purpose};
 use super::error::StateError;
 use super::sweep::Sweep;
 use crate::clock;
@@ -88,12 +85,9 @@ impl Draft {
 
     /// Encrypts the records' identities, for a restart and nobody else.
     pub fn seal(&self, identities: &str) -> Result<Sealed, StateError> {
-        let mut nonce = [0; 24];
-        secret::fill(&mut nonce)?;
-        let payload = Payload { msg: identities.as_bytes(), aad: self.batch.as_str().as_bytes() };
-        let sealed = cipher(&self.key).encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.map_err(|_| StateError::Sealed { batch: self.batch.to_string() })?;
-        Ok(Sealed([nonce.as_slice(), &sealed].concat()))
+        let batch = self.batch.as_str();
+        let sealed = aead::seal(self.key.as_bytes(), Purpose::Identities, batch, identities)?;
+        sealed.map(Sealed).ok_or_else(|| StateError::Sealed { batch: batch.to_owned() })
     }
 }
 
@@ -129,20 +123,7 @@ impl Records {
 
 /// Opens what [`Draft::seal`] encrypted; none: it is not what the batch sealed, or not its epoch's key.
 pub(super) fn open(key: &EpochKey, batch: &BatchId, sealed: &[u8]) -> Option<Zeroizing<String>> {
-    let (nonce, text) = sealed.split_at_checked(24)?;
-    let nonce = XNonce::try_from(nonce).ok()?;
-    let payload = Payload { msg: text, aad: batch.as_str().as_bytes() };
-    let opened = cipher(key).decrypt(&nonce, payload).ok()?;
-    String::from_utf8(opened).ok().map(Zeroizing::new)
-}
-
-fn cipher(key: &EpochKey) -> XChaCha20Poly1305 {
-    let mut derived = Zeroizing::new([0; 32]);
-    // 32 bytes are far below the 8,160 that HKDF-SHA256 can give.
-    let expanded =
-        Hkdf::<Sha256>::new(None, key.as_bytes()).expand(b"expunged/identities/1", derived.as_mut_slice());
-    debug_assert!(expanded.is_ok(), "a fixed length that HKDF allows");
-    XChaCha20Poly1305::new((&*derived).into())
+    aead::open(key.as_bytes(), Purpose::Identities, batch.as_str(), sealed)
 }
 
 /// Sorts by time for people; random, so that no two daemons ever agree on one.

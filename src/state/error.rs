@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::ledger::error::{CheckpointError, DuplicateRecord, EntryError, NameError, TreeError};
+use crate::model::orders::Halt;
 use crate::secret::RandomError;
 
 /// A call to the state that failed. Where a batch was in flight, nothing of it has become irreversible.
@@ -24,7 +25,7 @@ pub enum StateError {
         source: sqlx::Error,
     },
     /// There is no state yet.
-    #[error("state `{}` does not exist: `expunged sweep` creates it", path.display())]
+    #[error("state `{}` does not exist: the first sweep, or the first order, creates it", path.display())]
     Missing {
         /// Where it should be.
         path: PathBuf,
@@ -134,6 +135,20 @@ pub enum StateError {
         /// The batch.
         batch: String,
     },
+    /// It cannot be read whom an order is about.
+    #[error(
+        "whom order `{order}` is about cannot be read with the key `orders.key` of the key directory: nothing it may cover is disposed of; restore the key"
+    )]
+    Subject {
+        /// The hold or the request.
+        order: String,
+    },
+    /// An order was given after the batch was judged; nothing of it was intended.
+    #[error("an order was given after the batch was judged: it is judged again")]
+    OrdersMoved,
+    /// Nothing may be disposed of now; nothing of the batch was intended.
+    #[error("{0}")]
+    Halted(Halt),
     /// What is said of a batch contradicts its intent, which stays open.
     #[error("the outcome of batch `{batch}` cannot be sealed: {what}")]
     Outcome {

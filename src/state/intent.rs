@@ -14,6 +14,7 @@ use crate::ledger::entry::{
 };
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
+use crate::model::orders::Generation;
 
 /// A batch that has been disposed of inside an open transaction, about to be intended.
 pub struct NewBatch<'a> {
@@ -88,8 +89,12 @@ impl OpenIntent {
 
 impl State {
     /// Makes the intent of one batch durable: [`State::commit_intents`].
-    pub async fn commit_intent(&mut self, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
-        let mut intents = self.commit_intents(vec![new]).await?;
+    pub async fn commit_intent(
+        &mut self,
+        new: NewBatch<'_>,
+        judged_by: Generation,
+    ) -> Result<CommittedIntent, StateError> {
+        let mut intents = self.commit_intents(vec![new], judged_by).await?;
         intents.pop().ok_or_else(|| StateError::Damaged {
             path: self.path.clone(),
             what: "an intent was not recorded".to_owned(),
@@ -101,12 +106,19 @@ impl State {
     ///
     /// Dying before this returns leaves none of the intents or all of them open; the batches themselves are rolled back by
     /// their datastores.
+    /// Refuses while disposal is halted, and when an order has been given since the batch was judged by those of `judged_by`.
     pub async fn commit_intents(
         &mut self,
         batches: Vec<NewBatch<'_>>,
+        judged_by: Generation,
     ) -> Result<Vec<CommittedIntent>, StateError> {
         crate::hook::reach("intent.before");
+        if let Some(halt) = self.stop_file() {
+            return Err(StateError::Halted(halt));
+        }
         let mut writing = self.write().await?;
+        // A pause is an order too: the batch was judged before it, or it is judged again and finds it.
+        writing.check_orders(judged_by).await?;
         let t0 = writing.now();
         let mut intents = Vec::with_capacity(batches.len());
         for new in batches {

@@ -6,12 +6,14 @@
 //! **Invariant:** an entry is appended in the same transaction as the rows derived from it, under the next index of
 //! the ledger as the disk has it, whoever else appends.
 
+mod aead;
 mod backup;
 mod checkpoint;
 mod draft;
 mod error;
 mod intent;
 mod key_file;
+mod orders;
 mod outcome;
 mod overview;
 mod prove;
@@ -42,13 +44,14 @@ pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
+pub use orders::{Hold, NewHold, NewRequest, Request};
 pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long nothing may have been written before the host's clock has to be confirmed.
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);
@@ -68,6 +71,8 @@ pub struct Settings {
 pub enum Role {
     /// Dispose of records: one process at a time; creates the state if there is none.
     Disposer,
+    /// Give orders: beside a disposer; creates the state if there is none, since a hold may come before the first sweep.
+    Orderer,
     /// Anything else: beside a disposer.
     Beside,
 }
@@ -110,18 +115,26 @@ impl State {
         };
         state.check_published().await?;
         if state.frontier.size().get() == 0 {
-            let genesis =
-                Genesis { origin: state.signing_key.origin().clone(), vkey: state.signing_key.verifier() };
-            state.append(Body::Genesis(genesis)).await?;
-        } else {
-            state.check_genesis().await?;
+            state.begin().await?;
         }
+        state.check_genesis().await?;
         if role == Role::Disposer {
             state.check_ahead()?;
             let open = Open { size: state.frontier.size(), root: state.frontier.root() };
             state.append(Body::Open(open)).await?;
         }
         Ok(state)
+    }
+
+    /// Writes entry 0, unless somebody else has done so meanwhile.
+    async fn begin(&mut self) -> Result<(), StateError> {
+        let genesis =
+            Genesis { origin: self.signing_key.origin().clone(), vkey: self.signing_key.verifier() };
+        let mut writing = self.write().await?;
+        if writing.frontier.size().get() == 0 {
+            writing.append(&Body::Genesis(genesis)).await?;
+        }
+        writing.commit().await
     }
 
     /// Refuses a host clock that stands far past the newest entry: where nobody else knows the time, a clock set ahead would
@@ -375,11 +388,11 @@ async fn connect(path: &Path) -> Result<SqliteConnection, StateError> {
     if !path.exists() {
         // Commitments and sealed identities are nobody else's business; the engine would make the file readable to all.
         let made = File::options().create_new(true).write(true).mode(0o600).open(path);
-        made.map_err(|source| StateError::File {
-            operation: "create the state",
-            path: path.to_owned(),
-            source,
-        })?;
+        if let Err(source) = made.map(drop)
+            && source.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(StateError::File { operation: "create the state", path: path.to_owned(), source });
+        }
     }
     let opened = SqliteConnectOptions::new()
         .filename(path)
@@ -419,9 +432,16 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     }
     let schema = concat!(
         include_str!("schema.sql"),
-        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 2;"
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 3;"
     );
-    let mut transaction = connection.begin().await.map_err(|e| failed(path, "create its tables", e))?;
+    let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+    let mut transaction = begun.map_err(|e| failed(path, "create its tables", e))?;
+    let made = sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *transaction).await;
+    let made: i64 = made.and_then(|r| r.try_get(0)).map_err(|e| failed(path, "create its tables", e))?;
+    if made > 0 {
+        // Whoever opened it at the same time was first.
+        return Ok(());
+    }
     sqlx::raw_sql(schema)
         .execute(&mut *transaction)
         .await

@@ -9,7 +9,7 @@ use super::{State, failed};
 /// What the state knows of a rule, whatever its version.
 #[derive(Debug, Clone, Default)]
 pub struct RuleOverview {
-    /// Its last sweep, if there was one.
+    /// Its last sweep by its schedule, if there was one.
     pub last: Option<LastSweep>,
     /// The rule's own records disposed of since the ledger began.
     pub disposed: u64,
@@ -35,7 +35,7 @@ impl State {
     pub async fn overview(&mut self, rule: &str) -> Result<RuleOverview, StateError> {
         let operation = "read a rule's sweeps";
         let last =
-            sqlx::query("SELECT started_at, result FROM sweep WHERE rule = ?1 ORDER BY started DESC LIMIT 1")
+            sqlx::query("SELECT started_at, result FROM sweep WHERE rule = ?1 AND cause = 'schedule' ORDER BY started DESC LIMIT 1")
                 .bind(rule)
                 .fetch_optional(&mut self.connection)
                 .await

@@ -82,6 +82,39 @@ CREATE TABLE backup (
     until INTEGER NOT NULL
 ) STRICT;
 
+-- Orders. Whom they are about is sealed under a key of the key directory, and forgotten when the order ends.
+CREATE TABLE hold (
+    id TEXT PRIMARY KEY,
+    placed INTEGER NOT NULL REFERENCES entry (idx),
+    placed_at INTEGER NOT NULL,
+    released INTEGER REFERENCES entry (idx),
+    service TEXT NOT NULL,
+    rule TEXT,
+    personal INTEGER NOT NULL,
+    subject BLOB,
+    reference TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE request (
+    id TEXT PRIMARY KEY,
+    requested INTEGER NOT NULL REFERENCES entry (idx),
+    service TEXT NOT NULL,
+    subject BLOB,
+    received_at INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    answered INTEGER REFERENCES entry (idx),
+    answered_at INTEGER
+) STRICT;
+
+CREATE TABLE pause (
+    entry INTEGER PRIMARY KEY REFERENCES entry (idx),
+    ended INTEGER REFERENCES entry (idx)
+) STRICT;
+
+-- One row: the entry of the newest order. A sweep that saw an older one looks again before it writes an intent.
+CREATE TABLE generation (newest INTEGER NOT NULL) STRICT;
+INSERT INTO generation VALUES (0);
+
 CREATE TABLE approval (
     entry INTEGER PRIMARY KEY REFERENCES entry (idx),
     rule TEXT NOT NULL,

@@ -263,7 +263,7 @@ impl State {
         Ok(sweeps)
     }
 
-    /// What the ledger knows of this version of a rule.
+    /// What the ledger knows of this version of a rule. What people demanded of it says nothing about what its trigger will do.
     pub async fn standing(
         &mut self,
         rule: &str,
@@ -272,7 +272,7 @@ impl State {
         let operation = "look a rule's version up";
         let row = sqlx::query(
             "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
-             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed'), \
+             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND cause = 'schedule'), \
              given AS (SELECT max(approval.entry) AS entry FROM approval, last \
              WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
              SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \
@@ -296,7 +296,7 @@ impl State {
         let operation = "look a rule's days up";
         let rows = sqlx::query(
             "SELECT sum(coalesce(own, 0)), max(finished_at) FROM sweep AS s LEFT JOIN batch AS b ON b.sweep = s.id AND b.committed \
-             WHERE s.rule = ?1 AND s.result = 'completed' GROUP BY s.finished_at / 86400000000",
+             WHERE s.rule = ?1 AND s.result = 'completed' AND s.cause = 'schedule' GROUP BY s.finished_at / 86400000000",
         )
         .bind(rule)
         .fetch_all(&mut self.connection)

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::clock::{self, Stopwatch};
 use crate::datastore::sqlite::{Cursor, Phase, Selected, Writer};
 use crate::datastore::{Prepared, PreparedPart};
 use crate::hook;
-use crate::ledger::entry::{Action, SweepResult, Timing};
+use crate::ledger::entry::{Action, Cause, SweepResult, Timing};
 use crate::model::datastore::Pace;
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
@@ -28,16 +30,18 @@ use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
 use super::timing::{Standing, timing};
-use super::{Progress, Report, Target};
+use super::{Progress, Report, Target, orders};
 
 /// Everything that stands still while batches go by, and the report that grows.
 pub(super) struct Run<'a> {
     pub(super) target: &'a Target<'a>,
     pub(super) bound: &'a BoundRule<'a>,
     pub(super) cutoffs: &'a Cutoffs,
-    pub(super) orders: &'a Orders,
+    /// In force when they were last read.
+    pub(super) orders: Arc<Orders>,
     pub(super) now: Now,
     pub(super) brake: &'a Brake,
+    pub(super) cause: Cause,
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
     pub(super) allowance: u64,
@@ -60,6 +64,18 @@ enum Turn {
     Refused { selected: usize, next: Cursor, last: bool, why: &'static str },
     /// More would go than is allowed.
     Exhausted,
+    /// An order came between judgement and intent; nothing of it was intended.
+    Again,
+}
+
+/// What a look at the orders comes to.
+pub(super) enum Heeded {
+    /// They are as before.
+    Same,
+    /// There are others: what was judged by the old ones is judged again.
+    Changed,
+    /// Nothing may be disposed of any more.
+    Halted,
 }
 
 /// A batch that the datastore has committed and the ledger has not sealed yet. If we die now, the next start finds its marker.
@@ -78,15 +94,19 @@ pub(super) async fn run(
     writer: &mut Writer,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), SweepError> {
-    writer.begin_rule(rows).await?;
+    writer.begin_rule(rows.heeding(&run.orders)).await?;
     let mut remote = Remote::open(run, rows).await?;
     run.incarnations =
         std::iter::once(writer.incarnation().as_str().to_owned()).chain(remote.incarnations()).collect();
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
-    for phase in [Phase::Exact, Phase::Candidates] {
+    let phases: &[Phase] = match run.cause {
+        Cause::Schedule | Cause::Replay => &[Phase::Exact, Phase::Candidates],
+        Cause::Request => &[Phase::Demanded],
+    };
+    for phase in phases {
         let mut walk = Walk {
             rows,
-            phase,
+            phase: *phase,
             pseudonyms: pseudonyms.as_ref(),
             writer: &mut *writer,
             remote: &mut remote,
@@ -115,7 +135,8 @@ struct Walk<'w, 'r> {
 }
 
 impl Walk<'_, '_> {
-    /// Ends because every turn moves the cursor or halves the batch, and a pulled brake stays pulled.
+    /// Ends because every turn moves the cursor or halves the batch, but for those that an order undoes, and people give them one by
+    /// one; and because a pulled brake stays pulled.
     async fn run(
         &mut self,
         run: &mut Run<'_>,
@@ -140,6 +161,14 @@ impl Walk<'_, '_> {
             if run.brake.pulled() {
                 continue;
             }
+            match run.heed(state).await? {
+                Heeded::Same => {}
+                Heeded::Changed => self.writer.begin_rule(self.rows.heeding(&run.orders)).await?,
+                Heeded::Halted => {
+                    run.report.result = SweepResult::Stopped;
+                    return Ok(());
+                }
+            }
             match self.turn(run, state, &cursor, budget.limit()).await? {
                 Turn::On { next, went, last } => {
                     progress(Progress { done: run.report.disposed, total: run.total });
@@ -158,6 +187,7 @@ impl Walk<'_, '_> {
                     cursor = next;
                 }
                 Turn::Refused { selected, .. } => budget.halve(selected),
+                Turn::Again => {}
                 Turn::Exhausted => {
                     run.report.result = SweepResult::Parked;
                     return Ok(());
@@ -185,7 +215,9 @@ impl Walk<'_, '_> {
         limit: u32,
     ) -> Result<Turn, SweepError> {
         hook::reach("prepare.before");
-        let (rows, phase, pseudonyms) = (self.rows, self.phase, self.pseudonyms);
+        let (phase, pseudonyms) = (self.phase, self.pseudonyms);
+        let orders = Arc::clone(&run.orders);
+        let rows = self.rows.heeding(&orders);
         let unsealed = self.unsealed.take();
         let locked = Stopwatch::start();
         let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit };
@@ -246,7 +278,12 @@ impl Walk<'_, '_> {
         let drafted = hashing.await.map_err(SweepError::Hashing)??;
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
-        let Intended { own, intent, others } = intend(run, state, draft, unit).await?;
+        let Intended { own, intent, others } = match intend(run, state, draft, unit).await {
+            Err(SweepError::State(StateError::OrdersMoved | StateError::Halted(_))) => {
+                return Ok(Turn::Again);
+            }
+            intended => intended?,
+        };
         run.report.ledger_wait += ledger.elapsed();
         let mut sealed = Vec::new();
         let carried = shares::carry_out(run, state, others, &mut sealed).await;
@@ -289,6 +326,20 @@ impl Walk<'_, '_> {
 }
 
 impl Run<'_> {
+    /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch.
+    pub(super) async fn heed(&mut self, state: &mut State) -> Result<Heeded, SweepError> {
+        let known = self.orders.generation;
+        self.report.halted = state.halt().await?;
+        if self.report.halted.is_some() {
+            return Ok(Heeded::Halted);
+        }
+        if state.generation().await? == known {
+            return Ok(Heeded::Same);
+        }
+        self.orders = Arc::new(orders(state, self.target, self.cause).await?);
+        Ok(Heeded::Changed)
+    }
+
     /// Whether no further batch may begin: the run cap is reached, or the brake was pulled.
     pub(super) fn has_to_stop(&self) -> bool {
         self.watch.elapsed() >= self.target.run_cap || self.brake.pulled()
@@ -376,7 +427,7 @@ async fn intend<'o, 'r>(
         unit: None,
         timing: Some(timing),
     });
-    let mut intents = state.commit_intents(batches).await?;
+    let mut intents = state.commit_intents(batches, run.orders.generation).await?;
     let intent = intents.pop().ok_or(SweepError::NoIntent)?;
     let others = carried.into_iter().zip(intents).map(|((n, p), i)| (n, p, i)).collect();
     Ok(Intended { own, intent, others })
@@ -479,7 +530,8 @@ pub(super) fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
             report.overdue += 1;
             continue;
         }
-        let (wait, margin) = (run.now.eligible - times.due, times.deadline - run.now.late);
+        let wait = (run.now.eligible - times.due).max(TimeDelta::zero());
+        let margin = times.deadline - run.now.late;
         report.worst_wait = Some(report.worst_wait.map_or(wait, |w| w.max(wait)));
         report.least_margin = Some(report.least_margin.map_or(margin, |m| m.min(margin)));
     }

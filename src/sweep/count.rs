@@ -33,6 +33,11 @@ pub struct Counts {
     pub overdue: u64,
     /// Would be due, but for a hold.
     pub held: u64,
+    /// Of due, overdue and held, those that only a demand for erasure makes so. Where the whole dataset was counted, they are counted
+    /// here alone: by their triggers they are among the others.
+    pub demanded: u64,
+    /// Of `demanded`, those whose deadline has passed.
+    pub demanded_late: u64,
     /// By reason.
     pub undated: BTreeMap<&'static str, u64>,
     /// When the first of them became due, in UTC: never the stored value, which the application chose.
@@ -52,6 +57,8 @@ impl Counts {
             due: 0,
             overdue: 0,
             held: 0,
+            demanded: 0,
+            demanded_late: 0,
             undated: BTreeMap::new(),
             oldest_due: None,
             first_deadline: None,
@@ -62,6 +69,18 @@ impl Counts {
     /// Past the cut-off, whatever keeps them.
     pub fn past_due(&self) -> u64 {
         self.due + self.overdue + self.held
+    }
+
+    /// Takes in what only demands for erasure make due.
+    fn demands(&mut self, demanded: &Self) {
+        (self.demanded, self.demanded_late) = (demanded.demanded, demanded.demanded_late);
+        let times = [
+            (&mut self.oldest_due, demanded.oldest_due),
+            (&mut self.first_deadline, demanded.first_deadline),
+        ];
+        for (own, other) in times {
+            *own = own.map_or(other, |own| Some(other.map_or(own, |other| own.min(other))));
+        }
     }
 
     /// Every record whose trigger gives no plausible instant.
@@ -86,6 +105,15 @@ impl Counts {
             self.oldest_due = Some(self.oldest_due.map_or(times.due, |oldest| oldest.min(times.due)));
             self.first_deadline =
                 Some(self.first_deadline.map_or(times.deadline, |first| first.min(times.deadline)));
+        }
+        let times = match verdict {
+            Verdict::Due(due) | Verdict::Overdue(due) => Some(due.times()),
+            Verdict::Held(times) => Some(*times),
+            Verdict::Kept(_) | Verdict::Undated(_) => None,
+        };
+        if let Some(times) = times.filter(|times| times.demanded.is_some()) {
+            self.demanded += 1;
+            self.demanded_late += u64::from(times.deadline <= self.standing.late());
         }
         match verdict {
             Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
@@ -128,6 +156,7 @@ async fn count_rows(
     orders: &Orders,
     now: Now,
 ) -> Result<Counts, DatastoreError> {
+    let bound = bound.heeding(orders);
     let census = reader.census(bound, cutoffs).await?;
     let pending = bound.rule().trigger.pending;
     let mut counts = Counts { kept: census.of("kept"), ..Counts::new(bound.rule(), now.late) };
@@ -148,10 +177,33 @@ async fn count_rows(
         (Phase::Regular, census.of("due") + census.of("overdue")),
         (Phase::Candidates, census.of("candidate")),
     ];
+    let by_trigger = orders.without_requests();
     for (phase, expected) in judged {
         if expected > 0 {
-            judge_all(reader, bound, cutoffs, orders, now, phase, &mut counts).await?;
+            judge_all(reader, bound, cutoffs, &by_trigger, now, phase, &mut counts).await?;
         }
+    }
+    if !orders.asked.is_empty() {
+        let mut asked = Counts::new(bound.rule(), now.late);
+        judge_all(reader, bound, cutoffs, orders, now, Phase::Demanded, &mut asked).await?;
+        counts.demands(&asked);
+    }
+    Ok(counts)
+}
+
+/// Counts the records of those who demand erasure, and no others.
+pub(super) async fn demanded(
+    datastore: &Datastore,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<Counts, DatastoreError> {
+    let mut counts = Counts::new(bound.rule(), now.late);
+    if let Some(rows) = bound.rows() {
+        let mut reader = Reader::open(&datastore.path).await?;
+        let rows = rows.heeding(orders);
+        judge_all(&mut reader, rows, cutoffs, orders, now, Phase::Demanded, &mut counts).await?;
     }
     Ok(counts)
 }
@@ -165,7 +217,7 @@ pub(super) async fn candidates_due(
     now: Now,
 ) -> Result<u64, DatastoreError> {
     let mut counts = Counts::new(bound.rule(), now.late);
-    judge_all(reader, bound, cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
+    judge_all(reader, bound.heeding(orders), cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
     Ok(counts.due + counts.overdue)
 }
 

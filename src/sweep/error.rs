@@ -6,6 +6,7 @@ use crate::datastore::DatastoreError;
 use crate::datastore::error::EngineError;
 use crate::diagnostic::Diagnostics;
 use crate::model::name::{DatastoreName, RuleId};
+use crate::model::orders::Halt;
 use crate::state::StateError;
 
 /// A sweep that could not go on. Whatever was disposed of before is in the ledger.
@@ -69,6 +70,9 @@ pub enum SweepError {
         /// Why.
         why: &'static str,
     },
+    /// Somebody has stopped all disposal.
+    #[error("nothing is disposed of: {0}")]
+    Halted(Halt),
     /// The clock stands behind the ledger.
     #[error(
         "the host's clock says {host}, but the ledger already holds an entry of {mark}: nothing is disposed of; set the clock right"

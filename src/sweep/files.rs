@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::backups::Backups;
-use super::batches::{Drafted, Run, drafting, set_aside, tally};
+use super::batches::{Drafted, Heeded, Run, drafting, set_aside, tally};
 use super::error::SweepError;
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
@@ -18,7 +18,7 @@ use crate::ledger::entry::SweepResult;
 use crate::model::datastore::{Datastore, Pace};
 use crate::rules::bind::BoundDataset;
 use crate::rules::decide::{Due, Verdict, decide};
-use crate::state::{NewBatch, State};
+use crate::state::{NewBatch, State, StateError};
 
 /// A batch takes the whole page: its identities and commitments show in the memory of the process (docs/measurements.md).
 const LARGEST: u32 = 10_000;
@@ -41,17 +41,15 @@ pub(super) async fn run(
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {
         budget.wait(run.brake).await;
-        if run.has_to_stop() {
-            run.report.result = SweepResult::Stopped;
+        match batch(run, state, pages.tree(), &page, &mut seen).await? {
+            Turn::On(went) => budget.went(went),
+            Turn::Exhausted => run.report.result = SweepResult::Parked,
+            Turn::Stop => run.report.result = SweepResult::Stopped,
+        }
+        progress(Progress { done: run.report.disposed, total: run.total });
+        if run.report.result != SweepResult::Completed {
             break;
         }
-        let went = batch(run, state, pages.tree(), page, &mut seen).await?;
-        progress(Progress { done: run.report.disposed, total: run.total });
-        let Some(went) = went else {
-            run.report.result = SweepResult::Parked;
-            break;
-        };
-        budget.went(went);
     }
     if run.report.result == SweepResult::Completed {
         // Only a walk that saw everything can say what is left.
@@ -67,49 +65,77 @@ struct Seen {
     backups: Option<Backups>,
 }
 
-/// One page. How many files went; none: more would go than is allowed.
+/// What became of one page.
+enum Turn {
+    /// So many files went.
+    On(u64),
+    /// More would go than is allowed.
+    Exhausted,
+    /// No further batch may begin.
+    Stop,
+}
+
+/// One page. Ends because it is judged again only after an order, and people give them one by one.
 async fn batch(
     run: &mut Run<'_>,
     state: &mut State,
     tree: &Arc<files::Tree>,
-    page: FilePage,
+    page: &FilePage,
     seen: &mut Seen,
-) -> Result<Option<u64>, SweepError> {
+) -> Result<Turn, SweepError> {
     hook::reach("prepare.before");
-    for (what, n) in page.obstacles {
+    for (what, n) in &page.obstacles {
         *run.report.obstacles.entry(what).or_default() += n;
     }
-    let due = judged(run, &page.files, seen)?;
-    if due.is_empty() {
-        return Ok(Some(0));
+    loop {
+        if run.has_to_stop() || matches!(run.heed(state).await?, Heeded::Halted) {
+            return Ok(Turn::Stop);
+        }
+        let Judged { due, stays } = judged(run, &page.files)?;
+        let whole = due.len() as u64;
+        if whole > run.allowance || run.unapproved.is_some_and(|left| whole > left) {
+            return Ok(Turn::Exhausted);
+        }
+        let went = if due.is_empty() {
+            0
+        } else {
+            hook::reach("prepare.after");
+            match dispose(run, state, tree, &page.files, due, seen).await {
+                Err(SweepError::State(StateError::OrdersMoved | StateError::Halted(_))) => continue,
+                went => went?,
+            }
+        };
+        stays.iter().for_each(|verdict| seen.stays(verdict));
+        return Ok(Turn::On(went));
     }
-    let whole = due.len() as u64;
-    if whole > run.allowance || run.unapproved.is_some_and(|left| whole > left) {
-        return Ok(None);
-    }
-    hook::reach("prepare.after");
-    dispose(run, state, tree, &page.files, due, seen).await.map(Some)
 }
 
-/// The due among the files, in their order; the others are counted. Each is compared with the cut-off beside the judge's verdict:
+/// The files of a page, judged.
+struct Judged {
+    due: Vec<Due>,
+    /// The verdicts on the others.
+    stays: Vec<Verdict>,
+}
+
+/// The due among the files, in their order. Each is compared with the cut-off beside the judge's verdict:
 /// where the two differ, one of two independent derivations is wrong, and nothing goes.
-fn judged(run: &Run<'_>, files: &[files::Found], seen: &mut Seen) -> Result<Vec<Due>, SweepError> {
-    let mut due = Vec::new();
+fn judged(run: &Run<'_>, files: &[files::Found]) -> Result<Judged, SweepError> {
+    let (mut due, mut stays) = (Vec::new(), Vec::new());
     let mut disagreed = 0;
     for (position, found) in (0u32..).zip(files) {
         let record = files::record(run.bound, found, position)?;
         let compared = run.cutoffs.compare(run.bound.trigger(), record.trigger.own());
-        let verdict = decide(run.bound, record, run.orders, run.now);
+        let verdict = decide(run.bound, record, &run.orders, run.now);
         disagreed += u64::from(!agree(compared, &verdict));
         match verdict {
             Verdict::Due(record) | Verdict::Overdue(record) => due.push(record),
-            stays @ (Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_)) => seen.stays(&stays),
+            other @ (Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_)) => stays.push(other),
         }
     }
     if disagreed > 0 {
         return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
     }
-    Ok(due)
+    Ok(Judged { due, stays })
 }
 
 async fn dispose(
@@ -138,7 +164,7 @@ async fn dispose(
         sealed,
         unit: None,
     };
-    let intent = state.commit_intent(new).await?;
+    let intent = state.commit_intent(new, run.orders.generation).await?;
     run.report.ledger_wait += ledger.elapsed();
     // The intent is durable and every file is still there. A crash from here on costs one look at each of them.
     let batch = intent.batch().to_owned();

@@ -12,7 +12,7 @@ use crate::rules::decide::{Due, Record, TriggerValue, Undated, Verdict, decide};
 /// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
 /// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
 pub(super) fn judge(run: &Run<'_>, mut records: Vec<Record>, phase: Phase) -> Result<Vec<Due>, SweepError> {
-    let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, run.orders, run.now);
+    let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, &*run.orders, run.now);
     let judge_all = |records| judge_half(bound, cutoffs, orders, now, phase, records);
     // The datastore waits meanwhile, so its processor is free.
     let second =
@@ -51,6 +51,8 @@ fn judge_half(
     let mut disagreed: u64 = 0;
     for record in records {
         let compared = match &record.trigger {
+            // Not their trigger was compared, but whose they are; the query said that these are demanded.
+            _ if phase == Phase::Demanded => Some(true),
             TriggerValue::Own(value) => cutoffs.compare(bound.trigger(), value),
             // The query looked at every row, and said that all of them can be compared.
             TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),

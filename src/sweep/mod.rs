@@ -12,6 +12,7 @@ mod backups;
 mod batches;
 mod brake;
 mod count;
+mod erasure;
 mod error;
 mod files;
 mod guard;
@@ -25,6 +26,7 @@ mod timing;
 pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,9 +41,9 @@ use crate::ledger::name::ReasonText;
 use crate::model::calendar::tzdb_version;
 use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
-use crate::model::name::DatastoreName;
+use crate::model::name::{DatastoreName, RuleId};
 use crate::model::now::Now;
-use crate::model::orders::Orders;
+use crate::model::orders::{Halt, Orders};
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
@@ -50,6 +52,7 @@ use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStandi
 pub use backups::BackupFindings;
 pub use brake::{Brake, Lever};
 pub use count::{Counts, count};
+pub use erasure::{Reached, answer, erase, left, reached};
 pub use error::SweepError;
 pub use guard::{Guard, Parked};
 pub use orphans::{Orphan, orphans};
@@ -65,6 +68,8 @@ pub struct Target<'a> {
     pub datastores: &'a BTreeMap<DatastoreName, Datastore>,
     /// The backups that cover them.
     pub horizons: &'a Horizons,
+    /// Other rules over records that this one disposes of too: a hold on one of them holds this one.
+    pub shared: Vec<RuleId>,
     /// How fast it may go.
     pub pace: Pace,
     /// What an unfinished version may dispose of by itself.
@@ -111,6 +116,10 @@ pub struct Report {
     pub result: SweepResult,
     /// Why it was parked, if it was.
     pub parked: Option<Parked>,
+    /// Who stopped all disposal meanwhile, if someone did.
+    pub halted: Option<Halt>,
+    /// What a sweep of its own did for people who demand erasure, if any does.
+    pub requests: Option<Box<Report>>,
     /// The rule's own records disposed of.
     pub disposed: u64,
     /// Records of dependents disposed of with them.
@@ -144,6 +153,8 @@ impl Report {
         Self {
             result: SweepResult::Completed,
             parked: None,
+            halted: None,
+            requests: None,
             disposed: 0,
             dependents: 0,
             overdue: 0,
@@ -192,17 +203,48 @@ fn check_clock(state: &State, host: DateTime<Utc>) -> Result<(), SweepError> {
 /// Sweeps one rule once, for one frozen now.
 ///
 /// Open intents must have been settled before: [`recover()`]. `progress` is told after every batch; a pulled `brake` ends the
-/// sweep before the next one.
+/// sweep before the next one. The orders in force are read from the state, and again whenever one is given meanwhile.
 pub async fn run(
     state: &mut State,
     target: &Target<'_>,
-    orders: &Orders,
     now: Now,
     brake: &Brake,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, SweepError> {
+    let orders = orders(state, target, Cause::Schedule).await?;
+    sweep(state, target, Mandate { cause: Cause::Schedule, orders, now, brake }, progress).await
+}
+
+/// The orders in force for a rule, as far as a sweep for this cause goes by them: what a schedule disposes of is due by its
+/// trigger, and what people demand has a sweep of its own.
+async fn orders(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<Orders, SweepError> {
+    let orders = state.orders(target.rule, &target.shared).await?;
+    Ok(match cause {
+        Cause::Schedule | Cause::Replay => orders.without_requests(),
+        Cause::Request => orders,
+    })
+}
+
+/// By what a sweep goes.
+struct Mandate<'a> {
+    cause: Cause,
+    orders: Orders,
+    now: Now,
+    brake: &'a Brake,
+}
+
+async fn sweep(
+    state: &mut State,
+    target: &Target<'_>,
+    mandate: Mandate<'_>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, SweepError> {
+    let Mandate { cause, orders, now, brake } = mandate;
     let watch = clock::Stopwatch::start();
     check_clock(state, clock::now())?;
+    if let Some(halt) = state.halt().await? {
+        return Err(SweepError::Halted(halt));
+    }
     let own = target.own()?;
     let catalogues = catalogues(target.rule, &|name| target.datastores.get(name)).await?;
     let bound = bind(target.rule, &catalogues).map_err(SweepError::Bind)?;
@@ -210,7 +252,10 @@ pub async fn run(
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
     let standing = state.standing(&rule, target.document).await?;
-    let (due, allowed) = guard(target, &bound, &cutoffs, orders, now, &standing).await?;
+    let (due, allowed) = match cause {
+        Cause::Schedule | Cause::Replay => guard(target, &bound, &cutoffs, &orders, now, &standing).await?,
+        Cause::Request => erasure::guard(target, &bound, &orders, now, &standing).await?,
+    };
     let allowance = match allowed {
         Ok(allowance) => allowance,
         Err(parked) => {
@@ -221,7 +266,7 @@ pub async fn run(
         rule: &rule,
         document: target.document,
         tzdb: tzdb_version(),
-        cause: Cause::Schedule,
+        cause,
         now,
         cutoff: cutoffs.instant,
     };
@@ -231,9 +276,10 @@ pub async fn run(
         target,
         bound: &bound,
         cutoffs: &cutoffs,
-        orders,
+        orders: Arc::new(orders),
         now,
         brake,
+        cause,
         sweep: &sweep,
         allowance,
         unapproved: (!standing.finished && standing.approved.is_none()).then_some(target.guard.first_sweep),
@@ -244,14 +290,14 @@ pub async fn run(
         stranded: BTreeSet::new(),
     };
     let outcome = dispose(&mut run, state, own, progress).await;
-    let mut report = run.report;
+    let (orders, mut report) = (Arc::clone(&run.orders), run.report);
     report.stranded = run.stranded.len() as u64;
     if let Err(error) = &outcome {
         report.result = SweepResult::Failed;
         tracing::error!(rule, sweep = %sweep.id(), error = error as &dyn std::error::Error, "sweep failed");
     }
     if bound.rows().is_some() {
-        report.residue = residue(own, &bound, &cutoffs, orders, now).await;
+        report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now).await;
     }
     if report.stranded > 0 {
         tracing::error!(rule, records = report.stranded, "dependents gone, record kept");
@@ -322,15 +368,19 @@ async fn guard(
     Ok((due, allowed))
 }
 
-/// Counts on a connection of its own what is still there; a count that cannot be made is none, never zero.
+/// Counts on a connection of its own what is still there of what the cause is about; a count that cannot be made is none, never
+/// zero.
 async fn residue(
     own: &Datastore,
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
-    orders: &Orders,
+    (cause, orders): (Cause, &Orders),
     now: Now,
 ) -> Option<Counts> {
-    let counted = count(own, bound, cutoffs, orders, now).await;
+    let counted = match cause {
+        Cause::Schedule | Cause::Replay => count(own, bound, cutoffs, orders, now).await,
+        Cause::Request => count::demanded(own, bound, cutoffs, orders, now).await,
+    };
     counted
         .inspect_err(|error| {
             tracing::error!(error = error as &dyn std::error::Error, "residue could not be counted");

@@ -9,7 +9,7 @@ use expunged::model::datastore::Defaults;
 use expunged::model::key::Key;
 use expunged::model::name::{ColumnName, TableName};
 use expunged::model::now::Now;
-use expunged::model::orders::{HoldScope, Orders};
+use expunged::model::orders::{Orders, Whose};
 use expunged::model::value::Value;
 use expunged::rules::bind::bind;
 use expunged::rules::decide::{Kept, Record, TriggerValue, Verdict, decide};
@@ -44,11 +44,8 @@ impl Case<'_> {
         let bound =
             bind(rule, &[(rule.datastore.clone(), catalogue)].into()).unwrap_or_else(|e| panic!("{e}"));
         let key = Key::from_values(&[Value::Integer(1)]).unwrap();
-        let mut orders = Orders::default();
-        if held {
-            orders.holds.push(HoldScope::Rule(rule.id.clone()));
-        }
-        word(&decide(&bound, Record { key, trigger: value, position: 0 }, &orders, now))
+        let orders = if held { Orders::hold_on_all() } else { Orders::default() };
+        word(&decide(&bound, Record { key, trigger: value, whose: Whose::Nobody, position: 0 }, &orders, now))
     }
 
     fn own(&self, value: Value, now: DateTime<Utc>) -> String {

@@ -12,7 +12,6 @@ use expunged::ledger::key::{Origin, SigningKey};
 use expunged::model::datastore::DatastoreIdentity;
 use expunged::model::name::DatastoreName;
 use expunged::model::now::Now;
-use expunged::model::orders::Orders;
 use expunged::rules::digest::version;
 use expunged::rules::document::load;
 use expunged::state::{Role, Settings, State, write_key_pair};
@@ -288,10 +287,6 @@ impl World {
 
     /// Sweeps the first rule through the library, as if it were `at`.
     pub fn sweep(&self, at: DateTime<Utc>) -> Result<Report, SweepError> {
-        self.sweep_with(at, &Orders::default())
-    }
-
-    pub fn sweep_with(&self, at: DateTime<Utc>, orders: &Orders) -> Result<Report, SweepError> {
         let config = Config::load(&self.path("expunged.toml")).unwrap_or_else(|e| panic!("{e}"));
         let set = load(&config.rules_dir, &config.defaults).unwrap_or_else(|e| panic!("{e}"));
         let (service, rule) = set.rules().next().unwrap();
@@ -307,6 +302,7 @@ impl World {
             document: &document,
             datastores: &config.datastores,
             horizons: &Horizons::new(),
+            shared: Vec::new(),
             pace: datastore.pace,
             guard: Guard {
                 first_sweep: config.limits.first_sweep,
@@ -317,7 +313,7 @@ impl World {
         };
         block(async {
             let mut state = self.state().await;
-            sweep::run(&mut state, &target, orders, Now::given(at), &Brake::none(), &mut |_| ()).await
+            sweep::run(&mut state, &target, Now::given(at), &Brake::none(), &mut |_| ()).await
         })
     }
 

@@ -79,7 +79,7 @@ async fn sweep(
         bar.set_length(p.total.max(p.done));
         bar.set_position(p.done);
     };
-    let report = run(state, &target, &Orders::default(), world.now, &Brake::none(), &mut progress).await;
+    let report = run(state, &target, world.now, &Brake::none(), &mut progress).await;
     bar.finish_and_clear();
     Ok(report?)
 }

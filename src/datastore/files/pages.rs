@@ -10,6 +10,7 @@ use super::batch::key;
 use super::listed::typed;
 use super::{Found, Obstacle, Seen, Tree};
 use crate::datastore::{DatastoreError, Explained};
+use crate::model::orders::Whose;
 use crate::model::pattern::{Glob, Pattern};
 use crate::model::value::Value;
 use crate::rules::bind::{BoundDataset, BoundRule};
@@ -86,7 +87,12 @@ pub fn record(rule: &BoundRule<'_>, found: &Found, position: u32) -> Result<Reco
             Value::Integer(found.modified_micros)
         }
     };
-    Ok(Record { key: key(&found.listed)?, trigger: TriggerValue::Own(trigger), position })
+    Ok(Record {
+        key: key(&found.listed)?,
+        trigger: TriggerValue::Own(trigger),
+        whose: Whose::Nobody,
+        position,
+    })
 }
 
 /// One file by its path as a person types it: `hex:…` where it is no text. None: there is no such file.

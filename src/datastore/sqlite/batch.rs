@@ -12,7 +12,7 @@ use super::layer::{Layer, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::prepared::{FileIdentity, Prepared, undo};
 use super::read::{Page, json_rows, named_sources, order, page, selection};
-use super::sql::{Sql, TriggerSql, filters, table};
+use super::sql::{Sql, TriggerSql, demanded, filters, not_held, table};
 use super::{Cursor, Phase, catalogue, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::DatastoreError;
@@ -233,16 +233,23 @@ impl<'w> Selected<'w> {
         Err(share::unexpected(operation, expected, confirmed.unsigned_abs(), root.table))
     }
 
-    /// The rule's predicate, repeated over the batch.
+    /// The rule's predicate, repeated over the batch, and nobody who is held.
     fn push_predicate(&self, sql: &mut Sql) {
         sql.push(" AND ");
         filters(sql, self.rule);
+        if let Some(people) = self.rule.people() {
+            not_held(sql, people);
+        }
         sql.push(" AND ");
         let trigger = TriggerSql::of(self.rule);
         match self.phase {
             Phase::Exact | Phase::Regular => trigger.past(sql, self.cutoffs, self.cutoffs.due.as_ref()),
             // SQL could not compare it; that the judged value still stands has to be enough.
             Phase::Candidates => drop(sql.push(&self.layers[0].unchanged(&trigger.reading()))),
+            Phase::Demanded => match self.rule.people() {
+                Some(people) => demanded(sql, people),
+                None => drop(sql.push("0")),
+            },
         }
     }
 

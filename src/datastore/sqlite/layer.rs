@@ -29,6 +29,8 @@ pub(super) struct Layer<'r> {
     pub(super) matches: &'r [Match],
     pub(super) action: &'r Action,
     pub(super) mark: Option<MarkKind>,
+    /// Whose the rule's own records are, where it has to be read.
+    pub(super) subject: Option<&'r ColumnName>,
     /// Columns that lead to what hangs on this one, wherever that is.
     pub(super) matched: Vec<&'r ColumnName>,
 }
@@ -58,6 +60,7 @@ pub(super) fn layers(rule: RowRule<'_>, share: usize) -> Vec<Layer<'_>> {
             matches: &[],
             action: &rule.rule().action,
             mark: table.mark,
+            subject: rule.people().map(|people| people.column),
             matched: leads(rule, None),
         });
     }
@@ -75,6 +78,7 @@ pub(super) fn layers(rule: RowRule<'_>, share: usize) -> Vec<Layer<'_>> {
             matches,
             action: &bound.dependent.action,
             mark: *mark,
+            subject: None,
             matched: leads(rule, Some(*at)),
         });
     }
@@ -119,10 +123,11 @@ impl Layer<'_> {
         }
     }
 
-    /// Key columns, the trigger, what dependents match, and what will be replaced.
+    /// Key columns, the trigger, whose it is, what dependents match, and what will be replaced.
     pub(super) fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = (0..self.key.len()).map(|i| format!("k{i}")).collect();
         columns.push("trig".to_owned());
+        columns.extend(self.subject.map(|_| "subj".to_owned()));
         columns.extend(self.matched.iter().map(|m| quoted_match(m)));
         columns.extend((0..self.replaced().len()).map(|i| format!("v{i}")));
         columns
@@ -132,6 +137,7 @@ impl Layer<'_> {
     pub(super) fn sources(&self, trigger: &str) -> Vec<String> {
         let mut sources: Vec<String> = self.key.iter().map(|c| column("t", c)).collect();
         sources.push(trigger.to_owned());
+        sources.extend(self.subject.map(|name| column("t", name)));
         sources.extend(self.matched.iter().map(|m| column("t", m)));
         sources.extend(self.replaced().iter().map(|(name, _)| column("t", name)));
         sources

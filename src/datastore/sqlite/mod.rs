@@ -30,6 +30,8 @@ pub enum Phase {
     Regular,
     /// Those whose trigger only the judge can read.
     Candidates,
+    /// Those of people who demand their erasure, whatever their trigger says.
+    Demanded,
 }
 
 /// Where a walk through a dataset goes on: after the last record seen, in the walk's own order.

@@ -8,13 +8,14 @@ use serde::de::{self, Deserialize, Deserializer};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::connect::{Access, all, connect, failed, json, one, text};
-use super::sql::{Sql, TriggerSql, column, decoded, encoded, filters, same, table};
+use super::sql::{Sql, TriggerSql, column, decoded, demanded, encoded, filters, same, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind};
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
+use crate::model::orders::Whose;
 use crate::model::value::Value;
 use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
@@ -107,6 +108,17 @@ impl Reader {
         filters(&mut sql, rule);
         sql.push(" AND ");
         TriggerSql::of(rule).past(&mut sql, cutoffs, cutoffs.due.as_ref());
+        self.count(&sql, operation).await
+    }
+
+    /// Counts the rule's records of those who demand erasure.
+    pub async fn count_demanded(&mut self, rule: RowRule<'_>) -> Result<u64, DatastoreError> {
+        let operation = "count what is demanded";
+        let Some(people) = rule.people() else { return Ok(0) };
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {} AS t WHERE ", table(rule.table().name)));
+        filters(&mut sql, rule);
+        sql.push(" AND ");
+        demanded(&mut sql, people);
         self.count(&sql, operation).await
     }
 
@@ -250,6 +262,7 @@ fn encoded_sources(rule: RowRule<'_>) -> String {
         Some(own) => encoded(own),
         None => format!("json({})", trigger.reading()),
     });
+    encoded_columns.extend(rule.people().map(|people| encoded(&column("t", people.column))));
     encoded_columns.join(", ")
 }
 
@@ -266,20 +279,22 @@ pub(super) fn json_rows(rule: RowRule<'_>) -> Sql {
     let mut columns: Vec<String> = (0..rule.table().key.len()).map(|i| encoded(&format!("b.k{i}"))).collect();
     let own = TriggerSql::of(rule).own_column().is_some();
     columns.push(if own { encoded("b.trig") } else { "json(b.trig)".to_owned() });
+    columns.extend(rule.people().map(|_| encoded("b.subj")));
     Sql::new(format!("SELECT json_group_array(json_array({})) FROM (", columns.join(", ")))
 }
 
-/// Key and trigger under the names that [`json_rows`] reads.
+/// Key, trigger and, where an order asks for it, the data subject, under the names that [`json_rows`] reads.
 pub(super) fn named_sources(rule: RowRule<'_>) -> Vec<String> {
     let mut sources: Vec<String> =
         rule.table().key.iter().enumerate().map(|(i, c)| format!("{} AS k{i}", column("t", c))).collect();
     sources.push(format!("{} AS trig", TriggerSql::of(rule).reading()));
+    sources.extend(rule.people().map(|people| format!("{} AS subj", column("t", people.column))));
     sources
 }
 
 /// Whether the walk follows the trigger's index; if not, it follows the key.
 fn by_trigger(rule: RowRule<'_>, phase: Phase) -> bool {
-    phase != Phase::Candidates && rule.table().trigger_indexed
+    matches!(phase, Phase::Exact | Phase::Regular) && rule.table().trigger_indexed
 }
 
 /// The columns a walk goes by; together they tell any two records apart.
@@ -326,6 +341,10 @@ pub(super) fn selection(
             sql.push(" IN ('due', 'overdue')");
         }
         Phase::Candidates => drop(sql.push(&trigger.candidate())),
+        Phase::Demanded => match rule.people() {
+            Some(people) => demanded(sql, people),
+            None => drop(sql.push("0")),
+        },
     }
     let order = order(rule, phase);
     cursor.push(sql, &order, ">");
@@ -336,13 +355,18 @@ pub(super) fn selection(
 pub(super) fn page(rule: RowRule<'_>, phase: Phase, limit: u32, json: &str) -> Result<Page, DatastoreError> {
     let width = rule.table().key.len();
     let own = TriggerSql::of(rule).own_column().is_some();
-    let rows = Rows::parse_with_trigger(json, own)?;
+    let rows = Rows::parse_records(json, own, rule.people().is_some())?;
     let mut records = Vec::with_capacity(rows.len());
     let mut next = Cursor::default();
     let count = rows.len();
-    for (position, (mut key, trigger)) in (0u32..).zip(rows) {
+    for (position, (mut key, trigger, whose)) in (0u32..).zip(rows) {
         key.truncate(width);
-        let record = Record { key: Key::from_values(&key)?, trigger, position };
+        let whose = match whose {
+            Some(value) => Whose::of(&value),
+            None if rule.rule().subject.is_none() => Whose::Nobody,
+            None => Whose::NotRead,
+        };
+        let record = Record { key: Key::from_values(&key)?, trigger, whose, position };
         if usize::try_from(position + 1).is_ok_and(|p| p == count) {
             let mut after = Vec::with_capacity(width + 1);
             if let (true, TriggerValue::Own(value)) = (by_trigger(rule, phase), &record.trigger) {
@@ -356,6 +380,9 @@ pub(super) fn page(rule: RowRule<'_>, phase: Phase, limit: u32, json: &str) -> R
     Ok(Page { last: u32::try_from(count).is_ok_and(|n| n < limit), selected: count, records, next })
 }
 
+/// A key, a trigger and, where it was asked for, the data subject.
+type Parsed = (Vec<Value>, TriggerValue, Option<Value>);
+
 /// Rows of encoded values, as a statement hands them over in one JSON text.
 pub(super) struct Rows;
 
@@ -365,21 +392,27 @@ impl Rows {
         Ok(rows.into_iter().map(|row| row.into_iter().map(|e| e.0).collect()).collect())
     }
 
-    /// The last element of each row is the trigger: a value, or an array of values.
-    fn parse_with_trigger(json: &str, own: bool) -> Result<Vec<(Vec<Value>, TriggerValue)>, DatastoreError> {
+    /// Behind the key of each row stands the trigger, a value or an array of values, and behind that, where it was asked for,
+    /// the data subject.
+    fn parse_records(json: &str, own: bool, people: bool) -> Result<Vec<Parsed>, DatastoreError> {
         if own {
             let rows = Self::parse(json)?;
             return Ok(rows
                 .into_iter()
                 .map(|mut row| {
+                    let whose = if people { row.pop() } else { None };
                     let trigger = row.pop().unwrap_or(Value::Null);
-                    (row, TriggerValue::Own(trigger))
+                    (row, TriggerValue::Own(trigger), whose)
                 })
                 .collect());
         }
         let rows: Vec<Vec<OneOrMany>> = serde_json::from_str(json).map_err(|_| garbled())?;
         let mut parsed = Vec::with_capacity(rows.len());
-        for row in rows {
+        for mut row in rows {
+            let mut whose = None;
+            if people && let Some(OneOrMany::One(value)) = row.pop() {
+                whose = Some(value.0);
+            }
             let mut key = Vec::new();
             let mut trigger = Vec::new();
             for element in row {
@@ -388,7 +421,7 @@ impl Rows {
                     OneOrMany::Many(values) => trigger.extend(values.into_iter().map(|e| e.0)),
                 }
             }
-            parsed.push((key, TriggerValue::Rows(trigger)));
+            parsed.push((key, TriggerValue::Rows(trigger), whose));
         }
         Ok(parsed)
     }

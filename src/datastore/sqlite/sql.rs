@@ -1,8 +1,9 @@
 //! SQL text for `SQLite`: identifiers quoted in one place, every value bound, no date arithmetic.
 
 use crate::model::name::{ColumnName, TableName};
+use crate::model::orders::SubjectId;
 use crate::model::value::Value;
-use crate::rules::bind::{Reads, RowRule, TriggerKind};
+use crate::rules::bind::{People, Reads, RowRule, TriggerKind};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Condition, Match, Pick, Test, Trigger, Unit};
 
@@ -126,6 +127,36 @@ pub(super) fn filters(sql: &mut Sql, rule: RowRule<'_>) {
         conditions(sql, "u", &unless.only);
         sql.push(")");
     }
+}
+
+/// A data subject's id as [`SubjectId`] has it: apart from its column's collation and affinity.
+fn canonical(x: &str) -> String {
+    format!("CASE typeof({x}) WHEN 'blob' THEN 'hex:'||lower(hex({x})) ELSE CAST({x} AS TEXT) END")
+}
+
+/// The records of nobody whose hold is in force: the judge's answer once more, from the engine.
+pub(super) fn not_held(sql: &mut Sql, people: People<'_>) {
+    let held = subjects(people.orders.held.iter());
+    sql.push(&format!(
+        " AND coalesce({} NOT IN (SELECT value FROM json_each(",
+        canonical(&column("t", people.column))
+    ));
+    sql.bind(held).push(")), 1)");
+}
+
+/// The records of those who demand their erasure. The plain comparison is there for the index.
+pub(super) fn demanded(sql: &mut Sql, people: People<'_>) {
+    let x = column("t", people.column);
+    let asked = subjects(people.orders.asked.keys());
+    sql.push(&format!("{x} IN (SELECT value FROM json_each(")).bind(asked.clone());
+    sql.push(") UNION ALL SELECT unhex(substr(value, 5)) FROM json_each(").bind(asked.clone());
+    sql.push(&format!(") WHERE value LIKE 'hex:%') AND {} IN (SELECT value FROM json_each(", canonical(&x)));
+    sql.bind(asked).push("))");
+}
+
+fn subjects<'s>(subjects: impl Iterator<Item = &'s SubjectId>) -> Value {
+    let texts: Vec<String> = subjects.map(SubjectId::text).collect();
+    Value::Text(serde_json::json!(texts).to_string())
 }
 
 /// How one trigger value is compared in SQL.

@@ -98,6 +98,11 @@ impl Retain {
 }
 
 impl DeleteBy {
+    /// What a data subject may expect: one month after the request (GDPR Art. 12(3)).
+    pub fn on_request() -> DeleteBy {
+        DeleteBy(Period::Civil(Civil { months: 1, days: 0 }))
+    }
+
     /// Refuses a period of zero: [`PeriodError::Zero`].
     pub fn new(period: Period) -> Result<DeleteBy, PeriodError> {
         if period.is_zero() {

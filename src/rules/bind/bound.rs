@@ -2,6 +2,7 @@
 
 use crate::model::calendar::{MomentKind, Zone};
 use crate::model::name::{ColumnName, DatastoreName, TableName};
+use crate::model::orders::Orders;
 use crate::model::pattern::Pattern;
 use crate::rules::rule::{Dependent, Match, Pick, Rule, Unit};
 
@@ -35,7 +36,7 @@ impl<'r> BoundRule<'r> {
     /// The rule as one whose records are rows; none: they are files.
     pub fn rows(&self) -> Option<RowRule<'_>> {
         match &self.dataset {
-            BoundDataset::Table(table) => Some(RowRule { bound: self, table }),
+            BoundDataset::Table(table) => Some(RowRule { bound: self, table, people: None }),
             BoundDataset::Files(_) => None,
         }
     }
@@ -56,6 +57,16 @@ impl<'r> BoundRule<'r> {
 pub struct RowRule<'b> {
     bound: &'b BoundRule<'b>,
     table: &'b BoundTable<'b>,
+    people: Option<People<'b>>,
+}
+
+/// Whose records they are, where an order asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct People<'b> {
+    /// The column that holds the data subject's id.
+    pub column: &'b ColumnName,
+    /// The orders.
+    pub orders: &'b Orders,
 }
 
 impl<'b> RowRule<'b> {
@@ -77,6 +88,18 @@ impl<'b> RowRule<'b> {
     /// How the trigger's values are read.
     pub fn trigger(self) -> &'b TriggerKind {
         &self.bound.trigger
+    }
+
+    /// The same, reading with every record whose it is, where one of these orders is about somebody.
+    pub fn heeding(self, orders: &'b Orders) -> RowRule<'b> {
+        let subject = self.bound.rule.subject.as_ref().filter(|_| orders.name_people());
+        let people = subject.map(|subject| People { column: &subject.column, orders });
+        RowRule { people, ..self }
+    }
+
+    /// Whose records they are; none: no order asks for it.
+    pub fn people(self) -> Option<People<'b>> {
+        self.people
     }
 
     /// Its dependents, wherever they are.

@@ -4,8 +4,8 @@ mod bound;
 mod reach;
 
 pub use bound::{
-    BoundDataset, BoundDependent, BoundDependents, BoundRule, BoundTable, MarkKind, Reads, RowRule, Share,
-    TriggerKind, Written,
+    BoundDataset, BoundDependent, BoundDependents, BoundRule, BoundTable, MarkKind, People, Reads, RowRule,
+    Share, TriggerKind, Written,
 };
 
 use std::collections::{BTreeMap, BTreeSet};

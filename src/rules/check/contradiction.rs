@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::rules::rule::{Dataset, Rule, RuleSet};
+use crate::rules::rule::{Rule, RuleSet};
+use crate::rules::shared::same_dataset;
 
 /// With the same trigger and overlapping filters, one's deadline must not precede the other's due. Rules with different
 /// triggers are alternatives: whichever event comes first.
@@ -26,15 +27,6 @@ fn same_records(a: &Rule, b: &Rule) -> bool {
         && same_dataset(&a.dataset, &b.dataset)
         && a.trigger == b.trigger
         && overlap(&a.only, &b.only)
-}
-
-/// Files have no filters: their patterns say whether two rules meet.
-fn same_dataset(a: &Dataset, b: &Dataset) -> bool {
-    match (a, b) {
-        (Dataset::Files(a), Dataset::Files(b)) => a.open().meets(&b.open()),
-        (Dataset::Table { .. }, Dataset::Table { .. }) => a.name() == b.name(),
-        (Dataset::Files(_), Dataset::Table { .. }) | (Dataset::Table { .. }, Dataset::Files(_)) => false,
-    }
 }
 
 /// Whether `first` demands disposal before `second` permits it, in either's time zone.

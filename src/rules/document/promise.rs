@@ -1,16 +1,11 @@
 //! `[[promise]]`.
 
-use std::str::FromStr as _;
-
 use super::word;
 use crate::diagnostic::Code;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::model::name::{ClassName, PromiseId};
-use crate::model::period::{DeleteBy, Period, Retain};
+use crate::model::period::{DeleteBy, Retain};
 use crate::rules::rule::Promise;
-
-/// GDPR Art. 12(3): requests are answered within one month.
-const ON_REQUEST: &str = "1 month";
 
 pub fn promise(mut table: Cursor<'_>) -> Option<Promise> {
     let id = table.required("id").and_then(|e| word::name(&e, PromiseId::new));
@@ -56,7 +51,7 @@ fn bounds(table: &mut Cursor<'_>) -> Option<Bounds> {
     if let Some(entry) = no_later_than.as_ref().filter(|_| on_request) {
         entry.refuse(
             Code::Conflict,
-            format!("`on_request` already means no later than {ON_REQUEST} after the request"),
+            format!("`on_request` already means no later than {} after the request", DeleteBy::on_request()),
             "remove one of them, or declare two promises",
         );
         return None;
@@ -72,7 +67,7 @@ fn bounds(table: &mut Cursor<'_>) -> Option<Bounds> {
     }
     let not_before = not_before.as_ref().and_then(word::retain);
     let no_later_than = if on_request {
-        Some(DeleteBy::new(Period::from_str(ON_REQUEST).ok()?).ok()?)
+        Some(DeleteBy::on_request())
     } else {
         no_later_than.as_ref().and_then(word::delete_by)
     };

@@ -16,7 +16,7 @@ use crate::model::catalogue::Catalogues;
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, DatastoreName};
 use crate::model::now::Now;
-use crate::model::orders::{HoldScope, Orders};
+use crate::model::orders::Orders;
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::{BoundDataset, BoundRule, RowRule, bind};
@@ -67,10 +67,7 @@ async fn attempt(rule: &Rule, test: &RuleTest, failures: &mut Failures) -> Resul
     if let (Some(rows), Some(own)) = (bound.rows(), world.databases.get_mut(&rule.datastore)) {
         own.begin_rule(rows).await.map_err(chain)?;
     }
-    let mut orders = Orders::default();
-    if test.held {
-        orders.holds.push(HoldScope::Rule(rule.id.clone()));
-    }
+    let orders = if test.held { Orders::hold_on_all() } else { Orders::default() };
     for step in &test.steps {
         verdicts(&mut world, &bound, test, &orders, step, failures).await?;
     }

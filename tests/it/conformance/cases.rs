@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use expunged::model::name::{LocalId, RuleId, ServiceId};
-use expunged::model::orders::{HoldScope, Orders};
 use serde_json::Value as Json;
 
 use super::{Change, Key, Kind, Trigger};
@@ -247,12 +245,14 @@ pub fn what_is_on_hold_stays_even_when_overdue<K: Kind>() {
     for (name, trigger) in [("a", due()), ("b", kept())] {
         kind.put(&key(name), trigger);
     }
-    let rule = RuleId { service: ServiceId::new("site").unwrap(), local: LocalId::new("account").unwrap() };
-    let orders = Orders { holds: vec![HoldScope::Rule(rule)] };
+    let held = kind.world().ran(&["--format", "json", "hold", "place", RULE, "--reference", "CASE-1"], 0);
+    let held: serde_json::Value = serde_json::from_str(&held.stdout).unwrap();
+    assert_eq!(held["answers"][0]["records"], 2, "{held}");
     // 200 years have passed: everything is overdue.
-    let report = kind.world().sweep_with(at("2300-01-01T00:00:00Z"), &orders).unwrap();
+    let report = kind.world().sweep(at("2300-01-01T00:00:00Z")).unwrap();
     assert_eq!((report.disposed, report.residue.unwrap().held), (0, 2));
     assert_eq!((kind.left(), claimed(&kind)), (set(&["a", "b"]), 0));
+    kind.world().ran(&["hold", "release", held["hold"].as_str().unwrap()], 0);
     assert_eq!(kind.world().sweep(at("2300-01-01T00:00:00Z")).unwrap().disposed, 2);
     assert_eq!(kind.left(), set(&[]));
 }

@@ -32,11 +32,14 @@ pub const FILES: [&str; 4] = ["unlink", "directory-sync", "prune", "prune-sync"]
 /// Passed by sweeps of backups only: `super::unit` hits them too.
 pub const BACKUPS: &str = "backup-expired";
 
+/// Passed by orders and their answers only: `crate::orders` hits them.
+pub const ORDERS: [&str; 2] = ["order", "answer"];
+
 /// The points that a sweep of rows passes.
 pub fn of_rows() -> BTreeSet<String> {
     let name = |point: &String| point.split('.').next().unwrap_or(point).to_owned();
-    let of_files = |name: &str| name == BACKUPS || FILES.contains(&name);
-    in_source().into_iter().filter(|point| !of_files(&name(point))).collect()
+    let elsewhere = |name: &str| name == BACKUPS || FILES.contains(&name) || ORDERS.contains(&name);
+    in_source().into_iter().filter(|point| !elsewhere(&name(point))).collect()
 }
 
 /// The points as `src` names them: a new one is covered without a word here.

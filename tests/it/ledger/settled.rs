@@ -12,6 +12,7 @@ use expunged::model::calendar::Calendar;
 use expunged::model::horizon::Horizon;
 use expunged::model::key::Key;
 use expunged::model::now::Now;
+use expunged::model::orders::Generation;
 use expunged::model::period::DeleteBy;
 use expunged::model::value;
 use expunged::state::{
@@ -124,7 +125,7 @@ impl Ledger {
             parts: vec![accounts, comments],
             sealed,
         });
-        self.state.commit_intents(batches).await.unwrap()
+        self.state.commit_intents(batches, Generation::default()).await.unwrap()
     }
 
     async fn seal(&mut self, intent: CommittedIntent, settled: Settled) -> Result<EntryIndex, StateError> {

@@ -12,7 +12,7 @@ use expunged::model::datastore::Defaults;
 use expunged::model::key::Key;
 use expunged::model::name::{ColumnName, TableName};
 use expunged::model::now::Now;
-use expunged::model::orders::Orders;
+use expunged::model::orders::{Orders, Whose};
 use expunged::model::value::Value;
 use expunged::rules::bind::bind;
 use expunged::rules::decide::{Record, TriggerValue, Verdict, decide};
@@ -265,7 +265,7 @@ impl Case {
             }
             let trigger = if self.in_rows() { TriggerValue::Rows(values) } else { TriggerValue::Own(own) };
             let key = Key::from_values(&[Value::Integer(id)]).unwrap();
-            let record = Record { key, trigger, position: 0 };
+            let record = Record { key, trigger, whose: Whose::Nobody, position: 0 };
             if let Verdict::Due(_) | Verdict::Overdue(_) = decide(&bound, record, &Orders::default(), now) {
                 expected.insert(id.to_string());
             }

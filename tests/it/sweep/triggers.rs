@@ -336,12 +336,10 @@ fn what_is_renewed_between_two_sweeps_stays() {
 
 #[test]
 fn a_hold_keeps_everything_and_says_how_much() {
-    use expunged::model::name::{LocalId, RuleId, ServiceId};
-    use expunged::model::orders::{HoldScope, Orders};
     let world = renewals("latest", "", false);
-    let rule = RuleId { service: ServiceId::new("site").unwrap(), local: LocalId::new("account").unwrap() };
+    world.ran(&["hold", "place", "site/account", "--reference", "CASE-1"], 0);
     let before = world.contents();
-    let report = world.sweep_with(at(NOW), &Orders { holds: vec![HoldScope::Rule(rule)] }).unwrap();
+    let report = world.sweep(at(NOW)).unwrap();
     assert_eq!((report.disposed, report.residue.unwrap().held), (0, 3));
     assert_eq!(world.contents(), before);
 }

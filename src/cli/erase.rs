@@ -1,0 +1,175 @@
+//! `expunged erase`: demands for erasure, from the day they come in to their answer.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::hold::subject;
+use super::table::{length, local, print, table};
+use super::{Exit, Failure, Format, Global, Outcome};
+use crate::clock;
+use crate::deployment::Deployment;
+use crate::ledger::name::RoleName;
+use crate::model::calendar::Moment;
+use crate::model::period::DeleteBy;
+use crate::rules::rule::{OnErasure, Rule, Service};
+use crate::state::{NewRequest, Request, Role};
+use crate::sweep::{Reached, reached};
+
+pub(super) async fn request(
+    global: &Global,
+    service: &str,
+    typed: &str,
+    received: Option<DateTime<Utc>>,
+    by: &RoleName,
+) -> Outcome {
+    let deployment = global.deployment()?;
+    let service = deployment.service(service)?;
+    let rules: Vec<&Rule> = service.rules.iter().collect();
+    if !rules.iter().any(|rule| disposes(rule)) {
+        let what = format!(
+            "service `{}` has no rule with `subject` and `on_erasure = \"dispose\"`: nothing of it could be found for a data subject",
+            service.id
+        );
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
+    }
+    let now = clock::now();
+    let received = received.unwrap_or(now);
+    if received > now {
+        let what = format!("the request would be received at {received}, which lies ahead");
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
+    }
+    let deadline = service.calendar.deadline(&Moment::Instant(received), &DeleteBy::on_request());
+    let deadline = deadline.ok_or_else(|| {
+        let what = format!("a request of {received} has no deadline in the calendar");
+        Failure::new(Exit::Usage, anyhow::anyhow!(what))
+    })?;
+    let subject = subject(typed)?;
+    let mut state = deployment.state(Role::Orderer).await?;
+    let new = NewRequest { service: &service.id, subject: &subject, received, deadline, by };
+    let request = state.request_erasure(&new).await?;
+    show_one(global, &deployment, service, &request).await
+}
+
+fn disposes(rule: &Rule) -> bool {
+    rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose)
+}
+
+/// `expunged erase list`.
+pub(super) async fn list(global: &Global) -> Outcome {
+    let deployment = global.deployment()?;
+    let requests = match deployment.state_if_any().await? {
+        Some(mut state) => state.requests().await?,
+        None => Vec::new(),
+    };
+    let now = clock::now();
+    if global.format == Format::Json {
+        println!("{}", json!({ "requests": requests.iter().map(object).collect::<Vec<_>>() }));
+    } else if requests.is_empty() {
+        println!("There are no erasure requests.");
+    } else {
+        let mut out =
+            table(&["request", "service", "received (UTC)", "answer by (UTC)", "answered (UTC)"], 5);
+        for request in &requests {
+            let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S").to_string();
+            let left = request.deadline - now;
+            let open = if left < chrono::TimeDelta::zero() {
+                format!("open, {} too late", length(left))
+            } else {
+                format!("open, {} left", length(left))
+            };
+            out.add_row(vec![
+                request.id.to_string(),
+                request.service.clone(),
+                time(request.received),
+                time(request.deadline),
+                request.answered.map_or(open, |(entry, at)| format!("{} (entry {entry})", time(at))),
+            ]);
+        }
+        print(&out);
+    }
+    let late = requests.iter().any(|r| r.answered.is_none() && r.deadline <= now);
+    Ok(if late { Exit::Finding } else { Exit::Done })
+}
+
+/// `expunged erase show`.
+pub(super) async fn show(global: &Global, id: &str) -> Outcome {
+    let deployment = global.deployment()?;
+    let requests = deployment.state(Role::Beside).await?.requests().await?;
+    let Some(request) = requests.into_iter().find(|request| request.id.as_str() == id) else {
+        let what = "there is no such request: `expunged erase list` shows all of them";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
+    };
+    let service = deployment.service(&request.service)?;
+    show_one(global, &deployment, service, &request).await
+}
+
+async fn show_one(global: &Global, deployment: &Deployment, service: &Service, request: &Request) -> Outcome {
+    let rules: Vec<&Rule> = service.rules.iter().collect();
+    let found = match &request.subject {
+        Some(subject) => reached(&rules, &deployment.config.datastores, subject).await?,
+        None => Vec::new(),
+    };
+    match global.format {
+        Format::Json => {
+            let mut object = object(request);
+            object["rules"] = found.iter().map(|(rule, reached)| reached_object(rule, reached)).collect();
+            println!("{object}");
+        }
+        Format::Text => text(service, request, &found),
+    }
+    Ok(Exit::Done)
+}
+
+fn text(service: &Service, request: &Request, found: &[(&Rule, Reached)]) {
+    let zone = service.calendar.zone();
+    println!("Erasure request {} (entry {}), {}.", request.id, request.requested, service.id);
+    println!("  received   {}", local(request.received, zone));
+    println!("  answer by  {}", local(request.deadline, zone));
+    match request.answered {
+        Some((entry, at)) => {
+            println!("  answered   {} (entry {entry}); whom it was about is forgotten", local(at, zone));
+        }
+        None => println!("  answered   not yet: each rule disposes of its records in its next sweep"),
+    }
+    if found.is_empty() {
+        return;
+    }
+    let mut out = table(&["rule", "dataset", "records", "what happens"], 2);
+    for (rule, reached) in found {
+        let happens = match &reached.kept {
+            Some(reason) => format!("kept: {reason}"),
+            None if reached.left == 0 => "nothing is left".to_owned(),
+            None => "disposed of in the next sweep".to_owned(),
+        };
+        out.add_row(vec![
+            rule.id.to_string(),
+            rule.dataset.name().to_owned(),
+            reached.left.to_string(),
+            happens,
+        ]);
+    }
+    print(&out);
+    let unknowing = service.rules.iter().filter(|rule| rule.subject.is_none());
+    let unknowing: Vec<String> = unknowing.map(|rule| rule.id.to_string()).collect();
+    if !unknowing.is_empty() {
+        println!(
+            "These rules do not know their data subjects, and are not reached: {}.",
+            unknowing.join(", ")
+        );
+    }
+}
+
+fn object(request: &Request) -> serde_json::Value {
+    json!({
+        "request": request.id.as_str(), "entry": request.requested.get(), "service": request.service,
+        "received": request.received.to_rfc3339(), "deadline": request.deadline.to_rfc3339(),
+        "answered": request.answered.map(|(_, at)| at.to_rfc3339()),
+        "answered_entry": request.answered.map(|(entry, _)| entry.get()),
+    })
+}
+
+fn reached_object(rule: &Rule, reached: &Reached) -> serde_json::Value {
+    json!({
+        "rule": rule.id.to_string(), "dataset": rule.dataset.name(), "records": reached.left, "kept": reached.kept,
+    })
+}

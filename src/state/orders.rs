@@ -1,0 +1,503 @@
+//! Orders, as the ledger has them: legal holds, erasure requests, the pause. Each is an ordinary transaction beside a running
+//! daemon.
+//!
+//! **Invariant:** the entry of an order, what is derived from it and the generation move in one transaction, and an intent is
+//! written only under the generation that its records were judged by.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use zeroize::Zeroizing;
+
+use super::aead::{self, Purpose};
+use super::error::StateError;
+use super::{State, Writing, failed, signed};
+use crate::clock;
+use crate::ledger::commitment::{Commitment, Nonce, commit_subject};
+use crate::ledger::entry::{
+    Answer, Body, CaseReference, ErasureAnswered, ErasureRequested, HoldId, HoldPlaced, HoldReleased, Pause,
+    RequestId, Resume, RoleName, RuleId as EntryRuleId, ServiceName,
+};
+use crate::ledger::tree::EntryIndex;
+use crate::model::name::{RuleId, ServiceId};
+use crate::model::orders::{Generation, Halt, Orders, SubjectId};
+use crate::rules::rule::{OnErasure, Rule};
+use crate::secret;
+
+/// The key that whom an order is about is sealed under.
+const KEY: &str = "orders";
+
+/// A legal hold to be placed.
+pub struct NewHold<'a> {
+    /// The service whose records it covers.
+    pub service: &'a ServiceId,
+    /// The only rule of it; none: all of them.
+    pub rule: Option<&'a RuleId>,
+    /// Whose records; none: everybody's.
+    pub subject: Option<&'a SubjectId>,
+    /// Under which it is filed elsewhere.
+    pub reference: &'a CaseReference,
+    /// Who places it: a role.
+    pub by: &'a RoleName,
+}
+
+/// A legal hold in force.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// Its name.
+    pub id: HoldId,
+    /// Its `hold.placed`.
+    pub placed: EntryIndex,
+    /// When it was placed.
+    pub placed_at: DateTime<Utc>,
+    /// The service.
+    pub service: String,
+    /// The only rule of it; none: all of them.
+    pub rule: Option<String>,
+    /// Whether it is about one data subject.
+    pub personal: bool,
+    /// Under which it is filed elsewhere.
+    pub reference: String,
+}
+
+/// An erasure request to be recorded.
+pub struct NewRequest<'a> {
+    /// The service that is asked.
+    pub service: &'a ServiceId,
+    /// Who asks.
+    pub subject: &'a SubjectId,
+    /// When the demand was received.
+    pub received: DateTime<Utc>,
+    /// By when it has to be answered at the latest.
+    pub deadline: DateTime<Utc>,
+    /// Who records it: a role.
+    pub by: &'a RoleName,
+}
+
+/// An erasure request, answered or not.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its name.
+    pub id: RequestId,
+    /// Its `erasure.requested`.
+    pub requested: EntryIndex,
+    /// The service that was asked.
+    pub service: String,
+    /// When the demand was received.
+    pub received: DateTime<Utc>,
+    /// By when it has to be answered at the latest.
+    pub deadline: DateTime<Utc>,
+    /// The `erasure.answered`, and when it was written; none: it is open.
+    pub answered: Option<(EntryIndex, DateTime<Utc>)>,
+    /// Who asks, while it is open.
+    pub subject: Option<SubjectId>,
+}
+
+/// What is sealed of a data subject: who it is, and what opens the commitment in the ledger.
+#[derive(Serialize, Deserialize)]
+struct Opened {
+    subject: String,
+    nonce: String,
+}
+
+impl State {
+    /// Places a hold: whatever is intended after this returns was judged under it. What was intended before may still go;
+    /// [`State::open_intents`] tells when all of that is settled.
+    pub async fn place_hold(&mut self, new: &NewHold<'_>) -> Result<Hold, StateError> {
+        let id = HoldId::parse(&name("H")?)?;
+        let sealed = new.subject.map(|subject| self.seal_subject(id.as_str(), subject)).transpose()?;
+        let (sealed, subject) = sealed.unzip();
+        let rule = new.rule.map(|rule| EntryRuleId::parse(&rule.to_string())).transpose()?;
+        let body = Body::HoldPlaced(HoldPlaced {
+            hold: id.clone(),
+            service: ServiceName::parse(new.service.as_str())?,
+            rule: rule.clone(),
+            subject,
+            reference: new.reference.clone(),
+            by: new.by.clone(),
+        });
+        crate::hook::reach("order.before");
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let placed = writing.order(at, &body).await?;
+        let insert = sqlx::query(
+            "INSERT INTO hold (id, placed, placed_at, service, rule, personal, subject, reference) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        );
+        let insert = insert
+            .bind(id.as_str().to_owned())
+            .bind(signed(placed.get()))
+            .bind(at.timestamp_micros())
+            .bind(new.service.as_str().to_owned())
+            .bind(rule.map(|rule| rule.as_str().to_owned()))
+            .bind(i64::from(new.subject.is_some()))
+            .bind(sealed)
+            .bind(new.reference.as_str().to_owned());
+        writing.run("record a hold", insert).await?;
+        writing.commit().await?;
+        crate::hook::reach("order.after");
+        Ok(Hold {
+            id,
+            placed,
+            placed_at: at,
+            service: new.service.as_str().to_owned(),
+            rule: new.rule.map(ToString::to_string),
+            personal: new.subject.is_some(),
+            reference: new.reference.as_str().to_owned(),
+        })
+    }
+
+    /// Releases a hold; none: no such hold is in force.
+    pub async fn release_hold(&mut self, id: &str, by: &RoleName) -> Result<Option<EntryIndex>, StateError> {
+        let Some(hold) = self.holds().await?.into_iter().find(|hold| hold.id.as_str() == id) else {
+            return Ok(None);
+        };
+        let body =
+            Body::HoldReleased(HoldReleased { hold: hold.id.clone(), placed: hold.placed, by: by.clone() });
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let released = writing.order(at, &body).await?;
+        let update =
+            sqlx::query("UPDATE hold SET released = ?2, subject = NULL WHERE id = ?1 AND released IS NULL");
+        let update = update.bind(id.to_owned()).bind(signed(released.get()));
+        if writing.run("record the end of a hold", update).await? != 1 {
+            // Somebody else released it meanwhile; nothing of this is written.
+            return Ok(None);
+        }
+        writing.commit().await?;
+        Ok(Some(released))
+    }
+
+    /// The holds in force, oldest first.
+    pub async fn holds(&mut self) -> Result<Vec<Hold>, StateError> {
+        let operation = "read the holds";
+        let rows = sqlx::query(
+            "SELECT id, placed, placed_at, service, rule, personal, reference FROM hold WHERE released IS NULL \
+             ORDER BY placed",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let hold = |row: &SqliteRow| -> Result<Hold, StateError> {
+            let failed = |e| failed(&self.path, operation, e);
+            let number = |at: usize| row.try_get::<i64, _>(at).map_err(failed);
+            let text = |at: usize| row.try_get::<String, _>(at).map_err(failed);
+            Ok(Hold {
+                id: HoldId::parse(&text(0)?)?,
+                placed: EntryIndex::new(number(1)?.unsigned_abs()),
+                placed_at: DateTime::from_timestamp_micros(number(2)?).unwrap_or_default(),
+                service: text(3)?,
+                rule: row.try_get(4).map_err(failed)?,
+                personal: number(5)? != 0,
+                reference: text(6)?,
+            })
+        };
+        rows.iter().map(hold).collect()
+    }
+
+    /// Records a demand for erasure. The next sweep of each rule concerned disposes of what it reaches.
+    pub async fn request_erasure(&mut self, new: &NewRequest<'_>) -> Result<Request, StateError> {
+        let id = RequestId::parse(&name("E")?)?;
+        let (sealed, subject) = self.seal_subject(id.as_str(), new.subject)?;
+        let body = Body::ErasureRequested(ErasureRequested {
+            request: id.clone(),
+            service: ServiceName::parse(new.service.as_str())?,
+            subject,
+            received: new.received,
+            deadline: new.deadline,
+            by: new.by.clone(),
+        });
+        crate::hook::reach("order.before");
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let requested = writing.order(at, &body).await?;
+        let insert = sqlx::query(
+            "INSERT INTO request (id, requested, service, subject, received_at, deadline) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        );
+        let insert = insert
+            .bind(id.as_str().to_owned())
+            .bind(signed(requested.get()))
+            .bind(new.service.as_str().to_owned())
+            .bind(sealed)
+            .bind(new.received.timestamp_micros())
+            .bind(new.deadline.timestamp_micros());
+        writing.run("record an erasure request", insert).await?;
+        writing.commit().await?;
+        crate::hook::reach("order.after");
+        Ok(Request {
+            id,
+            requested,
+            service: new.service.as_str().to_owned(),
+            received: new.received,
+            deadline: new.deadline,
+            answered: None,
+            subject: Some(new.subject.clone()),
+        })
+    }
+
+    /// Records that nothing is left which the request could dispose of, and forgets who asked. Whether it was open until now.
+    pub async fn answer_erasure(
+        &mut self,
+        request: &Request,
+        answers: Vec<Answer>,
+    ) -> Result<bool, StateError> {
+        let body = Body::ErasureAnswered(ErasureAnswered {
+            request: request.id.clone(),
+            requested: request.requested,
+            answers,
+        });
+        crate::hook::reach("answer.before");
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let answered = writing.order(at, &body).await?;
+        let update = sqlx::query(
+            "UPDATE request SET answered = ?2, answered_at = ?3, subject = NULL WHERE id = ?1 AND answered IS NULL",
+        );
+        let update = update
+            .bind(request.id.as_str().to_owned())
+            .bind(signed(answered.get()))
+            .bind(at.timestamp_micros());
+        if writing.run("record the answer to an erasure request", update).await? != 1 {
+            return Ok(false);
+        }
+        writing.commit().await?;
+        crate::hook::reach("answer.after");
+        Ok(true)
+    }
+
+    /// Every erasure request, oldest first.
+    pub async fn requests(&mut self) -> Result<Vec<Request>, StateError> {
+        let operation = "read the erasure requests";
+        let rows = sqlx::query(
+            "SELECT id, requested, service, subject, received_at, deadline, answered, answered_at FROM request \
+             ORDER BY requested",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let mut requests = Vec::with_capacity(rows.len());
+        for row in rows {
+            let failed = |e| failed(&self.path, operation, e);
+            let number = |at: usize| row.try_get::<i64, _>(at).map_err(failed);
+            let text = |at: usize| row.try_get::<String, _>(at).map_err(failed);
+            let instant = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default();
+            let id = RequestId::parse(&text(0)?)?;
+            let sealed: Option<Vec<u8>> = row.try_get(3).map_err(failed)?;
+            let answered: Option<i64> = row.try_get(6).map_err(failed)?;
+            let answered_at: Option<i64> = row.try_get(7).map_err(failed)?;
+            let answered = answered.zip(answered_at);
+            requests.push(Request {
+                requested: EntryIndex::new(number(1)?.unsigned_abs()),
+                service: text(2)?,
+                received: instant(number(4)?),
+                deadline: instant(number(5)?),
+                answered: answered.map(|(entry, at)| (EntryIndex::new(entry.unsigned_abs()), instant(at))),
+                subject: sealed.map(|sealed| self.open_subject(id.as_str(), &sealed)).transpose()?,
+                id,
+            });
+        }
+        Ok(requests)
+    }
+
+    /// Stops all disposal from the next intent on; the entry that says so, or the one that already did.
+    pub async fn pause(&mut self, by: &RoleName) -> Result<EntryIndex, StateError> {
+        if let Some(entry) = self.paused().await? {
+            return Ok(entry);
+        }
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let entry = writing.order(at, &Body::Pause(Pause { by: by.clone() })).await?;
+        // Whoever paused meanwhile came first: two pauses would be one too many for the ledger.
+        let insert = sqlx::query(
+            "INSERT INTO pause (entry) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM pause WHERE ended IS NULL)",
+        );
+        if writing.run("record a pause", insert.bind(signed(entry.get()))).await? == 1 {
+            writing.commit().await?;
+            return Ok(entry);
+        }
+        drop(writing);
+        Ok(self.paused().await?.unwrap_or(entry))
+    }
+
+    /// Lets disposal go on; none: it was not paused.
+    pub async fn resume(&mut self, by: &RoleName) -> Result<Option<EntryIndex>, StateError> {
+        let Some(pause) = self.paused().await? else { return Ok(None) };
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let entry = writing.order(at, &Body::Resume(Resume { pause, by: by.clone() })).await?;
+        let update = sqlx::query("UPDATE pause SET ended = ?2 WHERE entry = ?1 AND ended IS NULL");
+        let update = update.bind(signed(pause.get())).bind(signed(entry.get()));
+        if writing.run("record the end of a pause", update).await? != 1 {
+            return Ok(None);
+        }
+        writing.commit().await?;
+        Ok(Some(entry))
+    }
+
+    /// The `pause` in force.
+    pub async fn paused(&mut self) -> Result<Option<EntryIndex>, StateError> {
+        let operation = "look for a pause";
+        let row = sqlx::query("SELECT max(entry) FROM pause WHERE ended IS NULL")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
+        let entry: Option<i64> = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+        Ok(entry.map(|entry| EntryIndex::new(entry.unsigned_abs())))
+    }
+
+    /// Why nothing may be disposed of now; none: it may. A stop file that cannot be looked for is one.
+    pub async fn halt(&mut self) -> Result<Option<Halt>, StateError> {
+        if let Some(entry) = self.paused().await? {
+            return Ok(Some(Halt::Paused(entry.get())));
+        }
+        Ok(self.stop_file())
+    }
+
+    /// Somebody's way to stop everything without us: a file beside the state with the ending `.stop`.
+    pub(super) fn stop_file(&self) -> Option<Halt> {
+        let path = self.path.with_added_extension("stop");
+        match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Ok(_) | Err(_) => Some(Halt::StopFile(path)),
+        }
+    }
+
+    /// Up to which order the state has them now.
+    pub async fn generation(&mut self) -> Result<Generation, StateError> {
+        let row = sqlx::query("SELECT newest FROM generation").fetch_one(&mut self.connection).await;
+        generation_of(row).map_err(|e| failed(&self.path, "read the orders' generation", e))
+    }
+
+    /// The orders in force for the records of a rule. `shared`: other rules over records that this one disposes of too, itself
+    /// or as dependents. A hold on one of them holds this one: its records would go along.
+    ///
+    /// Fails where it cannot be read whom a hold is about: then nothing of the rule may be disposed of.
+    pub async fn orders(&mut self, rule: &Rule, shared: &[RuleId]) -> Result<Orders, StateError> {
+        // First: an order that is given while we read makes the generation older than what we know, never newer.
+        let mut orders = Orders { generation: self.generation().await?, ..Orders::default() };
+        for (id, scope, sealed) in self.scopes().await? {
+            let own = scope.covers(&rule.id);
+            let others = shared.iter().filter(|other| scope.covers(other)).collect::<Vec<_>>();
+            if !own && others.is_empty() {
+                continue;
+            }
+            match sealed {
+                None => orders.all_held = true,
+                // Ids of another service, or of a rule that does not know its people, cannot be told apart here.
+                Some(_)
+                    if !others.is_empty()
+                        && (rule.subject.is_none() || scope.service != rule.id.service.as_str()) =>
+                {
+                    orders.all_held = true;
+                }
+                Some(sealed) if rule.subject.is_some() => {
+                    orders.held.insert(self.open_subject(&id, &sealed)?);
+                }
+                Some(_) => {}
+            }
+        }
+        if rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose) {
+            let service = rule.id.service.as_str();
+            for request in self.requests().await?.into_iter().filter(|r| r.service == service) {
+                let Some(subject) = request.subject else { continue };
+                let received = orders.asked.entry(subject).or_insert(request.received);
+                *received = request.received.min(*received);
+            }
+        }
+        Ok(orders)
+    }
+
+    /// What the holds in force cover, and whom, still sealed.
+    async fn scopes(&mut self) -> Result<Vec<(String, Scope, Option<Vec<u8>>)>, StateError> {
+        let operation = "read the holds";
+        let rows = sqlx::query(
+            "SELECT id, service, rule, personal, subject FROM hold WHERE released IS NULL ORDER BY placed",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let scope = |row: &SqliteRow| -> Result<_, StateError> {
+            let failed = |e| failed(&self.path, operation, e);
+            let id: String = row.try_get(0).map_err(failed)?;
+            let scope =
+                Scope { service: row.try_get(1).map_err(failed)?, rule: row.try_get(2).map_err(failed)? };
+            let personal: i64 = row.try_get(3).map_err(failed)?;
+            let sealed: Option<Vec<u8>> = row.try_get(4).map_err(failed)?;
+            // A hold on somebody of whom nothing is left must not turn into one on everybody, nor on nobody.
+            let sealed = if personal == 0 { None } else { Some(sealed.unwrap_or_default()) };
+            Ok((id, scope, sealed))
+        };
+        rows.iter().map(scope).collect()
+    }
+
+    /// Sealed for the state, and committed to for the ledger.
+    fn seal_subject(&self, order: &str, subject: &SubjectId) -> Result<(Vec<u8>, Commitment), StateError> {
+        let key = match self.keys.read(KEY)? {
+            Some(key) => key,
+            None => self.keys.create(KEY)?,
+        };
+        let mut nonce = [0; 16];
+        secret::fill(&mut nonce)?;
+        let opened = Opened { subject: subject.as_str().to_owned(), nonce: STANDARD.encode(nonce) };
+        let text = Zeroizing::new(serde_json::json!(opened).to_string());
+        let sealed = aead::seal(&key, Purpose::Subject, order, &text)?;
+        let sealed = sealed.ok_or_else(|| StateError::Subject { order: order.to_owned() })?;
+        Ok((sealed, commit_subject(&Nonce::from_bytes(nonce), subject.as_str())))
+    }
+
+    fn open_subject(&self, order: &str, sealed: &[u8]) -> Result<SubjectId, StateError> {
+        let Some(key) = self.keys.read(KEY)? else {
+            return Err(StateError::KeyMissing { path: self.keys.path(KEY) });
+        };
+        let text = aead::open(&key, Purpose::Subject, order, sealed);
+        let opened: Option<Opened> = text.and_then(|text| serde_json::from_str(&text).ok());
+        opened
+            .and_then(|opened| SubjectId::canonical(&opened.subject))
+            .ok_or_else(|| StateError::Subject { order: order.to_owned() })
+    }
+}
+
+/// The records that a hold covers, whoever they are about.
+struct Scope {
+    service: String,
+    rule: Option<String>,
+}
+
+impl Scope {
+    fn covers(&self, rule: &RuleId) -> bool {
+        self.service == rule.service.as_str()
+            && self.rule.as_ref().is_none_or(|only| *only == rule.to_string())
+    }
+}
+
+impl Writing<'_> {
+    /// Appends an order's entry and moves the generation to it.
+    async fn order(&mut self, at: DateTime<Utc>, body: &Body) -> Result<EntryIndex, StateError> {
+        let entry = self.append_at(at, body).await?;
+        let update = sqlx::query("UPDATE generation SET newest = ?1").bind(signed(entry.get()));
+        self.run("move the orders' generation", update).await?;
+        Ok(entry)
+    }
+
+    /// Refuses to go on under orders that are not those of the disk.
+    pub(super) async fn check_orders(&mut self, judged_by: Generation) -> Result<(), StateError> {
+        let row = sqlx::query("SELECT newest FROM generation").fetch_one(&mut *self.transaction).await;
+        let newest = generation_of(row).map_err(|e| failed(&self.path, "read the orders' generation", e))?;
+        if newest == judged_by { Ok(()) } else { Err(StateError::OrdersMoved) }
+    }
+}
+
+fn generation_of(row: Result<SqliteRow, sqlx::Error>) -> Result<Generation, sqlx::Error> {
+    row.and_then(|row| row.try_get::<i64, _>(0)).map(|newest| Generation(newest.unsigned_abs()))
+}
+
+/// Sorts by time for people; random, so that no two orders ever agree on one.
+fn name(prefix: &str) -> Result<String, StateError> {
+    let mut random = [0; 4];
+    secret::fill(&mut random)?;
+    let time = clock::now().format("%Y%m%dT%H%M%SZ");
+    Ok(format!("{prefix}-{time}-{:08x}", u32::from_be_bytes(random)))
+}
