@@ -1,6 +1,7 @@
 //! What the daemon and most commands start from: the configuration, the rules, the state; and how each failure ends a process.
 
 mod exit;
+mod turn;
 
 use std::path::Path;
 
@@ -12,17 +13,20 @@ use crate::ledger::key::{Origin, SigningKey};
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults};
 use crate::model::name::DatastoreName;
+use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::check::{PromiseKept, check, datastores};
+use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
 use crate::rules::document::load;
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, Settings, State};
-use crate::sweep::{Guard, Horizons, Places, SweepError, Target, answer};
+use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
 
 pub use exit::{Exit, Failure};
+pub use turn::{Turn, sweep_rule};
 
 /// The rules alone, for what needs no datastore; without a configuration, with built-in defaults.
 pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defaults), Failure> {
@@ -169,13 +173,12 @@ impl Deployment {
         Ok(if self.config.state.exists() { Some(self.state(Role::Beside).await?) } else { None })
     }
 
-    /// Answers every open erasure request of which nothing is left that a rule could dispose of. Where a datastore cannot be
-    /// asked, its requests stay open.
-    pub async fn answer_requests(&self, state: &mut State) -> Result<(), Failure> {
-        let open: Vec<_> = state.requests().await?.into_iter().filter(|r| r.answered.is_none()).collect();
-        for request in open {
-            let Ok(service) = self.service(&request.service) else { continue };
-            let rules: Vec<&Rule> = service.rules.iter().collect();
+    /// Answers every open erasure request of a service of which nothing is left that a rule could dispose of. Where a datastore
+    /// cannot be asked, its requests stay open.
+    async fn answer_requests(&self, state: &mut State, service: &Service) -> Result<(), SweepError> {
+        let open = state.open_requests().await?;
+        let rules: Vec<&Rule> = service.rules.iter().collect();
+        for request in open.into_iter().filter(|request| request.service == service.id.as_str()) {
             match answer(state, &request, &rules, &self.config.datastores).await {
                 Ok(true) => tracing::info!(request = %request.id, "erasure request answered"),
                 Ok(false) => {}
@@ -187,6 +190,14 @@ impl Deployment {
             }
         }
         Ok(())
+    }
+
+    /// What a rule's dataset holds now, counted on a connection of its own.
+    pub async fn backlog(&self, rule: &Rule, state: Option<&mut State>, now: Now) -> Result<Counts, Failure> {
+        let orders = self.orders(state, rule).await?;
+        let (bound, _) = self.bind(rule).await?;
+        let cutoffs = Cutoffs::of(&bound, now);
+        Ok(count(self.datastore(rule)?, &bound, &cutoffs, &orders, now).await?)
     }
 
     /// The rule as a sweep wants it.

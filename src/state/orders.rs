@@ -270,14 +270,28 @@ impl State {
 
     /// Every erasure request, oldest first.
     pub async fn requests(&mut self) -> Result<Vec<Request>, StateError> {
-        let operation = "read the erasure requests";
-        let rows = sqlx::query(
+        self.requests_by(
             "SELECT id, requested, service, subject, received_at, deadline, answered, answered_at FROM request \
              ORDER BY requested",
         )
-        .fetch_all(&mut self.connection)
         .await
-        .map_err(|e| failed(&self.path, operation, e))?;
+    }
+
+    /// Those without an answer.
+    pub async fn open_requests(&mut self) -> Result<Vec<Request>, StateError> {
+        self.requests_by(
+            "SELECT id, requested, service, subject, received_at, deadline, answered, answered_at FROM request \
+             WHERE answered IS NULL ORDER BY requested",
+        )
+        .await
+    }
+
+    async fn requests_by(&mut self, select: &'static str) -> Result<Vec<Request>, StateError> {
+        let operation = "read the erasure requests";
+        let rows = sqlx::query(select)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|e| failed(&self.path, operation, e))?;
         let mut requests = Vec::with_capacity(rows.len());
         for row in rows {
             let failed = |e| failed(&self.path, operation, e);
@@ -401,7 +415,7 @@ impl State {
         }
         if rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose) {
             let service = rule.id.service.as_str();
-            for request in self.requests().await?.into_iter().filter(|r| r.service == service) {
+            for request in self.open_requests().await?.into_iter().filter(|r| r.service == service) {
                 let Some(subject) = request.subject else { continue };
                 let received = orders.asked.entry(subject).or_insert(request.received);
                 *received = request.received.min(*received);

@@ -27,7 +27,7 @@ pub async fn erase(
     target: &Target<'_>,
     now: Now,
     brake: &Brake,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Option<Report>, SweepError> {
     let orders = orders(state, target, Cause::Request).await?;
     if orders.asked.is_empty() || matching(target.rule, target.datastores, &orders).await? == 0 {

@@ -102,11 +102,11 @@ impl<'a> Target<'a> {
 
 /// How far a sweep has come.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// The rule's own records disposed of.
-    pub done: u64,
-    /// How many there were at the start.
+pub struct Progress<'a> {
+    /// How many of the rule's own records there were to dispose of at the start.
     pub total: u64,
+    /// What it has done up to now; what remains is counted at its end.
+    pub report: &'a Report,
 }
 
 /// What a sweep did, and what it left.
@@ -209,7 +209,7 @@ pub async fn run(
     target: &Target<'_>,
     now: Now,
     brake: &Brake,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report, SweepError> {
     let orders = orders(state, target, Cause::Schedule).await?;
     sweep(state, target, Mandate { cause: Cause::Schedule, orders, now, brake }, progress).await
@@ -237,7 +237,7 @@ async fn sweep(
     state: &mut State,
     target: &Target<'_>,
     mandate: Mandate<'_>,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report, SweepError> {
     let Mandate { cause, orders, now, brake } = mandate;
     let watch = clock::Stopwatch::start();
@@ -290,11 +290,12 @@ async fn sweep(
         stranded: BTreeSet::new(),
     };
     let outcome = dispose(&mut run, state, own, progress).await;
+    // Also what went in a turn that then failed.
+    run.tell(progress);
     let (orders, mut report) = (Arc::clone(&run.orders), run.report);
     report.stranded = run.stranded.len() as u64;
-    if let Err(error) = &outcome {
+    if outcome.is_err() {
         report.result = SweepResult::Failed;
-        tracing::error!(rule, sweep = %sweep.id(), error = error as &dyn std::error::Error, "sweep failed");
     }
     if bound.rows().is_some() {
         report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now).await;
@@ -311,7 +312,17 @@ async fn sweep(
     outcome?;
     finished?;
     report.took = watch.elapsed();
-    tracing::info!(rule, sweep = %sweep.id(), disposed = report.disposed, dependents = report.dependents, "sweep finished");
+    tracing::info!(
+        rule,
+        sweep = %sweep.id(),
+        result = report.result.as_str(),
+        disposed = report.disposed,
+        dependents = report.dependents,
+        overdue = report.overdue,
+        remaining = report.remaining(),
+        took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+        "sweep finished"
+    );
     Ok(report)
 }
 
@@ -320,7 +331,7 @@ async fn dispose(
     run: &mut batches::Run<'_>,
     state: &mut State,
     own: &Datastore,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
