@@ -127,6 +127,19 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
 }
 
 fn notes(rule: &Rule, report: &Report) {
+    if let Some(halt) = &report.halted {
+        println!("{}: stopped before the end: {halt}", rule.id);
+    }
+    if let Some(requests) = &report.requests {
+        let (disposed, dependents) = (requests.disposed, requests.dependents);
+        println!("{}: {disposed} records and {dependents} dependents went on erasure requests", rule.id);
+        match requests.remaining() {
+            Some(0) => {}
+            Some(left) => println!("{}: {left} more are demanded and still there", rule.id),
+            None => println!("{}: what is demanded and still there could not be counted", rule.id),
+        }
+        notes(rule, requests);
+    }
     if let Some(parked) = &report.parked {
         let why = if parked.known {
             "it would do far more than usual"
@@ -193,6 +206,11 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),
+                "halted": r.halted.as_ref().map(ToString::to_string),
+                "requests": r.requests.as_ref().map(|q| json!({
+                    "result": q.result.as_str(), "disposed": q.disposed, "dependents": q.dependents, "remaining": q.remaining(),
+                    "refused": q.refusals(),
+                })),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),
             }),

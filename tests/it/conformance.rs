@@ -71,6 +71,8 @@ macro_rules! conformance {
                 a_crash_at_any_point_in_any_turn_loses_nothing_and_proves_nothing_twice,
                 names_and_keys_from_hell_are_told_apart,
                 what_is_on_hold_stays_even_when_overdue,
+                a_hold_that_comes_before_the_intent_keeps_what_was_judged,
+                a_pause_stops_before_the_next_intent,
                 a_record_that_the_datastore_refuses_keeps_no_other,
             );
         }

@@ -9,7 +9,7 @@ use expunged::model::datastore::Defaults;
 use expunged::model::key::Key;
 use expunged::model::name::{ColumnName, TableName};
 use expunged::model::now::Now;
-use expunged::model::orders::{Orders, Whose};
+use expunged::model::orders::{Orders, SubjectId, Whose};
 use expunged::model::value::Value;
 use expunged::rules::bind::bind;
 use expunged::rules::decide::{Kept, Record, TriggerValue, Verdict, decide};
@@ -30,6 +30,11 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn judge(&self, value: TriggerValue, now: Now, held: bool) -> String {
+        let orders = if held { Orders::hold_on_all() } else { Orders::default() };
+        self.judge_under(value, Whose::Nobody, &orders, now)
+    }
+
+    fn judge_under(&self, value: TriggerValue, whose: Whose, orders: &Orders, now: Now) -> String {
         let text = format!(
             "[service]\nname = \"Site\"\nowner = \"o\"\ntime_zone = \"{}\"\n[[rule]]\nid = \"account\"\nclass = \"account\"\n\
              keeps = []\ndatastore = \"site\"\ntable = \"account\"\nkey = [\"id\"]\ntrigger = {{ {} }}\nretain = \"{}\"\n\
@@ -44,8 +49,18 @@ impl Case<'_> {
         let bound =
             bind(rule, &[(rule.datastore.clone(), catalogue)].into()).unwrap_or_else(|e| panic!("{e}"));
         let key = Key::from_values(&[Value::Integer(1)]).unwrap();
-        let orders = if held { Orders::hold_on_all() } else { Orders::default() };
-        word(&decide(&bound, Record { key, trigger: value, whose: Whose::Nobody, position: 0 }, &orders, now))
+        word(&decide(&bound, Record { key, trigger: value, whose, position: 0 }, orders, now))
+    }
+
+    /// The same where one person is held, and one demands erasure.
+    fn ordered(&self, value: Value, whose: Whose, now: DateTime<Utc>) -> String {
+        let person = |name: &str| SubjectId::typed(name).unwrap();
+        let orders = Orders {
+            held: [person("held"), person("both")].into(),
+            asked: [(person("asked"), at(ASKED)), (person("both"), at(ASKED))].into(),
+            ..Orders::default()
+        };
+        self.judge_under(TriggerValue::Own(value), whose, &orders, Now::given(now))
     }
 
     fn own(&self, value: Value, now: DateTime<Utc>) -> String {
@@ -385,4 +400,51 @@ fn due_is_decided_by_the_slow_clock_and_overdue_by_the_fast_one() {
     assert_eq!(judge("2026-06-14T11:59:56Z"), "kept");
     assert_eq!(judge("2026-06-13T12:00:25Z"), "overdue");
     assert_eq!(judge("2026-06-13T12:00:26Z"), "due");
+}
+
+/// When the erasure was demanded.
+const ASKED: &str = "2026-01-31T12:00:00Z";
+
+#[test]
+fn a_demand_makes_due_at_once_and_overdue_after_a_month_or_at_the_rules_deadline() {
+    let case = Case { bounds: ("50 years", "200 years"), zone: "Etc/UTC", ..INSTANT };
+    let asked = || Whose::Subject(SubjectId::typed("asked").unwrap());
+    let text = |text: &str| Value::Text(text.to_owned());
+    // The month of 31 January is over with 28 February, and the deadline is that day's first instant.
+    let deadline = at("2026-02-28T00:00:00Z");
+    let seconds = [-1, 0, 1].map(|s| deadline + TimeDelta::seconds(s));
+    for value in [Value::Null, text("yesterday"), text("2020-01-01T00:00:00Z"), text("9999-01-01T00:00:00Z")]
+    {
+        let verdicts = seconds.map(|now| case.ordered(value.clone(), asked(), now));
+        assert_eq!(verdicts, ["due", "overdue", "overdue"], "{value:?}");
+        // The demand is on record: no clock can be too early for it.
+        assert_eq!(case.ordered(value, asked(), at("2026-01-31T11:00:00Z")), "due");
+    }
+    // Due by its trigger too: the earlier of both deadlines counts.
+    let soon = Case { bounds: ("0 hours", "24 hours"), zone: "Etc/UTC", ..INSTANT };
+    let verdict = |now| soon.ordered(text("2026-01-31T18:00:00Z"), asked(), at(now));
+    assert_eq!([verdict("2026-02-01T17:59:59Z"), verdict("2026-02-01T18:00:00Z")], ["due", "overdue"]);
+    let late = |now| case.ordered(text("1900-01-01T00:00:00Z"), asked(), at(now));
+    assert_eq!(late("2026-02-28T00:00:00Z"), "overdue");
+}
+
+#[test]
+fn a_hold_goes_before_a_demand_and_keeps_whoever_it_may_be_about() {
+    let case = Case { bounds: ("0 hours", "24 hours"), zone: "Etc/UTC", ..INSTANT };
+    let person = |name: &str| Whose::Subject(SubjectId::typed(name).unwrap());
+    let due = || Value::Text("2026-01-01T00:00:00Z".to_owned());
+    let now = at("2026-06-01T00:00:00Z");
+    for (whose, expected) in [
+        (person("held"), "held"),
+        (person("both"), "held"),
+        (person("asked"), "overdue"),
+        (person("other"), "overdue"),
+        (Whose::Nobody, "overdue"),
+        (Whose::NotRead, "held"),
+        (Whose::Unreadable, "held"),
+    ] {
+        assert_eq!(case.ordered(due(), whose.clone(), now), expected, "{whose:?}");
+    }
+    assert_eq!(case.ordered(Value::Null, person("both"), now), "held");
+    assert_eq!(case.ordered(Value::Null, person("held"), now), "undated: null");
 }

@@ -6,6 +6,7 @@ mod commitments;
 mod document;
 mod entries;
 mod notes;
+mod orders;
 mod proofs;
 mod settled;
 mod trees;

@@ -67,10 +67,14 @@ pub struct Unit {
 
 impl Unit {
     pub fn new() -> Self {
+        Self::ruled(DEPENDENTS)
+    }
+
+    fn ruled(rest: &str) -> Self {
         let schema = "CREATE TABLE account (id integer PRIMARY KEY, deleted_at timestamptz);\
                       CREATE TABLE session (id integer PRIMARY KEY, account_id integer);\
                       CREATE INDEX session_account_id ON session (account_id);";
-        let world = World::new(&rules(DELETED_AT, DEPENDENTS), schema);
+        let world = World::new(&rules(DELETED_AT, rest), schema);
         world.configure("[datastore.site]\n", CONFIGURED);
         world.sql_on(
             "devices.db",
@@ -323,4 +327,32 @@ fn a_world_writable_or_symlinked_root_is_refused_and_said() {
     std::fs::rename(unit.world.path("real"), &tree).unwrap();
     assert_eq!(std::fs::metadata(&tree).unwrap().mode() & 0o7777, 0o755);
     assert_eq!(unit.left(), all);
+}
+
+/// The unit is judged, and every one of its shares is prepared: a hold keeps all of it, in every datastore, and nothing of others.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_hold_that_comes_before_the_intents_of_a_unit_keeps_it_everywhere() {
+    let subject = format!("subject = \"id\"\non_erasure = \"dispose\"\n{DEPENDENTS}");
+    let unit = Unit::ruled(&subject);
+    let before = unit.left();
+    unit.world.run_paused("intent.before:1", &["sweep"], || {
+        unit.world.ran(&["hold", "place", "site", "--subject", "1", "--reference", "C-1"], 0);
+    });
+    let of = |account: u32| {
+        let devices = (0..2).flat_map(move |n| {
+            let device = account * 10 + n;
+            [
+                format!("device {device}"),
+                format!("event {device}"),
+                format!("file uploads/{account}/deep/{n}.txt"),
+            ]
+        });
+        let rest = ["account ", "session ", "directory uploads/"].map(|what| format!("{what}{account}"));
+        rest.into_iter().chain([format!("directory uploads/{account}/deep")]).chain(devices)
+    };
+    let gone: BTreeSet<String> = [2, 3].into_iter().flat_map(of).collect();
+    assert_eq!(gone.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new(), "{before:?}");
+    assert_eq!(unit.left(), &before - &gone);
+    unit.world.ran(&["ledger", "verify"], 0);
 }

@@ -168,12 +168,23 @@ fn subject(table: &mut Cursor<'_>) -> Option<Subject> {
     }
 }
 
+/// It will stand in the ledger, in the answer to a request: as much as an entry's names may hold.
+fn reason(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.sentence()?;
+    if text.len() <= 512 && !text.contains(char::is_control) {
+        return Some(text);
+    }
+    let message = format!("the reason has {} bytes, or holds a control character", text.len());
+    entry.refuse(Code::BadValue, message, "name the law in one line of at most 512 bytes");
+    None
+}
+
 fn on_erasure(entry: &Entry<'_>) -> Option<OnErasure> {
     match entry.value() {
         DeValue::String(text) if text == "dispose" => Some(OnErasure::Dispose),
         DeValue::Table(_) => {
             let mut table = entry.table()?;
-            let keep = table.required("keep").and_then(|e| e.sentence());
+            let keep = table.required("keep").and_then(|e| reason(&e));
             table.finish();
             keep.map(OnErasure::Keep)
         }

@@ -257,6 +257,35 @@ pub fn what_is_on_hold_stays_even_when_overdue<K: Kind>() {
     assert_eq!(kind.left(), set(&[]));
 }
 
+pub fn a_hold_that_comes_before_the_intent_keeps_what_was_judged<K: Kind>() {
+    for point in ["prepare.after:2", "intent.before:2"] {
+        let kind = K::new();
+        kind.world().configure("= \"unlimited\"", "= 1000000\nbatch = 1");
+        for name in ["a", "b", "c"] {
+            kind.put(&key(name), due());
+        }
+        let hold = || drop(kind.world().ran(&["hold", "place", RULE, "--reference", "CASE-1"], 0));
+        kind.world().run_paused(point, &["sweep"], hold);
+        assert_eq!((kind.left().len(), claimed(&kind)), (2, 1), "{point}");
+        kind.world().ran(&["ledger", "verify"], 0);
+    }
+}
+
+pub fn a_pause_stops_before_the_next_intent<K: Kind>() {
+    let kind = K::new();
+    kind.world().configure("= \"unlimited\"", "= 1000000\nbatch = 1");
+    for name in ["a", "b", "c"] {
+        kind.put(&key(name), due());
+    }
+    let pause = || drop(kind.world().ran(&["pause"], 0));
+    let ran = kind.world().run_paused("intent.before:2", &["sweep"], pause);
+    assert_eq!((ran.code, kind.left().len(), claimed(&kind)), (5, 2, 1), "{}", ran.text());
+    kind.world().ran(&["resume"], 0);
+    swept(&kind, 0);
+    assert_eq!((kind.left().len(), claimed(&kind)), (0, 3));
+    kind.world().ran(&["ledger", "verify"], 0);
+}
+
 pub fn a_record_that_the_datastore_refuses_keeps_no_other<K: Kind>() {
     let kind = K::new();
     for name in ["a", "poisoned", "z"] {
