@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::diagnostic::chain;
-use crate::ledger::entry::Action;
+use crate::ledger::entry::{Action, Cause};
 use crate::ledger::key::VerifierKey;
 use crate::ledger::proof::{Verified, verify};
 use crate::ledger::tree::EntryIndex;
@@ -68,7 +68,12 @@ fn print(path: &Path, v: &Verified) {
         v.t1.format("%Y-%m-%d %H:%M:%S%.6f UTC")
     );
     println!("  under       rule {} (version {}, entry {})", v.rule, v.rule_sha256, v.rule_entry);
-    println!("  trigger     before {}", v.cutoff.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
+    match v.cause {
+        Cause::Request => println!("  because     its data subject demanded erasure"),
+        Cause::Schedule | Cause::Replay => {
+            println!("  trigger     before {}", v.cutoff.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
+        }
+    }
     if let Some(by) = v.gone_everywhere_by {
         println!("  gone everywhere by {}, backups included", by.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
     }
