@@ -15,6 +15,7 @@ mod files_rule;
 mod house;
 mod judge;
 mod ledger;
+mod listing;
 mod pattern;
 mod policy;
 mod refusals;
