@@ -37,8 +37,12 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
         Format::Json => println!("{}", object(&recovered, &results)),
         Format::Text => text(&recovered, &results),
     }
-    let parked = if recovered.parked.is_empty() { Exit::Done } else { Exit::Refused };
-    Ok(results.iter().map(|(_, result)| exit(result)).max().unwrap_or(Exit::Done).max(parked))
+    let recovery = match (recovered.parked.is_empty(), recovered.stranded) {
+        (false, _) => Exit::Refused,
+        (true, 0) => Exit::Done,
+        (true, _) => Exit::Finding,
+    };
+    Ok(results.iter().map(|(_, result)| exit(result)).max().unwrap_or(Exit::Done).max(recovery))
 }
 
 async fn one(
@@ -90,6 +94,12 @@ fn text(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) {
         println!(
             "Recovered from a crash: {} batches turned out committed, {} rolled back.",
             recovered.committed, recovered.aborted
+        );
+    }
+    if recovered.stranded > 0 {
+        println!(
+            "A crash left at most {} records whose dependents in another datastore are gone.",
+            recovered.stranded
         );
     }
     for reason in &recovered.reasons {
@@ -208,5 +218,5 @@ fn object(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) -
             }),
         })
         .collect();
-    json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted, "parked": recovered.parked }, "rules": rules })
+    json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted, "stranded": recovered.stranded, "parked": recovered.parked }, "rules": rules })
 }
