@@ -33,3 +33,10 @@ pub fn files(root: &Path) -> Vec<PathBuf> {
     let files = below(root).into_iter().filter(|path| !path.ends_with(b"/"));
     files.map(|path| root.join(std::ffi::OsStr::from_bytes(&path))).collect()
 }
+
+/// The directories below one that hold no file, however deep.
+pub fn hollow(root: &Path) -> BTreeSet<Vec<u8>> {
+    let all = below(root);
+    let file_in = |directory: &[u8]| all.iter().any(|p| p.starts_with(directory) && !p.ends_with(b"/"));
+    all.iter().filter(|path| path.ends_with(b"/") && !file_in(path)).cloned().collect()
+}

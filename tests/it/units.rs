@@ -110,6 +110,13 @@ impl Unit {
         left
     }
 
+    /// Directories that hold no file: what a crash left of emptied ones, and what nothing removes later.
+    #[cfg(feature = "test-hooks")]
+    pub fn hollow(&self) -> BTreeSet<String> {
+        let hollow = crate::listing::hollow(&self.world.path("tree")).into_iter();
+        hollow.map(|path| String::from_utf8(path).unwrap()).collect()
+    }
+
     pub fn sweep_to_the_end(&self) {
         swept_after_a_crash(&self.world.run(&["sweep"]));
         self.world.ran(&["sweep"], 0);
