@@ -41,10 +41,14 @@ pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
         Format::Json => println!("{}", object(&recovered, &results)),
         Format::Text => text(&recovered, &results),
     }
-    let parked = if recovered.parked.is_empty() { Exit::Done } else { Exit::Refused };
+    let recovery = match (recovered.parked.is_empty(), recovered.stranded) {
+        (false, _) => Exit::Refused,
+        (true, 0) => Exit::Done,
+        (true, _) => Exit::Finding,
+    };
     let stopped = if brake.pulled() { Exit::Finding } else { Exit::Done };
     let worst = results.iter().map(|(_, turn)| exit(turn)).max().unwrap_or(Exit::Done);
-    Ok(worst.max(parked).max(stopped))
+    Ok(worst.max(recovery).max(stopped))
 }
 
 /// On a terminal only: a log file has no use for it.
@@ -90,6 +94,12 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
         println!(
             "Recovered from a crash: {} batches turned out committed, {} rolled back.",
             recovered.committed, recovered.aborted
+        );
+    }
+    if recovered.stranded > 0 {
+        println!(
+            "A crash left at most {} records whose dependents in another datastore are gone.",
+            recovered.stranded
         );
     }
     for reason in &recovered.reasons {
@@ -216,5 +226,5 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
             }),
         })
         .collect();
-    json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted, "parked": recovered.parked }, "rules": rules })
+    json!({ "recovered": { "committed": recovered.committed, "aborted": recovered.aborted, "stranded": recovered.stranded, "parked": recovered.parked }, "rules": rules })
 }

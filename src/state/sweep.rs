@@ -163,8 +163,10 @@ impl State {
         })
     }
 
-    /// Writes `residue` and `sweep.finished` with the totals of its batches.
-    pub async fn finish_sweep(&mut self, sweep: &Sweep, end: &SweepEnd) -> Result<(), StateError> {
+    /// Writes `residue` and `sweep.finished` with the totals of its batches, unless one of its intents is still open. Whether
+    /// it did: such a sweep stays unfinished until recovery has settled all of it, because what its end says (what it
+    /// disposed of, which records it left without their dependents) is not known before.
+    pub async fn finish_sweep(&mut self, sweep: &Sweep, end: &SweepEnd) -> Result<bool, StateError> {
         let operation = "add up a sweep";
         let row = sqlx::query(
             "SELECT count(*) FILTER (WHERE committed), count(*) FILTER (WHERE outcome IS NOT NULL AND NOT committed), \
@@ -180,6 +182,9 @@ impl State {
             row.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
         };
         let (batches, aborted, open) = (count(0)?, count(1)?, count(2)?);
+        if open > 0 {
+            return Ok(false);
+        }
         // No batch with an unknown outcome was ever sealed.
         let totals = Outcomes {
             disposed: count(3)?,
@@ -229,12 +234,12 @@ impl State {
         writing.run("record the end of a sweep", update).await?;
         writing.commit().await?;
         crate::hook::reach("sweep-finished.after");
-        Ok(())
+        Ok(true)
     }
 
-    /// Of a sweep that a crash cut off: how many records stayed in a batch of their own that was rolled back, while
-    /// dependents of theirs in another datastore went. Those of them that a later batch took are still counted: which
-    /// ones, nobody knows any more.
+    /// Of a sweep that a crash cut off, all of it settled: at most how many records stayed in a batch of their own that was
+    /// rolled back, while dependents of theirs in another datastore went. Counted is every record of such a batch: which of
+    /// them had dependents there, and which a later batch took, nobody knows any more.
     pub async fn stranded(&mut self, sweep: &Sweep) -> Result<u64, StateError> {
         let operation = "look for records without their dependents";
         let row = sqlx::query(

@@ -23,6 +23,8 @@ pub struct Recovered {
     pub committed: u64,
     /// Batches that turned out to be rolled back.
     pub aborted: u64,
+    /// At most so many records were kept although their dependents in another datastore are gone.
+    pub stranded: u64,
     /// Datastores whose open intents could not be resolved: nothing is disposed of there.
     pub parked: BTreeSet<String>,
     /// Why, one text a datastore.
@@ -34,6 +36,7 @@ impl Recovered {
     pub fn add(&mut self, later: Self) {
         self.committed += later.committed;
         self.aborted += later.aborted;
+        self.stranded += later.stranded;
         self.parked.extend(later.parked);
         self.reasons.extend(later.reasons);
         self.reasons.sort();
@@ -61,7 +64,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Settles every open intent.
+/// Settles every open intent, and ends every sweep that was cut off and has none any more.
 pub async fn recover(state: &mut State, places: Places<'_>) -> Result<Recovered, SweepError> {
     let mut recovered = Recovered::default();
     for open in state.open_intents().await? {
@@ -90,11 +93,12 @@ pub async fn recover(state: &mut State, places: Places<'_>) -> Result<Recovered,
             bounds: Vec::new(),
             why: Vec::new(),
         };
-        if end.stranded > 0 {
-            let (rule, records) = (sweep.rule().as_str(), end.stranded);
-            tracing::error!(rule, records, "dependents gone, record kept: a crash came between them");
+        let ended = state.finish_sweep(&sweep, &end).await?;
+        if ended && end.stranded > 0 {
+            let (rule, at_most) = (sweep.rule().as_str(), end.stranded);
+            tracing::error!(rule, at_most, "dependents gone, record kept: a crash came between them");
+            recovered.stranded += end.stranded;
         }
-        state.finish_sweep(&sweep, &end).await?;
     }
     if recovered.committed + recovered.aborted > 0 {
         state.publish_checkpoint().await?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
-use crate::ledger::entry::{Bound, Timing, Waited, ceiling, floor};
+use crate::ledger::entry::{Bound, MINUTE, Timing, Waited, ceiling, floor};
 use crate::ledger::error::NameError;
 use crate::ledger::name::PromiseName;
 use crate::model::calendar::Calendar;
@@ -60,7 +60,7 @@ impl Standing {
             match deadline {
                 Some(deadline) if deadline <= self.late => tally.late += 1,
                 Some(deadline) => {
-                    let left = deadline - self.late;
+                    let left = minute(deadline) - self.late;
                     tally.least = Some(tally.least.map_or(left, |least| least.min(left)));
                 }
                 // Beyond the calendar: all the time there is.
@@ -89,13 +89,20 @@ pub(super) fn timing(mut standing: Standing, due: &[Due], at: DateTime<Utc>) -> 
     for record in due {
         let times = record.times();
         let since = standing.calendar.earliest(&times.trigger).unwrap_or(times.due);
-        let wait = at - since;
+        let wait = at - minute(since);
         let begun = i64::from(wait.subsec_nanos() > 0);
-        *waited.entry(ceiling(storable(wait.num_seconds().saturating_add(begun)))).or_default() += 1;
+        let within = ceiling(storable(wait.num_seconds().saturating_add(begun)).max(MINUTE));
+        *waited.entry(within).or_default() += 1;
         standing.add(&times);
     }
     let waited = waited.into_iter().map(|(within, n)| Waited { within, n }).collect();
     Ok(Timing { at, waited, bounds: standing.bounds()? })
+}
+
+/// The beginning of its minute (UTC). A length is measured from there, never from the instant itself: rounded from a now that
+/// moves, a record measured often enough would be told by the lengths that its rounding changes at.
+fn minute(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.with_second(0).and_then(|at| at.with_nanosecond(0)).unwrap_or(at)
 }
 
 /// Before zero is zero; the end of time is a number that an entry can hold.

@@ -1,7 +1,6 @@
 //! Rules whose records are files: uploads by their modification time, backups by the date in their name.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::SystemTime;
 
@@ -31,20 +30,9 @@ fn write(world: &World, path: impl AsRef<std::path::Path>, modified: DateTime<Ut
     std::fs::File::create(path).unwrap().set_modified(SystemTime::from(modified)).unwrap();
 }
 
+/// Every file and directory that is left, by its path.
 fn left(world: &World) -> BTreeSet<Vec<u8>> {
-    let mut left = BTreeSet::new();
-    let mut open = vec![world.path("tree")];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                open.push(entry.path());
-            } else {
-                left.insert(entry.file_name().as_bytes().to_vec());
-            }
-        }
-    }
-    left
+    crate::listing::below(&world.path("tree"))
 }
 
 fn at(text: &str) -> DateTime<Utc> {

@@ -17,6 +17,7 @@ mod files_rule;
 mod house;
 mod judge;
 mod ledger;
+mod listing;
 mod orders;
 mod pattern;
 mod policy;

@@ -1,5 +1,7 @@
 //! A small world for behaviour tests: one datastore, one service, one ledger, in a directory of its own.
 
+#[cfg(feature = "test-hooks")]
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -155,6 +157,21 @@ impl World {
         Ran::of(output)
     }
 
+    /// The same to its end; how often it passed each point.
+    #[cfg(feature = "test-hooks")]
+    pub fn trace(&self, arguments: &[&str]) -> (Ran, BTreeMap<String, u64>) {
+        let reached = self.path("reached");
+        std::fs::write(&reached, "").unwrap();
+        let ran = self.run_with(&[("EXPUNGED_REACHED", reached.to_str().unwrap())], arguments);
+        (ran, crate::crash::points::passed(&reached))
+    }
+
+    /// The same, and it dies at the point in that turn: its code is -1.
+    #[cfg(feature = "test-hooks")]
+    pub fn killed_at(&self, arguments: &[&str], point: &str, turn: u64) -> Ran {
+        self.run_with(&[("EXPUNGED_KILL_AT", &format!("{point}:{turn}"))], arguments)
+    }
+
     /// The same, bound by permissions like everyone: root without its way around them.
     pub fn run_bound(&self, arguments: &[&str]) -> Ran {
         let output = Command::new("setpriv")
@@ -183,10 +200,13 @@ impl World {
                 drop(options.read(true).write(true).open(&pipe).map(|_| ()));
                 ran
             });
-            assert_eq!(std::fs::read_to_string(&pipe).unwrap(), "reached", "`{point}` was not passed");
-            meanwhile();
-            drop(std::fs::File::options().write(true).open(&pipe).unwrap());
-            program.join().unwrap()
+            let reached = std::fs::read_to_string(&pipe).unwrap();
+            assert_eq!(reached, "reached", "`{point}` was not passed");
+            // The scope waits for the program, which waits for the pipe: a test that fails must not hang.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile));
+            drop(std::fs::File::options().write(true).open(&pipe));
+            let ran = program.join().unwrap();
+            done.map_or_else(|panic| std::panic::resume_unwind(panic), |()| ran)
         });
         crate::files::world::remove(&pipe);
         ran
@@ -335,6 +355,20 @@ impl World {
         }
         found
     }
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_test_that_fails_while_the_program_waits_for_it_does_not_hang() {
+    let world = World::new(
+        &rules(DELETED_AT, ""),
+        "CREATE TABLE account (id integer PRIMARY KEY, deleted_at timestamptz)",
+    );
+    let failed = std::panic::AssertUnwindSafe(|| {
+        world.run_paused("sweep-started.after:1", &["sweep"], || panic!("as an assertion does"))
+    });
+    let panic = std::panic::catch_unwind(failed).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"as an assertion does"));
 }
 
 async fn open(path: &Path) -> SqliteConnection {

@@ -44,8 +44,7 @@ pub(super) fn dispose(tree: &Tree, files: &[Listed]) -> Vec<Outcome> {
     for (number, outcome) in done {
         outcomes[number] = outcome;
     }
-    let disposed = outcomes.iter().map(|outcome| *outcome == Outcome::Disposed);
-    prune(tree, emptied(files, disposed));
+    prune(tree, emptied(files, &outcomes));
     outcomes
 }
 
@@ -63,9 +62,9 @@ fn half(groups: &[Group<'_>], files: usize) -> usize {
 }
 
 /// The directories that files went from, and how many leading ones of each are to stay.
-pub(super) fn emptied(files: &[Listed], went: impl Iterator<Item = bool>) -> BTreeMap<&[u8], usize> {
+fn emptied<'l>(files: &'l [Listed], outcomes: &[Outcome]) -> BTreeMap<&'l [u8], usize> {
     let mut emptied = BTreeMap::new();
-    for (file, _) in files.iter().zip(went).filter(|(_, went)| *went) {
+    for (file, _) in files.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Disposed) {
         let keep = usize::try_from(file.keep).unwrap_or(usize::MAX);
         let stays = emptied.entry(file.split().0).or_insert(keep);
         *stays = keep.max(*stays);

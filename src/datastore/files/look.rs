@@ -5,11 +5,9 @@ use rustix::fs::{FileType, fsync};
 use rustix::io::Errno;
 
 use super::Tree;
-use super::dispose::emptied;
 use super::error::said;
 use super::listed::{Identity, Listed, Presence};
 use super::open::{kind, stat};
-use super::prune::prune;
 
 /// The files of one directory, by their number in the list.
 pub(super) struct Group<'l> {
@@ -27,7 +25,7 @@ pub(super) fn grouped(files: &[Listed]) -> Vec<Group<'_>> {
 }
 
 /// What is at the path of each file. What is gone is durably gone: its directory is synced, and a directory that is gone
-/// itself was synced before it went. Directories that the disposal emptied and a crash left go now.
+/// itself was synced before it went.
 pub(super) fn look(tree: &Tree, files: &[Listed]) -> Vec<Presence> {
     let mut present = vec![Presence::Unknown("it was not looked at"); files.len()];
     for group in grouped(files) {
@@ -50,8 +48,6 @@ pub(super) fn look(tree: &Tree, files: &[Listed]) -> Vec<Presence> {
             }
         }
     }
-    let gone = present.iter().map(|presence| *presence == Presence::Gone);
-    prune(tree, emptied(files, gone));
     present
 }
 

@@ -88,14 +88,14 @@ impl Tree {
     ///
     /// Each directory is opened anew from the root, and each file looked at again: it goes only if it is the file that
     /// was listed, unchanged, with no other name. `Disposed` is durable: its directory was synced. Directories that
-    /// this emptied go too, down to what [`Listed::keep`] spares; one that a crash leaves is empty, and goes with the recovery.
+    /// this emptied go too, down to what [`Listed::keep`] spares; one that a crash leaves is empty, and stays.
     /// Idempotent: a file that is gone is `AlreadyGone`.
     pub fn dispose(&self, files: &[Listed]) -> Vec<Outcome> {
         dispose::dispose(self, files)
     }
 
-    /// What is at the path of each file now, in their order. Blocking. For recovery: it touches no file, what it calls
-    /// `Gone` is gone from the disk, and directories that this left empty go as in [`Tree::dispose`].
+    /// What is at the path of each file now, in their order. Blocking. For recovery: it changes nothing,
+    /// and what it calls `Gone` is gone from the disk.
     pub fn look(&self, files: &[Listed]) -> Vec<Presence> {
         look::look(self, files)
     }

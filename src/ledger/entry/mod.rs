@@ -32,7 +32,7 @@ pub use body::{
     SweepResult, SweepStarted, Why,
 };
 pub use orders::{Answer, ErasureAnswered, ErasureRequested, HoldPlaced, HoldReleased, Pause, Resume};
-pub use timing::{Bound, Timing, Waited, ceiling, floor};
+pub use timing::{Bound, MINUTE, Timing, Waited, ceiling, floor};
 
 /// What the two-byte length before each entry of a tlog-tiles entry bundle can say.
 const MAX_BYTES: usize = 65_535;

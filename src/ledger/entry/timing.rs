@@ -24,7 +24,7 @@ pub struct Timing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waited {
-    /// No longer than so many seconds since their triggers: [`ceiling`].
+    /// No longer than so many seconds since the minutes of their triggers: [`ceiling`], at least [`MINUTE`].
     pub within: u64,
     /// How many, at least one.
     pub n: u64,
@@ -39,7 +39,8 @@ pub struct Bound {
     pub promise: Option<PromiseName>,
     /// How many records had passed it.
     pub late: u64,
-    /// For the others, at least so many seconds are left: [`floor`]; none: there are no others.
+    /// For the others, at least so many seconds are left until the minutes of their deadlines: [`floor`]; none: there are
+    /// no others.
     pub margin: Option<u64>,
 }
 
@@ -50,8 +51,8 @@ impl Timing {
         if !self.waited.is_sorted_by(|a, b| a.within < b.within) {
             return contradiction("`waited` is not ascending");
         }
-        if self.waited.iter().any(|w| w.n == 0 || ceiling(w.within) != w.within) {
-            return contradiction("`waited` is empty in a place, or finer than two digits");
+        if self.waited.iter().any(|w| w.n == 0 || w.within < MINUTE || ceiling(w.within) != w.within) {
+            return contradiction("`waited` is empty in a place, or finer than a minute or two digits");
         }
         if self.waited.iter().fold(0, |sum: u64, w| sum.saturating_add(w.n)) != records {
             return contradiction("`waited` does not add up to the records");
@@ -76,6 +77,9 @@ pub(super) fn check_bounds(bounds: &[Bound]) -> Result<(), EntryError> {
         what: "`bounds` are not ascending, the rule's own first, each of two digits",
     })
 }
+
+/// Triggers and deadlines count from the beginning of their minute; a shorter wait is not told.
+pub const MINUTE: u64 = 60;
 
 /// Seconds rounded up to two digits: 86,399 become 87,000.
 pub fn ceiling(seconds: u64) -> u64 {

@@ -32,21 +32,14 @@ pub fn root() -> &'static Path {
 /// Every Rust file below a directory of the repository, with its path from there, sorted.
 pub fn rust_files(directory: &str) -> Vec<(PathBuf, String)> {
     let base = root().join(directory);
-    let mut found = Vec::new();
-    let mut open = vec![base.clone()];
-    // Ends: directories form a tree.
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                found.push((path.strip_prefix(&base).unwrap().to_owned(), text));
-            }
-        }
-    }
-    found.sort();
+    let rust =
+        crate::listing::files(&base).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let found: Vec<_> = rust
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path.strip_prefix(&base).unwrap().to_owned(), text)
+        })
+        .collect();
     assert!(!found.is_empty(), "no Rust file below `{directory}`");
     found
 }

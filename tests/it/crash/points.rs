@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteJournalMode;
 
 use super::oracle::{self, Summary};
 use super::world::{SMALL, Size, World};
+use crate::architecture::source::rust_files;
 
 /// Passed once in the life of a state or a datastore, or by another command: hit in small worlds only.
 pub const ONLY_ONCE: [&str; 8] = [
@@ -45,22 +46,21 @@ pub fn of_rows() -> BTreeSet<String> {
 /// The points as `src` names them: a new one is covered without a word here.
 pub fn in_source() -> BTreeSet<String> {
     let mut points = BTreeSet::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut points);
+    for (_, text) in rust_files("src") {
+        let calls = text.split("hook::reach(\"").skip(1);
+        points.extend(calls.map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
     assert!(points.len() > 20, "the calls are written otherwise now: {points:?}");
     points
 }
 
-fn collect(directory: &Path, points: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, points);
-        } else {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let calls = text.split("hook::reach(\"").skip(1);
-            points.extend(calls.map(|rest| rest.split('"').next().unwrap().to_owned()));
-        }
+/// How often each point is named in the file that `EXPUNGED_REACHED` names.
+pub fn passed(reached: &Path) -> BTreeMap<String, u64> {
+    let mut passed = BTreeMap::new();
+    for point in std::fs::read_to_string(reached).unwrap().lines() {
+        *passed.entry(point.to_owned()).or_default() += 1;
     }
+    passed
 }
 
 /// A state's life from nothing: parked, approved, swept.

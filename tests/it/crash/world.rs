@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 use tempfile::TempDir;
 
 use super::model::Model;
+use super::points::passed;
 
 pub const RULE: &str = "shop/account";
 
@@ -186,20 +187,8 @@ impl World {
 
     /// Nobody has a file of it open.
     pub fn snapshot(&self) -> Snapshot {
-        let mut files = Vec::new();
-        let mut directories = vec![self.directory.path().to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    directories.push(path);
-                } else {
-                    let bytes = std::fs::read(&path).unwrap();
-                    files.push((path, bytes));
-                }
-            }
-        }
-        Snapshot(files)
+        let files = crate::listing::files(self.directory.path()).into_iter();
+        Snapshot(files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect())
     }
 
     /// Back to that moment, in the same place: an approval is for a datastore where it is.
@@ -297,11 +286,7 @@ impl World {
         let mut command = self.command(arguments);
         command.env("EXPUNGED_REACHED", file.path());
         let ran = ran(command);
-        let mut passed = BTreeMap::new();
-        for point in std::fs::read_to_string(file.path()).unwrap().lines() {
-            *passed.entry(point.to_owned()).or_default() += 1;
-        }
-        (ran, passed)
+        (ran, passed(file.path()))
     }
 
     /// Starts a command and kills it after the delay, wherever it is then.

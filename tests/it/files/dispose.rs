@@ -111,6 +111,23 @@ fn a_look_after_half_a_disposal_tells_each_file() {
     );
 }
 
+/// Whether the disposal or the application emptied them, and whether somebody made them anew, nobody can tell any more.
+#[test]
+fn a_look_changes_nothing_not_even_an_empty_directory() {
+    let world = World::new();
+    for path in ["u/1/x", "u/2/deep/x", "u/3/x"] {
+        world.file(path);
+    }
+    let listed = world.listed("u/*/**");
+    for path in ["u/1/x", "u/2/deep/x", "u/2/deep", "u/3/x", "u/3"] {
+        remove(&world.path(path));
+    }
+    std::fs::create_dir(world.path("u/3")).unwrap();
+    let before = world.left();
+    assert_eq!(world.tree().look(&listed), [Presence::Gone; 3]);
+    assert_eq!(world.left(), before);
+}
+
 #[test]
 fn a_path_that_nobody_listed_leads_nowhere() {
     let world = World::new();

@@ -72,21 +72,7 @@ impl World {
 
     /// Everything in the root, directories with a `/` behind.
     pub fn left(&self) -> BTreeSet<Vec<u8>> {
-        let mut all = BTreeSet::new();
-        everything(&self.root(), &self.root(), &mut all);
-        all
-    }
-}
-
-fn everything(root: &Path, directory: &Path, all: &mut BTreeSet<Vec<u8>>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap();
-        let mut path = entry.path().strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
-        if entry.file_type().unwrap().is_dir() {
-            everything(root, &entry.path(), all);
-            path.push(b'/');
-        }
-        all.insert(path);
+        crate::listing::below(&self.root())
     }
 }
 

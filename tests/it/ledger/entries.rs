@@ -247,6 +247,7 @@ fn a_timing_that_contradicts_itself_is_refused() {
     for change in [
         (&|t: &mut Timing| t.waited[0].n += 1) as &dyn Fn(&mut Timing),
         &|t| t.waited[0].within = 86_399,
+        &|t| t.waited[0].within = 59,
         &|t| t.waited.insert(0, t.waited[0]),
         &|t| t.waited.push(Waited { within: 90_000, n: 0 }),
         &|t| t.bounds.clear(),

@@ -1,9 +1,9 @@
 //! What the ledger says of how long records waited, and how they stood to the bounds.
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::world::{DELETED_AT, World, rules, set};
+use crate::world::{DELETED_AT, World, at, rules, set};
 
 const PROMISE: &str = "[[promise]]\nid = \"account\"\ntext = \"Gone within a month.\"\nsource = \"s\"\n\
     trigger = \"account deleted\"\nno_later_than = \"1 month\"\ncovers = [\"account\"]\n\n[[rule]]";
@@ -60,4 +60,59 @@ fn waits_and_what_is_left_of_every_bound_stand_in_the_ledger() {
     assert_eq!((&why[1]["of"], &why[1]["n"]), (&json!("refused"), &json!(1)), "{why:?}");
     assert_eq!(why.len(), 2);
     world.ran(&["ledger", "verify"], 0);
+}
+
+const MINUTE: i64 = 60;
+
+/// A rule at once, overdue after a day, over a table whose account 1 nobody lets go.
+fn at_once(ids: &[(u32, DateTime<Utc>)]) -> World {
+    let text = rules(DELETED_AT, "").replace("50 years", "0 hours").replace("200 years", "24 hours");
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);\
+        CREATE TRIGGER no_way BEFORE DELETE ON account WHEN old.id = 1 BEGIN SELECT RAISE(ABORT, 'no'); END;";
+    let world = World::new(&text, schema);
+    for (id, at) in ids {
+        let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        world.sql(&format!("INSERT INTO account VALUES ({id}, '{at}')"));
+    }
+    world
+}
+
+fn minute(at: DateTime<Utc>) -> i64 {
+    at.timestamp().div_euclid(MINUTE) * MINUTE
+}
+
+/// Whoever puts many measures of a record that stays together learns its deadline's minute, and nothing finer.
+#[test]
+fn no_number_of_measures_tells_a_deadline_to_less_than_its_minute() {
+    let trigger = at("2021-03-02T10:20:37.250Z");
+    let (world, deadline) = (at_once(&[(1, trigger)]), trigger + TimeDelta::hours(24));
+    for before in [110, 99, 73, 60, 59, 38, 37, 36, 20, 1] {
+        let now = deadline - TimeDelta::seconds(before);
+        world.sweep(now).unwrap();
+        let bounds = &world.entries("residue").pop().unwrap()["bounds"];
+        let left = u64::try_from(minute(deadline) - now.timestamp()).unwrap_or(0);
+        // Below 100 s all of it can be said in two digits; the clock's own fraction is cut off.
+        let said = bounds[0]["margin"].as_u64().unwrap();
+        assert!(
+            said <= left && said + if left < 100 { 1 } else { 10 } >= left,
+            "{before} s before: {said} of {left}"
+        );
+        assert_eq!(bounds[0]["late"], 0);
+    }
+    world.sweep(deadline).unwrap();
+    assert_eq!(world.entries("residue").pop().unwrap()["bounds"][0], json!({ "late": 1, "margin": null }));
+}
+
+/// What is due at once has waited for seconds, and a batch may be of one record.
+#[test]
+fn a_short_wait_is_told_to_the_minute_of_its_trigger() {
+    let trigger = expunged::clock::now() - TimeDelta::seconds(7);
+    let world = at_once(&[(2, trigger)]);
+    world.ran(&["sweep"], 0);
+    let timing = &world.entries("batch.intent")[0]["timing"];
+    let (measured, within) =
+        (at(timing["at"].as_str().unwrap()), timing["waited"][0]["within"].as_i64().unwrap());
+    assert!(within >= MINUTE, "{timing}");
+    assert!(within == MINUTE || (measured.timestamp() + 1 - within - minute(trigger)).abs() <= 1, "{timing}");
+    assert!(measured.timestamp() - within <= minute(trigger), "no longer than so: {timing}");
 }
