@@ -1,5 +1,6 @@
 //! `expunged report`: what was disposed of in a period, and how every promise stands.
 
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -53,18 +54,24 @@ pub(super) async fn run(global: &Global, asked: Asked) -> Outcome {
     check_service(asked.service.as_deref(), &known, &reading)?;
     let report = reading.report(&known, asked.service.as_deref(), evidence);
     let written = match global.form {
-        Form::Text => None,
-        Form::Json => Some(format!("{}\n", serde_json::to_string_pretty(&report)?)),
-        Form::Html => Some(report.to_html()?),
-        Form::Csv => Some(report.to_csv()?),
+        Form::Text => text(&report),
+        Form::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
+        Form::Html => report.to_html()?,
+        Form::Csv => report.to_csv()?,
     };
-    match (written, asked.out) {
-        (None, None) => print!("{}", text(&report)),
-        (None, Some(out)) => write(&out, &text(&report))?,
-        (Some(written), None) => print!("{written}"),
-        (Some(written), Some(out)) => write(&out, &written)?,
+    match asked.out {
+        Some(out) => write(&out, &written)?,
+        None => show(&written)?,
     }
     Ok(exit(&report))
+}
+
+/// Who pages through it may leave before the end.
+fn show(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 async fn read(
@@ -127,7 +134,7 @@ fn check_service(wanted: Option<&str>, known: &Known, reading: &Reading) -> Resu
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| {
         let exit = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => Exit::Denied,
+            ErrorKind::PermissionDenied => Exit::Denied,
             _ => Exit::Usage,
         };
         let what = format!("cannot write the report to `{}`", path.display());

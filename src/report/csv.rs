@@ -29,6 +29,21 @@ const NAMES: [&str; 6] = ["service", "rule", "promise", "class", "datastore", "d
 /// Fields that tell one thing of a section from the next, where there are several of the same names: the column `item`.
 const ITEMS: [&str; 5] = ["hold", "request", "reason", "entry", "action"];
 
+/// The order of the sections: what people ask first.
+const SECTIONS: [&str; 11] = [
+    "promises",
+    "disposals",
+    "waits",
+    "remaining",
+    "sweeps",
+    "open_intents",
+    "holds",
+    "requests",
+    "pauses",
+    "approvals",
+    "versions",
+];
+
 /// Where a row belongs: its section, its names, its item.
 #[derive(Clone, Default)]
 struct About {
@@ -75,6 +90,7 @@ fn object(about: &About, within: &str, fields: &Map<String, Value>, rows: &mut V
                 object(&About { section: name.clone(), ..About::default() }, "", part, rows);
             }
             Value::Object(part) => object(about, &format!("{metric}."), part, rows),
+            Value::Array(list) if list.is_empty() => {}
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
                 if !NAMES.contains(&name.as_str()) {
                     rows.push(about.row(metric, text(value)));
@@ -82,6 +98,7 @@ fn object(about: &About, within: &str, fields: &Map<String, Value>, rows: &mut V
             }
         }
     }
+    lists.sort_by_key(|(name, _)| SECTIONS.iter().position(|section| section == name));
     for (name, list) in lists {
         for thing in list.iter().filter_map(Value::as_object) {
             object(&about.within(name), "", thing, rows);
