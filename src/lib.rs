@@ -10,7 +10,7 @@
 //! | 1 | [`config`], [`rules`], [`pseudonym`], [`ledger`] |
 //! | 2 | [`state`] |
 //! | 3 | [`datastore`] |
-//! | 4 | [`sweep`] |
+//! | 4 | [`sweep`], [`report`] |
 //! | 5 | [`deployment`] |
 //! | 6 | [`daemon`] |
 //! | 7 | [`cli`] |
@@ -26,6 +26,7 @@ pub mod hook;
 pub mod ledger;
 pub mod model;
 pub mod pseudonym;
+pub mod report;
 pub mod rules;
 pub mod secret;
 pub mod state;

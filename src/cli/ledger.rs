@@ -1,15 +1,41 @@
-//! `expunged ledger verify`: the whole ledger.
+//! `expunged ledger verify` and `export`: the whole ledger.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
 use serde_json::json;
 
-use super::{Exit, Format, Global, Outcome};
+use super::directory::{empty, unusable};
+use super::verify::verifier_key;
+use super::{Exit, Failure, Format, Global, Outcome};
 use crate::diagnostic::chain;
 use crate::ledger::audit::{Audit, AuditReport, OpenIntents};
+use crate::ledger::checkpoint::SignedCheckpoint;
+use crate::ledger::tiles::{self, File, Tiles};
 use crate::ledger::tree::EntryIndex;
 use crate::state::{Role, State};
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;
+
+/// Hands every entry to `read`, in order. Others may append meanwhile; how many were read is how many there were.
+pub(super) async fn every_entry(
+    state: &mut State,
+    mut read: impl FnMut(EntryIndex, &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut from = EntryIndex::new(0);
+    // Ends because each page starts after the last entry of the one before.
+    loop {
+        let entries = state.entries(from, PAGE).await?;
+        let Some((last, _)) = entries.last() else { return Ok(()) };
+        from = EntryIndex::new(last.get() + 1);
+        for (index, bytes) in &entries {
+            read(*index, bytes)?;
+        }
+    }
+}
 
 pub(super) async fn verify(global: &Global) -> Outcome {
     let deployment = global.deployment()?;
@@ -30,19 +56,104 @@ pub(super) async fn verify(global: &Global) -> Outcome {
     })
 }
 
-async fn audit(state: &mut State) -> Result<AuditReport, super::Failure> {
+async fn audit(state: &mut State) -> Result<AuditReport, Failure> {
     let mut audit = Audit::default();
-    let mut from = EntryIndex::new(0);
-    // Ends because each page starts after the last entry of the one before.
-    loop {
-        let entries = state.entries(from, PAGE).await?;
-        let Some((last, _)) = entries.last() else { break };
-        from = EntryIndex::new(last.get() + 1);
-        for (index, bytes) in &entries {
-            audit.push(*index, bytes);
+    every_entry(state, |index, bytes| {
+        audit.push(index, bytes);
+        Ok(())
+    })
+    .await?;
+    Ok(audit.finish(OpenIntents::Allowed))
+}
+
+/// Writes the ledger as it is now. The checkpoint comes last: without it, the directory is no ledger.
+pub(super) async fn export(global: &Global, directory: &Path) -> Outcome {
+    let deployment = global.deployment()?;
+    let mut state = deployment.state(Role::Beside).await?;
+    let directory = empty(directory)?;
+    let (mut tiles, mut audit) = (Tiles::default(), Audit::default());
+    every_entry(&mut state, |index, bytes| {
+        audit.push(index, bytes);
+        tiles.push(bytes).iter().try_for_each(|file| write(&directory, file))
+    })
+    .await?;
+    tiles.finish().iter().try_for_each(|file| write(&directory, file))?;
+    let audit = audit.finish(OpenIntents::Allowed);
+    let signed = state.checkpoint_at(audit.size).await?;
+    // What does not hash to the leaves that are signed would be refused by whoever reads it.
+    let Some(signed) = signed.filter(|_| audit.findings.is_empty()) else { return Err(unsound()) };
+    if SignedCheckpoint::parse_verified(&signed.to_text(), &deployment.signing_key()?.verifier())?.root()
+        != audit.root
+    {
+        return Err(unsound());
+    }
+    write(&directory, &File { path: "checkpoint".to_owned(), bytes: signed.to_text().into_bytes() })?;
+    match global.format {
+        Format::Json => {
+            println!("{}", json!({ "entries": audit.size.get(), "root": audit.root.to_string() }))
+        }
+        Format::Text => println!("{}: {} entries, root {}", directory.display(), audit.size, audit.root),
+    }
+    Ok(Exit::Done)
+}
+
+fn unsound() -> Failure {
+    let what = "the ledger does not verify, and was not exported whole: see `expunged ledger verify`";
+    Failure::new(Exit::Evidence, anyhow!(what))
+}
+
+fn write(directory: &Path, file: &File) -> Result<(), Failure> {
+    let path = directory.join(&file.path);
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(&path, &file.bytes)).map_err(|e| unusable(directory, "cannot be written", e))
+}
+
+/// The same for whoever has nothing but the files and the key. Commitments are not among the files.
+pub(super) fn verify_exported(global: &Global, directory: &Path, key: &Path) -> Outcome {
+    let vkey = verifier_key(key)?;
+    let read = |path: &str| fs::read(directory.join(path));
+    let note = String::from_utf8(read("checkpoint").map_err(|e| unusable(directory, "holds no ledger", e))?);
+    let checkpoint = SignedCheckpoint::parse_verified(&note.map_err(|e| evidence(e.into()))?, &vkey);
+    let checkpoint = checkpoint.map_err(|e| evidence(anyhow::Error::new(e).context("the checkpoint")))?;
+    let mut audit = Audit::default();
+    let size = checkpoint.size().get();
+    let width = tiles::WIDTH as u64;
+    for bundle in 0..size.div_ceil(width) {
+        let entries = usize::try_from((size - bundle * width).min(width))?;
+        let path = tiles::bundle_path(bundle, entries);
+        // A ledger that has grown since may hold the full bundle alone.
+        let bytes = read(&path).or_else(|_| read(&tiles::bundle_path(bundle, tiles::WIDTH)));
+        let bytes = bytes.map_err(|e| missing(&path, e))?;
+        let all = tiles::entries(&bytes).with_context(|| format!("`{path}`")).map_err(evidence)?;
+        for (index, entry) in (bundle * width..).zip(all.iter().take(entries)) {
+            audit.push(EntryIndex::new(index), entry);
         }
     }
-    Ok(audit.finish(OpenIntents::Allowed))
+    let report = audit.finish(OpenIntents::Allowed);
+    if (report.size, report.root) != (checkpoint.size(), checkpoint.root()) {
+        let (read, root) = (report.size, report.root);
+        let what = format!(
+            "the entries are not those that were signed: {read} entries with root {root}, expected {} with root {}",
+            checkpoint.size(),
+            checkpoint.root()
+        );
+        return Err(evidence(anyhow!(what)));
+    }
+    match global.format {
+        Format::Json => println!("{}", object(&report, &[], &[])),
+        Format::Text => text(&report, &[], &[]),
+    }
+    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Evidence })
+}
+
+fn evidence(error: anyhow::Error) -> Failure {
+    Failure::new(Exit::Evidence, error)
+}
+
+fn missing(path: &str, error: io::Error) -> Failure {
+    evidence(
+        anyhow::Error::new(error).context(format!("`{path}` cannot be read, expected by the checkpoint")),
+    )
 }
 
 fn text(report: &AuditReport, commitments: &[String], leaves: &[EntryIndex]) {

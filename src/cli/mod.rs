@@ -3,6 +3,7 @@
 mod approve;
 mod check;
 pub mod demo;
+mod directory;
 mod erase;
 mod explain;
 mod hold;
@@ -13,6 +14,7 @@ mod pause;
 mod plan;
 mod prove;
 mod reload;
+mod report;
 mod run;
 mod status;
 mod sweep;
@@ -63,8 +65,11 @@ pub struct Global {
     /// How much is logged to standard error: error, warn, info, debug [default: warn; for `run`: info].
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<tracing::Level>,
-    /// For people, or for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    /// For people, or for programs; a page and a table are forms of `report`.
+    #[arg(long = "format", global = true, value_enum, default_value_t = Form::Text)]
+    form: Form,
+    /// The same, of whatever is neither a page nor a table.
+    #[arg(skip)]
     format: Format,
 }
 
@@ -76,12 +81,26 @@ impl Global {
 }
 
 /// How a result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs; documented and stable.
+    Json,
+}
+
+/// What `--format` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
     /// For people.
     Text,
     /// For programs; documented and stable.
     Json,
+    /// `report`: one page, to be read or printed.
+    Html,
+    /// `report`: one table, a row a figure.
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -184,7 +203,22 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Verify the whole ledger.
+    /// Report what was disposed of in a period, and how every promise stands.
+    Report {
+        /// The first instant that counts: a date (midnight, UTC) or an RFC 3339 time; without it, 30 days before the end.
+        #[arg(long, value_name = "DATE|TIME", value_parser = report::instant)]
+        from: Option<DateTime<Utc>>,
+        /// The first instant that no longer counts; now without it.
+        #[arg(long, value_name = "DATE|TIME", value_parser = report::instant)]
+        to: Option<DateTime<Utc>>,
+        /// Only this service.
+        #[arg(long, value_name = "ID")]
+        service: Option<String>,
+        /// Where to write it; replaces a file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Verify the whole ledger, or write it as files.
     Ledger {
         #[command(subcommand)]
         command: LedgerCommand,
@@ -316,7 +350,19 @@ impl TypedValueParser for RoleParser {
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
     /// Check the tree, the published checkpoint, the commitments and every invariant.
-    Verify,
+    Verify {
+        /// What `ledger export` wrote, instead of the configuration's ledger: needs nothing else but the key.
+        #[arg(long, value_name = "DIR", requires = "key")]
+        exported: Option<PathBuf>,
+        /// The verifier key, for `--exported`.
+        #[arg(long, value_name = "VKEY", requires = "exported")]
+        key: Option<PathBuf>,
+    },
+    /// Write the ledger as static C2SP tlog-tiles: checkpoint, tiles, entries.
+    Export {
+        /// A new or empty directory.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -333,7 +379,8 @@ enum KeyCommand {
 
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> Outcome {
-    let Cli { global, command } = cli;
+    let Cli { mut global, command } = cli;
+    global.format = format(&global, &command)?;
     let runtime = match command {
         Command::Run => {
             log::of_the_daemon(global.log_level.unwrap_or(tracing::Level::INFO));
@@ -347,6 +394,18 @@ pub fn run(cli: Cli) -> Outcome {
         }
     };
     runtime.block_on(dispatch(&global, command))
+}
+
+/// Only a report is a page or a table.
+fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
+    let form = match (global.form, command) {
+        (Form::Json, _) => return Ok(Format::Json),
+        (Form::Text, _) | (_, Command::Report { .. }) => return Ok(Format::Text),
+        (Form::Html, _) => "html",
+        (Form::Csv, _) => "csv",
+    };
+    let what = format!("`--format {form}` is a form of `report` alone: expected `text` or `json`");
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
 /// A sweep by other rules than the configuration's would be a trap, and so would an approval of one.
@@ -369,6 +428,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         | Command::Status
         | Command::Prove { .. }
         | Command::Verify { .. }
+        | Command::Report { .. }
         | Command::Ledger { .. }
         | Command::Key { .. } => return Ok(()),
     };
@@ -402,7 +462,16 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
             prove::run(global, &rule, &key, dataset.as_deref(), out).await
         }
         Command::Verify { key, files } => verify::run(global, &key, &files),
-        Command::Ledger { command: LedgerCommand::Verify } => ledger::verify(global).await,
+        Command::Report { from, to, service, out } => {
+            report::run(global, report::Asked { from, to, service, out }).await
+        }
+        Command::Ledger { command } => match command {
+            LedgerCommand::Verify { exported: Some(directory), key: Some(key) } => {
+                ledger::verify_exported(global, &directory, &key)
+            }
+            LedgerCommand::Verify { exported: _, key: _ } => ledger::verify(global).await,
+            LedgerCommand::Export { directory } => ledger::export(global, &directory).await,
+        },
         Command::Key { command: KeyCommand::Generate { file, origin } } => {
             key::generate(global, &file, origin)
         }

@@ -11,20 +11,23 @@ use crate::ledger::key::VerifierKey;
 use crate::ledger::proof::{Verified, verify};
 use crate::ledger::tree::EntryIndex;
 
+/// The key in a file, as `key generate` wrote it.
+pub(super) fn verifier_key(path: &Path) -> Result<VerifierKey, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, e))?;
+    VerifierKey::parse(&text).map_err(|e| {
+        Failure::new(
+            Exit::Usage,
+            anyhow::Error::new(e).context(format!("`{}` is not a verifier key", path.display())),
+        )
+    })
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    Failure::new(Exit::Usage, anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())))
+}
+
 pub(super) fn run(global: &Global, key: &Path, files: &[PathBuf]) -> Outcome {
-    let unreadable = |path: &Path, error: std::io::Error| {
-        Failure::new(
-            Exit::Usage,
-            anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())),
-        )
-    };
-    let text = std::fs::read_to_string(key).map_err(|e| unreadable(key, e))?;
-    let vkey = VerifierKey::parse(&text).map_err(|e| {
-        Failure::new(
-            Exit::Usage,
-            anyhow::Error::new(e).context(format!("`{}` is not a verifier key", key.display())),
-        )
-    })?;
+    let vkey = verifier_key(key)?;
     let mut exit = Exit::Done;
     let mut results = Vec::new();
     for path in files {

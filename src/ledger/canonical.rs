@@ -33,6 +33,11 @@ impl RuleDocument {
         write(&self.0)
     }
 
+    /// The text of one of its own fields; none where it has no such field, or one that is no text.
+    pub fn text_of(&self, field: &str) -> Option<&str> {
+        self.0.get(field).and_then(Value::as_str)
+    }
+
     /// The SHA-256 of the canonical text.
     pub fn digest(&self) -> RuleDigest {
         RuleDigest::from_bytes(*sha256(&[self.to_text().as_bytes()]).as_bytes())

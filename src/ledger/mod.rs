@@ -6,7 +6,8 @@
 //!
 //! Bottom up: [`hash`] and [`tree`] are RFC 6962; [`key`] and [`checkpoint`] are C2SP signed notes;
 //! [`canonical`] is the one way JSON is written; [`entry`] is one leaf of the ledger; [`commitment`] stands for
-//! one record without naming it; [`proof`] is what an auditor verifies offline; [`audit`] reads a whole ledger.
+//! one record without naming it; [`proof`] is what an auditor verifies offline; [`audit`] reads a whole ledger;
+//! [`tiles`] lays it out as files.
 
 mod bytes;
 mod instant;
@@ -21,4 +22,5 @@ pub mod hash;
 pub mod key;
 pub mod name;
 pub mod proof;
+pub mod tiles;
 pub mod tree;

@@ -25,6 +25,14 @@ impl State {
         Ok(signed)
     }
 
+    /// Signs the head that the ledger had at this size, without publishing it; none where it is shorter.
+    ///
+    /// It is a prefix of what the disk holds, which on opening contained what was published.
+    pub async fn checkpoint_at(&mut self, size: TreeSize) -> Result<Option<SignedCheckpoint>, StateError> {
+        let frontier = Frontier::from_leaves(self.leaves(size).await?);
+        if frontier.size() == size { self.sign(&frontier).map(Some) } else { Ok(None) }
+    }
+
     pub(super) fn sign(&self, frontier: &Frontier) -> Result<SignedCheckpoint, StateError> {
         let checkpoint = Checkpoint::new(self.signing_key.origin().clone(), frontier.size(), frontier.root());
         checkpoint.sign(&self.signing_key).map_err(StateError::Sign)

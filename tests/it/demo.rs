@@ -313,9 +313,12 @@ fn the_printed_commands_work_as_pasted() {
         .unwrap();
     let out = String::from_utf8(demo.stdout).unwrap();
     assert!(demo.status.success(), "{out}{}", String::from_utf8_lossy(&demo.stderr));
-    for (word, answer) in
-        [(" prove ", "proof of disposal"), (" verify ", ": verified"), (" explain ", ": undated")]
-    {
+    for (word, answer) in [
+        (" prove ", "proof of disposal"),
+        (" verify ", ": verified"),
+        (" report ", ""),
+        (" explain ", ": undated"),
+    ] {
         let printed =
             |line: &&str| line.starts_with("  ") && line.contains(word) && line.contains("expunged ");
         let lines: Vec<&str> = out.lines().filter(printed).collect();

@@ -15,7 +15,7 @@
 //! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `longest_wait_seconds` (null: nothing went), `in_time` |
 //! | `survivors` | `rows` and `files` that had to be left, `as_expected`, and `differences`, one text a table or tree |
 //! | `paths` | `directory`, `config`, `verifier_key`, `datastores` and `before` (null: removed) |
-//! | `commands` | for a shell: `prove`, `verify`, `explain` (null: no datastores), `remove` |
+//! | `commands` | for a shell: `prove`, `verify`, `report`, `explain` (null: no datastores), `remove` |
 //! | `seconds` | how long it took |
 
 mod home;

@@ -140,7 +140,7 @@ impl Results {
                 "before": self.paths.before,
             },
             "commands": {
-                "prove": self.commands.prove, "verify": self.commands.verify,
+                "prove": self.commands.prove, "verify": self.commands.verify, "report": self.commands.report,
                 "explain": self.paths.datastores.as_ref().map(|_| &self.commands.explain),
                 "remove": self.commands.remove,
             },
@@ -259,9 +259,10 @@ fn survivors(out: &mut dyn Write, survivors: &Survivors) -> io::Result<()> {
 }
 
 fn next(out: &mut dyn Write, results: &Results) -> io::Result<()> {
-    let Commands { prove, verify, explain, remove } = &results.commands;
+    let Commands { prove, verify, report, explain, remove } = &results.commands;
     writeln!(out, "\nProve that one account is gone; verify the proof with nothing but the public key:\n")?;
     writeln!(out, "  {prove}\n  {verify}\n")?;
+    writeln!(out, "Report it to people, on one page:\n\n  {report}\n")?;
     if let Some(before) = &results.paths.before {
         writeln!(out, "The world stays for playing; as it was before, it lies in {}.", before.display())?;
         writeln!(out, "Why one record is still there, for example:\n")?;

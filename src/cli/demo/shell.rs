@@ -12,6 +12,8 @@ pub struct Commands {
     pub prove: String,
     /// Verifies it.
     pub verify: String,
+    /// Reports what happened, as a page.
+    pub report: String,
     /// Explains a record that is still there.
     pub explain: String,
     /// Removes what the demo left.
@@ -31,9 +33,11 @@ impl Commands {
         let program = quoted(&short(&std::env::current_exe()?));
         let proof = quoted(&home.directory().join(format!("{id}.tlog-proof")));
         let (config, key) = (quoted(&home.config()), quoted(&home.verifier_key()));
+        let page = quoted(&home.directory().join("report.html"));
         Ok(Self {
             prove: format!("{program} --config {config} prove {rule} {id} --out {proof}"),
             verify: format!("{program} verify --key {key} {proof}"),
+            report: format!("{program} --config {config} report --format html --out {page}"),
             explain: format!("{program} --config {config} explain {rule} {undated}"),
             remove: format!("rm -r {}", quoted(home.directory())),
         })

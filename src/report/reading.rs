@@ -1,0 +1,145 @@
+//! The ledger, read once from its first entry.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::orders::Orders;
+use super::period::{Period, Place};
+use super::tally::{Left, Tally};
+use crate::ledger::commitment::BatchId;
+use crate::ledger::entry::{
+    BatchCommitted, BatchIntent, Body, Entry, Residue, RuleId, RuleVersion, SweepFinished, SweepId,
+    SweepResult, SweepStarted,
+};
+use crate::ledger::tree::EntryIndex;
+
+/// What the entries read so far say.
+///
+/// An entry belongs to the period in which it was written. Memory grows with the rules, their versions and the orders, and with
+/// what is open; not with the entries.
+#[derive(Debug)]
+pub struct Reading {
+    pub(super) period: Period,
+    /// When the first entry was written.
+    pub(super) begins: Option<DateTime<Utc>>,
+    pub(super) rules: BTreeMap<RuleId, Tally>,
+    pub(super) versions: BTreeMap<EntryIndex, RuleVersion>,
+    pub(super) intents: BTreeMap<BatchId, Intended>,
+    pub(super) orders: Orders,
+    running: BTreeMap<SweepId, Running>,
+}
+
+/// An intent without an outcome.
+#[derive(Debug)]
+pub(super) struct Intended {
+    pub(super) entry: EntryIndex,
+    pub(super) at: DateTime<Utc>,
+    pub(super) intent: BatchIntent,
+}
+
+/// A sweep without an end.
+#[derive(Debug)]
+struct Running {
+    rule: RuleId,
+    late: DateTime<Utc>,
+}
+
+impl Reading {
+    /// Of nothing yet.
+    pub fn new(period: Period) -> Self {
+        Self {
+            period,
+            begins: None,
+            rules: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            intents: BTreeMap::new(),
+            orders: Orders::default(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the next entry. One that contradicts those before it is the audit's finding, and counted as far as it can be.
+    pub fn push(&mut self, index: EntryIndex, entry: &Entry) {
+        let at = entry.at();
+        self.begins = self.begins.or(Some(at));
+        let place = self.period.place(at);
+        if place == Place::After {
+            return;
+        }
+        match entry.body() {
+            Body::RuleVersion(version) => {
+                self.versions.insert(index, version.clone());
+            }
+            Body::SweepStarted(sweep) => self.start(at, place, sweep),
+            Body::SweepFinished(sweep) => self.finish(at, place, sweep),
+            Body::BatchIntent(intent) => {
+                let intended = Intended { entry: index, at, intent: intent.clone() };
+                self.intents.insert(intent.batch.clone(), intended);
+            }
+            Body::BatchCommitted(committed) => self.commit(place, committed),
+            Body::BatchAborted(aborted) => {
+                if let Some(pending) = self.intents.remove(&aborted.batch)
+                    && place == Place::Within
+                {
+                    self.rule(&pending.intent.rule).aborted += 1;
+                }
+            }
+            Body::Residue(residue) => self.residue(index, at, place, residue),
+            Body::HoldPlaced(_)
+            | Body::HoldReleased(_)
+            | Body::ErasureRequested(_)
+            | Body::ErasureAnswered(_)
+            | Body::Pause(_)
+            | Body::Resume(_)
+            | Body::Approval(_) => self.orders.read(index, at, place, entry.body()),
+            Body::Genesis(_) | Body::Open(_) | Body::KeyEpoch(_) | Body::BackupExpired(_) => {}
+        }
+    }
+
+    /// The services of its rules and orders, each once or more.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let holds = self.orders.holds.values().map(|hold| hold.given.service.as_str());
+        let requests = self.orders.requests.values().map(|request| request.given.service.as_str());
+        self.rules.keys().map(RuleId::service).chain(holds).chain(requests)
+    }
+
+    fn rule(&mut self, id: &RuleId) -> &mut Tally {
+        self.rules.entry(id.clone()).or_default()
+    }
+
+    fn start(&mut self, at: DateTime<Utc>, place: Place, sweep: &SweepStarted) {
+        let running = Running { rule: sweep.rule.clone(), late: sweep.late };
+        self.running.insert(sweep.sweep.clone(), running);
+        self.rule(&sweep.rule).apply(sweep.rule_entry, at, place);
+    }
+
+    fn finish(&mut self, at: DateTime<Utc>, place: Place, sweep: &SweepFinished) {
+        let Some(running) = self.running.remove(&sweep.sweep) else { return };
+        let rule = self.rule(&running.rule);
+        if place == Place::Within {
+            rule.sweeps.end(sweep.result);
+            rule.last_result = Some(sweep.result);
+        }
+        if sweep.result == SweepResult::Completed {
+            rule.last_completed = Some(at);
+        }
+    }
+
+    fn commit(&mut self, place: Place, committed: &BatchCommitted) {
+        let pending = self.intents.remove(&committed.batch);
+        if place == Place::Within {
+            self.rule(&committed.rule).commit(pending.as_ref().map(|p| &p.intent), committed);
+        }
+    }
+
+    fn residue(&mut self, entry: EntryIndex, at: DateTime<Utc>, place: Place, residue: &Residue) {
+        let late = self.running.get(&residue.sweep).map_or(at, |running| running.late);
+        let left = Some(Left { entry, at, late, residue: residue.clone() });
+        let rule = self.rule(&residue.rule);
+        match place {
+            Place::Before => rule.before = left,
+            Place::Within | Place::After => rule.last = left,
+        }
+    }
+}
