@@ -154,14 +154,13 @@ impl<'d> Turns<'d> {
 
     async fn turn(&mut self, deployment: &Deployment, rule: (&Service, &Rule)) -> Result<Turn, Failure> {
         let shared = self.shared;
-        let state = match &mut self.state {
-            Some(state) => state,
-            None => {
-                let mut opened = deployment.state(Role::Disposer).await?;
-                self.recovered = recover(&mut opened, deployment.places()).await?;
-                tracing::info!("the state is open again");
-                self.state.insert(opened)
-            }
+        let state = if let Some(state) = &mut self.state {
+            state
+        } else {
+            let mut opened = deployment.state(Role::Disposer).await?;
+            self.recovered = recover(&mut opened, deployment.places()).await?;
+            tracing::info!("the state is open again");
+            self.state.insert(opened)
         };
         if !self.recovered.parked.is_empty() {
             // Whatever was in the way may be gone.
