@@ -63,6 +63,17 @@ pub struct Hold {
     pub reference: String,
 }
 
+/// How many orders stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandingOrders {
+    /// Legal holds in force.
+    pub holds: u64,
+    /// Erasure requests without an answer.
+    pub requests: u64,
+    /// By when the first of these has to be answered.
+    pub first_deadline: Option<DateTime<Utc>>,
+}
+
 /// An erasure request to be recorded.
 pub struct NewRequest<'a> {
     /// The service that is asked.
@@ -377,6 +388,27 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Ok(_) | Err(_) => Some(Halt::StopFile(path)),
         }
+    }
+
+    /// How many orders stand.
+    pub async fn standing_orders(&mut self) -> Result<StandingOrders, StateError> {
+        let operation = "count the orders";
+        let row = sqlx::query(
+            "SELECT (SELECT count(*) FROM hold WHERE released IS NULL), count(*), min(deadline) FROM request \
+             WHERE answered IS NULL",
+        )
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let count = |at: usize| {
+            row.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
+        };
+        let first: Option<i64> = row.try_get(2).map_err(|e| failed(&self.path, operation, e))?;
+        Ok(StandingOrders {
+            holds: count(0)?,
+            requests: count(1)?,
+            first_deadline: first.and_then(DateTime::from_timestamp_micros),
+        })
     }
 
     /// Up to which order the state has them now.

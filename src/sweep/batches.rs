@@ -10,7 +10,7 @@ use crate::clock::{self, Stopwatch};
 use crate::datastore::sqlite::{Cursor, Phase, Selected, Writer};
 use crate::datastore::{Prepared, PreparedPart};
 use crate::hook;
-use crate::ledger::entry::{Action, Cause, SweepResult, Timing};
+use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
 use crate::model::datastore::Pace;
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
@@ -351,7 +351,7 @@ impl Run<'_> {
 
     /// Says how far it has come.
     pub(super) fn tell(&self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) {
-        progress(Progress { total: self.total, report: &self.report });
+        progress(Progress { cause: self.cause, total: self.total, report: &self.report });
     }
 
     /// Remembers the records of a batch that stays, where something that hung on them went.
@@ -537,6 +537,8 @@ pub(super) fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
         let times = record.times();
         if times.deadline <= run.now.late {
             report.overdue += 1;
+            let late = (run.now.late - times.deadline).num_seconds().unsigned_abs();
+            *report.lateness.entry(ceiling(late)).or_default() += 1;
             continue;
         }
         let wait = (run.now.eligible - times.due).max(TimeDelta::zero());

@@ -103,6 +103,8 @@ impl<'a> Target<'a> {
 /// How far a sweep has come.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
+    /// Why the sweep runs: a rule's turn may have one for its schedule and one for what people demand.
+    pub cause: Cause,
     /// How many of the rule's own records there were to dispose of at the start.
     pub total: u64,
     /// What it has done up to now; what remains is counted at its end.
@@ -126,6 +128,8 @@ pub struct Report {
     pub dependents: u64,
     /// Of `disposed`, those whose deadline had passed before the sweep.
     pub overdue: u64,
+    /// Of `overdue`, how many were late by so many seconds at the most, rounded up to two digits.
+    pub lateness: BTreeMap<u64, u64>,
     /// Of the rest, the longest time between due and disposal.
     pub worst_wait: Option<TimeDelta>,
     /// Of the rest, the shortest time between disposal and deadline.
@@ -158,6 +162,7 @@ impl Report {
             disposed: 0,
             dependents: 0,
             overdue: 0,
+            lateness: BTreeMap::new(),
             worst_wait: None,
             least_margin: None,
             refused: Vec::new(),
