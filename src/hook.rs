@@ -2,7 +2,7 @@
 
 /// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`. Waits here when
 /// `EXPUNGED_PAUSE_AT` does: says so in the named pipe `EXPUNGED_PAUSE`, and goes on once somebody has opened that for writing.
-/// Where `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
+/// Panics here when `EXPUNGED_PANIC_AT` does, with the text of `EXPUNGED_PANIC`. Where `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
 #[cfg(feature = "test-hooks")]
 pub fn reach(point: &str) {
     use std::io::Write as _;
@@ -15,7 +15,7 @@ pub fn reach(point: &str) {
     }
     let wanted = |name: &str| std::env::var(name).ok();
     let (kill, pause) = (wanted("EXPUNGED_KILL_AT"), wanted("EXPUNGED_PAUSE_AT"));
-    if kill.is_none() && pause.is_none() {
+    if kill.is_none() && pause.is_none() && wanted("EXPUNGED_PANIC_AT").is_none() {
         return;
     }
     let here = {
@@ -30,6 +30,9 @@ pub fn reach(point: &str) {
         // Each opening waits for the other end. A pipe that cannot be opened is a point that the test misses.
         drop(std::fs::File::options().write(true).open(&pipe).and_then(|mut to| to.write_all(b"reached")));
         drop(std::fs::read(&pipe));
+    }
+    if wanted("EXPUNGED_PANIC_AT") == here {
+        panic!("{}", wanted("EXPUNGED_PANIC").unwrap_or_default());
     }
     if kill == here {
         // No destructor, no flush, no exit handler: what a power cut leaves of a process.

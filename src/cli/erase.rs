@@ -56,8 +56,7 @@ fn disposes(rule: &Rule) -> bool {
 
 /// `expunged erase list`.
 pub(super) async fn list(global: &Global) -> Outcome {
-    let deployment = global.deployment()?;
-    let requests = match deployment.state_if_any().await? {
+    let requests = match global.state_if_any().await? {
         Some(mut state) => state.requests().await?,
         None => Vec::new(),
     };

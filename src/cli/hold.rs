@@ -8,7 +8,7 @@ use crate::clock::Stopwatch;
 use crate::deployment::Deployment;
 use crate::ledger::name::{CaseReference, RoleName};
 use crate::ledger::tree::EntryIndex;
-use crate::model::name::ServiceId;
+use crate::model::name::{LocalId, NameError, RuleId, ServiceId};
 use crate::model::now::Now;
 use crate::model::orders::{Orders, SubjectId};
 use crate::rules::cutoff::Cutoffs;
@@ -42,18 +42,14 @@ enum Answer {
 }
 
 pub(super) async fn place(global: &Global, order: &Order) -> Outcome {
-    let deployment = global.deployment()?;
-    let (service, only) = scope(&deployment, &order.scope)?;
     let subject = order.subject.as_deref().map(subject).transpose()?;
-    let mut state = deployment.state(Role::Orderer).await?;
-    let new = NewHold {
-        service,
-        rule: only.map(|rule| &rule.id),
-        subject: subject.as_ref(),
-        reference: &order.reference,
-        by: &order.by,
+    let deployment = match global.deployment() {
+        Ok(deployment) => deployment,
+        Err(failure) => return unseen(global, order, subject.as_ref(), failure).await,
     };
-    let hold = state.place_hold(&new).await?;
+    let (service, only) = scope(&deployment, &order.scope)?;
+    let mut state = deployment.state(Role::Orderer).await?;
+    let hold = state.place_hold(&order.new(service, only.map(|rule| &rule.id), subject.as_ref())).await?;
     let rules = covered(&deployment, service, only);
     settle(&mut state, &rules, order.wait).await?;
     let mut answers = Vec::new();
@@ -66,6 +62,38 @@ pub(super) async fn place(global: &Global, order: &Order) -> Outcome {
         Format::Text => text(&hold, &answers, &along),
     }
     Ok(if answers.iter().all(|(_, answer)| answer.settled()) { Exit::Done } else { Exit::Finding })
+}
+
+/// A hold does not wait until somebody has mended the rules: it is placed as it was typed, and nobody can say yet what it found.
+async fn unseen(global: &Global, order: &Order, subject: Option<&SubjectId>, why: Failure) -> Outcome {
+    let (service, rule) = match order.scope.split_once('/') {
+        Some((service, rule)) => (service, Some(rule)),
+        None => (order.scope.as_str(), None),
+    };
+    let named = |e: NameError| Failure::new(Exit::Usage, e);
+    let service = ServiceId::new(service).map_err(named)?;
+    let local = rule.map(LocalId::new).transpose().map_err(named)?;
+    let rule = local.map(|local| RuleId { service: service.clone(), local });
+    let mut state = global.state(Role::Orderer).await?;
+    let hold = state.place_hold(&order.new(&service, rule.as_ref(), subject)).await?;
+    let what = format!(
+        "hold {} is in force (entry {}) as it was typed; what it found cannot be said, since the rules cannot be read:\n{}",
+        hold.id,
+        hold.placed,
+        why.message()
+    );
+    Err(Failure::new(why.exit(), anyhow::anyhow!(what)))
+}
+
+impl Order {
+    fn new<'a>(
+        &'a self,
+        service: &'a ServiceId,
+        rule: Option<&'a RuleId>,
+        subject: Option<&'a SubjectId>,
+    ) -> NewHold<'a> {
+        NewHold { service, rule, subject, reference: &self.reference, by: &self.by }
+    }
 }
 
 /// A data subject's id as typed; `-` is read from standard input, so that it stands in no list of processes.
@@ -249,8 +277,7 @@ fn object(hold: &Hold, answers: &[(&Rule, Answer)], along: &[String]) -> serde_j
 
 /// `expunged hold release`.
 pub(super) async fn release(global: &Global, id: &str, by: &RoleName) -> Outcome {
-    let deployment = global.deployment()?;
-    let mut state = deployment.state(Role::Beside).await?;
+    let mut state = global.state(Role::Beside).await?;
     let Some(entry) = state.release_hold(id, by).await? else {
         let what = "no such hold is in force: `expunged hold list` shows those that are";
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
@@ -264,8 +291,7 @@ pub(super) async fn release(global: &Global, id: &str, by: &RoleName) -> Outcome
 
 /// `expunged hold list`.
 pub(super) async fn list(global: &Global) -> Outcome {
-    let deployment = global.deployment()?;
-    let holds = match deployment.state_if_any().await? {
+    let holds = match global.state_if_any().await? {
         Some(mut state) => state.holds().await?,
         None => Vec::new(),
     };

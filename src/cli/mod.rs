@@ -29,8 +29,10 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::deployment::Deployment;
+use crate::config::Config;
+use crate::deployment::{Deployment, open_state};
 use crate::ledger::name::{CaseReference, RoleName};
+use crate::state::{Role, State};
 
 pub use crate::deployment::{Exit, Failure};
 
@@ -77,6 +79,17 @@ impl Global {
     /// The configuration and the rules, each proved by itself.
     fn deployment(&self) -> Result<Deployment, Failure> {
         Deployment::load(&self.config, self.rules.as_deref())
+    }
+
+    /// The state alone, for orders that go by no rule: they must not wait until somebody has mended one.
+    async fn state(&self, role: Role) -> Result<State, Failure> {
+        open_state(&Config::load(&self.config)?, role).await
+    }
+
+    /// The same beside a disposer; none: nobody has made it yet.
+    async fn state_if_any(&self) -> Result<Option<State>, Failure> {
+        let config = Config::load(&self.config)?;
+        Ok(if config.state.exists() { Some(open_state(&config, Role::Beside).await?) } else { None })
     }
 }
 

@@ -7,8 +7,7 @@ use crate::ledger::name::RoleName;
 use crate::state::Role;
 
 pub(super) async fn pause(global: &Global, by: &RoleName) -> Outcome {
-    let deployment = global.deployment()?;
-    let entry = deployment.state(Role::Orderer).await?.pause(by).await?;
+    let entry = global.state(Role::Orderer).await?.pause(by).await?;
     match global.format {
         Format::Json => println!("{}", json!({ "paused": true, "entry": entry.get() })),
         Format::Text => println!("Disposal is paused from the next batch on (entry {entry})."),
@@ -17,8 +16,7 @@ pub(super) async fn pause(global: &Global, by: &RoleName) -> Outcome {
 }
 
 pub(super) async fn resume(global: &Global, by: &RoleName) -> Outcome {
-    let deployment = global.deployment()?;
-    let mut state = deployment.state(Role::Beside).await?;
+    let mut state = global.state(Role::Beside).await?;
     let entry = state.resume(by).await?;
     let halt = state.halt().await?;
     match (global.format, entry) {

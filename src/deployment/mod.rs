@@ -1,16 +1,16 @@
 //! What the daemon and most commands start from: the configuration, the rules, the state; and how each failure ends a process.
 
 mod exit;
+mod opening;
 mod turn;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::{Config, KeySource};
+use crate::config::Config;
 use crate::datastore::catalogues;
 use crate::diagnostic::nearest::nearest;
 use crate::ledger::canonical::RuleDocument;
-use crate::ledger::key::{Origin, SigningKey};
+use crate::ledger::key::SigningKey;
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults};
 use crate::model::name::DatastoreName;
@@ -23,10 +23,11 @@ use crate::rules::digest::version;
 use crate::rules::document::load;
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::rules::shared::shared;
-use crate::state::{Role, Settings, State};
+use crate::state::{Role, State};
 use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
 
 pub use exit::{Exit, Failure};
+pub use opening::open_state;
 pub use turn::{Turn, sweep_rule};
 
 /// The rules alone, for what needs no datastore; without a configuration, with built-in defaults.
@@ -221,65 +222,11 @@ impl Deployment {
 
     /// The key that signs the ledger, from its file or credential.
     pub fn signing_key(&self) -> Result<SigningKey, Failure> {
-        let key = &self.config.ledger.key;
-        let path = key.path().map_err(|e| Failure::new(Exit::Configuration, e))?;
-        if let KeySource::File(path) = key {
-            refuse_open_to_all(path)?;
-        }
-        let text = std::fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|source| {
-            let exit = if source.kind() == std::io::ErrorKind::PermissionDenied {
-                Exit::Denied
-            } else {
-                Exit::Configuration
-            };
-            // A second key for the same ledger would leave its checkpoints without their successor.
-            let help = if self.config.state.exists() {
-                "restore it: a new key cannot sign this ledger".to_owned()
-            } else {
-                format!("make one with `expunged key generate {}`", path.display())
-            };
-            let what = format!("the signing key `{}` cannot be read ({source}): {help}", path.display());
-            Failure::new(exit, anyhow::anyhow!(what))
-        })?;
-        let key = SigningKey::parse(&text).map_err(|e| {
-            Failure::new(
-                Exit::Configuration,
-                anyhow::Error::new(e).context(format!("`{}` is not a signing key", path.display())),
-            )
-        })?;
-        let expected = Origin::parse(&self.config.ledger.origin)?;
-        if key.origin() != &expected {
-            let what = format!(
-                "the signing key `{}` is for the ledger `{}`, the configuration says `{expected}`",
-                path.display(),
-                key.origin()
-            );
-            return Err(Failure::new(Exit::Configuration, anyhow::anyhow!(what)));
-        }
-        Ok(key)
+        opening::signing_key(&self.config)
     }
 
     /// Opens the state.
     pub async fn state(&self, role: Role) -> Result<State, Failure> {
-        let settings = Settings {
-            path: self.config.state.clone(),
-            keys: self.config.ledger.keys.clone(),
-            signing_key: self.signing_key()?,
-        };
-        Ok(State::open(settings, role).await?)
+        open_state(&self.config, role).await
     }
-}
-
-/// With the key anyone could sign another history. A credential's permissions are the service manager's business.
-fn refuse_open_to_all(path: &Path) -> Result<(), Failure> {
-    // Whoever cannot even look at it is told when it is read.
-    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
-    let mode = found.permissions().mode() & 0o777;
-    let everyone = mode & 0o007;
-    if everyone == 0 {
-        return Ok(());
-    }
-    let path = path.display();
-    let what = format!("the signing key `{path}` is open to everyone (mode {mode:o}): `chmod 600 {path}`");
-    Err(Failure::new(Exit::Configuration, anyhow::anyhow!(what)))
 }

@@ -1,9 +1,10 @@
 //! The daemon: the real program, in virtual time.
 
-mod handle;
+pub mod handle;
 mod monitoring;
 mod reload;
 mod stop;
+mod story;
 mod sweep;
 mod ticks;
 mod trouble;

@@ -2,6 +2,8 @@
 
 mod architecture;
 mod calendar;
+#[cfg(feature = "test-hooks")]
+mod canaries;
 mod commands;
 mod config;
 #[cfg(feature = "test-hooks")]

@@ -187,6 +187,28 @@ fn holds_are_listed_and_released_once() {
     sound(&world);
 }
 
+/// Whoever orders a hold cannot wait until an engineer has mended a file; nor can a pause.
+#[test]
+fn orders_are_given_even_while_nobody_can_read_the_rules() {
+    let world = world();
+    let before = world.contents();
+    let good = std::fs::read_to_string(world.path("rules/site.toml")).unwrap();
+    world.rules("nothing");
+    let placed = world.ran(&["hold", "place", "site", "--reference", "C-1"], 65);
+    assert!(placed.stderr.contains("is in force (entry"), "{}", placed.text());
+    world.ran(&["hold", "place", "No Service", "--reference", "C-1"], 2);
+    world.ran(&["pause"], 0);
+    world.ran(&["resume"], 0);
+    let listed = json(&world, &["hold", "list"], 0);
+    world.rules(&good);
+    json(&world, &["sweep"], 1);
+    assert_eq!(world.contents(), before);
+    world.rules("nothing");
+    release(&world, &listed["holds"][0]);
+    world.rules(&good);
+    sound(&world);
+}
+
 #[cfg(feature = "test-hooks")]
 mod meanwhile {
     use super::*;
