@@ -126,9 +126,10 @@ class World:
         self.tables, self.trees = {}, {}
         for path in sorted(directory.iterdir()):
             if path.is_dir():
-                files = [file for file in path.rglob("*") if file.is_file()]
-                told = lambda file: (file.stat().st_mtime_ns, file.read_bytes())
-                self.trees[path.name] = {str(file.relative_to(path)): told(file) for file in files}
+                # A directory is its path with a slash behind, and nothing else.
+                name = lambda below: str(below.relative_to(path)) + "/" * below.is_dir()
+                told = lambda below: None if below.is_dir() else (below.stat().st_mtime_ns, below.read_bytes())
+                self.trees[path.name] = {name(below): told(below) for below in path.rglob("*")}
             elif path.suffix == ".db":
                 self.read(path)
 
@@ -140,6 +141,14 @@ class World:
             rows = database.execute(f"SELECT * FROM {name}").fetchall()
             self.tables[f"{path.stem}.{name}"] = {row["id"]: dict(row) for row in rows}
         database.close()
+
+def files(tree):
+    return [path for path in tree if not path.endswith("/")]
+
+def without_emptied(tree):
+    """A directory stays as long as it holds a file."""
+    held = {path[:end + 1] for path in files(tree) for end, letter in enumerate(path) if letter == "/"}
+    return {path: told for path, told in tree.items() if told is not None or path in held}
 
 def trigger(world, service, row, read, now):
     """The instant that counts, or none: it has not happened, or nobody can say when."""
@@ -178,7 +187,8 @@ def dispose(world, service, zone, table, read, retain, delete_by, hanging, now, 
     for dependent, reference, of in hanging:
         if reference is None:
             tree = world.trees[dependent.rstrip("/")]
-            for path in [path for path in tree if path.split("/")[0] in {str(id) for id in gone[of]} and "/" in path]:
+            ids = {str(id) for id in gone[of]}
+            for path in [path for path in files(tree) if path.split("/")[0] in ids and "/" in path]:
                 del tree[path]
             continue
         full = dependent if "." in dependent else f"{service}.{dependent}"
@@ -216,8 +226,8 @@ def main(directory, result):
     before, expected, after = World(directory / "before"), World(directory / "before"), World(directory / "datastores")
     found = []
     for tree, zone, kind, retain, delete_by in TREES:
-        for path, (modified, _) in list(expected.trees[tree].items()):
-            at = modified
+        for path in files(expected.trees[tree]):
+            at, _ = expected.trees[tree][path]
             if kind == "name":
                 name = BACKUP.fullmatch(path)
                 at = instant(datetime.datetime.strptime(name[1], "%Y%m%dT%H%M%SZ").strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -225,6 +235,7 @@ def main(directory, result):
                 del expected.trees[tree][path]
     for service, zone, table, read, retain, delete_by, hanging in RULES:
         dispose(expected, service, zone, table, read, retain, delete_by, hanging, now, found)
+    expected.trees = {name: without_emptied(tree) for name, tree in expected.trees.items()}
     counts = {}
     for kind in ("tables", "trees"):
         was, had, left = (getattr(world, kind) for world in (before, expected, after))
@@ -233,8 +244,9 @@ def main(directory, result):
         for name in had:
             service = name.split(".")[0]
             total = counts.setdefault(service, [0, 0])
-            total[0] += len(was[name]) - len(had[name])
-            total[1] += len(had[name])
+            records = files if kind == "trees" else list
+            total[0] += len(records(was[name])) - len(records(had[name]))
+            total[1] += len(records(had[name]))
             there = left.get(name, {})
             found += [f"{name}: {key} had to stay" for key in had[name].keys() - there.keys()]
             found += [f"{name}: {key} had to go" for key in there.keys() - had[name].keys()]

@@ -214,6 +214,8 @@ impl Writing<'_> {
         let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
         let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, timing, sealed, .. } =
             new;
+        // Where a clock was set back in between: earlier, the waits were shorter and the margins larger, so what it says holds.
+        let timing = timing.map(|timing| Timing { at: timing.at.min(t0), ..timing });
         let body = Body::BatchIntent(BatchIntent {
             batch: batch.clone(),
             sweep: sweep.id.clone(),

@@ -34,8 +34,9 @@ enum Change {
 trait Kind: Sized {
     /// How `sweep` ends where it may read everything and dispose of nothing.
     const DENIED: i32;
-    /// A batch so small that a few records take more than one.
-    const BATCH: &str = "2";
+    /// What becomes of a sweep whose first records, of which there are three, are about to be judged when one is renewed: its exit
+    /// code, how many it found changed, and how many it had intended. A kind that lists ahead has listed the record as it was.
+    const RENEWED_BEFORE_THE_JUDGE: (i32, u64, u64);
 
     /// An empty datastore.
     fn new() -> Self;
@@ -43,6 +44,8 @@ trait Kind: Sized {
     fn put(&self, key: &Key, trigger: Trigger);
     /// The keys of all that is left.
     fn left(&self) -> BTreeSet<Key>;
+    /// Places that hold no record any more, and yet are there.
+    fn hollow(&self) -> BTreeSet<Key>;
     /// A key as a person types it.
     fn typed(key: &Key) -> String;
     /// What the application does so that a record is not due any more, without waiting.

@@ -9,6 +9,7 @@ mod model;
 mod oracle;
 pub mod points;
 mod random;
+mod shipped;
 mod unit;
 mod world;
 mod writer;

@@ -10,6 +10,9 @@ use expunged::cli::demo::{Place, RULES, Results, perform};
 use expunged::model::now::Now;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
+use crate::files::world::remove;
+use crate::listing;
+
 /// A world that was swept in a directory of its own, and what was printed.
 async fn swept() -> (tempfile::TempDir, Results, World, String) {
     let home = tempfile::tempdir().unwrap();
@@ -30,18 +33,6 @@ async fn ids(connection: &mut SqliteConnection, sql: &str) -> BTreeSet<i64> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-fn files(root: &Path, below: &Path, all: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(root.join(below)).unwrap() {
-        let entry = entry.unwrap();
-        let path = below.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            files(root, &path, all);
-        } else {
-            all.insert(path.to_str().unwrap().to_owned());
-        }
-    }
-}
-
 #[tokio::test]
 async fn exactly_those_survive_that_the_world_says() {
     let (_home, results, world, out) = swept().await;
@@ -55,9 +46,7 @@ async fn exactly_those_survive_that_the_world_says() {
             }
         }
         for tree in &service.trees {
-            let mut left = BTreeSet::new();
-            let root = results.paths.datastores.as_ref().unwrap().join(tree.name);
-            files(&root, Path::new(""), &mut left);
+            let left = listing::texts(&results.paths.datastores.as_ref().unwrap().join(tree.name));
             assert_eq!(left, tree.survivors().into_iter().map(str::to_owned).collect(), "{}", tree.name);
         }
         for rule in &service.rules {
@@ -239,29 +228,111 @@ fn an_independent_oracle_agrees_and_would_not_agree_to_anything_else() {
         said
     };
     assert_eq!(oracle(0).lines().count(), 19, "a line a datastore");
-    let datastores = place.join("datastores");
-    let sql = |file: &str, statement: &str| {
-        let script =
-            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
-        let ran =
-            Command::new("python3").args(["-c", script]).arg(datastores.join(file)).arg(statement).status();
-        assert!(ran.unwrap().success(), "{statement}");
-    };
-    // A survivor that is gone, one that comes back, one that was changed; and the same among files.
-    sql("partner-portal.db", "DELETE FROM partner WHERE id = (SELECT max(id) FROM partner)");
-    assert!(oracle(1).contains("DIFFERENCE partner-portal.partner: "));
-    sql(
-        "website-statistics.db",
-        "UPDATE visit SET visitor_id = 'v-1' WHERE id = (SELECT max(id) FROM visit)",
-    );
-    assert!(oracle(1).contains("DIFFERENCE website-statistics.visit: "));
-    let gone = std::fs::read_dir(place.join("before/business-hub-backups")).unwrap();
-    let gone = gone
-        .map(|entry| entry.unwrap())
-        .find(|entry| !datastores.join("business-hub-backups").join(entry.file_name()).exists());
-    let gone = gone.expect("a backup that went");
-    std::fs::copy(gone.path(), datastores.join("business-hub-backups").join(gone.file_name())).unwrap();
-    assert!(oracle(1).contains("had to go"));
+    let world = Swept::kept(&place);
+    let absent = "SELECT min(id) FROM before.session WHERE id NOT IN (SELECT id FROM session)";
+    let ours = "SELECT min(id) FROM visit JOIN before.visit AS b USING (id) WHERE visit.pseudonymized_at IS NOT NULL \
+        AND b.pseudonymized_at IS NULL";
+    let sessions = "my-kaspersky-sessions.session";
+    for (table, chosen, statement, difference) in [
+        (sessions, "SELECT max(id) FROM session", "DELETE FROM session WHERE id = ?", "had to stay"),
+        (sessions, absent, "INSERT INTO session SELECT * FROM before.session WHERE id = ?", "had to go"),
+        (
+            sessions,
+            "SELECT max(id) FROM session",
+            "UPDATE session SET token = 'x' WHERE id = ?",
+            "was changed",
+        ),
+        (
+            "website-statistics.visit",
+            ours,
+            "UPDATE visit SET visitor_id = (SELECT visitor_id FROM before.visit AS b WHERE b.id = visit.id) WHERE id = ?",
+            "still says whose it was",
+        ),
+    ] {
+        let (database, _) = table.split_once('.').unwrap();
+        let id = world.change_row(database, chosen, statement);
+        assert_eq!(differences(&oracle(1)), [format!("DIFFERENCE {table}: {id} {difference}")]);
+        world.restore();
+    }
+    let (uploads, backups, stray) = ("my-kaspersky-uploads", "business-hub-backups", "990001/trace.log");
+    let (backup, person) =
+        (world.gone(backups, |path| !path.ends_with('/')), world.gone(uploads, |path| path.ends_with('/')));
+    let path = |tree: &str, below: &str| place.join("datastores").join(tree).join(below);
+    let changes: [(&str, &str, &str, &dyn Fn()); 4] = [
+        (uploads, stray, "had to stay", &|| remove(&path(uploads, stray))),
+        (uploads, stray, "was changed", &|| {
+            let modified = path(uploads, stray).metadata().unwrap().modified().unwrap();
+            std::fs::write(path(uploads, stray), "of somebody else\n").unwrap();
+            std::fs::File::options()
+                .append(true)
+                .open(path(uploads, stray))
+                .unwrap()
+                .set_modified(modified)
+                .unwrap();
+        }),
+        (backups, &backup, "had to go", &|| {
+            std::fs::copy(place.join("before").join(backups).join(&backup), path(backups, &backup))
+                .map(drop)
+                .unwrap();
+        }),
+        (uploads, &person, "had to go", &|| std::fs::create_dir(path(uploads, &person)).unwrap()),
+    ];
+    for (tree, below, difference, change) in changes {
+        change();
+        assert_eq!(differences(&oracle(1)), [format!("DIFFERENCE {tree}: {below} {difference}")]);
+        world.restore();
+    }
+    oracle(0);
+}
+
+fn differences(said: &str) -> Vec<&str> {
+    said.lines().filter(|line| line.starts_with("DIFFERENCE")).collect()
+}
+
+/// A world that was swept, to be changed in one thing at a time.
+struct Swept<'p> {
+    place: &'p Path,
+}
+
+impl<'p> Swept<'p> {
+    fn kept(place: &'p Path) -> Self {
+        let swept = Self { place };
+        swept.shell("cp -a datastores kept");
+        swept
+    }
+
+    fn restore(&self) {
+        self.shell("rm -r datastores && cp -a kept datastores");
+    }
+
+    fn shell(&self, command: &str) {
+        let ran = Command::new("sh").current_dir(self.place).args(["-c", command]).status();
+        assert!(ran.unwrap().success(), "{command}");
+    }
+
+    /// Does the statement to the row with the id that is chosen, and says which; `before` is the database as it was.
+    fn change_row(&self, database: &str, chosen: &str, statement: &str) -> String {
+        let script = "import sqlite3, sys; file, before, chosen, statement = sys.argv[1:]; c = sqlite3.connect(file); \
+            c.execute('ATTACH ? AS before', (before,)); id, = c.execute(chosen).fetchone(); \
+            assert c.execute(statement, (id,)).rowcount == 1; c.commit(); print(id, end='')";
+        let of = |directory: &str| self.place.join(directory).join(format!("{database}.db"));
+        let mut command = Command::new("python3");
+        let ran = command
+            .args(["-c", script])
+            .args([of("datastores"), of("before")])
+            .args([chosen, statement])
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{statement}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
+    /// The first path in a tree that is not there any more.
+    fn gone(&self, tree: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let [before, now] =
+            ["before", "datastores"].map(|of| listing::texts(&self.place.join(of).join(tree)));
+        before.difference(&now).find(|path| wanted(path)).unwrap().clone()
+    }
 }
 
 #[tokio::test]

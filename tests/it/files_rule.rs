@@ -111,13 +111,6 @@ fn a_missing_newer_backup_alarms() {
     assert!(!ran.stdout.contains("were to be kept"), "{}", ran.text());
 }
 
-/// Of the entries of a type.
-pub fn entries(world: &World, kind: &str) -> Vec<Json> {
-    let all = world.list_on("state.db", "SELECT CAST(bytes AS TEXT) FROM entry ORDER BY idx");
-    let parsed = all.iter().map(|e| serde_json::from_str(&e.trim_matches('\'').replace("''", "'")).unwrap());
-    parsed.filter(|entry: &Json| entry["t"] == kind).collect()
-}
-
 /// One backup that goes, and one that stays.
 pub fn backups() -> World {
     let world = world("**", NAMED, BACKUPS);
@@ -130,13 +123,13 @@ pub fn backups() -> World {
 fn the_ledger_says_up_to_when_backups_are_gone_unless_nobody_can() {
     let world = backups();
     world.ran(&["sweep"], 1);
-    let expired = entries(&world, "backup.expired");
+    let expired = world.entries("backup.expired");
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0]["until"], "2001-01-01T00:00:00.000000Z", "{expired:?}");
     assert_eq!(expired[0]["of"], serde_json::json!(["site"]));
     // Nothing has moved: nothing to say.
     world.ran(&["sweep"], 1);
-    assert_eq!(entries(&world, "backup.expired").len(), 1);
+    assert_eq!(world.entries("backup.expired").len(), 1);
 }
 
 #[test]
@@ -150,7 +143,7 @@ fn where_a_backup_may_hide_nobody_says_that_all_are_gone() {
             write(&world, hidden, at("1971-01-01T00:00:00Z"));
         }
         world.ran(&["sweep"], 1);
-        assert!(entries(&world, "backup.expired").is_empty(), "{hidden}");
+        assert!(world.entries("backup.expired").is_empty(), "{hidden}");
     }
 }
 
@@ -171,7 +164,7 @@ fn a_disposal_says_by_when_it_is_gone_everywhere() {
     );
     std::fs::create_dir(world.path("tree")).unwrap();
     world.ran(&["sweep", "site/account"], 0);
-    let seal = entries(&world, "batch.committed").pop().unwrap();
+    let seal = world.entries("batch.committed").pop().unwrap();
     let (gone, by) = (at(seal["t1"].as_str().unwrap()), at(seal["gone_everywhere_by"].as_str().unwrap()));
     let days = (by - gone).num_days();
     assert!((27..=32).contains(&days), "{seal}");

@@ -228,7 +228,8 @@ bad_input! {
         ["error[R025]: rules `site/account` and `site/longer` contradict each other over `account`"];
     patterns_that_meet_cannot_contradict_each_other:
         format!("{GOOD}{}{}", files("all", "**", "1 day", "3 days"), files("old", "old/*", "30 days", "60 days")) =>
-        ["error[R025]: rules `site/all` and `site/old` contradict each other over `**`: gone by 3 days, kept for 30 days"];
+        ["error[R025]: rules `site/all` and `site/old` contradict each other over `**` and `old/*`: gone by 3 days, kept for 30 days",
+            "help: narrow one of the patterns, or correct a bound"];
     a_promise_without_a_figure_is_refused: with("no_later_than = \"24 hours\"\n", "") =>
         ["site.toml:6:1: error[R004]: the promise gives no bound", "decision"];
     a_mark_cannot_be_missing: with("mark = \"pseudonymized_at\"\n", "") =>

@@ -290,8 +290,13 @@ impl World {
         all
     }
 
-    /// The ledger's entries of one type.
+    /// The ledger's entries of one type; none where a crash came before its table.
     pub fn entries(&self, kind: &str) -> Vec<serde_json::Value> {
+        let table = "SELECT name FROM sqlite_schema WHERE name = 'entry'";
+        // Asking would make the file.
+        if !self.path("state.db").exists() || self.list_on("state.db", table).is_empty() {
+            return Vec::new();
+        }
         let rows = self.list_on("state.db", "SELECT CAST(bytes AS TEXT) FROM entry ORDER BY idx");
         rows.iter()
             .map(|row| serde_json::from_str(&row[1..row.len() - 1].replace("''", "'")).unwrap())

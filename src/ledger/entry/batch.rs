@@ -225,12 +225,14 @@ pub enum AbortReason {
 }
 
 impl BatchIntent {
-    pub(super) fn check(&self) -> Result<(), EntryError> {
+    /// `at`: when the entry was written.
+    pub(super) fn check(&self, at: DateTime<Utc>) -> Result<(), EntryError> {
         check_datasets(self.parts.iter().map(|part| (&part.datastore, &part.dataset)).collect())?;
         check_roots(self.parts.iter().map(|part| (part.n, part.root)))?;
         check_unit(&self.batch, self.unit.as_ref())?;
         match (&self.timing, &self.unit) {
             (None, Some(_)) => Ok(()),
+            (Some(timing), None) if timing.at > at => contradiction("`timing` was measured after the entry"),
             (Some(timing), None) => timing.check(self.parts.first().map_or(0, |part| part.n)),
             (Some(_), Some(_)) | (None, None) => contradiction("`timing` belongs to a batch without `unit`"),
         }

@@ -15,7 +15,7 @@ use super::super::name::{
 use super::super::tree::{EntryIndex, TreeSize};
 use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes, is_zero};
 use super::orders::{ErasureAnswered, ErasureRequested, HoldPlaced, HoldReleased, Pause, Resume};
-use super::timing::{Bound, check_bounds};
+use super::timing::{Bound, check_bounds, check_late};
 
 /// What an entry says; its type is the field `t`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,14 +240,29 @@ pub enum Left {
 
 impl Residue {
     pub(super) fn check(&self) -> Result<(), EntryError> {
-        if !self.bounds.is_empty() {
-            check_bounds(&self.bounds)?;
+        let contradiction = |what| Err(EntryError::Contradiction { what });
+        let held = self.held.unwrap_or(0);
+        match self.remaining {
+            Some(remaining) if remaining < held => return contradiction("more are held than remain"),
+            None if !self.bounds.is_empty() => return contradiction("`bounds` of what was not counted"),
+            Some(remaining) if !self.bounds.is_empty() => {
+                check_bounds(&self.bounds)?;
+                check_late(&self.bounds, remaining - held)?;
+            }
+            Some(_) | None => {}
         }
         let ascending = self.why.is_sorted_by(|a, b| (a.of, &a.reason) < (b.of, &b.reason));
-        if ascending && self.why.iter().all(|why| why.n > 0) {
+        if !ascending || self.why.iter().any(|why| why.n == 0) {
+            return contradiction("`why` is not ascending, or empty in a place");
+        }
+        let told = |of| {
+            self.why.iter().filter(|why| why.of == of).fold(0, |sum: u64, why| sum.saturating_add(why.n))
+        };
+        let all = [(Left::Undated, self.undated), (Left::Refused, self.refused)];
+        if self.why.is_empty() || all.into_iter().all(|(of, counted)| told(of) == counted.unwrap_or(0)) {
             return Ok(());
         }
-        Err(EntryError::Contradiction { what: "`why` is not ascending, or empty in a place" })
+        contradiction("the reasons in `why` do not add up to `undated` or `refused`")
     }
 }
 
@@ -333,7 +348,8 @@ impl Body {
     }
 
     /// What can be seen to be wrong without any other entry.
-    pub(super) fn check(&self) -> Result<(), EntryError> {
+    /// `at`: when the entry was written.
+    pub(super) fn check(&self, at: DateTime<Utc>) -> Result<(), EntryError> {
         let contradiction = |what| Err(EntryError::Contradiction { what });
         match self {
             Self::Genesis(genesis) if genesis.vkey.origin() != &genesis.origin => {
@@ -349,7 +365,7 @@ impl Body {
             Self::BackupExpired(expired) if !expired.of.is_sorted_by(|a, b| a < b) => {
                 contradiction("`of` is not ascending")
             }
-            Self::BatchIntent(intent) => intent.check(),
+            Self::BatchIntent(intent) => intent.check(at),
             Self::BatchCommitted(committed) => committed.check(),
             Self::Residue(residue) => residue.check(),
             Self::HoldPlaced(placed) => placed.check(),

@@ -83,7 +83,7 @@ impl Entry {
         let sw = Software::try_from(take_text(&mut fields, "sw")?)?;
         let body: Body =
             serde_json::from_value(Value::Object(fields)).map_err(|source| EntryError::Schema { source })?;
-        body.check()?;
+        body.check(at)?;
         check_rewritten(&body, &value)?;
         // Equal to `bytes`, or they would not have been canonical.
         Ok(Self { at, node, sw, body, text: canonical::write(&value) })

@@ -58,11 +58,7 @@ impl Timing {
             return contradiction("`waited` does not add up to the records");
         }
         check_bounds(&self.bounds)?;
-        let fits = |b: &Bound| b.late <= records && b.margin.is_none() == (b.late == records);
-        if self.bounds.iter().all(fits) {
-            return Ok(());
-        }
-        contradiction("`late` and `margin` do not fit the number of records")
+        check_late(&self.bounds, records)
     }
 }
 
@@ -80,6 +76,14 @@ pub(super) fn check_bounds(bounds: &[Bound]) -> Result<(), EntryError> {
 
 /// Triggers and deadlines count from the beginning of their minute; a shorter wait is not told.
 pub const MINUTE: u64 = 60;
+
+/// No more are late than there are, and time is left to the others alone.
+pub(super) fn check_late(bounds: &[Bound], records: u64) -> Result<(), EntryError> {
+    if bounds.iter().all(|b| b.late <= records && b.margin.is_none() == (b.late == records)) {
+        return Ok(());
+    }
+    Err(EntryError::Contradiction { what: "`late` and `margin` do not fit the number of records" })
+}
 
 /// Seconds rounded up to two digits: 86,399 become 87,000.
 pub fn ceiling(seconds: u64) -> u64 {

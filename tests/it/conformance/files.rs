@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use super::{Change, Key, Kind, Trigger};
 use crate::crash::points;
 use crate::files_rule;
+use crate::listing;
 use crate::world::World;
 
 pub struct Files {
@@ -23,11 +24,10 @@ impl Files {
 
     /// Owned by root, who is bound by the bits like everyone once the capabilities are gone.
     fn mode(&self, mode: u32) {
-        let mut open = vec![self.world.path("tree")];
-        while let Some(directory) = open.pop() {
-            let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-            open.extend(entries.filter(|path| path.is_dir()));
-            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode)).unwrap();
+        let root = self.world.path("tree");
+        let directories = listing::below(&root).into_iter().filter(|path| path.ends_with(b"/"));
+        for path in directories.map(|path| root.join(OsStr::from_bytes(&path))).chain([root.clone()]) {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
     }
 
@@ -40,20 +40,10 @@ fn modify(path: &Path, at: SystemTime) {
     std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
 }
 
-fn below(root: &Path, directory: &Path, all: &mut BTreeSet<Key>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            below(root, &path, all);
-        } else {
-            all.insert(path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec());
-        }
-    }
-}
-
 impl Kind for Files {
     /// What stays is there to be looked at; the sweep itself did what it could.
     const DENIED: i32 = 1;
+    const RENEWED_BEFORE_THE_JUDGE: (i32, u64, u64) = (1, 1, 3);
 
     fn new() -> Self {
         Self { world: files_rule::world("**", files_rule::MODIFIED, "") }
@@ -74,9 +64,11 @@ impl Kind for Files {
     }
 
     fn left(&self) -> BTreeSet<Key> {
-        let mut all = BTreeSet::new();
-        below(&self.world.path("tree"), &self.world.path("tree"), &mut all);
-        all
+        listing::below(&self.world.path("tree")).into_iter().filter(|path| !path.ends_with(b"/")).collect()
+    }
+
+    fn hollow(&self) -> BTreeSet<Key> {
+        listing::hollow(&self.world.path("tree"))
     }
 
     fn typed(key: &Key) -> String {

@@ -78,7 +78,7 @@ fn a_crash_while_the_end_of_backups_is_recorded_loses_nothing() {
             "`{point}` was not hit"
         );
         world.ran(&["sweep"], 1);
-        assert_eq!(crate::files_rule::entries(&world, "backup.expired").len(), 1, "{when}");
+        assert_eq!(world.entries("backup.expired").len(), 1, "{when}");
         world.ran(&["ledger", "verify"], 0);
     }
 }
@@ -92,7 +92,7 @@ fn without_their_dependents() -> Unit {
 }
 
 fn stranded(unit: &Unit) -> Vec<Option<u64>> {
-    let residues = crate::files_rule::entries(&unit.world, "residue");
+    let residues = unit.world.entries("residue");
     residues.iter().map(|residue| residue["stranded"].as_u64()).collect()
 }
 

@@ -1,8 +1,10 @@
 //! An attacker beside the sweep, who may do in the root what they like: nothing outside of it is touched.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,18 +28,17 @@ const FILES: [&str; 4] = ["fixed/a.due", "fixed/b.due", "free/c.due", "e.due"];
 /// What can be told of a file or a directory: its numbers, its change time, its content.
 type State = (Vec<u64>, i64, i64, Vec<u8>);
 
-fn snapshot(directory: &Path, all: &mut BTreeMap<PathBuf, State>) {
-    let meta = directory.symlink_metadata().unwrap();
-    let content = if meta.is_file() { std::fs::read(directory).unwrap() } else { Vec::new() };
+fn snapshot(root: &Path) -> BTreeMap<PathBuf, State> {
+    let below = crate::listing::below(root).into_iter().map(|path| root.join(OsStr::from_bytes(&path)));
+    below.chain([root.to_owned()]).map(|path| (path.clone(), state(&path))).collect()
+}
+
+fn state(path: &Path) -> State {
+    let meta = path.symlink_metadata().unwrap();
+    let content = if meta.is_file() { std::fs::read(path).unwrap() } else { Vec::new() };
     let numbers = vec![meta.dev(), meta.ino(), meta.nlink(), meta.size(), meta.mode().into()];
     // Nothing here reads, so nothing but a change moves the change time.
-    let (changed, below) = (meta.ctime(), meta.ctime_nsec());
-    all.insert(directory.to_owned(), (numbers, changed, below, content));
-    if meta.is_dir() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            snapshot(&entry.unwrap().path(), all);
-        }
-    }
+    (numbers, meta.ctime(), meta.ctime_nsec(), content)
 }
 
 /// The victim's tree: the same names, and an empty directory where the root's is emptied.
@@ -120,8 +121,7 @@ fn an_attacker_who_swaps_directories_for_links_gets_nothing_outside_touched() {
     let seconds = std::env::var(SECONDS).map_or(3, |s| s.parse().expect("a number of seconds"));
     let world = World::new();
     let outside = victim(&world);
-    let mut before = BTreeMap::new();
-    snapshot(&outside, &mut before);
+    let before = snapshot(&outside);
     let held: Vec<Held> = (0..DIRECTORIES).map(|n| Held::new(&world, n)).collect();
     let side = world.outside("side");
     std::fs::create_dir(&side).unwrap();
@@ -138,9 +138,7 @@ fn an_attacker_who_swaps_directories_for_links_gets_nothing_outside_touched() {
     attacker.stdout.take().unwrap().read_to_string(&mut swaps).unwrap();
     assert!(attacker.wait().unwrap().success(), "the attacker fell: {count:?}");
 
-    let mut after = BTreeMap::new();
-    snapshot(&outside, &mut after);
-    assert_eq!(before, after, "{count:?}");
+    assert_eq!(before, snapshot(&outside), "{count:?}");
     let swaps: u64 = swaps.trim().parse().unwrap();
     println!("{swaps} swaps beside {count:?}");
     assert!(swaps > 0 && count.get("Disposed").is_some_and(|n| *n > 0), "{swaps} swaps, {count:?}");

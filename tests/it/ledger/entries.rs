@@ -270,3 +270,71 @@ fn a_timing_that_contradicts_itself_is_refused() {
         i.timing = Some(more);
     }));
 }
+
+/// Everything counted: 7 remain, 2 of them held, 1 overdue; 2 have no time; 3 were refused.
+fn residue() -> Residue {
+    let residue = world::bodies().into_iter().find_map(|body| match body {
+        Body::Residue(residue) => Some(residue),
+        _ => None,
+    });
+    let why = |of, reason, n| Why { of, reason: ReasonText::parse(reason).unwrap(), n };
+    Residue {
+        remaining: Some(7),
+        held: Some(2),
+        refused: Some(3),
+        undated: Some(2),
+        bounds: vec![Bound { promise: None, late: 1, margin: Some(60) }],
+        why: vec![
+            why(Left::Undated, "null", 1),
+            why(Left::Undated, "unreadable", 1),
+            why(Left::Refused, "a constraint", 3),
+            why(Left::Obstacle, "symbolic link", 9),
+        ],
+        ..residue.unwrap()
+    }
+}
+
+#[test]
+fn a_residue_that_contradicts_itself_is_refused() {
+    let node = NodeName::parse("node-1").unwrap();
+    let refused = |change: &dyn Fn(&mut Residue)| {
+        let mut changed = residue();
+        change(&mut changed);
+        Entry::new(world::at(0), &node, &Body::Residue(changed)).is_err()
+    };
+    assert!(!refused(&|_| {}));
+    assert!(!refused(&|r| (r.bounds[0].late, r.bounds[0].margin) = (5, None)), "all of them are late");
+    assert!(!refused(&|r| r.why.clear()), "no reasons are told");
+    assert!(!refused(&|r| (r.remaining, r.held, r.bounds) = (None, None, Vec::new())), "nothing was counted");
+    assert!(!refused(&|r| {
+        r.undated = None;
+        r.why.drain(..2);
+    }));
+    for (what, change) in [
+        ("more are late than remain", (&|r: &mut Residue| r.bounds[0].late = 8) as &dyn Fn(&mut Residue)),
+        ("more are late than remain without a hold", &|r| r.bounds[0].late = 6),
+        ("all are late, and time is left", &|r| r.bounds[0].late = 5),
+        ("not all are late, and no time is left", &|r| r.bounds[0].margin = None),
+        ("more are held than remain", &|r| r.held = Some(8)),
+        ("what was not counted stands to a bound", &|r| r.remaining = None),
+        ("a reason is missing", &|r| drop(r.why.remove(0))),
+        ("more undated than there are", &|r| r.why[0].n = 2),
+        ("undated that nobody counted", &|r| r.undated = None),
+        ("fewer refused than there are", &|r| r.refused = Some(4)),
+        ("refused that nobody counted", &|r| r.refused = None),
+    ] {
+        assert!(refused(change), "{what}");
+    }
+}
+
+#[test]
+fn an_intent_that_was_measured_after_it_was_written_is_refused() {
+    let node = NodeName::parse("node-1").unwrap();
+    let Body::BatchIntent(good) = &world::bodies()[world::INTENT] else { panic!("no intent") };
+    let at = |micros| {
+        let mut intent = good.clone();
+        intent.timing.as_mut().unwrap().at = world::at(0) + chrono::TimeDelta::microseconds(micros);
+        Entry::new(world::at(0), &node, &Body::BatchIntent(intent)).is_ok()
+    };
+    assert_eq!([-1, 0, 1].map(at), [true, true, false]);
+}

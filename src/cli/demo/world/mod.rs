@@ -231,10 +231,16 @@ impl Tree {
         (tree, selected)
     }
 
-    /// The paths of the files that are there after a sweep.
+    /// What is there after a sweep: the paths of files, and those of the directories that hold one, with a `/` behind.
     pub fn survivors(&self) -> BTreeSet<&str> {
-        self.files.iter().filter(|file| file.after != After::Gone).map(|file| file.path.as_str()).collect()
+        let files = self.files.iter().filter(|file| file.after != After::Gone);
+        files.flat_map(|file| directories(&file.path).chain([file.path.as_str()])).collect()
     }
+}
+
+/// The directories on the way to a file, each with a `/` behind.
+fn directories(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..=at])
 }
 
 /// A service: one rule file.
