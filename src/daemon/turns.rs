@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sd_notify::NotifyState;
 
 use super::Shared;
+use super::error::DaemonError;
 use super::lifecycle::tell;
 use super::metrics::{Ledger, Seen};
 use super::plan::{Next, Plan};
-use crate::clock::{self, Stopwatch};
+use crate::clock::{self, Jumps, Stopwatch};
 use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
 use crate::ledger::entry::SweepResult;
 use crate::model::name::RuleId;
@@ -29,13 +30,25 @@ pub(super) struct Turns<'d> {
     state: Option<State>,
     recovered: Recovered,
     plan: Plan,
+    jumps: Jumps,
+    /// By how much the clock has jumped ahead.
+    ahead: TimeDelta,
     /// The deployment that the plan and the metrics are for.
     known: Option<Arc<Deployment>>,
 }
 
 impl<'d> Turns<'d> {
     pub(super) fn new(shared: &'d Shared, brake: Brake, state: State, recovered: Recovered) -> Self {
-        Self { shared, brake, state: Some(state), recovered, plan: Plan::default(), known: None }
+        Self {
+            shared,
+            brake,
+            state: Some(state),
+            recovered,
+            plan: Plan::default(),
+            jumps: Jumps::default(),
+            ahead: TimeDelta::zero(),
+            known: None,
+        }
     }
 
     /// Ends when the brake is pulled, or when the evidence does not hold.
@@ -43,6 +56,7 @@ impl<'d> Turns<'d> {
         let mut said = None;
         while !self.brake.pulled() {
             self.shared.pulse.beat();
+            self.ahead = self.jumps.look();
             let deployment = self.shared.in_force.get();
             if self.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &deployment)) {
                 self.adopt(&deployment).await?;
@@ -154,6 +168,10 @@ impl<'d> Turns<'d> {
 
     async fn turn(&mut self, deployment: &Deployment, rule: (&Service, &Rule)) -> Result<Turn, Failure> {
         let shared = self.shared;
+        if self.ahead > TimeDelta::zero() {
+            let jumped = DaemonError::ClockJumped { host: clock::now(), ahead: self.ahead };
+            return Ok(Err(Failure::new(Exit::Refused, jumped)));
+        }
         let state = if let Some(state) = &mut self.state {
             state
         } else {

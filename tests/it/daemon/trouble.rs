@@ -83,6 +83,21 @@ fn a_clock_that_is_set_back_refuses_and_is_said() {
 }
 
 #[test]
+fn a_clock_that_jumps_ahead_under_the_daemon_disposes_of_nothing_early() {
+    let world = world();
+    let daemon = Daemon::start(&world);
+    daemon.advance("2031-05-04T00:10:00Z");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "3", "4"]));
+    assert!(daemon.log().contains("has jumped ahead by 1464 hours"), "{}", daemon.log());
+    // Set right, and the daemon goes on.
+    super::handle::set_clock(&world, "2031-03-04T00:50:00Z");
+    daemon.wait("STATUS=next sweep: site/account at 2031-03-04 01:00:00 UTC");
+    daemon.advance("2031-03-04T01:00:10Z");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["3", "4"]));
+    daemon.stop();
+}
+
+#[test]
 fn a_signing_key_is_a_credential_or_a_file_of_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let world = world();
