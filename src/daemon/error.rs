@@ -52,8 +52,8 @@ pub enum DaemonError {
     },
     /// The clock was set far ahead meanwhile.
     #[error(
-        "the host's clock has jumped ahead by {} hours, to {host}, while the daemon ran: nothing is disposed of; set it right, or, if it \
-         is right, restart the daemon and `expunged approve --clock DATASTORE`",
+        "the host's clock has jumped ahead by {} hours, to {host}, while the daemon ran: nothing is disposed of; set it \
+         right, or, if it is right, restart the daemon and `expunged approve --clock DATASTORE`",
         ahead.num_hours()
     )]
     ClockJumped {

@@ -31,8 +31,6 @@ pub(super) struct Turns<'d> {
     recovered: Recovered,
     plan: Plan,
     jumps: Jumps,
-    /// By how much the clock has jumped ahead.
-    ahead: TimeDelta,
     /// The deployment that the plan and the metrics are for.
     known: Option<Arc<Deployment>>,
 }
@@ -46,7 +44,6 @@ impl<'d> Turns<'d> {
             recovered,
             plan: Plan::default(),
             jumps: Jumps::default(),
-            ahead: TimeDelta::zero(),
             known: None,
         }
     }
@@ -56,7 +53,8 @@ impl<'d> Turns<'d> {
         let mut said = None;
         while !self.brake.pulled() {
             self.shared.pulse.beat();
-            self.ahead = self.jumps.look();
+            // Often, so that a jump is not taken for the time since the last look.
+            self.jumps.look();
             let deployment = self.shared.in_force.get();
             if self.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &deployment)) {
                 self.adopt(&deployment).await?;
@@ -168,10 +166,6 @@ impl<'d> Turns<'d> {
 
     async fn turn(&mut self, deployment: &Deployment, rule: (&Service, &Rule)) -> Result<Turn, Failure> {
         let shared = self.shared;
-        if self.ahead > TimeDelta::zero() {
-            let jumped = DaemonError::ClockJumped { host: clock::now(), ahead: self.ahead };
-            return Ok(Err(Failure::new(Exit::Refused, jumped)));
-        }
         let state = if let Some(state) = &mut self.state {
             state
         } else {
@@ -183,6 +177,12 @@ impl<'d> Turns<'d> {
         if !self.recovered.parked.is_empty() {
             // Whatever was in the way may be gone.
             self.recovered = recover(state, deployment.places()).await?;
+        }
+        // The last thing before the sweep reads the clock.
+        let ahead = self.jumps.look();
+        if ahead > TimeDelta::zero() {
+            let jumped = DaemonError::ClockJumped { host: clock::now(), ahead };
+            return Ok(Err(Failure::new(Exit::Refused, jumped)));
         }
         let mut seen = Seen::default();
         let mut progress = |progress: Progress<'_>| {
