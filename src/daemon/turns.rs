@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sd_notify::NotifyState;
 
 use super::Shared;
+use super::error::DaemonError;
 use super::lifecycle::tell;
 use super::metrics::{Ledger, Seen};
 use super::plan::{Next, Plan};
-use crate::clock::{self, Stopwatch};
+use crate::clock::{self, Jumps, Stopwatch};
 use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::name::RuleId;
@@ -36,13 +37,23 @@ pub(super) struct Turns<'d> {
     plan: Plan,
     /// Why nothing is disposed of at all.
     halt: Option<Halt>,
+    jumps: Jumps,
     /// The deployment that the plan and the metrics are for.
     known: Option<Arc<Deployment>>,
 }
 
 impl<'d> Turns<'d> {
     pub(super) fn new(shared: &'d Shared, brake: Brake, state: State, recovered: Recovered) -> Self {
-        Self { shared, brake, state: Some(state), recovered, plan: Plan::default(), halt: None, known: None }
+        Self {
+            shared,
+            brake,
+            state: Some(state),
+            recovered,
+            plan: Plan::default(),
+            halt: None,
+            jumps: Jumps::default(),
+            known: None,
+        }
     }
 
     /// Ends when the brake is pulled, or when the evidence does not hold.
@@ -50,6 +61,8 @@ impl<'d> Turns<'d> {
         let mut said = None;
         while !self.brake.pulled() {
             self.shared.pulse.beat();
+            // Often, so that a jump is not taken for the time since the last look.
+            self.jumps.look();
             let deployment = self.shared.in_force.get();
             if self.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &deployment)) {
                 self.adopt(&deployment).await?;
@@ -194,6 +207,12 @@ impl<'d> Turns<'d> {
         if !self.recovered.parked.is_empty() {
             // Whatever was in the way may be gone.
             self.recovered = recover(state, deployment.places()).await?;
+        }
+        // The last thing before the sweep reads the clock.
+        let ahead = self.jumps.look();
+        if ahead > TimeDelta::zero() {
+            let jumped = DaemonError::ClockJumped { host: clock::now(), ahead };
+            return Ok(Err(Failure::new(Exit::Refused, jumped)));
         }
         let (mut scheduled, mut demanded) = (Seen::default(), Seen::default());
         let mut progress = |progress: Progress<'_>| {

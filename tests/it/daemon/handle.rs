@@ -183,6 +183,18 @@ impl<'w> Daemon<'w> {
         panic!("`{beginning}` was not told; {:?}\n{}", self.told.borrow(), self.log());
     }
 
+    /// Forgets what it has told, and asserts that it tells nothing that begins like this for longer than a watchdog of these
+    /// tests would wait.
+    #[track_caller]
+    pub fn silent(&self, beginning: &str) {
+        self.told.borrow_mut().clear();
+        while self.manager.try_recv().is_ok() {}
+        // The reader says every 200 ms that nothing came.
+        for line in self.manager.iter().take(4) {
+            assert!(!line.starts_with(beginning), "{line}");
+        }
+    }
+
     /// Moves the clock, and waits until what is due then was swept.
     #[track_caller]
     pub fn advance(&self, to: &str) {

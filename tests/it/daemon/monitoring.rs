@@ -33,6 +33,8 @@ fn monitoring_is_answered_over_tcp_and_over_a_unix_socket() {
     world.configure("127.0.0.1:0", "unix:http.sock");
     let daemon = Daemon::start(&world);
     let socket = world.path("http.sock");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o660);
     assert_eq!(get_unix(&socket, "/readyz"), (200, "ok\n".to_owned()));
     promtool(&get_unix(&socket, "/metrics").1);
     daemon.stop();
@@ -182,5 +184,23 @@ fn a_watchdog_is_fed_while_there_is_nothing_to_do() {
     for _ in 0..5 {
         daemon.wait("WATCHDOG=1");
     }
+    daemon.stop();
+}
+
+#[test]
+fn a_sweep_that_hangs_feeds_no_watchdog_and_is_said_to_hang() {
+    let world = monitored();
+    let (daemon, pipe) = super::stop::held(&world, "commit.before:2", &[("WATCHDOG_USEC", "400000")]);
+    let address = daemon.address();
+    // The loop is held with its thread; monitoring is answered all the same.
+    while get(&address, "/healthz").0 == 200 {
+        std::thread::yield_now();
+    }
+    assert_eq!(get(&address, "/healthz"), (503, "the loop has given no sign of life\n".to_owned()));
+    daemon.silent("WATCHDOG=1");
+    drop(std::fs::File::options().write(true).open(&pipe).unwrap());
+    daemon.wait("WATCHDOG=1");
+    daemon.wait("STATUS=next sweep");
+    assert_eq!(get(&address, "/healthz").0, 200);
     daemon.stop();
 }
