@@ -8,6 +8,7 @@ mod entries;
 mod notes;
 mod proofs;
 mod settled;
+mod tiles;
 mod trees;
 mod units;
 mod world;

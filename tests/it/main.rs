@@ -18,6 +18,7 @@ mod ledger;
 mod pattern;
 mod policy;
 mod refusals;
+mod report;
 mod rules;
 mod sweep;
 mod trial;
