@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::known::{Known, KnownPromise, KnownRule};
 use super::orders::{End, Order};
 use super::reading::Reading;
-use super::standing::{Facts, Soundness, Standing, VersionNow, reasons};
+use super::standing::{Facts, Reason, Soundness, Standing, VersionNow, reasons};
 use super::tally::{Left, Of, Tally, Used};
 use super::unit::{Moment, Seconds};
 use super::view::{
@@ -153,13 +153,9 @@ impl Scope<'_> {
             version: self.version_now(rule, tally),
             promised: self.promised(promise, tally),
         };
-        let (standing, reasons) = match promise.deadline {
-            None => (Standing::NoDeadline, Vec::new()),
-            Some(_) => {
-                let reasons = reasons(&facts);
-                (reasons.iter().map(|r| r.standing()).max().unwrap_or(Standing::Kept), reasons)
-            }
-        };
+        let reasons = if promise.deadline.is_some() { reasons(&facts) } else { Vec::new() };
+        let judged = reasons.iter().map(Reason::standing).max().unwrap_or(Standing::Kept);
+        let standing = if promise.deadline.is_some() { judged } else { Standing::NoDeadline };
         Keeper {
             rule: rule.id.clone(),
             classes: classes.to_vec(),

@@ -160,7 +160,8 @@ fn a_margin_that_has_run_out_since_the_last_sweep_is_unknown() {
 
 #[test]
 fn records_that_nobody_can_vouch_for_are_a_risk_and_held_ones_are_not() {
-    let fields: [(&str, fn(&mut Residue)); 6] = [
+    type Change = fn(&mut Residue);
+    let fields: [(&str, Change); 6] = [
         ("undated", |r| r.undated = Some(4)),
         ("refused", |r| r.refused = Some(4)),
         ("changed", |r| r.changed = Some(4)),
