@@ -119,6 +119,11 @@ impl Disposal {
 }
 
 impl Why {
+    /// What is undated stands in the column before.
+    fn is_named(&self) -> bool {
+        self.of != Left::Undated
+    }
+
     /// Reasons are words with underscores; one is a word of databases.
     fn words(&self) -> String {
         match self.reason.as_str() {

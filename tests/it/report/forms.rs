@@ -164,6 +164,8 @@ fn the_checker_of_pages_finds_what_it_looks_for() {
         ("<main>", "<main>see http://example.com"),
         ("<style>", "<style>@import \"a.css\";"),
         ("id=\"glance\"", "id=\"waits\""),
+        ("--soft: #55606e", "--soft: #959ca5"),
+        ("--kept: #8fd6a8", "--kept: #2a5f3a"),
     ] {
         assert!(html.contains(from), "{from}");
         assert_ne!(checked(&html.replacen(from, to, 1)), "", "{from} → {to}");

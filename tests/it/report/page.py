@@ -44,6 +44,24 @@ class Page(html.parser.HTMLParser):
             while self.open.pop() != tag:
                 pass
 
+def luminance(colour):
+    parts = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+def pale(text):
+    """Pairs of text and ground with less contrast than WCAG 2.2, 1.4.3 (AA) asks for."""
+    pairs = [(ink, ground) for ink in ("ink", "soft") for ground in ("paper", "card", "band")]
+    pairs += [(word, f"{word}-bg") for word in ("kept", "risk", "broken", "unknown")]
+    schemes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block)) for block in re.findall(r":root \{(.*?)\}", text, re.S)]
+    if len(schemes) != 3:
+        yield f"{len(schemes)} schemes of colours, expected those for light, dark and print"
+    for colours in schemes:
+        for ink, ground in pairs:
+            low, high = sorted(luminance(colours.get(name, "#000000")) for name in (ink, ground))
+            if (high + 0.05) / (low + 0.05) < 4.5:
+                yield f"{ink} on {ground}: too little contrast"
+
 text = sys.stdin.read()
 page = Page()
 page.feed(text)
@@ -60,6 +78,7 @@ for number, tags in enumerate(page.tables):
         wrong.append(f"table {number}: no caption")
     if "thead" not in tags or "tbody" not in tags:
         wrong.append(f"table {number}: no head or no body")
+wrong += pale(text)
 # Escaped text may hold anything; a tag may not.
 markup = re.sub(r"&[a-z#0-9]+;", "", text)
 wrong += [f"from elsewhere: {found.group()}" for found in FOREIGN.finditer(markup)]
