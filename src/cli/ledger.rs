@@ -90,7 +90,7 @@ pub(super) async fn export(global: &Global, directory: &Path) -> Outcome {
     write(&directory, &File { path: "checkpoint".to_owned(), bytes: signed.to_text().into_bytes() })?;
     match global.format {
         Format::Json => {
-            println!("{}", json!({ "entries": audit.size.get(), "root": audit.root.to_string() }))
+            println!("{}", json!({ "entries": audit.size.get(), "root": audit.root.to_string() }));
         }
         Format::Text => println!("{}: {} entries, root {}", directory.display(), audit.size, audit.root),
     }

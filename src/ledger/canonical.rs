@@ -33,9 +33,9 @@ impl RuleDocument {
         write(&self.0)
     }
 
-    /// The text of one of its own fields; none where it has no such field, or one that is no text.
-    pub fn text_of(&self, field: &str) -> Option<&str> {
-        self.0.get(field).and_then(Value::as_str)
+    /// One of its own fields; none where it has no such field.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 
     /// The SHA-256 of the canonical text.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::known::{Known, KnownPromise, KnownRule};
 use super::orders::{End, Order};
 use super::reading::Reading;
-use super::standing::{Facts, Soundness, Standing, VersionNow, reasons};
+use super::standing::{Facts, Reason, Soundness, Standing, VersionNow, reasons};
 use super::tally::{Left, Of, Tally, Used};
 use super::unit::{Moment, Seconds};
 use super::view::{
@@ -150,14 +151,11 @@ impl Scope<'_> {
             paused: self.reading.orders.paused(),
             open_intents: self.open(&rule.id),
             version: self.version_now(rule, tally),
+            promised: self.promised(promise, tally),
         };
-        let (standing, reasons) = match promise.deadline {
-            None => (Standing::NoDeadline, Vec::new()),
-            Some(_) => {
-                let reasons = reasons(&facts);
-                (reasons.iter().map(|r| r.standing()).max().unwrap_or(Standing::Kept), reasons)
-            }
-        };
+        let reasons = if promise.deadline.is_some() { reasons(&facts) } else { Vec::new() };
+        let judged = reasons.iter().map(Reason::standing).max().unwrap_or(Standing::Kept);
+        let standing = if promise.deadline.is_some() { judged } else { Standing::NoDeadline };
         Keeper {
             rule: rule.id.clone(),
             classes: classes.to_vec(),
@@ -183,6 +181,22 @@ impl Scope<'_> {
             (Some(_), Some(_)) => VersionNow::Other,
             (None, _) | (_, None) => VersionNow::Unknown,
         }
+    }
+
+    /// A promise has no id in a rule's canonical form: it is known by its words, or else by its deadline.
+    fn promised(&self, promise: &KnownPromise, tally: &Tally) -> VersionNow {
+        let swept = tally.version.and_then(|entry| self.reading.versions.get(&entry));
+        let Some(Value::Array(then)) = swept.and_then(|version| version.rule_json.field("promises")) else {
+            return VersionNow::Unknown;
+        };
+        let Some(deadline) = &promise.deadline else { return VersionNow::Unknown };
+        let says =
+            |then: &Value, field: &str, now: &str| then.get(field).and_then(Value::as_str) == Some(now);
+        let (same_words, others): (Vec<&Value>, Vec<&Value>) =
+            then.iter().partition(|then| says(then, "text", &promise.text));
+        let counted = if same_words.is_empty() { others } else { same_words };
+        let same = counted.iter().any(|then| says(then, "no_later_than", deadline));
+        if same { VersionNow::Same } else { VersionNow::Other }
     }
 
     fn disposals(&self) -> Vec<Disposal> {
@@ -333,7 +347,7 @@ fn in_force(tally: &Tally) -> impl Iterator<Item = (&EntryIndex, &Used)> {
 
 /// A text of the rule's canonical form, as it stands there.
 fn told(rule: &crate::ledger::canonical::RuleDocument, field: &str) -> Option<String> {
-    rule.text_of(field).map(str::to_owned)
+    rule.field(field).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn remaining(rule: &str, left: &Left, before: Option<Box<Remaining>>) -> Remaining {

@@ -30,7 +30,9 @@ const NAMES: [&str; 6] = ["service", "rule", "promise", "class", "datastore", "d
 const ITEMS: [&str; 5] = ["hold", "request", "reason", "entry", "action"];
 
 /// The order of the sections: what people ask first.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 14] = [
+    "summary",
+    "services",
     "promises",
     "disposals",
     "waits",
@@ -42,6 +44,7 @@ const SECTIONS: [&str; 11] = [
     "pauses",
     "approvals",
     "versions",
+    "evidence",
 ];
 
 /// Where a row belongs: its section, its names, its item.
@@ -85,10 +88,8 @@ fn object(about: &About, within: &str, fields: &Map<String, Value>, rows: &mut V
     for (name, value) in fields {
         let metric = format!("{within}{name}");
         match value {
-            Value::Array(list) if list.iter().any(Value::is_object) => lists.push((name, list)),
-            Value::Object(part) if about.section == "report" => {
-                object(&About { section: name.clone(), ..About::default() }, "", part, rows);
-            }
+            Value::Array(list) if list.iter().any(Value::is_object) => lists.push((name, list.as_slice())),
+            Value::Object(_) if about.section == "report" => lists.push((name, std::slice::from_ref(value))),
             Value::Object(part) => object(about, &format!("{metric}."), part, rows),
             Value::Array(list) if list.is_empty() => {}
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {

@@ -6,7 +6,7 @@ use super::lateness::Lateness;
 use super::standing::Standing;
 use super::tally::Of;
 use super::unit::Seconds;
-use super::view::{Disposal, Promise, Report, RequestStanding};
+use super::view::{Disposal, Promise, Report, RequestStanding, Why};
 use crate::ledger::entry::{Action, Left};
 
 /// The page could not be written.
@@ -21,16 +21,18 @@ pub struct PageError {
 #[template(path = "report.html", config = "src/report/askama.toml")]
 struct Page<'r> {
     report: &'r Report,
+    program: &'static str,
 }
 
 impl Report {
     /// As one file of HTML.
     pub fn to_html(&self) -> Result<String, PageError> {
-        Page { report: self }.render().map_err(|source| PageError { source })
+        let page = Page { report: self, program: env!("CARGO_PKG_VERSION") };
+        page.render().map_err(|source| PageError { source })
     }
 }
 
-/// What the template asks for. It escapes every text; what [`Page::cell`] and [`Page::counted`] write is made of digits.
+/// What the template asks of the whole report.
 impl Page<'_> {
     fn about(&self) -> String {
         match (&self.report.service, &self.report.services[..]) {
@@ -67,18 +69,6 @@ impl Page<'_> {
         all.into_iter().filter(|(n, _)| *n > 0)
     }
 
-    fn class(&self, standing: &Standing) -> String {
-        standing.as_str().replace(' ', "-")
-    }
-
-    fn request_class(&self, standing: &RequestStanding) -> &'static str {
-        match standing {
-            RequestStanding::InTime => "kept",
-            RequestStanding::Open => "at-risk",
-            RequestStanding::Late | RequestStanding::Overdue => "broken",
-        }
-    }
-
     fn holds_in_force(&self) -> usize {
         self.report.holds.iter().filter(|hold| hold.released.is_none()).count()
     }
@@ -89,121 +79,163 @@ impl Page<'_> {
 
     /// Each rule with what it disposed of; a rule's rows stand together in the view.
     fn by_rule(&self) -> impl Iterator<Item = (&str, &[Disposal])> {
-        self.report
-            .disposals
-            .chunk_by(|a, b| a.rule == b.rule)
-            .filter_map(|rows| Some((rows.first()?.rule.as_str(), rows)))
-    }
-
-    fn class_of(&self, disposal: &Disposal) -> String {
-        disposal.class.clone().unwrap_or_else(|| "unknown class".to_owned())
-    }
-
-    fn is_dependent(&self, disposal: &Disposal) -> bool {
-        disposal.of == Of::Dependent
-    }
-
-    fn did(&self, disposal: &Disposal) -> &'static str {
-        match disposal.action {
-            Action::Delete => "deleted",
-            Action::Pseudonymize => "pseudonymized",
-        }
-    }
-
-    fn left(&self, left: &Left) -> &'static str {
-        match left {
-            Left::Undated => "undated",
-            Left::Refused => "refused",
-            Left::Obstacle => "no record",
-        }
-    }
-
-    /// Reasons are words with underscores; one is a word of databases.
-    fn words(&self, reason: &str) -> String {
-        match reason {
-            "null" => "no value".to_owned(),
-            reason => reason.replace('_', " "),
-        }
+        let rules = self.report.disposals.chunk_by(|a, b| a.rule == b.rule);
+        rules.filter_map(|rows| Some((rows.first()?.rule.as_str(), rows)))
     }
 
     fn unattributed(&self) -> u64 {
         self.report.sweeps.iter().map(|sweeps| sweeps.unattributed).sum()
     }
+}
 
-    fn maybe(&self, seconds: &Option<Seconds>) -> String {
-        seconds.map_or_else(|| "–".to_owned(), |seconds| seconds.to_string())
+impl Standing {
+    fn class(self) -> String {
+        self.as_str().replace(' ', "-")
     }
+}
 
-    fn said(&self, text: &Option<String>) -> String {
-        text.clone().unwrap_or_else(|| "–".to_owned())
-    }
-
-    fn current(&self, current: &Option<bool>) -> &'static str {
-        match current {
-            Some(true) => "yes",
-            Some(false) => "another version",
-            None => "not there",
+impl RequestStanding {
+    fn class(self) -> &'static str {
+        match self {
+            Self::InTime => "kept",
+            Self::Open => "at-risk",
+            Self::Late | Self::Overdue => "broken",
         }
     }
+}
 
-    fn range(&self, late: &Lateness) -> String {
-        if late.at_least == late.at_most {
-            return grouped(late.at_most);
+impl Disposal {
+    fn class_name(&self) -> &str {
+        self.class.as_deref().unwrap_or("unknown class")
+    }
+
+    fn is_dependent(&self) -> bool {
+        self.of == Of::Dependent
+    }
+
+    fn not_reached(&self) -> u64 {
+        self.outcomes.untouched.saturating_add(self.outcomes.unknown)
+    }
+}
+
+impl Why {
+    /// What is undated stands in the column before.
+    fn is_named(&self) -> bool {
+        self.of != Left::Undated
+    }
+
+    /// Reasons are words with underscores; one is a word of databases.
+    fn words(&self) -> String {
+        match self.reason.as_str() {
+            "null" => "no value".to_owned(),
+            reason => reason.replace('_', " "),
         }
-        format!("{} to {}", grouped(late.at_least), grouped(late.at_most))
     }
+}
 
-    fn question(&self, n: &Option<u64>) -> String {
-        n.map_or_else(|| "?".to_owned(), grouped)
-    }
+/// How a person reads it.
+trait Told {
+    fn told(&self) -> String;
 
-    fn count(&self, n: &u64) -> String {
-        grouped(*n)
-    }
-
-    fn many<T>(&self, things: &[T]) -> String {
-        grouped(things.len() as u64)
-    }
-
-    fn not_reached(&self, disposal: &Disposal) -> String {
-        self.cell(&disposal.outcomes.untouched.saturating_add(disposal.outcomes.unknown))
-    }
-
-    fn cell(&self, n: &u64) -> String {
-        let class = if *n == 0 { "n zero" } else { "n" };
-        format!("<td class=\"{class}\">{}</td>", grouped(*n))
-    }
-
-    fn counted(&self, n: &Option<u64>) -> String {
-        n.as_ref().map_or_else(|| "<td class=\"n\">?</td>".to_owned(), |n| self.cell(n))
-    }
-
-    fn program(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
+    /// A cell of figures. Nothing in it has to be escaped: only figures and question marks are told of what has cells.
+    fn cell(&self) -> String {
+        let told = self.told();
+        let class = if told == "0" { "n zero" } else { "n" };
+        format!("<td class=\"{class}\">{told}</td>")
     }
 }
 
 /// With a comma before every third digit from the right.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
+impl Told for u64 {
+    fn told(&self) -> String {
+        let digits = self.to_string();
+        let mut text = String::new();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
         }
-        text.push(digit);
+        text
     }
-    text
+}
+
+impl Told for usize {
+    fn told(&self) -> String {
+        (*self as u64).told()
+    }
+}
+
+/// What could not be counted is a question mark, never zero.
+impl Told for Option<u64> {
+    fn told(&self) -> String {
+        self.as_ref().map_or_else(|| "?".to_owned(), Told::told)
+    }
+}
+
+impl Told for Option<Seconds> {
+    fn told(&self) -> String {
+        self.map_or_else(|| "–".to_owned(), |seconds| seconds.to_string())
+    }
+}
+
+impl Told for Option<String> {
+    fn told(&self) -> String {
+        self.clone().unwrap_or_else(|| "–".to_owned())
+    }
+}
+
+/// Whether the rule files hold a version.
+impl Told for Option<bool> {
+    fn told(&self) -> String {
+        let told = match self {
+            Some(true) => "yes",
+            Some(false) => "another version",
+            None => "not there",
+        };
+        told.to_owned()
+    }
+}
+
+impl Told for Lateness {
+    fn told(&self) -> String {
+        if self.at_least == self.at_most {
+            return self.at_most.told();
+        }
+        format!("{} to {}", self.at_least.told(), self.at_most.told())
+    }
+}
+
+impl Told for Action {
+    fn told(&self) -> String {
+        let told = match self {
+            Self::Delete => "deleted",
+            Self::Pseudonymize => "pseudonymized",
+        };
+        told.to_owned()
+    }
+}
+
+impl Told for Left {
+    fn told(&self) -> String {
+        let told = match self {
+            Self::Undated => "undated",
+            Self::Refused => "refused",
+            Self::Obstacle => "no record",
+        };
+        told.to_owned()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::Told as _;
 
     #[test]
     fn digits_stand_in_groups_of_three() {
-        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(n), text);
+        for (n, text) in [(0_u64, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(n.told(), text);
         }
+        assert_eq!(None::<u64>.cell(), "<td class=\"n\">?</td>");
     }
 }

@@ -67,7 +67,7 @@ impl Orders {
                 self.holds.insert(entry, Order::new(at, placed.clone()));
             }
             Body::HoldReleased(released) => {
-                end(&mut self.holds, released.placed, here, place, released.by.clone())
+                end(&mut self.holds, released.placed, here, place, released.by.clone());
             }
             Body::ErasureRequested(requested) => {
                 self.requests.insert(entry, Order::new(at, requested.clone()));

@@ -62,6 +62,8 @@ pub enum Reason {
     NotCounted,
     /// The version of the rule that was swept last did not keep this promise.
     NoBound,
+    /// The version of the rule that was swept last promised another deadline.
+    OtherBound,
     /// Records cannot be shown to have gone in time.
     MaybeLate(u64),
     /// Records that were left may have passed the deadline since.
@@ -118,6 +120,8 @@ pub(super) struct Facts<'a> {
     pub(super) paused: Option<DateTime<Utc>>,
     pub(super) open_intents: u64,
     pub(super) version: VersionNow,
+    /// Whether the version that was swept last promised the deadline that the rule files promise now.
+    pub(super) promised: VersionNow,
 }
 
 /// Whether the audit found something.
@@ -127,7 +131,7 @@ pub(super) enum Soundness {
     Unsound,
 }
 
-/// Whether the rule files hold the version that was swept last.
+/// Whether the rule files hold what was swept last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VersionNow {
     Same,
@@ -146,6 +150,9 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     }
     if facts.sound == Soundness::Unsound {
         all.push(Reason::Unsound);
+    }
+    if facts.promised == VersionNow::Other {
+        all.push(Reason::OtherBound);
     }
     match facts.last {
         None => all.push(Reason::NoSweep),
@@ -217,6 +224,7 @@ impl Reason {
             | Self::NoSweep
             | Self::NotCounted
             | Self::NoBound
+            | Self::OtherBound
             | Self::MaybeLate(_)
             | Self::MaybeOverdue(_) => Standing::Unknown,
             Self::Margin { .. }
@@ -242,6 +250,7 @@ impl Reason {
             Self::NoSweep => "no_sweep",
             Self::NotCounted => "not_counted",
             Self::NoBound => "no_bound",
+            Self::OtherBound => "other_bound",
             Self::MaybeLate(_) => "maybe_late",
             Self::MaybeOverdue(_) => "maybe_overdue",
             Self::Margin { .. } => "margin",
@@ -277,6 +286,7 @@ impl Reason {
             | Self::NoSweep
             | Self::NotCounted
             | Self::NoBound
+            | Self::OtherBound
             | Self::Margin { .. }
             | Self::Stale { .. }
             | Self::LastSweep(_)
@@ -314,6 +324,9 @@ impl fmt::Display for Reason {
             Self::NoBound => {
                 f.write_str("the version of the rule that was swept last did not keep this promise")
             }
+            Self::OtherBound => f.write_str(
+                "what was swept last promised another deadline than the rule files do now: report with those of that time",
+            ),
             Self::MaybeLate(n) => {
                 write!(f, "{} be shown to have gone in time", Records(*n, "cannot", "cannot"))
             }

@@ -9,6 +9,7 @@ mod notes;
 mod orders;
 mod proofs;
 mod settled;
+mod tiles;
 mod trees;
 mod units;
 mod world;

@@ -24,6 +24,7 @@ mod orders;
 mod pattern;
 mod policy;
 mod refusals;
+mod report;
 mod rules;
 mod sweep;
 mod trial;

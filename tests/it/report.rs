@@ -1,0 +1,8 @@
+//! The report: its view from entries built by hand, its forms, and its numbers against a second reader of the ledger.
+
+mod book;
+mod command;
+mod figures;
+mod forms;
+mod oracle;
+mod standing;
