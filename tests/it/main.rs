@@ -9,6 +9,7 @@ mod conformance;
 #[cfg(feature = "test-hooks")]
 mod crash;
 mod demo;
+mod deploy;
 mod docs;
 mod files;
 mod files_rule;
