@@ -1,4 +1,4 @@
-//! The only place that reads the host's time.
+//! The only place that reads the host's time, and waits for it.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,37 @@ pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6) + offset()
 }
 
-/// By how many seconds a test wants the host's clock to be wrong.
+/// By how many seconds a test wants the host's clock to be wrong: from the start, and as the file says at this moment.
 #[cfg(feature = "test-hooks")]
 fn offset() -> chrono::TimeDelta {
-    let seconds = std::env::var("EXPUNGED_CLOCK_OFFSET").ok().and_then(|s| s.parse().ok());
-    chrono::TimeDelta::seconds(seconds.unwrap_or(0))
+    let fixed = std::env::var("EXPUNGED_CLOCK_OFFSET").ok();
+    let moving = std::env::var_os("EXPUNGED_CLOCK_FILE").and_then(|path| std::fs::read_to_string(path).ok());
+    let seconds = [fixed, moving].into_iter().flatten().filter_map(|text| text.trim().parse::<i64>().ok());
+    chrono::TimeDelta::seconds(seconds.sum())
 }
 
 /// A released program takes the clock as it is.
 #[cfg(not(feature = "test-hooks"))]
 fn offset() -> chrono::TimeDelta {
     chrono::TimeDelta::zero()
+}
+
+/// Waits until the wall clock shows `instant`, at most for `longest`. Whoever waits looks at the clock again: it may have been
+/// set meanwhile, and a host that was suspended did not count the time.
+#[cfg(not(feature = "test-hooks"))]
+pub async fn wait_until(instant: DateTime<Utc>, longest: Duration) {
+    let left = (instant - now()).to_std().unwrap_or_default();
+    tokio::time::sleep(left.min(longest)).await;
+}
+
+/// The same on a clock that a test moves: it is looked at every few milliseconds.
+#[cfg(feature = "test-hooks")]
+pub async fn wait_until(instant: DateTime<Utc>, longest: Duration) {
+    const LOOK: Duration = Duration::from_millis(3);
+    let watch = Stopwatch::start();
+    while now() < instant && watch.elapsed() < longest {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Measures how long something took, on the monotonic clock.

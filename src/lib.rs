@@ -12,11 +12,13 @@
 //! | 3 | [`datastore`] |
 //! | 4 | [`sweep`] |
 //! | 5 | [`deployment`] |
+//! | 6 | [`daemon`] |
 //! | 7 | [`cli`] |
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod datastore;
 pub mod deployment;
 pub mod diagnostic;

@@ -6,15 +6,17 @@ pub mod demo;
 mod explain;
 mod key;
 mod ledger;
+mod log;
 mod plan;
 mod prove;
+mod reload;
+mod run;
 mod status;
 mod sweep;
 mod table;
 mod test;
 mod verify;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -55,9 +57,9 @@ pub struct Global {
     /// The rule files, instead of the configuration's; not for what disposes of records.
     #[arg(long, global = true, value_name = "DIR")]
     rules: Option<PathBuf>,
-    /// How much is logged to standard error: error, warn, info, debug.
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
-    log_level: tracing::Level,
+    /// How much is logged to standard error: error, warn, info, debug [default: warn; for `run`: info].
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<tracing::Level>,
     /// For people, or for programs.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -116,6 +118,10 @@ enum Command {
         #[arg(long, value_name = "TIME")]
         at: Option<DateTime<Utc>>,
     },
+    /// Sweep every rule on its schedule, until told to stop: the daemon.
+    Run,
+    /// Let the daemon read configuration and rules again; prints what it thinks of them.
+    Reload,
     /// Sweep now, once.
     Sweep {
         /// SERVICE/RULE or SERVICE; all rules without it.
@@ -222,13 +228,18 @@ enum KeyCommand {
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> Outcome {
     let Cli { global, command } = cli;
-    tracing_subscriber::fmt()
-        .with_max_level(global.log_level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    // One rule at a time: the drivers bring their own threads.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = match command {
+        Command::Run => {
+            log::of_the_daemon(global.log_level.unwrap_or(tracing::Level::INFO));
+            // The loop has the first thread; monitoring and reloads are answered while it computes.
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?
+        }
+        _ => {
+            log::of_a_command(global.log_level.unwrap_or(tracing::Level::WARN));
+            // One rule at a time: the drivers bring their own threads.
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?
+        }
+    };
     runtime.block_on(dispatch(&global, command))
 }
 
@@ -238,6 +249,8 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
     let (name, why) = match command {
         Command::Demo { .. } => ("demo", "brings its own rules"),
         Command::Sweep { .. } => ("sweep", instead),
+        Command::Run => ("run", instead),
+        Command::Reload => ("reload", instead),
         Command::Approve { .. } => ("approve", instead),
         Command::Check
         | Command::Test
@@ -267,6 +280,8 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         }
         Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
         Command::Sweep { patterns } => sweep::run(global, &patterns).await,
+        Command::Run => run::run(global).await,
+        Command::Reload => reload::run(global).await,
         Command::Status => status::run(global).await,
         Command::Approve { what, by } => approve(global, what, &by).await,
         Command::Prove { rule, key, dataset, out } => {

@@ -5,13 +5,10 @@ use serde_json::json;
 use super::table::{length, local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
-use crate::deployment::Deployment;
 use crate::model::now::Now;
-use crate::model::orders::Orders;
-use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
 use crate::state::{Role, RuleOverview};
-use crate::sweep::{Counts, count};
+use crate::sweep::Counts;
 
 pub(super) async fn run(global: &Global) -> Outcome {
     let deployment = global.deployment()?;
@@ -25,7 +22,7 @@ pub(super) async fn run(global: &Global) -> Outcome {
             None => RuleOverview::default(),
         };
         // A datastore that cannot be asked is shown as such; the others are shown all the same.
-        rows.push((rule, overview, backlog(&deployment, rule, now).await));
+        rows.push((rule, overview, deployment.backlog(rule, now).await));
     }
     match global.format {
         Format::Json => println!("{}", json!({ "rules": rows.iter().map(object).collect::<Vec<_>>() })),
@@ -43,11 +40,6 @@ fn exit((_, overview, counts): &Row<'_>) -> Exit {
 }
 
 type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
-
-async fn backlog(deployment: &Deployment, rule: &Rule, now: Now) -> Result<Counts, Failure> {
-    let (bound, _) = deployment.bind(rule).await?;
-    Ok(count(deployment.datastore(rule)?, &bound, &Cutoffs::of(&bound, now), &Orders::default(), now).await?)
-}
 
 fn text(rows: &[Row<'_>], now: Now, promises: usize) {
     let mut out = table(

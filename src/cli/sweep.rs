@@ -6,58 +6,45 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::table::{length, print, table};
-use super::{Exit, Failure, Format, Global, Outcome};
-use crate::deployment::Deployment;
+use super::{Exit, Format, Global, Outcome};
+use crate::daemon::stop_on_signals;
+use crate::deployment::{Turn, sweep_rule};
 use crate::ledger::entry::SweepResult;
-use crate::model::orders::Orders;
-use crate::rules::rule::{Rule, Service};
-use crate::state::{Role, State};
-use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, freeze, recover, run as sweep};
+use crate::rules::rule::Rule;
+use crate::state::Role;
+use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
+    let (lever, brake) = Brake::new();
+    stop_on_signals(lever)?;
     let deployment = global.deployment()?;
     let chosen = deployment.select(patterns)?;
     let mut state = deployment.state(Role::Disposer).await?;
     let mut recovered = recover(&mut state, deployment.places()).await?;
-    let mut results: Vec<(&Rule, Result<Report, Failure>)> = Vec::new();
+    let mut results: Vec<(&Rule, Turn)> = Vec::new();
     for (service, rule) in chosen {
-        if rule.datastores().any(|name| recovered.parked.contains(name.as_str())) {
-            let why = recovered.reasons.join("; ");
-            results.push((rule, Err(Failure::new(Exit::Refused, anyhow::anyhow!(why)))));
-            continue;
+        if brake.pulled() {
+            break;
         }
-        // One rule's failure stops no other, unless it left a batch of the same datastore in doubt.
-        let result = one(&deployment, &mut state, service, rule).await;
-        if result.is_err() {
-            recovered.add(recover(&mut state, deployment.places()).await?);
-        }
-        results.push((rule, result));
+        let bar = bar(&rule.id.to_string());
+        let mut progress = |p: Progress<'_>| {
+            bar.set_length(p.total.max(p.report.disposed));
+            bar.set_position(p.report.disposed);
+        };
+        let turn =
+            sweep_rule(&deployment, &mut state, &mut recovered, (service, rule), &brake, &mut progress)
+                .await?;
+        bar.finish_and_clear();
+        results.push((rule, turn));
     }
     match global.format {
         Format::Json => println!("{}", object(&recovered, &results)),
         Format::Text => text(&recovered, &results),
     }
     let parked = if recovered.parked.is_empty() { Exit::Done } else { Exit::Refused };
-    Ok(results.iter().map(|(_, result)| exit(result)).max().unwrap_or(Exit::Done).max(parked))
-}
-
-async fn one(
-    deployment: &Deployment,
-    state: &mut State,
-    service: &Service,
-    rule: &Rule,
-) -> Result<Report, Failure> {
-    let document = deployment.document(service, rule)?;
-    let target = deployment.target(rule, &document)?;
-    let now = freeze(state)?;
-    let bar = bar(&rule.id.to_string());
-    let mut progress = |p: Progress| {
-        bar.set_length(p.total.max(p.done));
-        bar.set_position(p.done);
-    };
-    let report = sweep(state, &target, &Orders::default(), now, &Brake::none(), &mut progress).await;
-    bar.finish_and_clear();
-    Ok(report?)
+    let stopped = if brake.pulled() { Exit::Finding } else { Exit::Done };
+    let worst = results.iter().map(|(_, turn)| exit(turn)).max().unwrap_or(Exit::Done);
+    Ok(worst.max(parked).max(stopped))
 }
 
 /// On a terminal only: a log file has no use for it.
@@ -73,7 +60,7 @@ pub(super) fn bar(name: &str) -> ProgressBar {
     }
 }
 
-fn exit(result: &Result<Report, Failure>) -> Exit {
+fn exit(result: &Turn) -> Exit {
     match result {
         Err(failure) => failure.exit(),
         Ok(report) if report.result == SweepResult::Parked => Exit::Refused,
@@ -85,7 +72,7 @@ fn exit(result: &Result<Report, Failure>) -> Exit {
     }
 }
 
-fn text(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) {
+fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
     if recovered.committed + recovered.aborted > 0 {
         println!(
             "Recovered from a crash: {} batches turned out committed, {} rolled back.",
@@ -105,7 +92,7 @@ fn text(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) {
             let known = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
             out.add_row(vec![
                 rule.id.to_string(),
-                word(report.result).to_owned(),
+                report.result.as_str().to_owned(),
                 report.disposed.to_string(),
                 report.dependents.to_string(),
                 report.overdue.to_string(),
@@ -182,23 +169,13 @@ fn backup_notes(rule: &Rule, backups: &BackupFindings) {
     }
 }
 
-pub(super) fn word(result: SweepResult) -> &'static str {
-    match result {
-        SweepResult::Completed => "completed",
-        SweepResult::Stopped => "stopped",
-        SweepResult::Parked => "parked",
-        SweepResult::Refused => "refused",
-        SweepResult::Failed => "failed",
-    }
-}
-
-fn object(recovered: &Recovered, results: &[(&Rule, Result<Report, Failure>)]) -> serde_json::Value {
+fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value {
     let rules: Vec<_> = results
         .iter()
         .map(|(rule, result)| match result {
             Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
             Ok(r) => json!({
-                "rule": rule.id.to_string(), "result": word(r.result), "disposed": r.disposed, "dependents": r.dependents,
+                "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
                 "overdue": r.overdue, "remaining": r.remaining(), "refused": r.refusals(),
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),

@@ -7,6 +7,7 @@ use std::str::FromStr as _;
 
 use chrono::TimeDelta;
 
+use super::listen;
 use super::overlap::{self, Own};
 use super::paths::sqlite_path;
 use super::{Config, Datastore, DatastoreKind, Defaults, KeySource, Ledger, Limits, Pace};
@@ -30,13 +31,31 @@ pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
     let limits = root.optional("limits").map_or_else(|| Some(Limits::default()), |e| limits(e.table()?));
     let pace = defaults.as_ref().map_or(Pace::Unlimited, |d| d.pace);
     let (places, datastores) = datastores(&mut root, &base, pace);
-    root.later(&["http"]);
+    let http = root.optional("http").map(|e| listen::http(e.table()?, &base));
+    let control = root.optional("control").map(|e| listen::control(e.table()?, &base));
     root.finish();
-    if let (Some(entry), Some(state), Some(rules)) = (&state_entry, &state, &rules_dir) {
-        overlap::refuse(entry, &Own { state, rules, ledger: ledger.as_ref() }, &places, &datastores);
-    }
     let (state, rules_dir) = (state?, rules_dir?);
-    Some(Config { rules_dir, state, ledger: ledger?, defaults: defaults?, limits: limits?, datastores })
+    // Beside the state: client and daemon find it by the same configuration.
+    let control = control.unwrap_or_else(|| Some(state.with_added_extension("control")));
+    if let Some(entry) = &state_entry {
+        let sockets = (control.as_deref(), http.as_ref().and_then(Option::as_ref));
+        let own = Own { state: &state, rules: &rules_dir, ledger: ledger.as_ref(), sockets };
+        overlap::refuse(entry, &own, &places, &datastores);
+    }
+    let http = match http {
+        Some(given) => Some(given?),
+        None => None,
+    };
+    Some(Config {
+        rules_dir,
+        state,
+        ledger: ledger?,
+        defaults: defaults?,
+        limits: limits?,
+        control: control?,
+        http,
+        datastores,
+    })
 }
 
 fn sqlite_url(entry: &Entry<'_>, base: &Path) -> Option<PathBuf> {

@@ -1,10 +1,12 @@
 //! The main configuration: where everything is, and the limits under which rules may act.
 
 mod document;
+mod listen;
 mod overlap;
 mod paths;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +28,10 @@ pub struct Config {
     pub defaults: Defaults,
     /// What may happen without approval.
     pub limits: Limits,
+    /// Where the daemon answers `expunged reload`: a socket of its user's alone.
+    pub control: PathBuf,
+    /// Where the daemon answers monitoring; none: nowhere.
+    pub http: Option<Listen>,
     /// By the names that rules use.
     pub datastores: BTreeMap<DatastoreName, Datastore>,
 }
@@ -72,6 +78,15 @@ impl KeySource {
             },
         }
     }
+}
+
+/// Where a listener stands: never beyond this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A loopback address and a port; 0: the system chooses one, and the log says which.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
 /// `[limits]`: what a rule digest without a finished sweep may dispose of before someone approves.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::paths::{is_inside, same_file};
-use super::{Datastore, DatastoreKind, KeySource, Ledger};
+use super::{Datastore, DatastoreKind, KeySource, Ledger, Listen};
 use crate::diagnostic::Code;
 use crate::diagnostic::reader::Entry;
 use crate::model::name::DatastoreName;
@@ -14,6 +14,8 @@ pub(super) struct Own<'a> {
     pub(super) state: &'a Path,
     pub(super) rules: &'a Path,
     pub(super) ledger: Option<&'a Ledger>,
+    /// `control.socket` and `http.listen`.
+    pub(super) sockets: (Option<&'a Path>, Option<&'a Listen>),
 }
 
 impl Own<'_> {
@@ -24,6 +26,12 @@ impl Own<'_> {
             if let KeySource::File(path) = &ledger.key {
                 paths.push(("ledger.key", path));
             }
+        }
+        if let Some(path) = self.sockets.0 {
+            paths.push(("control.socket", path));
+        }
+        if let Some(Listen::Unix(path)) = self.sockets.1 {
+            paths.push(("http.listen", path));
         }
         paths
     }

@@ -37,6 +37,26 @@ pub enum Exit {
     Configuration = 78,
 }
 
+impl Exit {
+    /// The exit that has this code.
+    pub fn of(code: u8) -> Option<Self> {
+        const ALL: [Exit; 11] = [
+            Exit::Done,
+            Exit::Finding,
+            Exit::Usage,
+            Exit::Evidence,
+            Exit::Refused,
+            Exit::Rules,
+            Exit::Unreachable,
+            Exit::Bug,
+            Exit::Locked,
+            Exit::Denied,
+            Exit::Configuration,
+        ];
+        ALL.into_iter().find(|exit| *exit as u8 == code)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -1,6 +1,7 @@
 //! What the daemon and most commands start from: the configuration, the rules, the state; and how each failure ends a process.
 
 mod exit;
+mod turn;
 
 use std::path::Path;
 
@@ -12,15 +13,19 @@ use crate::ledger::key::{Origin, SigningKey};
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults};
 use crate::model::name::DatastoreName;
+use crate::model::now::Now;
+use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::check::{PromiseKept, check, datastores};
+use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
 use crate::rules::document::load;
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::state::{Role, Settings, State};
-use crate::sweep::{Guard, Horizons, Places, SweepError, Target};
+use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, count};
 
 pub use exit::{Exit, Failure};
+pub use turn::{Turn, sweep_rule};
 
 /// The rules alone, for what needs no datastore; without a configuration, with built-in defaults.
 pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defaults), Failure> {
@@ -140,6 +145,13 @@ impl Deployment {
             None => DatastoreIdentity { kind: DatastoreKind::Sqlite, location: String::new() },
         };
         Ok(RuleDocument::try_from(version(service, rule, &identity).json)?)
+    }
+
+    /// What a rule's dataset holds now, counted on a connection of its own.
+    pub async fn backlog(&self, rule: &Rule, now: Now) -> Result<Counts, Failure> {
+        let (bound, _) = self.bind(rule).await?;
+        let cutoffs = Cutoffs::of(&bound, now);
+        Ok(count(self.datastore(rule)?, &bound, &cutoffs, &Orders::default(), now).await?)
     }
 
     /// The rule as a sweep wants it.

@@ -223,7 +223,7 @@ impl State {
             .bind(sweep.id.as_str().to_owned())
             .bind(signed(entry.get()))
             .bind(at.timestamp_micros())
-            .bind(result_text(end.result))
+            .bind(end.result.as_str())
             .bind(end.undated.map(signed))
             .bind(end.remaining.map(signed));
         writing.run("record the end of a sweep", update).await?;
@@ -399,16 +399,6 @@ fn cause_text(cause: Cause) -> &'static str {
 
 fn cause_of(text: &str) -> Option<Cause> {
     [Cause::Schedule, Cause::Request, Cause::Replay].into_iter().find(|c| cause_text(*c) == text)
-}
-
-fn result_text(result: SweepResult) -> &'static str {
-    match result {
-        SweepResult::Completed => "completed",
-        SweepResult::Stopped => "stopped",
-        SweepResult::Parked => "parked",
-        SweepResult::Refused => "refused",
-        SweepResult::Failed => "failed",
-    }
 }
 
 fn name_sweep() -> Result<SweepId, StateError> {

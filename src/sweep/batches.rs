@@ -76,7 +76,7 @@ pub(super) async fn run(
     rows: RowRule<'_>,
     state: &mut State,
     writer: &mut Writer,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     writer.begin_rule(rows).await?;
     let mut remote = Remote::open(run, rows).await?;
@@ -120,7 +120,7 @@ impl Walk<'_, '_> {
         &mut self,
         run: &mut Run<'_>,
         state: &mut State,
-        progress: &mut (dyn FnMut(Progress) + Send),
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<(), SweepError> {
         let mut cursor = Cursor::default();
         let mut budget = Budget::new(run.target.batch, run.target.pace);
@@ -136,13 +136,13 @@ impl Walk<'_, '_> {
                 // A seal never waits for a pause.
                 self.seal(run, state).await?;
             }
-            budget.wait(run.brake).await;
+            budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
                 continue;
             }
             match self.turn(run, state, &cursor, budget.limit()).await? {
                 Turn::On { next, went, last } => {
-                    progress(Progress { done: run.report.disposed, total: run.total });
+                    run.tell(progress);
                     if last {
                         return Ok(());
                     }
@@ -152,12 +152,16 @@ impl Walk<'_, '_> {
                 Turn::Refused { selected, next, last, why } if selected <= 1 => {
                     // It stands alone: it is set aside, and the walk goes on behind it.
                     set_aside(&mut run.report, why);
+                    run.tell(progress);
                     if last {
                         return Ok(());
                     }
                     cursor = next;
                 }
-                Turn::Refused { selected, .. } => budget.halve(selected),
+                Turn::Refused { selected, .. } => {
+                    run.tell(progress);
+                    budget.halve(selected);
+                }
                 Turn::Exhausted => {
                     run.report.result = SweepResult::Parked;
                     return Ok(());
@@ -292,6 +296,11 @@ impl Run<'_> {
     /// Whether no further batch may begin: the run cap is reached, or the brake was pulled.
     pub(super) fn has_to_stop(&self) -> bool {
         self.watch.elapsed() >= self.target.run_cap || self.brake.pulled()
+    }
+
+    /// Says how far it has come.
+    pub(super) fn tell(&self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) {
+        progress(Progress { total: self.total, report: &self.report });
     }
 
     /// Remembers the records of a batch that stays, where something that hung on them went.

@@ -27,7 +27,7 @@ pub(super) async fn run(
     run: &mut Run<'_>,
     state: &mut State,
     own: &Datastore,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let BoundDataset::Files(pattern) = run.bound.dataset() else { return Ok(()) };
     let size = match run.target.pace {
@@ -40,13 +40,13 @@ pub(super) async fn run(
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {
-        budget.wait(run.brake).await;
+        budget.wait(run.brake, &mut || run.tell(progress)).await;
         if run.has_to_stop() {
             run.report.result = SweepResult::Stopped;
             break;
         }
         let went = batch(run, state, pages.tree(), page, &mut seen).await?;
-        progress(Progress { done: run.report.disposed, total: run.total });
+        run.tell(progress);
         let Some(went) = went else {
             run.report.result = SweepResult::Parked;
             break;

@@ -97,11 +97,11 @@ impl<'a> Target<'a> {
 
 /// How far a sweep has come.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// The rule's own records disposed of.
-    pub done: u64,
-    /// How many there were at the start.
+pub struct Progress<'a> {
+    /// How many of the rule's own records there were to dispose of at the start.
     pub total: u64,
+    /// What it has done up to now; what remains is counted at its end.
+    pub report: &'a Report,
 }
 
 /// What a sweep did, and what it left.
@@ -199,7 +199,7 @@ pub async fn run(
     orders: &Orders,
     now: Now,
     brake: &Brake,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report, SweepError> {
     let watch = clock::Stopwatch::start();
     check_clock(state, clock::now())?;
@@ -244,11 +244,12 @@ pub async fn run(
         stranded: BTreeSet::new(),
     };
     let outcome = dispose(&mut run, state, own, progress).await;
+    // Also what went in a turn that then failed.
+    run.tell(progress);
     let mut report = run.report;
     report.stranded = run.stranded.len() as u64;
-    if let Err(error) = &outcome {
+    if outcome.is_err() {
         report.result = SweepResult::Failed;
-        tracing::error!(rule, sweep = %sweep.id(), error = error as &dyn std::error::Error, "sweep failed");
     }
     if bound.rows().is_some() {
         report.residue = residue(own, &bound, &cutoffs, orders, now).await;
@@ -265,7 +266,17 @@ pub async fn run(
     outcome?;
     finished?;
     report.took = watch.elapsed();
-    tracing::info!(rule, sweep = %sweep.id(), disposed = report.disposed, dependents = report.dependents, "sweep finished");
+    tracing::info!(
+        rule,
+        sweep = %sweep.id(),
+        result = report.result.as_str(),
+        disposed = report.disposed,
+        dependents = report.dependents,
+        overdue = report.overdue,
+        remaining = report.remaining(),
+        took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+        "sweep finished"
+    );
     Ok(report)
 }
 
@@ -274,7 +285,7 @@ async fn dispose(
     run: &mut batches::Run<'_>,
     state: &mut State,
     own: &Datastore,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };

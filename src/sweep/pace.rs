@@ -14,6 +14,9 @@ const TIME_BUDGET: Duration = Duration::from_millis(250);
 /// (docs/measurements.md).
 const LARGEST: u32 = 20_000;
 
+/// A pause longer than this says between that the sweep is alive.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+
 /// The size of the next batch, and when it may begin.
 pub(super) struct Budget {
     limit: u32,
@@ -41,12 +44,19 @@ impl Budget {
         self.limit
     }
 
-    /// Sleeps until the rate allows the next batch, or the brake is pulled. No transaction is open.
-    pub(super) async fn wait(&mut self, brake: &Brake) {
+    /// Sleeps until the rate allows the next batch, or the brake is pulled. No transaction is open. `alive` is told from time to
+    /// time: a long pause is no standstill.
+    pub(super) async fn wait(&mut self, brake: &Brake, alive: &mut (dyn FnMut() + Send)) {
         if let (Pace::RowsPerSecond(rate), Some(started)) = (self.pace, self.started) {
-            let rest = share(self.went, rate).saturating_sub(started.elapsed());
-            if !rest.is_zero() {
-                brake.wait(rest).await;
+            let whole = share(self.went, rate);
+            // Ends because time passes.
+            while !brake.pulled() {
+                let rest = whole.saturating_sub(started.elapsed());
+                if rest.is_zero() {
+                    break;
+                }
+                brake.wait(rest.min(LONGEST_SILENCE)).await;
+                alive();
             }
         }
         self.started = Some(Stopwatch::start());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use expunged::config::{Config, KeySource, Pace};
+use expunged::config::{Config, KeySource, Listen, Pace};
 use expunged::diagnostic::{Paint, Source, SourceKind};
 use proptest::prelude::*;
 
@@ -109,7 +109,14 @@ fn bad_input_is_refused_with_its_place_and_remedy() {
         ),
         (with("{ credential = \"ledger-key\" }", "{}"), "exactly one of `file` and `credential`"),
         (with("example.com/ledger", "example.com/the ledger"), "cannot stand in a checkpoint"),
-        (format!("{GOOD}\n[http]\nlisten = \"127.0.0.1:1\"\n"), "`http` is not supported yet"),
+        (http("0.0.0.0:8642"), "`listen`: 0.0.0.0:8642 can be reached from other hosts"),
+        (http("[::]:8642"), "`listen`: [::]:8642 can be reached from other hosts"),
+        (http("192.0.2.1:8642"), "can be reached from other hosts"),
+        (http("127.0.0.1"), "neither an address with a port nor `unix:` and a path"),
+        (http("localhost:8642"), "neither an address with a port nor `unix:` and a path"),
+        (http("unix:"), "`listen`: it names no file"),
+        (format!("{GOOD}\n[http]\n"), "`http` has no `listen`, which is required"),
+        (format!("{GOOD}\n[control]\nsockets = \"a\"\n"), "did you mean `socket`?"),
         (
             with("state = \"sqlite:///var/lib/expunged/state.db\"\n", ""),
             "the file has no `state`, which is required",
@@ -119,6 +126,44 @@ fn bad_input_is_refused_with_its_place_and_remedy() {
         let text = refused(&text);
         assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
         assert!(text.contains("help: "), "{text}");
+    }
+}
+
+/// With a listener.
+fn http(listen: &str) -> String {
+    format!("{GOOD}\n[http]\nlisten = \"{listen}\"\n")
+}
+
+#[test]
+fn a_daemon_listens_on_this_host_alone() {
+    for (text, expected) in [
+        ("127.0.0.1:8642", Listen::Tcp("127.0.0.1:8642".parse().unwrap())),
+        ("127.1.2.3:0", Listen::Tcp("127.1.2.3:0".parse().unwrap())),
+        ("[::1]:8642", Listen::Tcp("[::1]:8642".parse().unwrap())),
+        ("unix:/run/expunged/http.sock", Listen::Unix("/run/expunged/http.sock".into())),
+        ("unix:http.sock", Listen::Unix("/etc/expunged/http.sock".into())),
+    ] {
+        assert_eq!(parse(&http(text)).unwrap().http, Some(expected));
+    }
+    assert_eq!(parse(GOOD).unwrap().http, None);
+    assert_eq!(parse(GOOD).unwrap().control, Path::new("/var/lib/expunged/state.db.control"));
+    let given = parse(&format!("{GOOD}\n[control]\nsocket = \"/run/expunged/control.sock\"\n")).unwrap();
+    assert_eq!(given.control, Path::new("/run/expunged/control.sock"));
+}
+
+#[test]
+fn a_socket_does_not_stand_where_files_are_swept() {
+    let files =
+        with("kind = \"sqlite\"\nurl = \"sqlite://data/motorsport.db\"", "kind = \"files\"\nroot = \"/srv\"");
+    let text = format!(
+        "{files}\n[control]\nsocket = \"/srv/control.sock\"\n[http]\nlisten = \"unix:/srv/http.sock\"\n"
+    );
+    let refused = refused(&text);
+    for key in ["control.socket", "http.listen"] {
+        assert!(
+            refused.contains(&format!("`{key}` lies below the root of datastore `motorsport`")),
+            "{refused}"
+        );
     }
 }
 

@@ -8,6 +8,8 @@ mod config;
 mod conformance;
 #[cfg(feature = "test-hooks")]
 mod crash;
+#[cfg(feature = "test-hooks")]
+mod daemon;
 mod demo;
 mod deploy;
 mod docs;

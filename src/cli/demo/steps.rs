@@ -75,9 +75,9 @@ async fn sweep(
 ) -> Result<Report, Failure> {
     let target = deployment.target(step.rule, &step.document)?;
     let bar = bar(&step.rule.id.to_string());
-    let mut progress = |p: Progress| {
-        bar.set_length(p.total.max(p.done));
-        bar.set_position(p.done);
+    let mut progress = |p: Progress<'_>| {
+        bar.set_length(p.total.max(p.report.disposed));
+        bar.set_position(p.report.disposed);
     };
     let report = run(state, &target, &Orders::default(), world.now, &Brake::none(), &mut progress).await;
     bar.finish_and_clear();

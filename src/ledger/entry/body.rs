@@ -294,6 +294,19 @@ pub enum SweepResult {
     Failed,
 }
 
+impl SweepResult {
+    /// The word for it, in tables, metrics and the state.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Stopped => "stopped",
+            Self::Parked => "parked",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Body {
     /// The type, as in the field `t`.
     pub fn kind(&self) -> &'static str {

@@ -1,0 +1,194 @@
+//! A running daemon, what it tells its service manager, and a clock that the test moves.
+
+use std::cell::RefCell;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::world::{Ran, World, at};
+
+/// When every world of these tests begins.
+pub const BEGIN: &str = "2031-03-04T00:10:00Z";
+
+/// What comes sooner or later comes within this; a machine may be slow.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Two rules: accounts go an hour after their deletion, hourly; visits a day after they ended, daily at 03:00.
+pub const TWO_RULES: &str = r#"[service]
+name = "Site"
+owner = "site@example.com"
+time_zone = "Etc/UTC"
+
+[[rule]]
+id = "account"
+class = "account"
+keeps = []
+datastore = "site"
+table = "account"
+key = ["id"]
+trigger = { column = "deleted_at", pending = ["null"] }
+retain = "1 hour"
+delete_by = "24 hours"
+schedule = "0 0 * * * *"
+action = "delete"
+
+[[rule]]
+id = "visit"
+class = "visit"
+keeps = []
+datastore = "site"
+table = "visit"
+key = ["id"]
+trigger = { column = "ended_at", pending = ["null"] }
+retain = "24 hours"
+delete_by = "240 hours"
+schedule = "0 0 3 * * *"
+action = "delete"
+"#;
+
+/// Accounts: 1 was due before the world began, 2 and 3 become due on its first day, 4 lives. Visits: 1 was due, 2 becomes due.
+pub const TWO_TABLES: &str = "
+CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+CREATE INDEX account_deleted ON account (deleted_at);
+INSERT INTO account VALUES (1, '2031-03-03T20:00:00Z'), (2, '2031-03-03T23:30:00Z'), (3, '2031-03-04T01:30:00Z'), (4, NULL);
+CREATE TABLE visit (id INTEGER PRIMARY KEY, ended_at timestamptz);
+CREATE INDEX visit_ended ON visit (ended_at);
+INSERT INTO visit VALUES (1, '2031-03-02T12:00:00Z'), (2, '2031-03-03T01:00:00Z');";
+
+/// The world of most tests, at its beginning.
+pub fn world() -> World {
+    let world = World::new(TWO_RULES, TWO_TABLES);
+    set_clock(&world, BEGIN);
+    world
+}
+
+/// Sets the clock of every program of this world; it goes on from there.
+pub fn set_clock(world: &World, to: &str) {
+    let offset = (at(to) - expunged::clock::now()).num_seconds();
+    world.write("clock.new", &offset.to_string());
+    std::fs::rename(world.path("clock.new"), world.path("clock")).unwrap();
+}
+
+/// Runs a command by the world's clock.
+pub fn run(world: &World, arguments: &[&str]) -> Ran {
+    world.run_with(&[("EXPUNGED_CLOCK_FILE", "clock")], arguments)
+}
+
+pub struct Daemon<'w> {
+    world: &'w World,
+    child: Child,
+    manager: UnixDatagram,
+    told: RefCell<Vec<String>>,
+}
+
+impl<'w> Daemon<'w> {
+    /// Starts it, and waits until it is ready and has nothing to do.
+    pub fn start(world: &'w World) -> Self {
+        let daemon = Self::spawn(world, &[]);
+        daemon.wait("READY=1");
+        daemon.wait("STATUS=next sweep");
+        daemon
+    }
+
+    /// Starts it in a changed environment, and waits for nothing.
+    pub fn spawn(world: &'w World, environment: &[(&str, &str)]) -> Self {
+        let socket = world.path("manager");
+        if socket.exists() {
+            crate::files::world::remove(&socket);
+        }
+        let manager = UnixDatagram::bind(&socket).unwrap();
+        manager.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let log = std::fs::File::options().create(true).append(true).open(world.path("daemon.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_expunged"))
+            .current_dir(world.path(""))
+            .env_remove("EXPUNGED_CONFIG")
+            .env_remove("RUST_BACKTRACE")
+            .env_remove("JOURNAL_STREAM")
+            .env("NOTIFY_SOCKET", &socket)
+            .env("EXPUNGED_CLOCK_FILE", "clock")
+            .envs(environment.iter().copied())
+            .args(["--config", "expunged.toml", "run"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { world, child, manager, told: RefCell::default() }
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.world.path("daemon.log")).unwrap()
+    }
+
+    /// Waits until it tells its manager something that begins like this, and forgets what came before.
+    #[track_caller]
+    pub fn wait(&self, beginning: &str) -> String {
+        let watch = expunged::clock::Stopwatch::start();
+        while watch.elapsed() < LONGEST {
+            let mut told = self.told.borrow_mut();
+            if let Some(found) = told.iter().position(|line| line.starts_with(beginning)) {
+                return told.drain(..=found).next_back().unwrap();
+            }
+            let mut bytes = [0; 4096];
+            if let Ok(length) = self.manager.recv(&mut bytes) {
+                told.extend(String::from_utf8_lossy(&bytes[..length]).lines().map(str::to_owned));
+            }
+        }
+        panic!("`{beginning}` was not told; {:?}\n{}", self.told.borrow(), self.log());
+    }
+
+    /// Moves the clock, and waits until what is due then was swept.
+    #[track_caller]
+    pub fn advance(&self, to: &str) {
+        set_clock(self.world, to);
+        self.wait("STATUS=sweeping");
+        self.wait("STATUS=next sweep");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end; its exit code.
+    #[track_caller]
+    pub fn ended(&mut self) -> i32 {
+        // SIGTERM or not, nothing it waits for takes so long; a test that waits longer is ended by the runner.
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Stops it; what it logged.
+    #[track_caller]
+    pub fn stop(mut self) -> String {
+        self.signal("TERM");
+        assert_eq!(self.ended(), 0, "{}", self.log());
+        self.log()
+    }
+
+    /// As by a power cut.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The rules whose sweeps started, in their order, with the instants.
+pub fn sweeps(world: &World) -> Vec<(String, DateTime<Utc>)> {
+    let started = world.entries("sweep.started");
+    started.iter().map(|e| (e["rule"].as_str().unwrap().to_owned(), at(e["at"].as_str().unwrap()))).collect()
+}
+
+/// The names alone.
+pub fn swept(world: &World) -> Vec<String> {
+    sweeps(world).into_iter().map(|(rule, _)| rule).collect()
+}
