@@ -31,7 +31,7 @@ guest_tree() {
 }
 
 # In a mount namespace of its own, /sys/fs/cgroup is a cgroup2 alone, as on a server; what a container host has there may be
-# something else. `systemd-nspawn` runs in a group of its own, which goes when it ends.
+# something else. `systemd-nspawn` runs in a group of its own, which goes when it ends. With bpf, IPAddressDeny= is in force.
 guest_boot() {
     export guest_root work
     # shellcheck disable=SC2016 # expanded by the inner shell
@@ -45,7 +45,7 @@ guest_boot() {
             echo "$BASHPID" >"$group/cgroup.procs"
             echo "$BASHPID" >"$work/nspawn.pid"
             exec systemd-nspawn --directory="$guest_root" --machine="expunged-test-$$" --register=no --keep-unit \
-                --private-network --boot --console=read-only
+                --private-network --system-call-filter=bpf --boot --console=read-only
         ) || true
         find "$group" -depth -type d -exec rmdir {} +
     ' </dev/null >"$work/console.log" 2>&1 &

@@ -6,14 +6,18 @@ world.py add DB N          N messages that are due
 world.py left DB TABLE     how many rows are due: closed or deleted
 world.py rows DB TABLE     how many rows there are
 world.py get URL           the body; ends with 1 unless the status is 200
+world.py address IPV4      gives the loopback interface a second address, which the service must not reach
 world.py canary            the string to look for
 
 The canary stands in text columns, in a key, in an address: wherever a person could.
 """
 
 import datetime
+import fcntl
 import pathlib
+import socket
 import sqlite3
+import struct
 import sys
 import urllib.request
 
@@ -94,6 +98,13 @@ def count(path, table, where):
     print(number)
 
 
+def give_address(address):
+    SIOCSIFADDR = 0x8916
+    request = struct.pack("16sH2s4s8s", b"lo:1", socket.AF_INET, b"", socket.inet_aton(address), b"")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFADDR, request)
+
+
 def get(url):
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
@@ -113,6 +124,8 @@ def main(command, *arguments):
         count(arguments[0], arguments[1], "true")
     elif command == "get":
         get(arguments[0])
+    elif command == "address":
+        give_address(arguments[0])
     elif command == "canary":
         print(CANARY)
     else:
