@@ -33,12 +33,13 @@ pub async fn wait_until(instant: DateTime<Utc>, longest: Duration) {
     tokio::time::sleep(left.min(longest)).await;
 }
 
-/// The same on a clock that a test moves: it is looked at every few milliseconds.
+/// The same on a clock that a test moves: it is looked at every few milliseconds, and in short slices, since it may be set back.
 #[cfg(feature = "test-hooks")]
 pub async fn wait_until(instant: DateTime<Utc>, longest: Duration) {
     const LOOK: Duration = Duration::from_millis(3);
+    const SLICE: Duration = Duration::from_millis(60);
     let watch = Stopwatch::start();
-    while now() < instant && watch.elapsed() < longest {
+    while now() < instant && watch.elapsed() < longest.min(SLICE) {
         tokio::time::sleep(LOOK).await;
     }
 }

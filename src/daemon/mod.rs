@@ -7,216 +7,133 @@
 
 mod control;
 mod error;
+mod exposition;
+mod http;
 mod lifecycle;
+mod metrics;
 pub mod plan;
 mod reload;
+mod turns;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::clock;
-use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
-use crate::ledger::entry::SweepResult;
-use crate::model::name::RuleId;
-use crate::rules::rule::{Rule, Service};
-use crate::state::{Role, State};
-use crate::sweep::{Brake, Recovered, recover};
+use crate::deployment::{Deployment, Exit, Failure};
+use crate::state::Role;
+use crate::sweep::{Brake, recover};
 
 pub use control::{Answer, ask};
 pub use error::DaemonError;
 pub use lifecycle::stop_on_signals;
 use lifecycle::{Pulse, tell};
-use plan::{Next, Plan};
+use metrics::{Metrics, Reload};
 use reload::InForce;
+use turns::Turns;
 
 /// What the loop shares with the tasks beside it.
 struct Shared {
     in_force: InForce,
     pulse: Pulse,
+    metrics: Metrics,
+    /// Whether what a crash had left was settled.
+    recovered: AtomicBool,
+}
+
+impl Shared {
+    /// Whether it can dispose of what is due; if not, why, in one line.
+    fn ready(&self) -> Result<(), &'static str> {
+        if !self.recovered.load(Ordering::Acquire) {
+            return Err("what a crash may have left is being settled\n");
+        }
+        if !self.metrics.has_state() {
+            return Err("the state has failed: nothing is disposed of until it can be opened again\n");
+        }
+        Ok(())
+    }
+
+    /// One reload, whoever asks.
+    async fn reload(&self) -> Answer {
+        let answer = self.in_force.reload().await;
+        let accepted = answer.exit == Exit::Done as u8;
+        self.metrics.reloaded(if accepted { Reload::Accepted } else { Reload::Refused });
+        answer
+    }
+}
+
+/// The sockets of this process; they go with it.
+#[derive(Default)]
+struct Sockets(Vec<PathBuf>);
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            control::remove(path);
+        }
+    }
 }
 
 /// Sweeps every rule of this configuration on its schedule, until a signal ends it.
+///
+/// The order of the start is its safety: the state's lock proves that no other daemon lives, before a socket is taken over; and
+/// what a crash left is settled before anything is swept.
 pub async fn run(config: &Path) -> Result<Exit, Failure> {
     let (lever, brake) = Brake::new();
     stop_on_signals(lever)?;
-    let mut hangups = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    let hangups = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let deployment = Deployment::load(config, None)?;
     let mut state = deployment.state(Role::Disposer).await?;
-    let recovered = recover(&mut state, deployment.places()).await?;
-    let socket = deployment.config.control.clone();
-    let listener = control::bind(&socket, 0o600).await.map_err(misplaced)?;
-    let shared = Arc::new(Shared { in_force: InForce::new(config, deployment), pulse: Pulse::start() });
-    let daemon = Arc::clone(&shared);
-    tokio::spawn(control::serve(listener, move || {
-        let daemon = Arc::clone(&daemon);
-        async move { daemon.in_force.reload().await }
-    }));
-    let daemon = Arc::clone(&shared);
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            daemon.in_force.reload().await;
-        }
+    let shared = Arc::new(Shared {
+        in_force: InForce::new(config, deployment),
+        pulse: Pulse::start(),
+        metrics: Metrics::default(),
+        recovered: AtomicBool::new(false),
     });
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
-    tell(&[NotifyState::Ready]);
-    let ended =
-        Loop { shared: &shared, brake, state: Some(state), recovered, plan: Plan::default() }.run().await;
-    tell(&[NotifyState::Stopping]);
-    control::remove(&socket);
-    match &ended {
-        Ok(()) => tracing::info!("stopped"),
-        Err(failure) => tracing::error!(exit = failure.exit() as u8, error = failure.text(), "ended"),
+    let deployment = shared.in_force.get();
+    let mut sockets = Sockets::default();
+    if let Some(listen) = &deployment.config.http {
+        sockets.0.extend(http::serve(listen, &shared).await.map_err(misplaced)?);
     }
-    ended.map(|()| Exit::Done)
+    let recovered = recover(&mut state, deployment.places()).await?;
+    shared.recovered.store(true, Ordering::Release);
+    sockets.0.push(answer_reloads(&deployment, &shared).await?);
+    tokio::spawn(reload_on(hangups, Arc::clone(&shared)));
+    let mut turns = Turns::new(&shared, brake, state, recovered);
+    turns.observe().await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), rules = deployment.rules.rules().count(), "started");
+    drop(deployment);
+    tell(&[NotifyState::Ready]);
+    let ended = turns.run().await;
+    tell(&[NotifyState::Stopping]);
+    drop(sockets);
+    ended?;
+    tracing::info!("stopped");
+    Ok(Exit::Done)
+}
+
+/// The control socket's path.
+async fn answer_reloads(deployment: &Deployment, shared: &Arc<Shared>) -> Result<PathBuf, Failure> {
+    let path = deployment.config.control.clone();
+    let listener = control::bind(&path, 0o600).await.map_err(misplaced)?;
+    let shared = Arc::clone(shared);
+    let reload = move || {
+        let shared = Arc::clone(&shared);
+        async move { shared.reload().await }
+    };
+    tokio::spawn(control::serve(listener, reload));
+    Ok(path)
+}
+
+/// A signal has no answer: what came of it is in the log.
+async fn reload_on(mut hangups: Signal, shared: Arc<Shared>) {
+    while hangups.recv().await.is_some() {
+        shared.reload().await;
+    }
 }
 
 fn misplaced(error: DaemonError) -> Failure {
     Failure::new(Exit::Configuration, error)
-}
-
-/// As the state has it.
-const COMPLETED: &str = SweepResult::Completed.as_str();
-
-/// What the loop goes by.
-struct Loop<'d> {
-    shared: &'d Shared,
-    brake: Brake,
-    /// None: it failed, and is opened again at the next start of a rule.
-    state: Option<State>,
-    recovered: Recovered,
-    plan: Plan,
-}
-
-impl Loop<'_> {
-    /// Ends when the brake is pulled, or when the evidence does not hold.
-    async fn run(mut self) -> Result<(), Failure> {
-        let mut said = None;
-        while !self.brake.pulled() {
-            self.shared.pulse.beat();
-            let deployment = self.shared.in_force.get();
-            self.learn(&deployment).await?;
-            let rules = deployment.rules.rules().map(|(_, rule)| (&rule.id, &rule.schedule));
-            let next = self.plan.next(rules, clock::now());
-            if said.as_ref() != Some(&next) {
-                say(&next);
-                said = Some(next.clone());
-            }
-            match next {
-                Next::Due(rule) => {
-                    self.start(&deployment, &rule).await?;
-                    said = None;
-                }
-                Next::At(_, at) => self.wait_until(at).await,
-                Next::Never => self.wait_until(chrono::DateTime::<chrono::Utc>::MAX_UTC).await,
-            }
-        }
-        Ok(())
-    }
-
-    /// A slice of the way, or until something happens.
-    async fn wait_until(&self, at: chrono::DateTime<chrono::Utc>) {
-        let slice = self.shared.pulse.slice();
-        tokio::select! {
-            () = clock::wait_until(at, slice) => {}
-            () = self.brake.wait(slice) => {}
-            () = self.shared.in_force.changed.notified() => {}
-        }
-    }
-
-    /// Asks the state when the rules that are new here were last started.
-    async fn learn(&mut self, deployment: &Deployment) -> Result<(), Failure> {
-        for (_, rule) in deployment.rules.rules() {
-            if self.plan.knows(&rule.id) {
-                continue;
-            }
-            let Some(state) = &mut self.state else { return Ok(()) };
-            match state.overview(&rule.id.to_string()).await {
-                Ok(overview) => {
-                    // What a crash or a stop cut off goes on at once: its records have waited for a start already.
-                    let whole = overview.last.filter(|last| last.result.as_deref() == Some(COMPLETED));
-                    self.plan.remember(&rule.id, whole.map(|last| last.started_at));
-                }
-                Err(error) => return self.state_failed(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives a rule its turn.
-    async fn start(&mut self, deployment: &Deployment, id: &RuleId) -> Result<(), Failure> {
-        self.plan.remember(id, Some(clock::now()));
-        let Some((service, rule)) = deployment.rules.rules().find(|(_, rule)| rule.id == *id) else {
-            return Ok(());
-        };
-        match self.turn(deployment, (service, rule)).await {
-            Ok(turn) => conclude(id, turn),
-            Err(failure) => {
-                tracing::error!(rule = %id, "not swept: without the state nothing is disposed of");
-                self.state_failed(failure)
-            }
-        }
-    }
-
-    async fn turn(&mut self, deployment: &Deployment, rule: (&Service, &Rule)) -> Result<Turn, Failure> {
-        let shared = self.shared;
-        let state = match &mut self.state {
-            Some(state) => state,
-            None => {
-                let opened = deployment.state(Role::Disposer).await?;
-                tracing::info!("the state is open again");
-                self.state.insert(opened)
-            }
-        };
-        if !self.recovered.parked.is_empty() {
-            // Whatever was in the way may be gone.
-            self.recovered = recover(state, deployment.places()).await?;
-        }
-        let mut progress = |_: crate::sweep::Progress<'_>| shared.pulse.beat();
-        sweep_rule(deployment, state, &mut self.recovered, rule, &self.brake, &mut progress).await
-    }
-
-    /// The state is closed, and opened again at the next start of a rule; evidence that does not hold ends the daemon.
-    fn state_failed(&mut self, failure: Failure) -> Result<(), Failure> {
-        if failure.exit() == Exit::Evidence {
-            return Err(failure);
-        }
-        tracing::error!(
-            exit = failure.exit() as u8,
-            error = failure.text(),
-            "the state failed: opened again at the next start"
-        );
-        self.state = None;
-        Ok(())
-    }
-}
-
-/// Tells the service manager what comes next.
-fn say(next: &Next) {
-    let status = match next {
-        Next::Due(rule) => format!("sweeping {rule}"),
-        Next::At(rule, at) => format!("next sweep: {rule} at {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
-        Next::Never => "no schedule fires any more".to_owned(),
-    };
-    tell(&[NotifyState::Status(&status)]);
-}
-
-/// One line for what an operator must know of a turn. The sweep itself says that it started and finished.
-fn conclude(rule: &RuleId, turn: Turn) -> Result<(), Failure> {
-    match turn {
-        Ok(report) => {
-            if let Some(parked) = report.parked.filter(|_| report.result == SweepResult::Parked) {
-                let (due, allowed) = (parked.due, parked.allowed);
-                tracing::warn!(%rule, due, allowed, "parked: waits for `expunged approve`");
-            }
-            Ok(())
-        }
-        Err(failure) if failure.exit() == Exit::Evidence => Err(failure),
-        Err(failure) => {
-            tracing::error!(%rule, exit = failure.exit() as u8, error = failure.text(), "sweep failed");
-            Ok(())
-        }
-    }
 }

@@ -81,6 +81,11 @@ impl Failure {
         self.exit
     }
 
+    /// Whether the state, and not a datastore or a rule, is at fault.
+    pub fn is_of_the_state(&self) -> bool {
+        self.error.chain().any(|cause| cause.is::<StateError>())
+    }
+
     /// The chain for programs, which know an error by its field.
     pub fn text(&self) -> String {
         self.message().trim_start_matches("error: ").to_owned()

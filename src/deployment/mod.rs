@@ -3,9 +3,10 @@
 mod exit;
 mod turn;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Config, KeySource};
 use crate::datastore::catalogues;
 use crate::diagnostic::nearest::nearest;
 use crate::ledger::canonical::RuleDocument;
@@ -173,7 +174,11 @@ impl Deployment {
 
     /// The key that signs the ledger, from its file or credential.
     pub fn signing_key(&self) -> Result<SigningKey, Failure> {
-        let path = self.config.ledger.key.path().map_err(|e| Failure::new(Exit::Configuration, e))?;
+        let key = &self.config.ledger.key;
+        let path = key.path().map_err(|e| Failure::new(Exit::Configuration, e))?;
+        if let KeySource::File(path) = key {
+            refuse_open_to_all(path)?;
+        }
         let text = std::fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|source| {
             let exit = if source.kind() == std::io::ErrorKind::PermissionDenied {
                 Exit::Denied
@@ -216,4 +221,17 @@ impl Deployment {
         };
         Ok(State::open(settings, role).await?)
     }
+}
+
+/// With the key anyone could sign another history. A credential's permissions are the service manager's business.
+fn refuse_open_to_all(path: &Path) -> Result<(), Failure> {
+    // Whoever cannot even look at it is told when it is read.
+    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    let what = format!("the signing key `{path}` is open to everyone (mode {mode:o}): `chmod 600 {path}`");
+    Err(Failure::new(Exit::Configuration, anyhow::anyhow!(what)))
 }

@@ -33,7 +33,7 @@ use crate::ledger::commitment::{EpochId, EpochKey};
 use crate::ledger::entry::{Body, Entry, Genesis, KeyEpoch, NodeName, Open};
 use crate::ledger::hash::Hash;
 use crate::ledger::key::SigningKey;
-use crate::ledger::tree::{EntryIndex, Frontier};
+use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
 use key_file::KeyDirectory;
@@ -143,6 +143,11 @@ impl State {
     /// The newest instant in the ledger: a clock far behind it has been set back.
     pub fn high_water_mark(&self) -> DateTime<Utc> {
         self.last_at
+    }
+
+    /// How many entries the ledger has, as far as this process has looked.
+    pub fn ledger_size(&self) -> TreeSize {
+        self.frontier.size()
     }
 
     /// The database's path.

@@ -11,6 +11,8 @@ use super::{State, failed};
 pub struct RuleOverview {
     /// Its last sweep, if there was one.
     pub last: Option<LastSweep>,
+    /// When its last completed sweep ended, in UTC.
+    pub last_success: Option<DateTime<Utc>>,
     /// The rule's own records disposed of since the ledger began.
     pub disposed: u64,
     /// The dependents' records that went with them.
@@ -43,7 +45,8 @@ impl State {
         let totals = sqlx::query(
             "SELECT coalesce(sum(b.own) FILTER (WHERE b.committed), 0), \
              coalesce(sum(b.records - b.own) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL), \
-             max(b.gone_by) FILTER (WHERE b.committed) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
+             max(b.gone_by) FILTER (WHERE b.committed), \
+             (SELECT max(finished_at) FROM sweep WHERE rule = ?1 AND result = 'completed') FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
         )
         .bind(rule)
         .fetch_one(&mut self.connection)
@@ -52,13 +55,17 @@ impl State {
         let count = |at: usize| {
             totals.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(|e| failed(&self.path, operation, e))
         };
-        let gone_by: Option<i64> = totals.try_get(3).map_err(|e| failed(&self.path, operation, e))?;
+        let instant = |at: usize| {
+            let micros = totals.try_get::<Option<i64>, _>(at).map_err(|e| failed(&self.path, operation, e));
+            micros.map(|micros| micros.and_then(DateTime::from_timestamp_micros))
+        };
         let mut overview = RuleOverview {
             last: None,
             disposed: count(0)?,
             dependents: count(1)?,
             open_intents: count(2)?,
-            gone_everywhere_by: gone_by.and_then(DateTime::from_timestamp_micros),
+            gone_everywhere_by: instant(3)?,
+            last_success: instant(4)?,
         };
         if let Some(row) = last {
             let micros: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;

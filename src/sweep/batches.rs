@@ -8,7 +8,7 @@ use crate::clock::{self, Stopwatch};
 use crate::datastore::sqlite::{Cursor, Phase, Selected, Writer};
 use crate::datastore::{Prepared, PreparedPart};
 use crate::hook;
-use crate::ledger::entry::{Action, SweepResult, Timing};
+use crate::ledger::entry::{Action, SweepResult, Timing, ceiling};
 use crate::model::datastore::Pace;
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
@@ -486,6 +486,8 @@ pub(super) fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
         let times = record.times();
         if times.deadline <= run.now.late {
             report.overdue += 1;
+            let late = (run.now.late - times.deadline).num_seconds().unsigned_abs();
+            *report.lateness.entry(ceiling(late)).or_default() += 1;
             continue;
         }
         let (wait, margin) = (run.now.eligible - times.due, times.deadline - run.now.late);

@@ -117,6 +117,8 @@ pub struct Report {
     pub dependents: u64,
     /// Of `disposed`, those whose deadline had passed before the sweep.
     pub overdue: u64,
+    /// Of `overdue`, how many were late by so many seconds at the most, rounded up to two digits.
+    pub lateness: BTreeMap<u64, u64>,
     /// Of the rest, the longest time between due and disposal.
     pub worst_wait: Option<TimeDelta>,
     /// Of the rest, the shortest time between disposal and deadline.
@@ -147,6 +149,7 @@ impl Report {
             disposed: 0,
             dependents: 0,
             overdue: 0,
+            lateness: BTreeMap::new(),
             worst_wait: None,
             least_margin: None,
             refused: Vec::new(),

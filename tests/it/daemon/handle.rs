@@ -1,8 +1,10 @@
 //! A running daemon, what it tells its service manager, and a clock that the test moves.
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -64,6 +66,13 @@ pub fn world() -> World {
     world
 }
 
+/// The same, with monitoring on a port that the system chooses.
+pub fn monitored() -> World {
+    let world = world();
+    world.configure("[datastore.site]", "[http]\nlisten = \"127.0.0.1:0\"\n\n[datastore.site]");
+    world
+}
+
 /// Sets the clock of every program of this world; it goes on from there.
 pub fn set_clock(world: &World, to: &str) {
     let offset = (at(to) - expunged::clock::now()).num_seconds();
@@ -79,8 +88,28 @@ pub fn run(world: &World, arguments: &[&str]) -> Ran {
 pub struct Daemon<'w> {
     world: &'w World,
     child: Child,
-    manager: UnixDatagram,
+    manager: Receiver<String>,
     told: RefCell<Vec<String>>,
+}
+
+/// The lines it is told, read as they come: a manager that does not read would hold the daemon up.
+fn listen(manager: UnixDatagram) -> Receiver<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    manager.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        // Ends when nobody listens any more.
+        loop {
+            let length = manager.recv(&mut bytes).unwrap_or(0);
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            // Silence too: it finds out whether somebody listens.
+            let lines = if text.is_empty() { vec![text] } else { text.lines().map(str::to_owned).collect() };
+            if lines.into_iter().any(|line| sender.send(line).is_err()) {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 impl<'w> Daemon<'w> {
@@ -99,7 +128,7 @@ impl<'w> Daemon<'w> {
             crate::files::world::remove(&socket);
         }
         let manager = UnixDatagram::bind(&socket).unwrap();
-        manager.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let manager = listen(manager);
         let log = std::fs::File::options().create(true).append(true).open(world.path("daemon.log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_expunged"))
             .current_dir(world.path(""))
@@ -123,6 +152,23 @@ impl<'w> Daemon<'w> {
         std::fs::read_to_string(self.world.path("daemon.log")).unwrap()
     }
 
+    /// Where monitoring is answered, with the port that the system chose.
+    #[track_caller]
+    pub fn address(&self) -> String {
+        let log = self.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let found = lines.filter_map(|line| Some(line["address"].as_str()?.to_owned())).last();
+        found.unwrap_or_else(|| panic!("it does not listen\n{log}"))
+    }
+
+    /// What monitoring sees now.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        let (status, metrics) = get(&self.address(), "/metrics");
+        assert_eq!(status, 200);
+        metrics
+    }
+
     /// Waits until it tells its manager something that begins like this, and forgets what came before.
     #[track_caller]
     pub fn wait(&self, beginning: &str) -> String {
@@ -132,10 +178,7 @@ impl<'w> Daemon<'w> {
             if let Some(found) = told.iter().position(|line| line.starts_with(beginning)) {
                 return told.drain(..=found).next_back().unwrap();
             }
-            let mut bytes = [0; 4096];
-            if let Ok(length) = self.manager.recv(&mut bytes) {
-                told.extend(String::from_utf8_lossy(&bytes[..length]).lines().map(str::to_owned));
-            }
+            told.extend(self.manager.recv_timeout(LONGEST / 10));
         }
         panic!("`{beginning}` was not told; {:?}\n{}", self.told.borrow(), self.log());
     }
@@ -191,4 +234,31 @@ pub fn sweeps(world: &World) -> Vec<(String, DateTime<Utc>)> {
 /// The names alone.
 pub fn swept(world: &World) -> Vec<String> {
     sweeps(world).into_iter().map(|(rule, _)| rule).collect()
+}
+
+/// One request over TCP, as a scraper sends it: status, and body.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    exchange(std::net::TcpStream::connect(address).unwrap(), path)
+}
+
+/// The same over a Unix socket.
+pub fn get_unix(socket: &std::path::Path, path: &str) -> (u16, String) {
+    exchange(std::os::unix::net::UnixStream::connect(socket).unwrap(), path)
+}
+
+fn exchange(mut stream: impl Read + Write, path: &str) -> (u16, String) {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// The value of one sample, as `name{labels}`.
+#[track_caller]
+pub fn sample(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = line.unwrap_or_else(|| panic!("no `{name}` in\n{metrics}"));
+    value.parse().unwrap()
 }

@@ -1,0 +1,249 @@
+//! The loop: one rule's turn after the other.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sd_notify::NotifyState;
+
+use super::Shared;
+use super::lifecycle::tell;
+use super::metrics::{Ledger, Seen};
+use super::plan::{Next, Plan};
+use crate::clock::{self, Stopwatch};
+use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
+use crate::ledger::entry::SweepResult;
+use crate::model::name::RuleId;
+use crate::model::now::Now;
+use crate::rules::rule::{Rule, Service};
+use crate::state::{Role, State};
+use crate::sweep::{Brake, Progress, Recovered, recover};
+
+/// As the state has it.
+const COMPLETED: &str = SweepResult::Completed.as_str();
+
+/// What the loop goes by.
+pub(super) struct Turns<'d> {
+    shared: &'d Shared,
+    brake: Brake,
+    /// None: it failed, and is opened again at the next start of a rule.
+    state: Option<State>,
+    recovered: Recovered,
+    plan: Plan,
+    /// The deployment that the plan and the metrics are for.
+    known: Option<Arc<Deployment>>,
+}
+
+impl<'d> Turns<'d> {
+    pub(super) fn new(shared: &'d Shared, brake: Brake, state: State, recovered: Recovered) -> Self {
+        Self { shared, brake, state: Some(state), recovered, plan: Plan::default(), known: None }
+    }
+
+    /// Ends when the brake is pulled, or when the evidence does not hold.
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        let mut said = None;
+        while !self.brake.pulled() {
+            self.shared.pulse.beat();
+            let deployment = self.shared.in_force.get();
+            if self.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &deployment)) {
+                self.adopt(&deployment).await?;
+                self.known = Some(Arc::clone(&deployment));
+                said = None;
+                continue;
+            }
+            let rules = deployment.rules.rules().map(|(_, rule)| (&rule.id, &rule.schedule));
+            let next = self.plan.next(rules, clock::now());
+            if said.as_ref() != Some(&next) {
+                say(&next);
+                said = Some(next.clone());
+            }
+            match next {
+                Next::Due(rule) => {
+                    self.start(&deployment, &rule).await?;
+                    said = None;
+                }
+                Next::At(_, at) => self.wait_until(at).await,
+                Next::Never => self.wait_until(DateTime::<Utc>::MAX_UTC).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// A slice of the way, or until something happens.
+    async fn wait_until(&self, at: DateTime<Utc>) {
+        let slice = self.shared.pulse.slice();
+        tokio::select! {
+            () = clock::wait_until(at, slice) => {}
+            () = self.brake.wait(slice) => {}
+            () = self.shared.in_force.changed.notified() => {}
+        }
+    }
+
+    /// Goes by another deployment from here on.
+    async fn adopt(&mut self, deployment: &Deployment) -> Result<(), Failure> {
+        self.shared.metrics.govern(deployment);
+        self.learn(deployment).await?;
+        tell(&[NotifyState::Status("counting what is due")]);
+        for (_, rule) in deployment.rules.rules() {
+            if self.brake.pulled() {
+                break;
+            }
+            if self.shared.metrics.uncounted(&rule.id) {
+                self.count(deployment, rule).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the state when the rules that are new here were last started.
+    async fn learn(&mut self, deployment: &Deployment) -> Result<(), Failure> {
+        for (_, rule) in deployment.rules.rules() {
+            if self.plan.knows(&rule.id) {
+                continue;
+            }
+            let Some(state) = &mut self.state else { return Ok(()) };
+            match state.overview(&rule.id.to_string()).await {
+                Ok(overview) => {
+                    self.shared.metrics.succeeded_before(&rule.id, overview.last_success);
+                    // What a crash or a stop cut off goes on at once: its records have waited for a start already.
+                    let whole = overview.last.filter(|last| last.result.as_deref() == Some(COMPLETED));
+                    self.plan.remember(&rule.id, whole.map(|last| last.started_at));
+                }
+                Err(error) => return self.state_failed(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what waits for a rule; given up when the process has to end: counting changes nothing.
+    async fn count(&self, deployment: &Deployment, rule: &Rule) {
+        let now = Now::from_clocks(clock::now(), None);
+        let counted = tokio::select! {
+            counted = deployment.backlog(rule, now) => counted,
+            () = self.brake.wait(std::time::Duration::MAX) => return,
+        };
+        self.shared.pulse.beat();
+        if let Err(failure) = &counted {
+            let rule = &rule.id;
+            tracing::error!(%rule, exit = failure.exit() as u8, error = failure.text(), "what is due cannot be counted");
+        }
+        self.shared.metrics.backlog(&rule.id, counted.as_ref().ok());
+    }
+
+    /// Gives a rule its turn.
+    async fn start(&mut self, deployment: &Deployment, id: &RuleId) -> Result<(), Failure> {
+        self.plan.remember(id, Some(clock::now()));
+        let Some((service, rule)) = deployment.rules.rules().find(|(_, rule)| rule.id == *id) else {
+            return Ok(());
+        };
+        let watch = Stopwatch::start();
+        let turn = self.turn(deployment, (service, rule)).await;
+        let result = match &turn {
+            Ok(Ok(report)) => report.result,
+            Ok(Err(failure)) | Err(failure) if failure.exit() == Exit::Refused => SweepResult::Refused,
+            Ok(Err(_)) | Err(_) => SweepResult::Failed,
+        };
+        self.shared.metrics.ended(id, result, watch.elapsed(), clock::now());
+        match turn {
+            Ok(turn) => self.conclude(deployment, rule, turn).await,
+            Err(failure) => {
+                tracing::error!(rule = %id, exit = failure.exit() as u8, error = failure.text(), "not swept to the end");
+                self.state_failed(failure)
+            }
+        }
+    }
+
+    async fn turn(&mut self, deployment: &Deployment, rule: (&Service, &Rule)) -> Result<Turn, Failure> {
+        let shared = self.shared;
+        let state = match &mut self.state {
+            Some(state) => state,
+            None => {
+                let mut opened = deployment.state(Role::Disposer).await?;
+                self.recovered = recover(&mut opened, deployment.places()).await?;
+                tracing::info!("the state is open again");
+                self.state.insert(opened)
+            }
+        };
+        if !self.recovered.parked.is_empty() {
+            // Whatever was in the way may be gone.
+            self.recovered = recover(state, deployment.places()).await?;
+        }
+        let mut seen = Seen::default();
+        let mut progress = |progress: Progress<'_>| {
+            shared.pulse.beat();
+            shared.metrics.went(&rule.1.id, &mut seen, progress.report);
+        };
+        sweep_rule(deployment, state, &mut self.recovered, rule, &self.brake, &mut progress).await
+    }
+
+    /// One line for what an operator must know of a turn, and the numbers as they are now. The sweep itself says that it started
+    /// and finished.
+    async fn conclude(&mut self, deployment: &Deployment, rule: &Rule, turn: Turn) -> Result<(), Failure> {
+        let id = &rule.id;
+        let residue = match turn {
+            Ok(report) => {
+                if let Some(parked) = report.parked {
+                    let (due, allowed) = (parked.due, parked.allowed);
+                    tracing::warn!(rule = %id, due, allowed, "parked: waits for `expunged approve`");
+                }
+                report.residue
+            }
+            Err(failure) => {
+                let exit = failure.exit() as u8;
+                tracing::error!(rule = %id, exit, error = failure.text(), "not swept to the end");
+                if failure.is_of_the_state() {
+                    self.state_failed(failure)?;
+                }
+                None
+            }
+        };
+        match residue {
+            Some(counts) => self.shared.metrics.backlog(id, Some(&counts)),
+            None => self.count(deployment, rule).await,
+        }
+        self.observe().await
+    }
+
+    /// Publishes what the state says of itself.
+    pub(super) async fn observe(&mut self) -> Result<(), Failure> {
+        self.shared.metrics.parked(&self.recovered.parked);
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let open = match state.open_intents().await {
+            Ok(open) => open.len() as u64,
+            Err(error) => return self.state_failed(error.into()),
+        };
+        let published = std::fs::metadata(state.checkpoint_path()).and_then(|file| file.modified());
+        self.shared.metrics.state(Some(Ledger {
+            entries: state.ledger_size().get(),
+            mark: state.high_water_mark(),
+            open_intents: open,
+            checkpoint: published.ok().map(DateTime::from),
+        }));
+        Ok(())
+    }
+
+    /// The state is closed, and opened again at the next start of a rule; evidence that does not hold ends the daemon.
+    fn state_failed(&mut self, failure: Failure) -> Result<(), Failure> {
+        if failure.exit() == Exit::Evidence {
+            return Err(failure);
+        }
+        let exit = failure.exit() as u8;
+        tracing::error!(
+            exit,
+            error = failure.text(),
+            "the state failed: it is opened again at the next start"
+        );
+        self.state = None;
+        self.shared.metrics.state(None);
+        Ok(())
+    }
+}
+
+/// Tells the service manager what comes next.
+fn say(next: &Next) {
+    let status = match next {
+        Next::Due(rule) => format!("sweeping {rule}"),
+        Next::At(rule, at) => format!("next sweep: {rule} at {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
+        Next::Never => "no schedule fires any more".to_owned(),
+    };
+    tell(&[NotifyState::Status(&status)]);
+}

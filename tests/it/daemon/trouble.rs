@@ -1,0 +1,126 @@
+//! What goes wrong, and stays where it is.
+
+use super::handle::{Daemon, TWO_RULES, get, monitored, sample, swept, world};
+use crate::world::set;
+
+#[test]
+fn a_rule_that_fails_stops_no_other() {
+    let world = monitored();
+    world.sql("ALTER TABLE account RENAME TO elsewhere");
+    let daemon = Daemon::start(&world);
+    assert_eq!(swept(&world), ["site/visit"]);
+    let metrics = daemon.metrics();
+    let account = "{service=\"site\",rule=\"account\"}";
+    assert_eq!(
+        sample(&metrics, "expunged_sweeps_total{service=\"site\",rule=\"account\",result=\"failed\"}"),
+        1.0
+    );
+    // Could not be counted is not zero.
+    assert_eq!(sample(&metrics, &format!("expunged_backlog_known{account}")), 0.0);
+    assert!(!metrics.contains(&format!("expunged_due{account}")), "{metrics}");
+    world.sql("ALTER TABLE elsewhere RENAME TO account");
+    daemon.advance("2031-03-04T01:00:10Z");
+    assert_eq!(swept(&world)[1..], ["site/account"]);
+    assert_eq!(sample(&daemon.metrics(), &format!("expunged_backlog_known{account}")), 1.0);
+    let log = daemon.stop();
+    assert!(log.contains("not swept to the end") && log.contains("site/account"), "{log}");
+}
+
+#[test]
+fn a_state_without_room_is_survived_and_disposes_of_nothing() {
+    let world = monitored();
+    let disk = world.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = |arguments: &[&str]| {
+        assert!(std::process::Command::new("mount").args(arguments).arg(&disk).status().unwrap().success());
+    };
+    mounted(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+    world.configure("sqlite://state.db", "sqlite://disk/state.db");
+    let daemon = Daemon::start(&world);
+    let address = daemon.address();
+    let filler = disk.join("filler");
+    // As much as there is.
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 512]).is_ok() {}
+    daemon.advance("2031-03-04T01:00:10Z");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "3", "4"]));
+    assert_eq!(get(&address, "/readyz").0, 503);
+    assert_eq!(get(&address, "/healthz").0, 200);
+    assert_eq!(sample(&daemon.metrics(), "expunged_state_open"), 0.0);
+    drop(file);
+    crate::files::world::remove(&filler);
+    daemon.advance("2031-03-04T02:00:10Z");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["3", "4"]), "{}", daemon.log());
+    assert_eq!(get(&address, "/readyz").0, 200);
+    daemon.stop();
+    assert!(std::process::Command::new("umount").arg(&disk).status().unwrap().success());
+}
+
+#[test]
+fn a_state_that_is_not_the_published_one_ends_the_daemon() {
+    let world = world();
+    Daemon::start(&world).stop();
+    world.sql_on("state.db", "UPDATE entry SET leaf = zeroblob(32) WHERE idx = 1");
+    let mut daemon = Daemon::spawn(&world, &[]);
+    assert_eq!(daemon.ended(), 4, "{}", daemon.log());
+}
+
+#[test]
+fn a_clock_that_is_set_back_refuses_and_is_said() {
+    let world = monitored();
+    let daemon = Daemon::start(&world);
+    daemon.advance("2031-03-04T05:00:10Z");
+    // Behind the ledger by two hours; an hourly start comes all the same, and is refused.
+    super::handle::set_clock(&world, "2031-03-04T02:59:00Z");
+    daemon.wait("STATUS=next sweep: site/account at 2031-03-04 03:00:00 UTC");
+    daemon.advance("2031-03-04T03:00:01Z");
+    let metrics = daemon.metrics();
+    let refused = "expunged_sweeps_total{service=\"site\",rule=\"account\",result=\"refused\"}";
+    assert_eq!(sample(&metrics, refused), 1.0, "{metrics}");
+    assert!(sample(&metrics, "expunged_clock_behind_ledger_seconds") > 7000.0, "{metrics}");
+    assert!(daemon.stop().contains("nothing is disposed of; set the clock right"));
+}
+
+#[test]
+fn a_signing_key_is_a_credential_or_a_file_of_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = world();
+    let open = |mode| {
+        let path = world.path("ledger.key");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(0o604);
+    let refused = super::handle::run(&world, &["run"]);
+    assert_eq!(refused.code, 78, "{}", refused.text());
+    assert!(refused.stderr.contains("is open to everyone (mode 604): `chmod 600"), "{}", refused.text());
+    open(0o640);
+    Daemon::start(&world).stop();
+    world.configure("{ file = \"ledger.key\" }", "{ credential = \"ledger-key\" }");
+    let refused = super::handle::run(&world, &["run"]);
+    assert_eq!(refused.code, 78, "{}", refused.text());
+    assert!(refused.stderr.contains("CREDENTIALS_DIRECTORY is not set"), "{}", refused.text());
+    std::fs::create_dir(world.path("credentials")).unwrap();
+    std::fs::rename(world.path("ledger.key"), world.path("credentials/ledger-key")).unwrap();
+    let directory = world.path("credentials");
+    let daemon = Daemon::spawn(&world, &[("CREDENTIALS_DIRECTORY", directory.to_str().unwrap())]);
+    daemon.wait("READY=1");
+    daemon.stop();
+}
+
+#[test]
+fn the_log_says_what_happened_and_of_nobody() {
+    let world = world();
+    world.sql("INSERT INTO account VALUES (987654321, '2031-03-03T01:01:01Z')");
+    let log = Daemon::start(&world).stop();
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(
+            line["level"].is_string() && line["timestamp"].is_string() && line["message"].is_string(),
+            "{line}"
+        );
+    }
+    let of = |message: &str| log.lines().filter(|line| line.contains(message)).count();
+    assert_eq!((of("\"sweep started\""), of("\"sweep finished\"")), (2, 2), "{log}");
+    assert!(!log.contains("987654321") && !log.contains("2031-03-03T01:01:01"), "{log}");
+    assert!(!TWO_RULES.contains("secret") && !log.contains("SELECT"), "{log}");
+}
