@@ -13,6 +13,7 @@ mod crash;
 #[cfg(feature = "test-hooks")]
 mod daemon;
 mod demo;
+mod deploy;
 mod docs;
 mod files;
 mod files_rule;
