@@ -415,7 +415,8 @@ pub fn at(text: &str) -> DateTime<Utc> {
 }
 
 /// Paths, instants, names and keyed ids differ from run to run.
-pub const REDACTED: [(&str, &str); 9] = [
+pub const REDACTED: [(&str, &str); 10] = [
+    (r"\b[HE]-\d{8}T\d{6}Z-[0-9a-f]{8}\b", "[order]"),
     (r"(/dev/shm|/tmp)/\.tmp\w+", "[dir]"),
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z|[+-]\d\d:\d\d)?", "[time]"),
     (r"version [A-Za-z0-9+/]{43}=", "version [sha256]"),

@@ -3,8 +3,6 @@
 use crate::told;
 use crate::world::{Ran, World, at};
 use chrono::{SecondsFormat, TimeDelta};
-use expunged::model::name::{LocalId, RuleId, ServiceId};
-use expunged::model::orders::{HoldScope, Orders};
 
 /// Two rules, which keep one promise; the first is the one that the library sweeps.
 const RULES: &str = r#"[service]
@@ -63,10 +61,8 @@ pub fn world() -> World {
     put("ticket", "canary-held", 2);
     put("ticket", "canary-held-too", 40);
     world.sql("INSERT INTO account VALUES ('canary-undated', ''), ('canary-living', NULL)");
-    let rule = RuleId { service: ServiceId::new("site").unwrap(), local: LocalId::new("ticket").unwrap() };
-    let hold = Orders { holds: vec![HoldScope::Rule(rule)] };
-    world.sweep_with(now, &hold).unwrap();
-    world.ran(&["sweep", "site/account"], 1);
+    world.ran(&["hold", "place", "site/ticket", "--reference", "CASE-1"], 0);
+    world.ran(&["sweep"], 1);
     world
 }
 
