@@ -223,6 +223,8 @@ fn an_exported_ledger_verifies_with_nothing_but_the_key() {
     let verify = ["ledger", "verify", "--exported", "exported", "--key", "ledger.key.vkey"];
     let verified = world.ran(&verify, 0);
     assert!(verified.stdout.starts_with("sound: "), "{}", verified.text());
+    let told = json(&world.ran(&[&verify[..], &["--format", "json"]].concat(), 0));
+    assert_eq!((&told["sound"], &told["wrong_commitments"]), (&true.into(), &serde_json::Value::Null));
     let width = verified.stdout.split(' ').nth(1).unwrap().to_owned();
     let bundle = format!("exported/tile/entries/000.p/{width}");
     let bytes = std::fs::read(world.path(&bundle)).unwrap();
