@@ -123,14 +123,20 @@ class Period:
             rule.carried = version
 
     def sweep_finished(self, index, e, within):
-        rule = self.rules[self.running.pop(e["sweep"])["rule"]]
+        sweep = self.running.pop(e["sweep"])
+        rule = self.rules[sweep["rule"]]
         if within:
             rule.ended[e["result"]] += 1
+        if sweep["cause"] == "request":
+            return
+        if within:
             rule.last_result = e["result"]
         if e["result"] == "completed":
             rule.last_completed = e["at"]
 
     def residue(self, index, e, within):
+        if self.running[e["sweep"]]["cause"] == "request":
+            return
         e = dict(e, entry=index, told=self.running[e["sweep"]]["late"])
         if within:
             self.rules[e["rule"]].last = e

@@ -9,7 +9,7 @@ use super::period::{Period, Place};
 use super::tally::{Left, Tally};
 use crate::ledger::commitment::BatchId;
 use crate::ledger::entry::{
-    BatchCommitted, BatchIntent, Body, Entry, Residue, RuleId, RuleVersion, SweepFinished, SweepId,
+    BatchCommitted, BatchIntent, Body, Cause, Entry, Residue, RuleId, RuleVersion, SweepFinished, SweepId,
     SweepResult, SweepStarted,
 };
 use crate::ledger::tree::EntryIndex;
@@ -42,7 +42,19 @@ pub(super) struct Intended {
 #[derive(Debug)]
 struct Running {
     rule: RuleId,
+    cause: Cause,
     late: DateTime<Utc>,
+}
+
+impl Running {
+    /// Whether it was about the whole rule. What people demand has sweeps of its own, which leave nothing but what was demanded:
+    /// they say nothing of what the rule's trigger has made due.
+    fn by_trigger(&self) -> bool {
+        match self.cause {
+            Cause::Schedule | Cause::Replay => true,
+            Cause::Request => false,
+        }
+    }
 }
 
 impl Reading {
@@ -109,7 +121,7 @@ impl Reading {
     }
 
     fn start(&mut self, at: DateTime<Utc>, place: Place, sweep: &SweepStarted) {
-        let running = Running { rule: sweep.rule.clone(), late: sweep.late };
+        let running = Running { rule: sweep.rule.clone(), cause: sweep.cause, late: sweep.late };
         self.running.insert(sweep.sweep.clone(), running);
         self.rule(&sweep.rule).apply(sweep.rule_entry, at, place);
     }
@@ -119,6 +131,11 @@ impl Reading {
         let rule = self.rule(&running.rule);
         if place == Place::Within {
             rule.sweeps.end(sweep.result);
+        }
+        if !running.by_trigger() {
+            return;
+        }
+        if place == Place::Within {
             rule.last_result = Some(sweep.result);
         }
         if sweep.result == SweepResult::Completed {
@@ -134,7 +151,11 @@ impl Reading {
     }
 
     fn residue(&mut self, entry: EntryIndex, at: DateTime<Utc>, place: Place, residue: &Residue) {
-        let late = self.running.get(&residue.sweep).map_or(at, |running| running.late);
+        let running = self.running.get(&residue.sweep);
+        if running.is_some_and(|running| !running.by_trigger()) {
+            return;
+        }
+        let late = running.map_or(at, |running| running.late);
         let left = Some(Left { entry, at, late, residue: residue.clone() });
         let rule = self.rule(&residue.rule);
         match place {

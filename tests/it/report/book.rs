@@ -194,6 +194,22 @@ impl Book {
         self.add(at(when), &body)
     }
 
+    /// A sweep of what people demanded, which leaves this.
+    pub fn demanded(&mut self, when: i64, sweep: &str, residue: Residue) {
+        let body = Body::SweepStarted(SweepStarted {
+            sweep: name(sweep),
+            rule: name(RULE),
+            rule_entry: EntryIndex::new(VERSION),
+            rule_sha256: document("24 hours").digest(),
+            cause: Cause::Request,
+            eligible: at(when),
+            late: at(when),
+            cutoff: at(when),
+        });
+        self.add(at(when), &body);
+        self.finish(when, sweep, residue, SweepResult::Completed);
+    }
+
     /// Leaves this, and ends so.
     pub fn finish(&mut self, when: i64, sweep: &str, residue: Residue, result: SweepResult) {
         self.add(at(when), &Body::Residue(Residue { sweep: name(sweep), ..residue }));

@@ -37,6 +37,8 @@ keeps = ["account"]
 datastore = "site"
 table = "account"
 key = ["id"]
+subject = "id"
+on_erasure = "dispose"
 trigger = { column = "deleted_at", pending = ["null"] }
 retain = "0 hours"
 delete_by = "24 hours"

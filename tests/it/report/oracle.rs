@@ -101,8 +101,11 @@ async fn the_report_of_the_demo_says_what_its_table_says() {
 }
 
 #[test]
-fn the_oracle_agrees_on_late_undated_held_and_refused_records() {
+fn the_oracle_agrees_on_late_undated_held_refused_and_demanded_records() {
     let world = command::world();
+    world.ran(&["erase", "request", "site", "canary-living"], 0);
+    world.ran(&["erase", "request", "site", "canary-refused"], 0);
+    world.ran(&["sweep"], 1);
     let [first, second] = ["report", "exported"].map(|name| world.path(name));
     world.ran(&["report", "--format", "json", "--out", "report"], 0);
     world.ran(&["ledger", "export", "exported"], 0);

@@ -269,3 +269,16 @@ fn another_version_than_the_rule_files_hold_is_said_and_is_no_risk_by_itself() {
     book.finish(END - 90, "S1", nothing_left(), SweepResult::Completed);
     assert_eq!(book.standing(), ("kept", vec![("other_version", None)]));
 }
+
+/// What a sweep of demands leaves is what was demanded: the rule's own sweep has said what else there is.
+#[test]
+fn a_sweep_of_demands_says_nothing_of_what_the_trigger_made_due() {
+    let mut book = left(|residue| residue.undated = Some(7));
+    let before = book.report();
+    book.demanded(END - 50, "S-demanded", nothing_left());
+    let after = book.report();
+    assert_eq!(after.remaining[0].undated, Some(7));
+    assert_eq!(after.promises[0].standing, before.promises[0].standing);
+    assert_eq!(after.sweeps[0].ended.started, before.sweeps[0].ended.started + 1);
+    assert_eq!(after.sweeps[0].last_completed, before.sweeps[0].last_completed);
+}
