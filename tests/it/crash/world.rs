@@ -1,6 +1,7 @@
 //! A shop on `SQLite`, the real binary beside it, and what the binary did.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::future::Future;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub struct World {
 }
 
 /// Every file of a world, to go back to.
-pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
+pub struct Snapshot(Vec<(PathBuf, Vec<u8>, Permissions)>);
 
 /// What one run of the binary came to.
 pub struct Ran {
@@ -187,18 +188,22 @@ impl World {
 
     /// Nobody has a file of it open.
     pub fn snapshot(&self) -> Snapshot {
-        let files = crate::listing::files(self.directory.path()).into_iter();
-        Snapshot(files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect())
+        let read = |path: std::path::PathBuf| {
+            let (bytes, metadata) = (std::fs::read(&path).unwrap(), path.metadata().unwrap());
+            (path, bytes, metadata.permissions())
+        };
+        Snapshot(crate::listing::files(self.directory.path()).into_iter().map(read).collect())
     }
 
     /// Back to that moment, in the same place: an approval is for a datastore where it is.
     #[expect(clippy::disallowed_methods, reason = "the files are the test's own")]
     pub fn restore(&self, Snapshot(files): &Snapshot) {
-        for (path, _) in self.snapshot().0 {
+        for (path, ..) in self.snapshot().0 {
             std::fs::remove_file(path).unwrap();
         }
-        for (path, bytes) in files {
+        for (path, bytes, permissions) in files {
             std::fs::write(path, bytes).unwrap();
+            std::fs::set_permissions(path, permissions.clone()).unwrap();
         }
     }
 
