@@ -35,6 +35,7 @@ pub fn files(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The directories below one that hold no file, however deep.
+#[cfg(feature = "test-hooks")]
 pub fn hollow(root: &Path) -> BTreeSet<Vec<u8>> {
     let all = below(root);
     let file_in = |directory: &[u8]| all.iter().any(|p| p.starts_with(directory) && !p.ends_with(b"/"));
