@@ -228,17 +228,14 @@ enum KeyCommand {
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> Outcome {
     let Cli { global, command } = cli;
-    let runtime = match command {
-        Command::Run => {
-            log::of_the_daemon(global.log_level.unwrap_or(tracing::Level::INFO));
-            // The loop has the first thread; monitoring and reloads are answered while it computes.
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?
-        }
-        _ => {
-            log::of_a_command(global.log_level.unwrap_or(tracing::Level::WARN));
-            // One rule at a time: the drivers bring their own threads.
-            tokio::runtime::Builder::new_current_thread().enable_all().build()?
-        }
+    let runtime = if matches!(command, Command::Run) {
+        log::of_the_daemon(global.log_level.unwrap_or(tracing::Level::INFO));
+        // The loop has the first thread; monitoring and reloads are answered while it computes.
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?
+    } else {
+        log::of_a_command(global.log_level.unwrap_or(tracing::Level::WARN));
+        // One rule at a time: the drivers bring their own threads.
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?
     };
     runtime.block_on(dispatch(&global, command))
 }

@@ -38,14 +38,14 @@ const MOST_BYTES: u64 = 16 << 20;
 /// A socket at this path, which the permissions guard from the first moment on. One that a dead process left is replaced.
 pub(super) async fn bind(path: &Path, mode: u32) -> Result<UnixListener, DaemonError> {
     clear(path).await?;
-    let made = || {
+    let listening = || {
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
         // Nobody can connect before it listens.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         socket.listen(16)
     };
-    made().map_err(|source| DaemonError::Listen { place: path.display().to_string(), source })
+    listening().map_err(|source| DaemonError::Listen { place: path.display().to_string(), source })
 }
 
 /// Makes room for a socket: what nobody answers at belongs to a process that is no more.

@@ -50,6 +50,18 @@ pub enum DaemonError {
         /// The key.
         key: &'static str,
     },
+    /// The clock was set far ahead meanwhile.
+    #[error(
+        "the host's clock has jumped ahead by {} hours, to {host}, while the daemon ran: nothing is disposed of; set it \
+         right, or, if it is right, restart the daemon and `expunged approve --clock DATASTORE`",
+        ahead.num_hours()
+    )]
+    ClockJumped {
+        /// The host's clock.
+        host: chrono::DateTime<chrono::Utc>,
+        /// Against the time since boot.
+        ahead: chrono::TimeDelta,
+    },
     /// The signals cannot be listened to.
     #[error("the process cannot listen to its signals")]
     Signals(#[source] io::Error),

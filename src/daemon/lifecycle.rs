@@ -31,9 +31,10 @@ pub fn stop_on_signals(lever: Lever) -> Result<(), DaemonError> {
         runtime.block_on(async {
             let mut next = async || tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" };
             let signal = next().await;
+            // Before anything is said: neither a log nor a manager that does not read may hold up the stop.
+            lever.pull();
             tracing::info!(signal, "stopping: the sweep ends after its batch");
             tell(&[NotifyState::Stopping]);
-            lever.pull();
             let signal = next().await;
             tracing::warn!(signal, "stopped at once: the next start settles what was in flight");
             std::process::exit(CUT_OFF);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sd_notify::NotifyState;
 
 use super::Shared;
+use super::error::DaemonError;
 use super::lifecycle::tell;
 use super::metrics::{Ledger, Seen};
 use super::plan::{Next, Plan};
-use crate::clock::{self, Stopwatch};
+use crate::clock::{self, Jumps, Stopwatch};
 use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
 use crate::ledger::entry::SweepResult;
 use crate::model::name::RuleId;
@@ -29,13 +30,22 @@ pub(super) struct Turns<'d> {
     state: Option<State>,
     recovered: Recovered,
     plan: Plan,
+    jumps: Jumps,
     /// The deployment that the plan and the metrics are for.
     known: Option<Arc<Deployment>>,
 }
 
 impl<'d> Turns<'d> {
     pub(super) fn new(shared: &'d Shared, brake: Brake, state: State, recovered: Recovered) -> Self {
-        Self { shared, brake, state: Some(state), recovered, plan: Plan::default(), known: None }
+        Self {
+            shared,
+            brake,
+            state: Some(state),
+            recovered,
+            plan: Plan::default(),
+            jumps: Jumps::default(),
+            known: None,
+        }
     }
 
     /// Ends when the brake is pulled, or when the evidence does not hold.
@@ -43,6 +53,8 @@ impl<'d> Turns<'d> {
         let mut said = None;
         while !self.brake.pulled() {
             self.shared.pulse.beat();
+            // Often, so that a jump is not taken for the time since the last look.
+            self.jumps.look();
             let deployment = self.shared.in_force.get();
             if self.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &deployment)) {
                 self.adopt(&deployment).await?;
@@ -154,18 +166,23 @@ impl<'d> Turns<'d> {
 
     async fn turn(&mut self, deployment: &Deployment, rule: (&Service, &Rule)) -> Result<Turn, Failure> {
         let shared = self.shared;
-        let state = match &mut self.state {
-            Some(state) => state,
-            None => {
-                let mut opened = deployment.state(Role::Disposer).await?;
-                self.recovered = recover(&mut opened, deployment.places()).await?;
-                tracing::info!("the state is open again");
-                self.state.insert(opened)
-            }
+        let state = if let Some(state) = &mut self.state {
+            state
+        } else {
+            let mut opened = deployment.state(Role::Disposer).await?;
+            self.recovered = recover(&mut opened, deployment.places()).await?;
+            tracing::info!("the state is open again");
+            self.state.insert(opened)
         };
         if !self.recovered.parked.is_empty() {
             // Whatever was in the way may be gone.
             self.recovered = recover(state, deployment.places()).await?;
+        }
+        // The last thing before the sweep reads the clock.
+        let ahead = self.jumps.look();
+        if ahead > TimeDelta::zero() {
+            let jumped = DaemonError::ClockJumped { host: clock::now(), ahead };
+            return Ok(Err(Failure::new(Exit::Refused, jumped)));
         }
         let mut seen = Seen::default();
         let mut progress = |progress: Progress<'_>| {

@@ -83,7 +83,7 @@ impl Failure {
 
     /// Whether the state, and not a datastore or a rule, is at fault.
     pub fn is_of_the_state(&self) -> bool {
-        self.error.chain().any(|cause| cause.is::<StateError>())
+        self.error.chain().any(<dyn std::error::Error>::is::<StateError>)
     }
 
     /// The chain for programs, which know an error by its field.

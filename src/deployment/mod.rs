@@ -228,7 +228,8 @@ fn refuse_open_to_all(path: &Path) -> Result<(), Failure> {
     // Whoever cannot even look at it is told when it is read.
     let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
     let mode = found.permissions().mode() & 0o777;
-    if mode & 0o007 == 0 {
+    let everyone = mode & 0o007;
+    if everyone == 0 {
         return Ok(());
     }
     let path = path.display();

@@ -15,12 +15,12 @@ fn a_second_disposer_is_refused() {
 }
 
 /// Batches of one record, held at a point of the second.
-fn held<'w>(world: &'w World, point: &str) -> (Daemon<'w>, std::path::PathBuf) {
+pub fn held<'w>(world: &'w World, point: &str, more: &[(&str, &str)]) -> (Daemon<'w>, std::path::PathBuf) {
     world.sql("UPDATE account SET deleted_at = '2031-03-03T20:00:00Z' WHERE id < 4");
     world.configure("rows_per_second = \"unlimited\"", "rows_per_second = 1000000\nbatch = 1");
     let pipe = world.path("pause");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let environment = [("EXPUNGED_PAUSE_AT", point), ("EXPUNGED_PAUSE", "pause")];
+    let environment = [&[("EXPUNGED_PAUSE_AT", point), ("EXPUNGED_PAUSE", "pause")], more].concat();
     let daemon = Daemon::spawn(world, &environment);
     daemon.wait("READY=1");
     assert_eq!(std::fs::read_to_string(&pipe).unwrap(), "reached", "`{point}` was not passed");
@@ -30,7 +30,7 @@ fn held<'w>(world: &'w World, point: &str) -> (Daemon<'w>, std::path::PathBuf) {
 #[test]
 fn a_stop_in_mid_sweep_ends_after_the_batch() {
     let world = world();
-    let (mut daemon, pipe) = held(&world, "commit.before:2");
+    let (mut daemon, pipe) = held(&world, "commit.before:2", &[]);
     daemon.signal("TERM");
     daemon.wait("STOPPING=1");
     drop(std::fs::File::options().write(true).open(&pipe).unwrap());
@@ -45,7 +45,7 @@ fn a_stop_in_mid_sweep_ends_after_the_batch() {
 #[test]
 fn a_second_signal_ends_it_at_once_and_nothing_is_lost() {
     let world = world();
-    let (mut daemon, _pipe) = held(&world, "commit.after:2");
+    let (mut daemon, _pipe) = held(&world, "commit.after:2", &[]);
     daemon.signal("TERM");
     daemon.wait("STOPPING=1");
     daemon.signal("INT");
