@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -53,6 +53,7 @@ impl KeyDirectory {
             path: directory.clone(),
             source,
         })?;
+        give_to_owner(directory)?;
         write_private(&self.path(name), key.as_slice())?;
         Ok(key)
     }
@@ -64,6 +65,23 @@ pub fn write_key_pair(path: &Path, key: &SigningKey) -> Result<PathBuf, StateErr
     write_private(path, format!("{}\n", *key.to_text()).as_bytes())?;
     replace(&public, format!("{}\n", key.verifier().to_text()).as_bytes(), 0o644)?;
     Ok(public)
+}
+
+/// Gives a file that root has made to the owner of its directory: where a daemon of its own account keeps its state, it could not
+/// open what root made there.
+pub(super) fn give_to_owner(path: &Path) -> Result<(), StateError> {
+    let failed = |source| StateError::File {
+        operation: "give to the owner of its directory",
+        path: path.to_owned(),
+        source,
+    };
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let (made, around) = (path.metadata().map_err(failed)?, directory.metadata().map_err(failed)?);
+    // Whoever is not root keeps what they made.
+    if made.uid() != 0 || around.uid() == 0 {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, Some(around.uid()), Some(around.gid())).map_err(failed)
 }
 
 /// Writes a file that nobody else may read. Appears whole or not at all, and durably.
@@ -78,6 +96,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateE
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary);
     let mut file = file.map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    give_to_owner(&temporary)?;
     crate::hook::reach("rename.before");
     std::fs::rename(&temporary, path).map_err(failed)?;
     crate::hook::reach("rename.after");

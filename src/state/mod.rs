@@ -38,7 +38,7 @@ use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
-use key_file::KeyDirectory;
+use key_file::{KeyDirectory, give_to_owner};
 
 pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
@@ -380,6 +380,7 @@ fn lock(path: &Path) -> Result<File, StateError> {
         path: path.clone(),
         source,
     })?;
+    give_to_owner(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked { path: state.to_owned() }),
@@ -393,10 +394,17 @@ async fn connect(path: &Path) -> Result<SqliteConnection, StateError> {
     if !path.exists() {
         // Commitments and sealed identities are nobody else's business; the engine would make the file readable to all.
         let made = File::options().create_new(true).write(true).mode(0o600).open(path);
-        if let Err(source) = made.map(drop)
-            && source.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            return Err(StateError::File { operation: "create the state", path: path.to_owned(), source });
+        match made {
+            Ok(_) => give_to_owner(path)?,
+            // Whoever opened it at the same time was first.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => {
+                return Err(StateError::File {
+                    operation: "create the state",
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         }
     }
     let opened = SqliteConnectOptions::new()

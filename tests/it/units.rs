@@ -330,14 +330,12 @@ fn a_hold_that_comes_before_the_intents_of_a_unit_keeps_it_everywhere() {
     let of = |account: u32| {
         let devices = (0..2).flat_map(move |n| {
             let device = account * 10 + n;
-            [
-                format!("device {device}"),
-                format!("event {device}"),
-                format!("file uploads/{account}/deep/{n}.txt"),
-            ]
+            [format!("device {device}"), format!("event {device}"), format!("uploads/{account}/deep/{n}.txt")]
         });
-        let rest = ["account ", "session ", "directory uploads/"].map(|what| format!("{what}{account}"));
-        rest.into_iter().chain([format!("directory uploads/{account}/deep")]).chain(devices)
+        let rest = ["account ", "session "].map(|what| format!("{what}{account}"));
+        let rest =
+            rest.into_iter().chain([format!("uploads/{account}/"), format!("uploads/{account}/deep/")]);
+        rest.chain(devices)
     };
     let gone: BTreeSet<String> = [2, 3].into_iter().flat_map(of).collect();
     assert_eq!(gone.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new(), "{before:?}");

@@ -187,6 +187,22 @@ fn holds_are_listed_and_released_once() {
     sound(&world);
 }
 
+/// Root orders a hold beside a daemon with an account of its own, which has to open afterwards what that made.
+#[test]
+fn what_root_makes_belongs_to_the_owner_of_the_state() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let world = world();
+    chown(world.path(""), Some(65_534), Some(65_534)).unwrap();
+    hold(&world, &["site", "--subject", "anna"], 0);
+    json(&world, &["sweep"], 1);
+    let made = ["state.db", "state.db.lock", "state.db.checkpoint", "keys", "keys/orders.key"];
+    for file in made.map(|name| world.path(name)) {
+        let metadata = file.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (65_534, 65_534), "{}", file.display());
+    }
+    sound(&world);
+}
+
 /// Whoever orders a hold cannot wait until an engineer has mended a file; nor can a pause.
 #[test]
 fn orders_are_given_even_while_nobody_can_read_the_rules() {
