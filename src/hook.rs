@@ -3,6 +3,10 @@
 /// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`. Waits here when
 /// `EXPUNGED_PAUSE_AT` does: says so in the named pipe `EXPUNGED_PAUSE`, and goes on once somebody has opened that for writing.
 /// Panics here when `EXPUNGED_PANIC_AT` does, with the text of `EXPUNGED_PANIC`. Where `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
+///
+/// # Panics
+///
+/// When it is asked to.
 #[cfg(feature = "test-hooks")]
 pub fn reach(point: &str) {
     use std::io::Write as _;
@@ -31,9 +35,7 @@ pub fn reach(point: &str) {
         drop(std::fs::File::options().write(true).open(&pipe).and_then(|mut to| to.write_all(b"reached")));
         drop(std::fs::read(&pipe));
     }
-    if wanted("EXPUNGED_PANIC_AT") == here {
-        panic!("{}", wanted("EXPUNGED_PANIC").unwrap_or_default());
-    }
+    assert!(wanted("EXPUNGED_PANIC_AT") != here, "{}", wanted("EXPUNGED_PANIC").unwrap_or_default());
     if kill == here {
         // No destructor, no flush, no exit handler: what a power cut leaves of a process.
         let own = std::process::id().to_string();

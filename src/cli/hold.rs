@@ -49,7 +49,7 @@ pub(super) async fn place(global: &Global, order: &Order) -> Outcome {
     };
     let (service, only) = scope(&deployment, &order.scope)?;
     let mut state = deployment.state(Role::Orderer).await?;
-    let hold = state.place_hold(&order.new(service, only.map(|rule| &rule.id), subject.as_ref())).await?;
+    let hold = state.place_hold(&order.over(service, only.map(|rule| &rule.id), subject.as_ref())).await?;
     let rules = covered(&deployment, service, only);
     settle(&mut state, &rules, order.wait).await?;
     let mut answers = Vec::new();
@@ -75,7 +75,7 @@ async fn unseen(global: &Global, order: &Order, subject: Option<&SubjectId>, why
     let local = rule.map(LocalId::new).transpose().map_err(named)?;
     let rule = local.map(|local| RuleId { service: service.clone(), local });
     let mut state = global.state(Role::Orderer).await?;
-    let hold = state.place_hold(&order.new(&service, rule.as_ref(), subject)).await?;
+    let hold = state.place_hold(&order.over(&service, rule.as_ref(), subject)).await?;
     let what = format!(
         "hold {} is in force (entry {}) as it was typed; what it found cannot be said, since the rules cannot be read:\n{}",
         hold.id,
@@ -86,7 +86,7 @@ async fn unseen(global: &Global, order: &Order, subject: Option<&SubjectId>, why
 }
 
 impl Order {
-    fn new<'a>(
+    fn over<'a>(
         &'a self,
         service: &'a ServiceId,
         rule: Option<&'a RuleId>,

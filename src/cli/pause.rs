@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Exit, Format, Global, Outcome};
 use crate::ledger::name::RoleName;
+use crate::ledger::tree::EntryIndex;
 use crate::state::Role;
 
 pub(super) async fn pause(global: &Global, by: &RoleName) -> Outcome {
@@ -21,7 +22,7 @@ pub(super) async fn resume(global: &Global, by: &RoleName) -> Outcome {
     let halt = state.halt().await?;
     match (global.format, entry) {
         (Format::Json, entry) => {
-            println!("{}", json!({ "paused": halt.is_some(), "entry": entry.map(|entry| entry.get()) }));
+            println!("{}", json!({ "paused": halt.is_some(), "entry": entry.map(EntryIndex::get) }));
         }
         (Format::Text, Some(entry)) => println!("Disposal goes on (entry {entry})."),
         (Format::Text, None) => println!("Disposal was not paused."),

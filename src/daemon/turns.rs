@@ -108,9 +108,10 @@ impl<'d> Turns<'d> {
             Err(error) => return self.state_failed(error.into()).map(|()| false),
         };
         if halt != self.halt {
-            match &halt {
-                Some(halt) => tracing::warn!("nothing is disposed of: {halt}"),
-                None => tracing::info!("disposal goes on"),
+            if let Some(halt) = &halt {
+                tracing::warn!("nothing is disposed of: {halt}");
+            } else {
+                tracing::info!("disposal goes on");
             }
             tell(&[NotifyState::Status("disposal is halted")]);
             self.halt = halt;

@@ -528,9 +528,17 @@ impl Writing<'_> {
         Ok(entry)
     }
 
-    /// Refuses to go on under orders that are not those of the disk.
+    /// Refuses to go on under orders that are not those of the disk, and while disposal is paused.
     pub(super) async fn check_orders(&mut self, judged_by: Generation) -> Result<(), StateError> {
-        let row = sqlx::query("SELECT newest FROM generation").fetch_one(&mut *self.transaction).await;
+        // No row while there is a pause, whatever the generation says.
+        let row = sqlx::query(
+            "SELECT newest FROM generation WHERE NOT EXISTS (SELECT 1 FROM pause WHERE ended IS NULL)",
+        );
+        let row = match row.fetch_optional(&mut *self.transaction).await {
+            Ok(None) => return Err(StateError::OrdersMoved),
+            Ok(Some(row)) => Ok(row),
+            Err(error) => Err(error),
+        };
         let newest = generation_of(row).map_err(|e| failed(&self.path, "read the orders' generation", e))?;
         if newest == judged_by { Ok(()) } else { Err(StateError::OrdersMoved) }
     }

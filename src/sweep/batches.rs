@@ -226,9 +226,12 @@ impl Walk<'_, '_> {
         let locked = Stopwatch::start();
         let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit };
         let mut selected = select_and_seal(run, state, self.writer, &at, unsealed).await?;
-        let (next, last, count) =
-            (selected.page.next.clone(), selected.page.last, selected.page.records.len());
-        let refused = |why| Ok(Turn::Refused { selected: count, next: next.clone(), last, why });
+        let batch = Stretch {
+            next: selected.page.next.clone(),
+            last: selected.page.last,
+            selected: selected.page.records.len(),
+        };
+        let refused = |why| Ok(batch.clone().refused(why));
         let records = std::mem::take(&mut selected.page.records);
         let due = match judge(run, records, phase) {
             Ok(due) => due,
@@ -239,7 +242,7 @@ impl Walk<'_, '_> {
         };
         if due.is_empty() {
             selected.rollback().await?;
-            return Ok(Turn::On { next, went: 0, last });
+            return Ok(batch.went(0));
         }
         if due.len() as u64 > run.allowance {
             selected.rollback().await?;
@@ -282,7 +285,7 @@ impl Walk<'_, '_> {
         let drafted = hashing.await.map_err(SweepError::Hashing)??;
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
-        let Intended { own, intent, others } = match intend(run, state, draft, unit).await {
+        let intended = match intend(run, state, draft, unit).await {
             Err(SweepError::State(StateError::OrdersMoved | StateError::Halted(_))) => {
                 return Ok(Turn::Again);
             }
@@ -290,58 +293,120 @@ impl Walk<'_, '_> {
         };
         run.report.ledger_wait += ledger.elapsed();
         let mut sealed = Vec::new();
-        let carried = shares::carry_out(run, state, others, &mut sealed).await;
+        let came_to = carry_out(run, state, intended, &due, &mut sealed).await;
         self.remote.sealed(&sealed);
-        let elsewhere = match carried? {
-            Carried::All(went) => went,
-            Carried::Kept { left, went } => {
-                run.strand(&due, went);
-                own.rollback().await?;
-                let intent_name = intent.batch().to_owned();
-                state.seal(run.sweep, intent, Settled::NotAttempted, &run.horizon()).await?;
-                run.report.dependents += went;
-                return match left {
-                    Left::Refused(why) => refused(why),
-                    Left::RolledBack(why) => Err(SweepError::RolledBack { batch: intent_name, why }),
-                };
+        self.conclude(run, state, came_to?, batch).await
+    }
+
+    /// Leaves the seal of what went to the next turn; what is left of a batch is sealed at once.
+    async fn conclude(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        came_to: CameTo,
+        batch: Stretch,
+    ) -> Result<Turn, SweepError> {
+        match came_to {
+            CameTo::Gone { intent, settled, went } => {
+                self.unsealed = Some(Unsealed { intent, settled });
+                Ok(batch.went(went))
             }
-        };
-        // The intent is durable and the record is still there. A crash here costs one look at the marker.
-        let share = run.share(0, Vec::new());
-        let Settlement { settled, left, .. } = settle(&share, own, &intent).await?;
-        run.report.dependents += elsewhere;
-        let Some(left) = left else {
-            let went = intent.records();
-            tally(run, &due, went + elsewhere);
-            run.report.dependents += went.saturating_sub(due.len() as u64);
-            self.unsealed = Some(Unsealed { intent, settled });
-            return Ok(Turn::On { next, went: went + elsewhere, last });
-        };
-        run.strand(&due, elsewhere);
-        // A deferred constraint speaks at the commit.
-        let batch = intent.batch().to_owned();
-        self.unsealed = Some(Unsealed { intent, settled });
-        self.seal(run, state).await?;
+            CameTo::Kept { name, left } => batch.left(name, left),
+            CameTo::Left { intent, settled, left } => {
+                let name = intent.batch().to_owned();
+                self.unsealed = Some(Unsealed { intent, settled });
+                self.seal(run, state).await?;
+                batch.left(name, left)
+            }
+        }
+    }
+}
+
+/// What a turn has selected, and where the walk goes on behind it.
+#[derive(Clone)]
+struct Stretch {
+    next: Cursor,
+    last: bool,
+    selected: usize,
+}
+
+impl Stretch {
+    fn went(self, went: u64) -> Turn {
+        Turn::On { next: self.next, went, last: self.last }
+    }
+
+    fn refused(self, why: &'static str) -> Turn {
+        Turn::Refused { selected: self.selected, next: self.next, last: self.last, why }
+    }
+
+    fn left(self, batch: String, left: Left) -> Result<Turn, SweepError> {
         match left {
-            Left::Refused(why) => refused(why),
+            Left::Refused(why) => Ok(self.refused(why)),
             Left::RolledBack(why) => Err(SweepError::RolledBack { batch, why }),
         }
     }
+}
+
+/// What became of a unit whose intents are durable.
+enum CameTo {
+    /// All of it is gone: so many records, wherever they were. The records' own batch waits for its seal.
+    Gone { intent: CommittedIntent, settled: Settled, went: u64 },
+    /// Something elsewhere is left, and with it the records: their batch is sealed.
+    Kept { name: String, left: Left },
+    /// The records could not go: their batch waits for its seal.
+    Left { intent: CommittedIntent, settled: Settled, left: Left },
+}
+
+/// Commits what is intended: the shares elsewhere first, then the records. `sealed` is told of the shares whose outcomes are in the
+/// ledger, also where this fails.
+async fn carry_out(
+    run: &mut Run<'_>,
+    state: &mut State,
+    Intended { own, intent, others }: Intended<'_, '_>,
+    due: &[Due],
+    sealed: &mut Vec<(usize, String)>,
+) -> Result<CameTo, SweepError> {
+    let elsewhere = match shares::carry_out(run, state, others, sealed).await? {
+        Carried::All(went) => went,
+        Carried::Kept { left, went } => {
+            run.strand(due, went);
+            own.rollback().await?;
+            let name = intent.batch().to_owned();
+            state.seal(run.sweep, intent, Settled::NotAttempted, &run.horizon()).await?;
+            run.report.dependents += went;
+            return Ok(CameTo::Kept { name, left });
+        }
+    };
+    // The intent is durable and the record is still there. A crash here costs one look at the marker.
+    let share = run.share(0, Vec::new());
+    let Settlement { settled, left, .. } = settle(&share, own, &intent).await?;
+    run.report.dependents += elsewhere;
+    if let Some(left) = left {
+        // A deferred constraint speaks at the commit.
+        run.strand(due, elsewhere);
+        return Ok(CameTo::Left { intent, settled, left });
+    }
+    let went = intent.records();
+    tally(run, due, went + elsewhere);
+    run.report.dependents += went.saturating_sub(due.len() as u64);
+    Ok(CameTo::Gone { intent, settled, went: went + elsewhere })
 }
 
 impl Run<'_> {
     /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch.
     pub(super) async fn heed(&mut self, state: &mut State) -> Result<Heeded, SweepError> {
         let known = self.orders.generation;
+        let changed = state.generation().await? != known;
+        if changed {
+            self.orders = Arc::new(orders(state, self.target, self.cause).await?);
+        }
+        // After the orders: a pause that comes between is newer than they are, and no intent is written under them.
         self.report.halted = state.halt().await?;
-        if self.report.halted.is_some() {
-            return Ok(Heeded::Halted);
-        }
-        if state.generation().await? == known {
-            return Ok(Heeded::Same);
-        }
-        self.orders = Arc::new(orders(state, self.target, self.cause).await?);
-        Ok(Heeded::Changed)
+        Ok(match (&self.report.halted, changed) {
+            (Some(_), _) => Heeded::Halted,
+            (None, true) => Heeded::Changed,
+            (None, false) => Heeded::Same,
+        })
     }
 
     /// Whether no further batch may begin: the run cap is reached, or the brake was pulled.

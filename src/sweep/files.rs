@@ -105,7 +105,9 @@ async fn batch(
                 went => went?,
             }
         };
-        stays.iter().for_each(|verdict| seen.stays(verdict));
+        for verdict in &stays {
+            seen.stays(verdict);
+        }
         return Ok(Turn::On(went));
     }
 }

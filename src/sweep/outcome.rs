@@ -34,6 +34,7 @@ pub(super) struct Settlement {
 }
 
 /// Why something is left.
+#[derive(Clone, Copy)]
 pub(super) enum Left {
     /// A record cannot go; others could.
     Refused(&'static str),

@@ -53,8 +53,7 @@ fn sung(bytes: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(bytes).to_lowercase();
     let mut sung: BTreeSet<String> =
         text.match_indices(MARK).map(|(at, _)| text[at..].chars().take(MARK.len() + 8).collect()).collect();
-    let hex: String = MARK.bytes().map(|b| format!("{b:02x}")).collect();
-    if text.contains(&hex) {
+    if text.contains(&hex(MARK)) {
         sung.insert("in hexadecimal".to_owned());
     }
     let raw = String::from_utf8_lossy(bytes);
@@ -69,6 +68,10 @@ fn sung(bytes: &[u8]) -> BTreeSet<String> {
     sung
 }
 
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
 #[test]
 fn the_ear_hears_a_canary_in_every_voice() {
     let one = format!("{MARK}0000002a");
@@ -76,8 +79,7 @@ fn the_ear_hears_a_canary_in_every_voice() {
         let said = format!("{before}{one}{before}");
         assert_eq!(sung(said.as_bytes()), [one.clone()].into());
         assert_eq!(sung(STANDARD.encode(&said).as_bytes()), ["in base64".to_owned()].into(), "{before}");
-        let hex: String = said.bytes().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(sung(hex.as_bytes()), ["in hexadecimal".to_owned()].into());
+        assert_eq!(sung(hex(&said).as_bytes()), ["in hexadecimal".to_owned()].into());
     }
     assert_eq!(sung(one.to_uppercase().as_bytes()), [one].into());
 }
@@ -88,7 +90,7 @@ fn no_canary_comes_out() {
     let world = &planted.world;
     assert!(planted.count >= 10_000, "{} planted", planted.count);
     let mut heard = Heard(Vec::new());
-    let (held, asked, due) = (planted.person(0), planted.person(1), planted.account(2));
+    let (held, asked, due) = (Planted::person(0), Planted::person(1), Planted::account(2));
     for arguments in [
         &["check"][..],
         &["plan"],
@@ -96,7 +98,7 @@ fn no_canary_comes_out() {
         &["hold", "place", "site", "--subject", &held, "--reference", "C-1"],
         &["erase", "request", "site", &asked],
         &["explain", "site/account", &due],
-        &["explain", "site/account", &planted.person(3)],
+        &["explain", "site/account", &Planted::person(3)],
         &["status"],
     ] {
         heard.command(world, arguments);
@@ -171,7 +173,7 @@ fn everything_happened(world: &World) {
 fn proofs_name_their_own_record_only(planted: &Planted) {
     let world = &planted.world;
     for number in [2, 4] {
-        let account = planted.account(number);
+        let account = Planted::account(number);
         world.ran(&["prove", "site/account", &account, "--out", "proof"], 0);
         let proof = std::fs::read_to_string(world.path("proof")).unwrap();
         let extra = proof.lines().find_map(|line| line.strip_prefix("extra ")).unwrap();

@@ -132,12 +132,12 @@ impl Planted {
     }
 
     /// The key of an account; those with even numbers are due.
-    pub fn account(&self, number: usize) -> String {
+    pub fn account(number: usize) -> String {
         canary(number * 10)
     }
 
     /// Whose account it is.
-    pub fn person(&self, number: usize) -> String {
+    pub fn person(number: usize) -> String {
         canary(number * 10 + 1)
     }
 
@@ -149,7 +149,7 @@ impl Planted {
     fn accounts(&mut self) {
         let (mut site, mut devices) = (String::from("BEGIN;"), String::from("BEGIN;"));
         for number in 0..ACCOUNTS {
-            let (id, person) = (self.account(number), self.person(number));
+            let (id, person) = (Self::account(number), Self::person(number));
             let [name, email, note, nick, author, address, body, comment, device, called] =
                 std::array::from_fn(|_| self.next());
             self.count += 2;
@@ -188,7 +188,7 @@ impl Planted {
     fn files(&mut self) {
         let tree = self.world.path("tree");
         for number in 0..ACCOUNTS / 4 {
-            let directory = tree.join("uploads").join(self.account(number)).join(self.next());
+            let directory = tree.join("uploads").join(Self::account(number)).join(self.next());
             std::fs::create_dir_all(&directory).unwrap();
             std::fs::write(directory.join(self.next()), self.next()).unwrap();
             self.count += 1;

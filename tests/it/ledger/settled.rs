@@ -11,13 +11,14 @@ use expunged::ledger::tree::EntryIndex;
 use expunged::model::calendar::Calendar;
 use expunged::model::horizon::Horizon;
 use expunged::model::key::Key;
+use expunged::model::name::ServiceId;
 use expunged::model::now::Now;
 use expunged::model::orders::Generation;
 use expunged::model::period::DeleteBy;
 use expunged::model::value;
 use expunged::state::{
-    CommittedIntent, Disposed, NewBatch, PartOutcomes, Role, Settings, Settled, State, StateError, Sweep,
-    SweepEnd, SweepStart,
+    CommittedIntent, Disposed, NewBatch, NewHold, PartOutcomes, Role, Settings, Settled, State, StateError,
+    Sweep, SweepEnd, SweepStart,
 };
 use tempfile::TempDir;
 
@@ -99,6 +100,15 @@ impl Ledger {
 
     /// Intends shares in these datastores, of the records 11 and 12 of `avatar`, and the records they hang on; the latter last.
     async fn intend_unit(&mut self, elsewhere: &[&str]) -> Vec<CommittedIntent> {
+        self.intend_under(Generation::default(), elsewhere).await.unwrap()
+    }
+
+    /// The same, judged by these orders.
+    async fn intend_under(
+        &mut self,
+        judged_by: Generation,
+        elsewhere: &[&str],
+    ) -> Result<Vec<CommittedIntent>, StateError> {
         let draft = self.state.draft(&self.sweep).await.unwrap();
         let unit = draft.batch().clone();
         let mut batches = Vec::new();
@@ -125,7 +135,7 @@ impl Ledger {
             parts: vec![accounts, comments],
             sealed,
         });
-        self.state.commit_intents(batches, Generation::default()).await.unwrap()
+        self.state.commit_intents(batches, judged_by).await
     }
 
     async fn seal(&mut self, intent: CommittedIntent, settled: Settled) -> Result<EntryIndex, StateError> {
@@ -411,4 +421,30 @@ fn backups_that_reach_less_far_back_are_told_once() {
         assert_eq!(ledger.state.backups_until("site/other").await.unwrap(), None);
         ledger.finish(0).await;
     });
+}
+
+/// Orders are given by other processes: the state itself refuses what was judged by older ones.
+#[tokio::test]
+async fn no_intent_is_written_under_older_orders_or_a_pause() {
+    let mut ledger = Ledger::new().await;
+    let (role, reference) = (RoleName::parse("ops").unwrap(), CaseReference::parse("C-1").unwrap());
+    let service = ServiceId::new("motorsport").unwrap();
+    let new = NewHold { service: &service, rule: None, subject: None, reference: &reference, by: &role };
+    ledger.state.place_hold(&new).await.unwrap();
+    let refused = ledger.intend_under(Generation::default(), &[]).await;
+    assert!(matches!(refused, Err(StateError::OrdersMoved)), "{refused:?}");
+    let held = ledger.state.generation().await.unwrap();
+    ledger.intend_under(held, &[]).await.unwrap();
+    ledger.state.pause(&role).await.unwrap();
+    for judged_by in [held, ledger.state.generation().await.unwrap()] {
+        let refused = ledger.intend_under(judged_by, &[]).await;
+        assert!(matches!(refused, Err(StateError::OrdersMoved)), "{refused:?}");
+    }
+    ledger.state.resume(&role).await.unwrap();
+    let resumed = ledger.state.generation().await.unwrap();
+    ledger.intend_under(resumed, &[]).await.unwrap();
+    let stop = ledger.directory.path().join("state.db.stop");
+    std::fs::write(&stop, "").unwrap();
+    let refused = ledger.intend_under(resumed, &[]).await;
+    assert!(matches!(refused, Err(StateError::Halted(_))), "{refused:?}");
 }

@@ -262,7 +262,7 @@ mod meanwhile {
         world.sql(&format!("INSERT INTO account VALUES (1, 'anna', {DUE})"));
         let mut answer = serde_json::Value::Null;
         world.run_paused("intent.after:1", &["sweep"], || {
-            answer = hold(&world, &["site", "--subject", "1"], 1)
+            answer = hold(&world, &["site", "--subject", "1"], 1);
         });
         assert_eq!(answer["answers"][0]["answer"], "pending");
         assert_eq!(hold(&world, &["site", "--subject", "1"], 1)["answers"][0]["answer"], "too_late");
