@@ -26,10 +26,20 @@ pub async fn sweep_rule(
         return Ok(Err(Failure::new(Exit::Refused, anyhow::anyhow!(why))));
     }
     let turn = sweep(deployment, state, (service, rule), brake, progress).await;
-    if turn.is_err() {
-        recovered.add(recover(state, deployment.places()).await?);
+    let Err(failure) = turn else { return Ok(turn) };
+    match recover(state, deployment.places()).await {
+        Ok(later) => {
+            recovered.add(later);
+            Ok(Err(failure))
+        }
+        // What failed first says why.
+        Err(_) if failure.is_of_the_state() => Err(failure),
+        Err(later) => {
+            let (rule, exit) = (&rule.id, failure.exit() as u8);
+            tracing::error!(%rule, exit, error = failure.text(), "not swept to the end");
+            Err(later.into())
+        }
     }
-    Ok(turn)
 }
 
 async fn sweep(

@@ -1,6 +1,7 @@
 //! A shop on `SQLite`, the real binary beside it, and what the binary did.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::future::Future;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub struct World {
 }
 
 /// Every file of a world, to go back to.
-pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
+pub struct Snapshot(Vec<(PathBuf, Vec<u8>, Permissions)>);
 
 /// What one run of the binary came to.
 pub struct Ran {
@@ -194,8 +195,8 @@ impl World {
                 if path.is_dir() {
                     directories.push(path);
                 } else {
-                    let bytes = std::fs::read(&path).unwrap();
-                    files.push((path, bytes));
+                    let (bytes, metadata) = (std::fs::read(&path).unwrap(), path.metadata().unwrap());
+                    files.push((path, bytes, metadata.permissions()));
                 }
             }
         }
@@ -205,11 +206,12 @@ impl World {
     /// Back to that moment, in the same place: an approval is for a datastore where it is.
     #[expect(clippy::disallowed_methods, reason = "the files are the test's own")]
     pub fn restore(&self, Snapshot(files): &Snapshot) {
-        for (path, _) in self.snapshot().0 {
+        for (path, ..) in self.snapshot().0 {
             std::fs::remove_file(path).unwrap();
         }
-        for (path, bytes) in files {
+        for (path, bytes, permissions) in files {
             std::fs::write(path, bytes).unwrap();
+            std::fs::set_permissions(path, permissions.clone()).unwrap();
         }
     }
 

@@ -1,7 +1,10 @@
 //! What goes wrong, and stays where it is.
 
+use std::path::PathBuf;
+use std::process::Command;
+
 use super::handle::{Daemon, TWO_RULES, get, monitored, sample, swept, world};
-use crate::world::set;
+use crate::world::{World, set};
 
 #[test]
 fn a_rule_that_fails_stops_no_other() {
@@ -52,34 +55,70 @@ fn a_datastore_in_doubt_is_parked_until_it_can_be_asked() {
     world.ran(&["ledger", "verify"], 0);
 }
 
+/// A disk for the state, which a test fills.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(world: &World) -> Self {
+        let path = world.path("disk");
+        std::fs::create_dir(&path).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&path).status();
+        assert!(mounted.unwrap().success());
+        world.configure("sqlite://state.db", "sqlite://disk/state.db");
+        Self(path)
+    }
+
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 512]).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        crate::files::world::remove(&self.0.join("filler"));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A test that fails leaves its daemon there for a moment.
+        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
+    }
+}
+
 #[test]
 fn a_state_without_room_is_survived_and_disposes_of_nothing() {
     let world = monitored();
-    let disk = world.path("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mounted = |arguments: &[&str]| {
-        assert!(std::process::Command::new("mount").args(arguments).arg(&disk).status().unwrap().success());
-    };
-    mounted(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
-    world.configure("sqlite://state.db", "sqlite://disk/state.db");
+    let disk = Disk::new(&world);
     let daemon = Daemon::start(&world);
     let address = daemon.address();
-    let filler = disk.join("filler");
-    // As much as there is.
-    let mut file = std::fs::File::create(&filler).unwrap();
-    while std::io::Write::write_all(&mut file, &[0; 512]).is_ok() {}
+    disk.fill();
     daemon.advance("2031-03-04T01:00:10Z");
     assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "3", "4"]));
     assert_eq!(get(&address, "/readyz").0, 503);
     assert_eq!(get(&address, "/healthz").0, 200);
     assert_eq!(sample(&daemon.metrics(), "expunged_state_open"), "0");
-    drop(file);
-    crate::files::world::remove(&filler);
+    assert!(daemon.log().contains("no space left"), "{}", daemon.log());
+    disk.make_room();
     daemon.advance("2031-03-04T02:00:10Z");
     assert_eq!(world.ids("SELECT id FROM account"), set(&["3", "4"]), "{}", daemon.log());
     assert_eq!(get(&address, "/readyz").0, 200);
     daemon.stop();
-    assert!(std::process::Command::new("umount").arg(&disk).status().unwrap().success());
+}
+
+#[test]
+fn a_state_that_comes_back_as_another_ends_the_daemon() {
+    let world = monitored();
+    let disk = Disk::new(&world);
+    let mut daemon = Daemon::start(&world);
+    disk.fill();
+    daemon.advance("2031-03-04T01:00:10Z");
+    disk.make_room();
+    world.sql_on("disk/state.db", "UPDATE entry SET leaf = zeroblob(32) WHERE idx = 1");
+    super::handle::set_clock(&world, "2031-03-04T02:00:10Z");
+    daemon.wait("STOPPING=1");
+    assert_eq!(daemon.ended(), 4, "{}", daemon.log());
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "3", "4"]));
 }
 
 #[test]
