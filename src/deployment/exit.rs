@@ -81,9 +81,13 @@ impl Failure {
         self.exit
     }
 
-    /// Whether the state, and not a datastore or a rule, is at fault.
+    /// Whether the state, and not a datastore or a rule, is at fault. An order that stops a rule is none of its faults.
     pub fn is_of_the_state(&self) -> bool {
-        self.error.chain().any(<dyn std::error::Error>::is::<StateError>)
+        let error = self.error.chain().find_map(|error| error.downcast_ref::<StateError>());
+        !matches!(
+            error,
+            None | Some(StateError::Subject { .. } | StateError::OrdersMoved | StateError::Halted(_))
+        )
     }
 
     /// The chain for programs, which know an error by its field.

@@ -6,7 +6,22 @@ use crate::state::State;
 use crate::sweep::{Brake, Progress, Recovered, Report, erase, freeze, recover, run};
 
 /// What became of a rule's turn. A failure is the rule's own and stops no other.
-pub type Turn = Result<Report, Failure>;
+pub type Turn = Result<Swept, Failure>;
+
+/// A turn whose schedule's sweep went to its end.
+#[derive(Debug)]
+pub struct Swept {
+    /// What the rule's trigger has made due.
+    pub report: Report,
+    /// What people demand of it, in a sweep of its own; none: nobody demands anything.
+    pub requests: Option<Result<Report, Failure>>,
+}
+
+impl Swept {
+    fn failure(&self) -> Option<&Failure> {
+        self.requests.as_ref()?.as_ref().err()
+    }
+}
 
 /// Sweeps one rule, unless a batch in doubt parks one of its datastores. What a failure leaves open is settled before the next
 /// rule's turn.
@@ -25,18 +40,29 @@ pub async fn sweep_rule(
         return Ok(Err(Failure::new(Exit::Refused, anyhow::anyhow!(why))));
     }
     let turn = sweep(deployment, state, (service, rule), brake, progress).await;
-    let Err(failure) = turn else { return Ok(turn) };
+    let failure = match &turn {
+        Ok(swept) => swept.failure(),
+        Err(failure) => Some(failure),
+    };
+    let Some(failure) = failure else { return Ok(turn) };
     match recover(state, deployment.places()).await {
         Ok(later) => {
             recovered.add(later);
-            Ok(Err(failure))
+            Ok(turn)
         }
-        // What failed first says why.
-        Err(_) if failure.is_of_the_state() => Err(failure),
         Err(later) => {
-            let (rule, exit) = (&rule.id, failure.exit() as u8);
-            tracing::error!(%rule, exit, error = failure.text(), "not swept to the end");
-            Err(later.into())
+            let of_the_state = failure.is_of_the_state();
+            match turn {
+                // What failed first says why.
+                Err(failure) if of_the_state => Err(failure),
+                Ok(Swept { requests: Some(Err(failure)), .. }) if of_the_state => Err(failure),
+                Ok(Swept { requests: Some(Err(failure)), .. }) | Err(failure) => {
+                    let (rule, exit) = (&rule.id, failure.exit() as u8);
+                    tracing::error!(%rule, exit, error = failure.text(), "not swept to the end");
+                    Err(later.into())
+                }
+                Ok(_) => Err(later.into()),
+            }
         }
     }
 }
@@ -48,13 +74,20 @@ async fn sweep(
     brake: &Brake,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Turn {
+    deployment.refuse_lost_holds(state, service).await?;
     let document = deployment.document(service, rule)?;
     let target = deployment.target(rule, &document)?;
     let now = freeze(state)?;
-    let mut report = run(state, &target, now, brake, progress).await?;
-    if !brake.pulled() {
-        report.requests = erase(state, &target, now, brake, progress).await?.map(Box::new);
-        deployment.answer_requests(state, service).await?;
+    let report = run(state, &target, now, brake, progress).await?;
+    if brake.pulled() {
+        return Ok(Swept { report, requests: None });
     }
-    Ok(report)
+    let demanded = erase(state, &target, now, brake, progress).await;
+    // A request may be about other rules as well, whatever became of this one.
+    let answered = deployment.answer_requests(state, service).await;
+    let requests = match (demanded, answered) {
+        (Err(error), _) | (Ok(_), Err(error)) => Some(Err(error.into())),
+        (Ok(report), Ok(())) => report.map(Ok),
+    };
+    Ok(Swept { report, requests })
 }

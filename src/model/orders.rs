@@ -16,7 +16,12 @@ pub struct SubjectId(Key);
 impl SubjectId {
     /// As a person types it, `hex:…` for bytes; none: no text, or one that no record can hold.
     pub fn typed(text: &str) -> Option<Self> {
-        if text.is_empty() { None } else { Self::stored(&Value::Text(text.to_owned())) }
+        let hex = text
+            .strip_prefix("hex:")
+            .filter(|hex| hex.len() % 2 == 0 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        // Bytes have one text, in lower case; text that only looks like it is as it stands.
+        let text = hex.map_or_else(|| text.to_owned(), |hex| format!("hex:{}", hex.to_ascii_lowercase()));
+        if text.is_empty() { None } else { Self::stored(&Value::Text(text)) }
     }
 
     /// As a record holds it; none: NULL, or a value without a canonical text.

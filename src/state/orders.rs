@@ -14,17 +14,19 @@ use zeroize::Zeroizing;
 
 use super::aead::{self, Purpose};
 use super::error::StateError;
+use super::key_file::KeyDirectory;
 use super::{State, Writing, failed, signed};
 use crate::clock;
 use crate::ledger::commitment::{Commitment, Nonce, commit_subject};
 use crate::ledger::entry::{
-    Answer, Body, CaseReference, ErasureAnswered, ErasureRequested, HoldId, HoldPlaced, HoldReleased, Pause,
-    RequestId, Resume, RoleName, RuleId as EntryRuleId, ServiceName,
+    Answer, Body, CaseReference, ErasureAnswered, ErasureRequested, ErasureWithdrawn, HoldId, HoldPlaced,
+    HoldReleased, Pause, RequestId, Resume, RoleName, RuleId as EntryRuleId, ServiceName,
 };
 use crate::ledger::tree::EntryIndex;
 use crate::model::name::{RuleId, ServiceId};
 use crate::model::orders::{Generation, Halt, Orders, SubjectId};
 use crate::rules::rule::{OnErasure, Rule};
+use crate::rules::shared::{Shared, SharedPeople};
 use crate::secret;
 
 /// The key that whom an order is about is sealed under.
@@ -101,10 +103,19 @@ pub struct Request {
     pub received: DateTime<Utc>,
     /// By when it has to be answered at the latest.
     pub deadline: DateTime<Utc>,
-    /// The `erasure.answered`, and when it was written; none: it is open.
-    pub answered: Option<(EntryIndex, DateTime<Utc>)>,
-    /// Who asks, while it is open.
-    pub subject: Option<SubjectId>,
+    /// What ended it; none: it is open.
+    pub end: Option<RequestEnd>,
+    /// Who asks, sealed, while it is open: [`State::subject`].
+    sealed: Option<Vec<u8>>,
+}
+
+/// What ended an erasure request, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestEnd {
+    /// Its `erasure.answered`.
+    Answered(EntryIndex, DateTime<Utc>),
+    /// Its `erasure.withdrawn`.
+    Withdrawn(EntryIndex, DateTime<Utc>),
 }
 
 /// What is sealed of a data subject: who it is, and what opens the commitment in the ledger.
@@ -119,9 +130,14 @@ impl State {
     /// [`State::open_intents`] tells when all of that is settled.
     pub async fn place_hold(&mut self, new: &NewHold<'_>) -> Result<Hold, StateError> {
         let id = HoldId::parse(&name("H")?)?;
-        let sealed = new.subject.map(|subject| self.seal_subject(id.as_str(), subject)).transpose()?;
-        let (sealed, subject) = sealed.unzip();
         let rule = new.rule.map(|rule| EntryRuleId::parse(&rule.to_string())).transpose()?;
+        crate::hook::reach("order.before");
+        let keys = self.keys.clone();
+        let mut writing = self.write().await?;
+        let (sealed, subject) = match new.subject {
+            Some(subject) => Some(writing.seal_subject(&keys, id.as_str(), subject).await?).unzip(),
+            None => (None, None),
+        };
         let body = Body::HoldPlaced(HoldPlaced {
             hold: id.clone(),
             service: ServiceName::parse(new.service.as_str())?,
@@ -130,8 +146,6 @@ impl State {
             reference: new.reference.clone(),
             by: new.by.clone(),
         });
-        crate::hook::reach("order.before");
-        let mut writing = self.write().await?;
         let at = writing.now();
         let placed = writing.order(at, &body).await?;
         let insert = sqlx::query(
@@ -212,7 +226,10 @@ impl State {
     /// Records a demand for erasure. The next sweep of each rule concerned disposes of what it reaches.
     pub async fn request_erasure(&mut self, new: &NewRequest<'_>) -> Result<Request, StateError> {
         let id = RequestId::parse(&name("E")?)?;
-        let (sealed, subject) = self.seal_subject(id.as_str(), new.subject)?;
+        crate::hook::reach("order.before");
+        let keys = self.keys.clone();
+        let mut writing = self.write().await?;
+        let (sealed, subject) = writing.seal_subject(&keys, id.as_str(), new.subject).await?;
         let body = Body::ErasureRequested(ErasureRequested {
             request: id.clone(),
             service: ServiceName::parse(new.service.as_str())?,
@@ -221,8 +238,6 @@ impl State {
             deadline: new.deadline,
             by: new.by.clone(),
         });
-        crate::hook::reach("order.before");
-        let mut writing = self.write().await?;
         let at = writing.now();
         let requested = writing.order(at, &body).await?;
         let insert = sqlx::query(
@@ -232,7 +247,7 @@ impl State {
             .bind(id.as_str().to_owned())
             .bind(signed(requested.get()))
             .bind(new.service.as_str().to_owned())
-            .bind(sealed)
+            .bind(sealed.clone())
             .bind(new.received.timestamp_micros())
             .bind(new.deadline.timestamp_micros());
         writing.run("record an erasure request", insert).await?;
@@ -244,8 +259,8 @@ impl State {
             service: new.service.as_str().to_owned(),
             received: new.received,
             deadline: new.deadline,
-            answered: None,
-            subject: Some(new.subject.clone()),
+            end: None,
+            sealed: Some(sealed),
         })
     }
 
@@ -264,14 +279,8 @@ impl State {
         let mut writing = self.write().await?;
         let at = writing.now();
         let answered = writing.order(at, &body).await?;
-        let update = sqlx::query(
-            "UPDATE request SET answered = ?2, answered_at = ?3, subject = NULL WHERE id = ?1 AND answered IS NULL",
-        );
-        let update = update
-            .bind(request.id.as_str().to_owned())
-            .bind(signed(answered.get()))
-            .bind(at.timestamp_micros());
-        if writing.run("record the answer to an erasure request", update).await? != 1 {
+        let ended = writing.end_request(request, (answered, at), 0).await?;
+        if !ended {
             return Ok(false);
         }
         writing.commit().await?;
@@ -279,52 +288,58 @@ impl State {
         Ok(true)
     }
 
+    /// Records that a demand was taken back, and forgets who made it; none: it is not open any more. What is intended already goes.
+    pub async fn withdraw_erasure(
+        &mut self,
+        request: &Request,
+        by: &RoleName,
+    ) -> Result<Option<EntryIndex>, StateError> {
+        let body = Body::ErasureWithdrawn(ErasureWithdrawn {
+            request: request.id.clone(),
+            requested: request.requested,
+            by: by.clone(),
+        });
+        let mut writing = self.write().await?;
+        let at = writing.now();
+        let withdrawn = writing.order(at, &body).await?;
+        if !writing.end_request(request, (withdrawn, at), 1).await? {
+            return Ok(None);
+        }
+        writing.commit().await?;
+        Ok(Some(withdrawn))
+    }
+
     /// Every erasure request, oldest first.
     pub async fn requests(&mut self) -> Result<Vec<Request>, StateError> {
-        self.requests_by(
-            "SELECT id, requested, service, subject, received_at, deadline, answered, answered_at FROM request \
+        let operation = "read the erasure requests";
+        let rows = sqlx::query(
+            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn FROM request \
              ORDER BY requested",
         )
+        .fetch_all(&mut self.connection)
         .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        rows.iter().map(|row| request(row, &|e| failed(&self.path, operation, e))).collect()
     }
 
-    /// Those without an answer.
-    pub async fn open_requests(&mut self) -> Result<Vec<Request>, StateError> {
-        self.requests_by(
-            "SELECT id, requested, service, subject, received_at, deadline, answered, answered_at FROM request \
-             WHERE answered IS NULL ORDER BY requested",
+    /// Those of a service without an answer.
+    pub async fn open_requests(&mut self, service: &ServiceId) -> Result<Vec<Request>, StateError> {
+        let operation = "read the open erasure requests";
+        let rows = sqlx::query(
+            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn FROM request \
+             WHERE ended IS NULL AND service = ?1 ORDER BY requested",
         )
+        .bind(service.as_str())
+        .fetch_all(&mut self.connection)
         .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        rows.iter().map(|row| request(row, &|e| failed(&self.path, operation, e))).collect()
     }
 
-    async fn requests_by(&mut self, select: &'static str) -> Result<Vec<Request>, StateError> {
-        let operation = "read the erasure requests";
-        let rows = sqlx::query(select)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
-        let mut requests = Vec::with_capacity(rows.len());
-        for row in rows {
-            let failed = |e| failed(&self.path, operation, e);
-            let number = |at: usize| row.try_get::<i64, _>(at).map_err(failed);
-            let text = |at: usize| row.try_get::<String, _>(at).map_err(failed);
-            let instant = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default();
-            let id = RequestId::parse(&text(0)?)?;
-            let sealed: Option<Vec<u8>> = row.try_get(3).map_err(failed)?;
-            let answered: Option<i64> = row.try_get(6).map_err(failed)?;
-            let answered_at: Option<i64> = row.try_get(7).map_err(failed)?;
-            let answered = answered.zip(answered_at);
-            requests.push(Request {
-                requested: EntryIndex::new(number(1)?.unsigned_abs()),
-                service: text(2)?,
-                received: instant(number(4)?),
-                deadline: instant(number(5)?),
-                answered: answered.map(|(entry, at)| (EntryIndex::new(entry.unsigned_abs()), instant(at))),
-                subject: sealed.map(|sealed| self.open_subject(id.as_str(), &sealed)).transpose()?,
-                id,
-            });
-        }
-        Ok(requests)
+    /// Who made a request; none: it is answered, and they are forgotten.
+    pub fn subject(&self, request: &Request) -> Result<Option<SubjectId>, StateError> {
+        let sealed = request.sealed.as_ref();
+        sealed.map(|sealed| self.open_subject(request.id.as_str(), sealed)).transpose()
     }
 
     /// Stops all disposal from the next intent on; the entry that says so, or the one that already did.
@@ -395,7 +410,7 @@ impl State {
         let operation = "count the orders";
         let row = sqlx::query(
             "SELECT (SELECT count(*) FROM hold WHERE released IS NULL), count(*), min(deadline) FROM request \
-             WHERE answered IS NULL",
+             WHERE ended IS NULL",
         )
         .fetch_one(&mut self.connection)
         .await
@@ -417,40 +432,37 @@ impl State {
         generation_of(row).map_err(|e| failed(&self.path, "read the orders' generation", e))
     }
 
-    /// The orders in force for the records of a rule. `shared`: other rules over records that this one disposes of too, itself
-    /// or as dependents. A hold on one of them holds this one: its records would go along.
+    /// The orders in force for the records of a rule: its holds, and what people demand of it.
+    ///
+    /// Fails where it cannot be read whom one of them is about.
+    pub async fn orders(&mut self, rule: &Rule, shared: &[Shared]) -> Result<Orders, StateError> {
+        let mut orders = self.holds_over(rule, shared).await?;
+        if rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose) {
+            for request in self.open_requests(&rule.id.service).await? {
+                let Some(subject) = self.subject(&request)? else { continue };
+                let received = orders.asked.entry(subject).or_insert(request.received);
+                *received = request.received.min(*received);
+            }
+        }
+        Ok(orders)
+    }
+
+    /// The same without the demands: by these goes what a rule's own trigger has made due. `shared`: other rules over records that
+    /// this one may dispose of too. A hold on one of them holds this one: for the same person, where the records they share are the
+    /// same person's in both; else wholly.
     ///
     /// Fails where it cannot be read whom a hold is about: then nothing of the rule may be disposed of.
-    pub async fn orders(&mut self, rule: &Rule, shared: &[RuleId]) -> Result<Orders, StateError> {
+    pub async fn holds_over(&mut self, rule: &Rule, shared: &[Shared]) -> Result<Orders, StateError> {
         // First: an order that is given while we read makes the generation older than what we know, never newer.
         let mut orders = Orders { generation: self.generation().await?, ..Orders::default() };
         for (id, scope, sealed) in self.scopes().await? {
-            let own = scope.covers(&rule.id);
-            let others = shared.iter().filter(|other| scope.covers(other)).collect::<Vec<_>>();
-            if !own && others.is_empty() {
-                continue;
-            }
-            match sealed {
-                None => orders.all_held = true,
-                // Ids of another service, or of a rule that does not know its people, cannot be told apart here.
-                Some(_)
-                    if !others.is_empty()
-                        && (rule.subject.is_none() || scope.service != rule.id.service.as_str()) =>
-                {
-                    orders.all_held = true;
-                }
-                Some(sealed) if rule.subject.is_some() => {
+            match (scope.reach(rule, shared), sealed) {
+                // Of the unknowing, nobody can tell which of its records are this person's.
+                (Reach::Nothing, _) | (Reach::Unknowing, Some(_)) => {}
+                (Reach::Whole, _) | (Reach::Person | Reach::Unknowing, None) => orders.all_held = true,
+                (Reach::Person, Some(sealed)) => {
                     orders.held.insert(self.open_subject(&id, &sealed)?);
                 }
-                Some(_) => {}
-            }
-        }
-        if rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose) {
-            let service = rule.id.service.as_str();
-            for request in self.open_requests().await?.into_iter().filter(|r| r.service == service) {
-                let Some(subject) = request.subject else { continue };
-                let received = orders.asked.entry(subject).or_insert(request.received);
-                *received = request.received.min(*received);
             }
         }
         Ok(orders)
@@ -468,37 +480,19 @@ impl State {
         let scope = |row: &SqliteRow| -> Result<_, StateError> {
             let failed = |e| failed(&self.path, operation, e);
             let id: String = row.try_get(0).map_err(failed)?;
-            let scope =
-                Scope { service: row.try_get(1).map_err(failed)?, rule: row.try_get(2).map_err(failed)? };
-            let personal: i64 = row.try_get(3).map_err(failed)?;
+            let personal = row.try_get::<i64, _>(3).map_err(failed)? != 0;
+            let (service, rule) = (row.try_get(1).map_err(failed)?, row.try_get(2).map_err(failed)?);
             let sealed: Option<Vec<u8>> = row.try_get(4).map_err(failed)?;
             // A hold on somebody of whom nothing is left must not turn into one on everybody, nor on nobody.
-            let sealed = if personal == 0 { None } else { Some(sealed.unwrap_or_default()) };
-            Ok((id, scope, sealed))
+            let sealed = personal.then(|| sealed.unwrap_or_default());
+            Ok((id, Scope { service, rule, personal }, sealed))
         };
         rows.iter().map(scope).collect()
     }
 
-    /// Sealed for the state, and committed to for the ledger.
-    fn seal_subject(&self, order: &str, subject: &SubjectId) -> Result<(Vec<u8>, Commitment), StateError> {
-        let key = match self.keys.read(KEY)? {
-            Some(key) => key,
-            None => self.keys.create(KEY)?,
-        };
-        let mut nonce = [0; 16];
-        secret::fill(&mut nonce)?;
-        let opened = Opened { subject: subject.as_str().to_owned(), nonce: STANDARD.encode(nonce) };
-        let text = Zeroizing::new(serde_json::json!(opened).to_string());
-        let sealed = aead::seal(&key, Purpose::Subject, order, &text)?;
-        let sealed = sealed.ok_or_else(|| StateError::Subject { order: order.to_owned() })?;
-        Ok((sealed, commit_subject(&Nonce::from_bytes(nonce), subject.as_str())))
-    }
-
     fn open_subject(&self, order: &str, sealed: &[u8]) -> Result<SubjectId, StateError> {
-        let Some(key) = self.keys.read(KEY)? else {
-            return Err(StateError::KeyMissing { path: self.keys.path(KEY) });
-        };
-        let text = aead::open(&key, Purpose::Subject, order, sealed);
+        let key = self.keys.read(KEY)?;
+        let text = key.and_then(|key| aead::open(&key, Purpose::Subject, order, sealed));
         let opened: Option<Opened> = text.and_then(|text| serde_json::from_str(&text).ok());
         opened
             .and_then(|opened| SubjectId::canonical(&opened.subject))
@@ -510,9 +504,41 @@ impl State {
 struct Scope {
     service: String,
     rule: Option<String>,
+    personal: bool,
+}
+
+/// How a hold on one person, or on everybody, reaches a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Nothing,
+    /// The rule does not know its data subjects, and shares no records with one that does.
+    Unknowing,
+    /// The records of the hold's person.
+    Person,
+    /// Its records may be, or take along, those of the hold's person, and it cannot tell which.
+    Whole,
 }
 
 impl Scope {
+    fn reach(&self, rule: &Rule, shared: &[Shared]) -> Reach {
+        let mut reach = match (self.covers(&rule.id), &rule.subject) {
+            (false, _) => Reach::Nothing,
+            (true, None) => Reach::Unknowing,
+            (true, Some(_)) => Reach::Person,
+        };
+        for other in shared.iter().filter(|other| self.covers(&other.rule)) {
+            let along = match other.people {
+                _ if !self.personal => Reach::Whole,
+                SharedPeople::Same => Reach::Person,
+                SharedPeople::Others => Reach::Whole,
+                // The hold finds nobody there.
+                SharedPeople::Nobody => Reach::Nothing,
+            };
+            reach = reach.max(along);
+        }
+        reach
+    }
+
     fn covers(&self, rule: &RuleId) -> bool {
         self.service == rule.service.as_str()
             && self.rule.as_ref().is_none_or(|only| *only == rule.to_string())
@@ -520,6 +546,53 @@ impl Scope {
 }
 
 impl Writing<'_> {
+    /// Seals for the state, and commits to for the ledger, whom an order is about. The key is made with the first order that needs
+    /// one: where others are sealed already, a missing key is lost and not new, and another would open none of them.
+    async fn seal_subject(
+        &mut self,
+        keys: &KeyDirectory,
+        order: &str,
+        subject: &SubjectId,
+    ) -> Result<(Vec<u8>, Commitment), StateError> {
+        let operation = "look for sealed orders";
+        let row = sqlx::query(
+            "SELECT EXISTS (SELECT 1 FROM hold WHERE subject IS NOT NULL) OR EXISTS (SELECT 1 FROM request WHERE subject IS NOT NULL)",
+        )
+        .fetch_one(&mut *self.transaction)
+        .await;
+        let sealed: i64 = row.and_then(|row| row.try_get(0)).map_err(|e| failed(&self.path, operation, e))?;
+        let key = match keys.read(KEY)? {
+            Some(key) => key,
+            None if sealed != 0 => return Err(StateError::KeyMissing { path: keys.path(KEY) }),
+            None => keys.create(KEY)?,
+        };
+        let mut nonce = [0; 16];
+        secret::fill(&mut nonce)?;
+        let opened = Opened { subject: subject.as_str().to_owned(), nonce: STANDARD.encode(nonce) };
+        let text = Zeroizing::new(serde_json::json!(opened).to_string());
+        let sealed = aead::seal(&key, Purpose::Subject, order, &text)?;
+        let sealed = sealed.ok_or_else(|| StateError::Subject { order: order.to_owned() })?;
+        Ok((sealed, commit_subject(&Nonce::from_bytes(nonce), subject.as_str())))
+    }
+
+    /// Ends a request and forgets who made it; whether it was open until now.
+    async fn end_request(
+        &mut self,
+        request: &Request,
+        (entry, at): (EntryIndex, DateTime<Utc>),
+        withdrawn: i64,
+    ) -> Result<bool, StateError> {
+        let update = sqlx::query(
+            "UPDATE request SET ended = ?2, ended_at = ?3, withdrawn = ?4, subject = NULL WHERE id = ?1 AND ended IS NULL",
+        );
+        let update = update
+            .bind(request.id.as_str().to_owned())
+            .bind(signed(entry.get()))
+            .bind(at.timestamp_micros())
+            .bind(withdrawn);
+        Ok(self.run("record the end of an erasure request", update).await? == 1)
+    }
+
     /// Appends an order's entry and moves the generation to it.
     async fn order(&mut self, at: DateTime<Utc>, body: &Body) -> Result<EntryIndex, StateError> {
         let entry = self.append_at(at, body).await?;
@@ -542,6 +615,28 @@ impl Writing<'_> {
         let newest = generation_of(row).map_err(|e| failed(&self.path, "read the orders' generation", e))?;
         if newest == judged_by { Ok(()) } else { Err(StateError::OrdersMoved) }
     }
+}
+
+fn request(row: &SqliteRow, failed: &dyn Fn(sqlx::Error) -> StateError) -> Result<Request, StateError> {
+    let number = |at: usize| row.try_get::<i64, _>(at).map_err(failed);
+    let text = |at: usize| row.try_get::<String, _>(at).map_err(failed);
+    let instant = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    let (ended, ended_at): (Option<i64>, Option<i64>) =
+        (row.try_get(6).map_err(failed)?, row.try_get(7).map_err(failed)?);
+    let withdrawn = number(8)? != 0;
+    let end = ended.zip(ended_at).map(|(entry, at)| {
+        let (entry, at) = (EntryIndex::new(entry.unsigned_abs()), instant(at));
+        if withdrawn { RequestEnd::Withdrawn(entry, at) } else { RequestEnd::Answered(entry, at) }
+    });
+    Ok(Request {
+        id: RequestId::parse(&text(0)?)?,
+        requested: EntryIndex::new(number(1)?.unsigned_abs()),
+        service: text(2)?,
+        received: instant(number(4)?),
+        deadline: instant(number(5)?),
+        end,
+        sealed: row.try_get(3).map_err(failed)?,
+    })
 }
 
 fn generation_of(row: Result<SqliteRow, sqlx::Error>) -> Result<Generation, sqlx::Error> {

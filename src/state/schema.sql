@@ -102,8 +102,10 @@ CREATE TABLE request (
     subject BLOB,
     received_at INTEGER NOT NULL,
     deadline INTEGER NOT NULL,
-    answered INTEGER REFERENCES entry (idx),
-    answered_at INTEGER
+    -- The answer, or the withdrawal.
+    ended INTEGER REFERENCES entry (idx),
+    ended_at INTEGER,
+    withdrawn INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE pause (

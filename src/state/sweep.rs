@@ -268,24 +268,27 @@ impl State {
         Ok(sweeps)
     }
 
-    /// What the ledger knows of this version of a rule. What people demanded of it says nothing about what its trigger will do.
+    /// What the ledger knows of this version of a rule, in sweeps for this cause: what people demanded of it says nothing about what
+    /// its trigger will do, nor the other way round. An approval is for both, each to its full number.
     pub async fn standing(
         &mut self,
         rule: &str,
         document: &RuleDocument,
+        cause: Cause,
     ) -> Result<VersionStanding, StateError> {
         let operation = "look a rule's version up";
         let row = sqlx::query(
             "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
-             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND cause = 'schedule'), \
+             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND cause = ?3), \
              given AS (SELECT max(approval.entry) AS entry FROM approval, last \
              WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
              SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \
              (SELECT coalesce(sum(b.own), 0) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep \
-             WHERE s.rule = ?1 AND s.sha256 = ?2 AND b.committed AND b.intent > given.entry) FROM last, given",
+             WHERE s.rule = ?1 AND s.sha256 = ?2 AND s.cause = ?3 AND b.committed AND b.intent > given.entry) FROM last, given",
         )
         .bind(rule)
         .bind(document.digest().to_string())
+        .bind(cause_text(cause))
         .fetch_one(&mut self.connection)
         .await
         .map_err(|e| failed(&self.path, operation, e))?;

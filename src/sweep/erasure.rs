@@ -10,6 +10,7 @@ use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, or
 use crate::datastore::sqlite::Reader;
 use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId};
 use crate::ledger::error::NameError;
+use crate::model::catalogue::Catalogues;
 use crate::model::datastore::Datastore;
 use crate::model::name::DatastoreName;
 use crate::model::now::Now;
@@ -30,14 +31,18 @@ pub async fn erase(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Option<Report>, SweepError> {
     let orders = orders(state, target, Cause::Request).await?;
-    if orders.asked.is_empty() || matching(target.rule, target.datastores, &orders).await? == 0 {
+    if orders.asked.is_empty() {
+        return Ok(None);
+    }
+    let bound = Asked::of(target.rule, target.datastores).await?;
+    if bound.demanded(&orders).await? == 0 {
         return Ok(None);
     }
     let mandate = Mandate { cause: Cause::Request, orders, now, brake };
     sweep(state, target, mandate, progress).await.map(Some)
 }
 
-/// As for a version that has not finished a sweep, whether it has or not: what people usually demand, nobody knows.
+/// By the limit of a first sweep, always: what people usually demand, nobody knows.
 pub(super) async fn guard(
     target: &Target<'_>,
     bound: &BoundRule<'_>,
@@ -53,19 +58,40 @@ pub(super) async fn guard(
     Ok((due, target.guard.allowance(&standing, due, all, now.eligible)))
 }
 
-/// How many of a rule's records belong to one person, whatever its trigger says.
-pub async fn left(rule: &Rule, datastores: &Datastores, subject: &SubjectId) -> Result<u64, SweepError> {
-    let asked = BTreeMap::from([(subject.clone(), DateTime::UNIX_EPOCH)]);
-    matching(rule, datastores, &Orders { asked, ..Orders::default() }).await
+/// A rule's records, asked whose they are.
+struct Asked<'r> {
+    rule: &'r Rule,
+    datastore: &'r Datastore,
+    catalogues: Catalogues,
 }
 
-async fn matching(rule: &Rule, datastores: &Datastores, orders: &Orders) -> Result<u64, SweepError> {
-    let catalogues = catalogues(rule, &|name| datastores.get(name)).await?;
-    let bound = bind(rule, &catalogues).map_err(SweepError::Bind)?;
-    let Some(rows) = bound.rows() else { return Ok(0) };
-    let missing = || SweepError::NoDatastore { datastore: rule.datastore.clone() };
-    let mut reader = Reader::open(&datastores.get(&rule.datastore).ok_or_else(missing)?.path).await?;
-    Ok(reader.count_demanded(rows.heeding(orders)).await?)
+impl<'r> Asked<'r> {
+    async fn of(rule: &'r Rule, datastores: &'r Datastores) -> Result<Self, SweepError> {
+        let missing = || SweepError::NoDatastore { datastore: rule.datastore.clone() };
+        let datastore = datastores.get(&rule.datastore).ok_or_else(missing)?;
+        Ok(Self { rule, datastore, catalogues: catalogues(rule, &|name| datastores.get(name)).await? })
+    }
+
+    /// How many records a sweep for these demands would put before the judge.
+    async fn demanded(&self, orders: &Orders) -> Result<u64, SweepError> {
+        let bound = bind(self.rule, &self.catalogues).map_err(SweepError::Bind)?;
+        let Some(rows) = bound.rows() else { return Ok(0) };
+        Ok(Reader::open(&self.datastore.path).await?.count_demanded(rows.heeding(orders)).await?)
+    }
+
+    /// How many are one person's, those that a matching row keeps for now among them.
+    async fn theirs(&self, subject: &SubjectId) -> Result<u64, SweepError> {
+        let asked = BTreeMap::from([(subject.clone(), DateTime::UNIX_EPOCH)]);
+        let orders = Orders { asked, ..Orders::default() };
+        let bound = bind(self.rule, &self.catalogues).map_err(SweepError::Bind)?;
+        let Some(rows) = bound.rows() else { return Ok(0) };
+        Ok(Reader::open(&self.datastore.path).await?.count_theirs(rows.heeding(&orders)).await?)
+    }
+}
+
+/// How many of a rule's records belong to one person, whatever its trigger says.
+pub async fn left(rule: &Rule, datastores: &Datastores, subject: &SubjectId) -> Result<u64, SweepError> {
+    Asked::of(rule, datastores).await?.theirs(subject).await
 }
 
 /// What a request reaches under one rule.
@@ -103,12 +129,12 @@ pub async fn answer(
     rules: &[&Rule],
     datastores: &Datastores,
 ) -> Result<bool, SweepError> {
-    let Some(subject) = &request.subject else { return Ok(false) };
+    let Some(subject) = state.subject(request)? else { return Ok(false) };
     let of_service = |rule: &EntryRuleId| rule.service() == request.service;
     if state.open_intents().await?.iter().any(|open| of_service(open.sweep.rule())) {
         return Ok(false);
     }
-    let reached = reached(rules, datastores, subject).await?;
+    let reached = reached(rules, datastores, &subject).await?;
     if reached.is_empty() || reached.iter().any(|(_, reached)| reached.kept.is_none() && reached.left > 0) {
         return Ok(false);
     }

@@ -41,12 +41,13 @@ use crate::ledger::name::ReasonText;
 use crate::model::calendar::tzdb_version;
 use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
-use crate::model::name::{DatastoreName, RuleId};
+use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::{Halt, Orders};
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
+use crate::rules::shared::Shared;
 use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStanding};
 
 pub use backups::BackupFindings;
@@ -69,7 +70,7 @@ pub struct Target<'a> {
     /// The backups that cover them.
     pub horizons: &'a Horizons,
     /// Other rules over records that this one disposes of too: a hold on one of them holds this one.
-    pub shared: Vec<RuleId>,
+    pub shared: Vec<Shared>,
     /// How fast it may go.
     pub pace: Pace,
     /// What an unfinished version may dispose of by itself.
@@ -120,8 +121,6 @@ pub struct Report {
     pub parked: Option<Parked>,
     /// Who stopped all disposal meanwhile, if someone did.
     pub halted: Option<Halt>,
-    /// What a sweep of its own did for people who demand erasure, if any does.
-    pub requests: Option<Box<Report>>,
     /// The rule's own records disposed of.
     pub disposed: u64,
     /// Records of dependents disposed of with them.
@@ -158,7 +157,6 @@ impl Report {
             result: SweepResult::Completed,
             parked: None,
             halted: None,
-            requests: None,
             disposed: 0,
             dependents: 0,
             overdue: 0,
@@ -223,10 +221,9 @@ pub async fn run(
 /// The orders in force for a rule, as far as a sweep for this cause goes by them: what a schedule disposes of is due by its
 /// trigger, and what people demand has a sweep of its own.
 async fn orders(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<Orders, SweepError> {
-    let orders = state.orders(target.rule, &target.shared).await?;
     Ok(match cause {
-        Cause::Schedule | Cause::Replay => orders.without_requests(),
-        Cause::Request => orders,
+        Cause::Schedule | Cause::Replay => state.holds_over(target.rule, &target.shared).await?,
+        Cause::Request => state.orders(target.rule, &target.shared).await?,
     })
 }
 
@@ -256,7 +253,7 @@ async fn sweep(
     let skewed = Now { eligible: now.eligible + hook::skew(), ..now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
-    let standing = state.standing(&rule, target.document).await?;
+    let standing = state.standing(&rule, target.document, cause).await?;
     let (due, allowed) = match cause {
         Cause::Schedule | Cause::Replay => guard(target, &bound, &cutoffs, &orders, now, &standing).await?,
         Cause::Request => erasure::guard(target, &bound, &orders, now, &standing).await?,

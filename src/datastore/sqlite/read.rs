@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::connect::{Access, all, connect, failed, json, one, text};
-use super::sql::{Sql, TriggerSql, column, decoded, demanded, encoded, filters, same, table};
+use super::sql::{Sql, TriggerSql, column, decoded, demanded, encoded, filters, same, selected, table};
 use super::{Cursor, Phase, catalogue};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
@@ -117,6 +117,17 @@ impl Reader {
         let Some(people) = rule.people() else { return Ok(0) };
         let mut sql = Sql::new(format!("SELECT count(*) FROM {} AS t WHERE ", table(rule.table().name)));
         filters(&mut sql, rule);
+        sql.push(" AND ");
+        demanded(&mut sql, people);
+        self.count(&sql, operation).await
+    }
+
+    /// Counts the same, with those that a matching row keeps for now.
+    pub async fn count_theirs(&mut self, rule: RowRule<'_>) -> Result<u64, DatastoreError> {
+        let operation = "count whose records they are";
+        let Some(people) = rule.people() else { return Ok(0) };
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {} AS t WHERE ", table(rule.table().name)));
+        selected(&mut sql, rule);
         sql.push(" AND ");
         demanded(&mut sql, people);
         self.count(&sql, operation).await

@@ -112,12 +112,7 @@ fn listed(sql: &mut Sql, values: &[Value]) {
 
 /// What narrows a rule's dataset, whatever its trigger says: `only`, `unless`, and the mark of what is done.
 pub(super) fn filters(sql: &mut Sql, rule: RowRule<'_>) {
-    use crate::rules::rule::Action;
-    sql.push("1");
-    if let Action::Pseudonymize { mark, .. } = &rule.rule().action {
-        sql.push(&format!(" AND {} IS NULL", column("t", mark)));
-    }
-    conditions(sql, "t", &rule.rule().only);
+    selected(sql, rule);
     for unless in &rule.rule().unless {
         sql.push(&format!(
             " AND NOT EXISTS (SELECT 1 FROM {} AS u WHERE {}",
@@ -127,6 +122,16 @@ pub(super) fn filters(sql: &mut Sql, rule: RowRule<'_>) {
         conditions(sql, "u", &unless.only);
         sql.push(")");
     }
+}
+
+/// The records a rule is about, whether or not a matching row keeps them for now, but for those that are done.
+pub(super) fn selected(sql: &mut Sql, rule: RowRule<'_>) {
+    use crate::rules::rule::Action;
+    sql.push("1");
+    if let Action::Pseudonymize { mark, .. } = &rule.rule().action {
+        sql.push(&format!(" AND {} IS NULL", column("t", mark)));
+    }
+    conditions(sql, "t", &rule.rule().only);
 }
 
 /// A data subject's id as [`SubjectId`] has it: apart from its column's collation and affinity.
@@ -144,14 +149,17 @@ pub(super) fn not_held(sql: &mut Sql, people: People<'_>) {
     sql.bind(held).push(")), 1)");
 }
 
-/// The records of those who demand their erasure. The plain comparison is there for the index.
+/// The records of those who demand their erasure. The plain comparison is there for the index; it meets an id in each form in which a
+/// column may hold it. A number with a fraction is nobody's id: it has no one text.
 pub(super) fn demanded(sql: &mut Sql, people: People<'_>) {
     let x = column("t", people.column);
     let asked = subjects(people.orders.asked.keys());
     sql.push(&format!("{x} IN (SELECT value FROM json_each(")).bind(asked.clone());
-    sql.push(") UNION ALL SELECT unhex(substr(value, 5)) FROM json_each(").bind(asked.clone());
-    sql.push(&format!(") WHERE value LIKE 'hex:%') AND {} IN (SELECT value FROM json_each(", canonical(&x)));
-    sql.bind(asked).push("))");
+    sql.push(") UNION ALL SELECT CAST(value AS INTEGER) FROM json_each(").bind(asked.clone());
+    sql.push(") WHERE CAST(CAST(value AS INTEGER) AS TEXT) = value");
+    sql.push(" UNION ALL SELECT unhex(substr(value, 5)) FROM json_each(").bind(asked.clone());
+    sql.push(&format!(") WHERE value LIKE 'hex:%') AND typeof({x}) <> 'real'"));
+    sql.push(&format!(" AND {} IN (SELECT value FROM json_each(", canonical(&x))).bind(asked).push("))");
 }
 
 fn subjects<'s>(subjects: impl Iterator<Item = &'s SubjectId>) -> Value {

@@ -163,6 +163,7 @@ impl Audit {
             | Body::HoldReleased(_)
             | Body::ErasureRequested(_)
             | Body::ErasureAnswered(_)
+            | Body::ErasureWithdrawn(_)
             | Body::Pause(_)
             | Body::Resume(_) => {
                 let violation = self.order(index, entry.body());

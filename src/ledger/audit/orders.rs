@@ -43,6 +43,10 @@ impl Audit {
                 let known = self.orders.requests.remove(&answered.requested);
                 ended(known.as_ref() == Some(&answered.request), answered.requested)
             }
+            Body::ErasureWithdrawn(withdrawn) => {
+                let known = self.orders.requests.remove(&withdrawn.requested);
+                ended(known.as_ref() == Some(&withdrawn.request), withdrawn.requested)
+            }
             Body::Pause(_) => self.orders.pause.replace(index).map(|_| Violation::PausedTwice),
             Body::Resume(resume) => ended(self.orders.pause.take() == Some(resume.pause), resume.pause),
             Body::Genesis(_)

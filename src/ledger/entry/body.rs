@@ -14,7 +14,9 @@ use super::super::name::{
 };
 use super::super::tree::{EntryIndex, TreeSize};
 use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes, is_zero};
-use super::orders::{ErasureAnswered, ErasureRequested, HoldPlaced, HoldReleased, Pause, Resume};
+use super::orders::{
+    ErasureAnswered, ErasureRequested, ErasureWithdrawn, HoldPlaced, HoldReleased, Pause, Resume,
+};
 use super::timing::{Bound, check_bounds, check_late};
 
 /// What an entry says; its type is the field `t`.
@@ -69,6 +71,9 @@ pub enum Body {
     /// The demand was met, as far as it could be.
     #[serde(rename = "erasure.answered")]
     ErasureAnswered(ErasureAnswered),
+    /// The demand was taken back, or should never have been recorded.
+    #[serde(rename = "erasure.withdrawn")]
+    ErasureWithdrawn(ErasureWithdrawn),
     /// An operator stopped all disposal.
     #[serde(rename = "pause")]
     Pause(Pause),
@@ -342,6 +347,7 @@ impl Body {
             Self::HoldReleased(_) => "hold.released",
             Self::ErasureRequested(_) => "erasure.requested",
             Self::ErasureAnswered(_) => "erasure.answered",
+            Self::ErasureWithdrawn(_) => "erasure.withdrawn",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
         }
@@ -381,6 +387,7 @@ impl Body {
             | Self::Approval(_)
             | Self::BackupExpired(_)
             | Self::HoldReleased(_)
+            | Self::ErasureWithdrawn(_)
             | Self::Pause(_)
             | Self::Resume(_) => Ok(()),
         }

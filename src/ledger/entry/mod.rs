@@ -31,7 +31,9 @@ pub use body::{
     Approval, BackupExpired, Body, Cause, Genesis, KeyEpoch, Left, Open, Residue, RuleVersion, SweepFinished,
     SweepResult, SweepStarted, Why,
 };
-pub use orders::{Answer, ErasureAnswered, ErasureRequested, HoldPlaced, HoldReleased, Pause, Resume};
+pub use orders::{
+    Answer, ErasureAnswered, ErasureRequested, ErasureWithdrawn, HoldPlaced, HoldReleased, Pause, Resume,
+};
 pub use timing::{Bound, MINUTE, Timing, Waited, ceiling, floor};
 
 /// What the two-byte length before each entry of a tlog-tiles entry bundle can say.

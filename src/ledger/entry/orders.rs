@@ -73,6 +73,18 @@ pub struct ErasureAnswered {
     pub answers: Vec<Answer>,
 }
 
+/// `erasure.withdrawn`: nothing more is disposed of on this request; what went before is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureWithdrawn {
+    /// The request.
+    pub request: RequestId,
+    /// Its `erasure.requested`.
+    pub requested: EntryIndex,
+    /// What the operator acted as.
+    pub by: RoleName,
+}
+
 /// What became of the data subject's records under one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

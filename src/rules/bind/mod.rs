@@ -70,7 +70,7 @@ impl<'r, 'c> Binder<'r, 'c> {
             Side { datastore: &rule.datastore, name, table: self.table("table", &rule.datastore, name)? };
         self.key(own, key);
         if let Some(subject) = &rule.subject {
-            self.column("subject", own, &subject.column);
+            self.subject(own, &subject.column);
         }
         self.conditions("only", own, &rule.only);
         for (number, unless) in rule.unless.iter().enumerate() {
@@ -98,6 +98,17 @@ impl<'r, 'c> Binder<'r, 'c> {
             integer_key: matches!(key, [only] if own.table.column(only).is_some_and(is_integer_key)),
         };
         Some(BoundRule { rule, trigger, dataset: BoundDataset::Table(table), dependents, shares: shares? })
+    }
+
+    /// Two numbers may share one printed form: such a column names nobody.
+    fn subject(&mut self, own: Side<'_, 'c>, name: &ColumnName) {
+        let Some(column) = self.column("subject", own, name) else { return };
+        let declared = column.declared.to_ascii_lowercase();
+        if ["real", "floa", "doub"].iter().any(|kind| declared.contains(kind)) {
+            let message =
+                format!("`{name}` of `{}` holds floating-point numbers, which identify nobody", own.name);
+            self.problem("subject", message, "name the column of an integer, a text or bytes".to_owned());
+        }
     }
 
     /// What the rule disposes of in each datastore, in an order in which whatever hangs on something comes after it. A circle

@@ -57,6 +57,14 @@ fn answered(requested: u64) -> ErasureAnswered {
     }
 }
 
+fn withdrawn(requested: u64) -> Body {
+    Body::ErasureWithdrawn(ErasureWithdrawn {
+        request: RequestId::parse("E1").unwrap(),
+        requested: EntryIndex::new(requested),
+        by: role(),
+    })
+}
+
 fn pause() -> Body {
     Body::Pause(Pause { by: role() })
 }
@@ -90,6 +98,7 @@ fn orders_that_are_given_and_ended_leave_nothing_to_find() {
         pause(),
     ];
     assert_eq!(findings(more), []);
+    assert_eq!(findings(vec![Body::ErasureRequested(requested()), withdrawn(12)]), []);
 }
 
 #[test]
@@ -106,6 +115,11 @@ fn an_order_is_ended_once_and_by_its_own_end() {
         "RepeatedOrder",
     );
     found(vec![hold(), Body::ErasureAnswered(answered(12))], 13, "UnknownOrder");
+    let asked = || Body::ErasureRequested(requested());
+    found(vec![withdrawn(12)], 12, "UnknownOrder");
+    found(vec![hold(), withdrawn(12)], 13, "UnknownOrder");
+    found(vec![asked(), withdrawn(12), withdrawn(12)], 14, "UnknownOrder");
+    found(vec![asked(), withdrawn(12), Body::ErasureAnswered(answered(12))], 14, "UnknownOrder");
     found(vec![pause(), pause()], 13, "PausedTwice");
     found(vec![resume(11)], 12, "UnknownOrder");
     found(vec![pause(), resume(11)], 13, "UnknownOrder");

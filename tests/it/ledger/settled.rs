@@ -215,7 +215,8 @@ fn where_some_were_disposed_of_these_are_proved_and_no_others() {
         let (residue, finished) = ledger.finish(0).await;
         assert_eq!((finished.totals, finished.batches), (counts(2, 1, 4, 0), 1));
         assert_eq!(residue.stranded, 0);
-        let usual = ledger.state.standing(RULE, &world::rule()).await.unwrap().usual.unwrap();
+        let usual =
+            ledger.state.standing(RULE, &world::rule(), Cause::Schedule).await.unwrap().usual.unwrap();
         assert_eq!(usual.median_day, 2);
     });
 }
@@ -354,7 +355,8 @@ fn the_shares_of_a_unit_are_intended_at_once_and_linked_once_they_went() {
         let overview = ledger.state.overview(RULE).await.unwrap();
         assert_eq!((overview.disposed, overview.dependents), (4, 4));
         ledger.finish(0).await;
-        let usual = ledger.state.standing(RULE, &world::rule()).await.unwrap().usual.unwrap();
+        let usual =
+            ledger.state.standing(RULE, &world::rule(), Cause::Schedule).await.unwrap().usual.unwrap();
         assert_eq!(usual.median_day, 4, "what hangs on a record is not the rule's own");
     });
 }
