@@ -172,16 +172,21 @@ impl Metrics {
         (seen.disposed, seen.dependents) = (report.disposed, report.dependents);
     }
 
-    /// How a turn ended.
-    pub(super) fn ended(&self, rule: &RuleId, result: SweepResult, took: Duration, at: DateTime<Utc>) {
+    /// How the sweeps of a turn ended: its schedule's, and that of what people demand, if there was one.
+    pub(super) fn ended(&self, rule: &RuleId, turn: &[SweepResult], took: Duration, at: DateTime<Utc>) {
         self.of(rule, |watch| {
-            *watch.results.entry(result.as_str()).or_default() += 1;
+            for result in turn {
+                *watch.results.entry(result.as_str()).or_default() += 1;
+            }
             watch.duration.add(took.as_secs_f64(), 1);
-            match result {
-                SweepResult::Completed => (watch.last_success, watch.parked) = (Some(at), false),
-                SweepResult::Parked => watch.parked = true,
-                // These say nothing about the guard.
-                SweepResult::Stopped | SweepResult::Refused | SweepResult::Failed => {}
+            if turn.contains(&SweepResult::Parked) {
+                watch.parked = true;
+            } else if turn.iter().all(|result| *result == SweepResult::Completed) {
+                // Any other says nothing about the guard.
+                watch.parked = false;
+            }
+            if turn.first() == Some(&SweepResult::Completed) {
+                watch.last_success = Some(at);
             }
         });
     }
@@ -268,7 +273,7 @@ impl Watched {
                 family.sample(&[service, local, ("result", result)], number(n));
             }
         }
-        let help = "How long sweeps took.";
+        let help = "How long a rule's turn took.";
         let mut family = out.family("expunged_sweep_duration_seconds", Kind::Histogram, help);
         for (rule, watch) in &self.rules {
             family.histogram(&labels(rule), &watch.duration);
@@ -281,7 +286,7 @@ impl Watched {
         let help = "When a sweep last completed, in seconds since 1970; 0: never.";
         let family = out.family("expunged_last_success_timestamp_seconds", Kind::Gauge, help);
         self.each(family, |watch| Some(watch.last_success.map_or(0.0, since_1970)));
-        let help = "Whether the last sweep was parked by its guard, and waits for an approval.";
+        let help = "Whether a sweep of the last turn was parked by its guard, and waits for an approval.";
         let family = out.family("expunged_parked", Kind::Gauge, help);
         self.each(family, |watch| Some(flag(watch.parked)));
     }

@@ -158,10 +158,15 @@ impl<'d> Turns<'d> {
 
     /// Counts what waits for a rule; given up when the process has to end: counting changes nothing.
     async fn count(&mut self, deployment: &Deployment, rule: &Rule) {
+        let Some(state) = &mut self.state else {
+            // What is on hold and what is demanded, nobody knows.
+            self.shared.metrics.backlog(&rule.id, None);
+            return;
+        };
         let brake = self.brake.clone();
         let now = Now::from_clocks(clock::now(), None);
         let counted = tokio::select! {
-            counted = deployment.backlog(rule, self.state.as_mut(), now) => counted,
+            counted = deployment.backlog(rule, Some(state), now) => counted,
             () = brake.wait(Duration::MAX) => return,
         };
         self.shared.pulse.beat();
@@ -180,12 +185,15 @@ impl<'d> Turns<'d> {
         };
         let watch = Stopwatch::start();
         let turn = self.turn(deployment, (service, rule)).await;
-        let result = match &turn {
-            Ok(Ok(report)) => report.result,
-            Ok(Err(failure)) | Err(failure) if failure.exit() == Exit::Refused => SweepResult::Refused,
-            Ok(Err(_)) | Err(_) => SweepResult::Failed,
+        let results: Vec<SweepResult> = match &turn {
+            Ok(Ok(swept)) => {
+                let requests = swept.requests.as_ref();
+                let requests = requests.map(|report| report.as_ref().map_or_else(unfinished, |r| r.result));
+                [swept.report.result].into_iter().chain(requests).collect()
+            }
+            Ok(Err(failure)) | Err(failure) => vec![unfinished(failure)],
         };
-        self.shared.metrics.ended(id, result, watch.elapsed(), clock::now());
+        self.shared.metrics.ended(id, &results, watch.elapsed(), clock::now());
         match turn {
             Ok(turn) => self.conclude(deployment, rule, turn).await,
             Err(failure) => {
@@ -231,23 +239,31 @@ impl<'d> Turns<'d> {
     /// and finished.
     async fn conclude(&mut self, deployment: &Deployment, rule: &Rule, turn: Turn) -> Result<(), Failure> {
         let id = &rule.id;
-        let residue = match turn {
-            Ok(report) => {
-                if let Some(parked) = report.parked {
-                    let (due, allowed) = (parked.due, parked.allowed);
-                    tracing::warn!(rule = %id, due, allowed, "parked: waits for `expunged approve`");
-                }
-                report.residue
-            }
-            Err(failure) => {
-                let exit = failure.exit() as u8;
-                tracing::error!(rule = %id, exit, error = failure.text(), "not swept to the end");
-                if failure.is_of_the_state() {
-                    self.state_failed(failure)?;
-                }
-                None
-            }
+        let (report, requests) = match turn {
+            Ok(swept) => (Ok(swept.report), swept.requests),
+            Err(failure) => (Err(failure), None),
         };
+        // What is demanded went after the schedule's sweep had counted.
+        let alone = requests.is_none();
+        let mut residue = None;
+        for report in [report].into_iter().chain(requests) {
+            match report {
+                Ok(report) => {
+                    if let Some(parked) = &report.parked {
+                        let (due, allowed) = (parked.due, parked.allowed);
+                        tracing::warn!(rule = %id, due, allowed, "parked: waits for `expunged approve`");
+                    }
+                    residue = report.residue.filter(|_| alone);
+                }
+                Err(failure) => {
+                    let exit = failure.exit() as u8;
+                    tracing::error!(rule = %id, exit, error = failure.text(), "not swept to the end");
+                    if failure.is_of_the_state() {
+                        self.state_failed(failure)?;
+                    }
+                }
+            }
+        }
         match residue {
             Some(counts) => self.shared.metrics.backlog(id, Some(&counts)),
             None => self.count(deployment, rule).await,
@@ -293,6 +309,11 @@ impl<'d> Turns<'d> {
         self.shared.metrics.state(None);
         Ok(())
     }
+}
+
+/// The result of a sweep that did not get to its end.
+fn unfinished(failure: &Failure) -> SweepResult {
+    if failure.exit() == Exit::Refused { SweepResult::Refused } else { SweepResult::Failed }
 }
 
 /// Tells the service manager what comes next.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use super::handle::{Daemon, get, get_unix, monitored, sample, world};
+use super::handle::{Daemon, TWO_RULES, get, get_unix, monitored, run, sample, world};
 
 /// Prometheus' own judgement of the text.
 fn promtool(metrics: &str) {
@@ -110,6 +110,40 @@ fn the_numbers_are_those_of_the_world() {
     let entries = world.list_on("state.db", "SELECT count(*) FROM entry");
     assert_eq!(sample(&metrics, "expunged_ledger_entries"), entries[0]);
     daemon.stop();
+}
+
+/// What people demand has a sweep of its own, which is counted, logged and parked like any other.
+#[test]
+fn a_parked_request_alarms_and_goes_once_it_is_approved() {
+    let world = monitored();
+    let rules =
+        TWO_RULES.replacen("key = [\"id\"]", "key = [\"id\"]\nsubject = \"id\"\non_erasure = \"dispose\"", 1);
+    world.rules(&rules);
+    let rule = "{service=\"site\",rule=\"account\"}";
+    let daemon = Daemon::start(&world);
+    daemon.stop();
+    world.configure("first_sweep = 1000000", "first_sweep = 0");
+    let daemon = Daemon::start(&world);
+    let asked = run(&world, &["erase", "request", "site", "4"]);
+    assert_eq!(asked.code, 0, "{}", asked.text());
+    daemon.advance("2031-03-04T01:00:10Z");
+    let metrics = daemon.metrics();
+    assert_eq!(sample(&metrics, &format!("expunged_parked{rule}")), "1");
+    assert_eq!(
+        sample(&metrics, "expunged_sweeps_total{service=\"site\",rule=\"account\",result=\"parked\"}"),
+        "1"
+    );
+    assert_eq!(
+        sample(&metrics, "expunged_sweeps_total{service=\"site\",rule=\"account\",result=\"completed\"}"),
+        "1"
+    );
+    let approved = run(&world, &["approve", "site/account", "--up-to", "1"]);
+    assert_eq!(approved.code, 0, "{}", approved.text());
+    daemon.advance("2031-03-04T02:00:10Z");
+    assert!(!world.ids("SELECT id FROM account").contains("4"));
+    assert_eq!(sample(&daemon.metrics(), &format!("expunged_parked{rule}")), "0");
+    assert_eq!(world.entries("erasure.answered").len(), 1);
+    assert!(daemon.stop().contains("parked: waits for `expunged approve`"));
 }
 
 #[test]
