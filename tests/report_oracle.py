@@ -200,6 +200,7 @@ class Period:
     def hold_released(self, index, e, within): self.end(self.holds, e["placed"], index, e, within)
     def erasure_requested(self, index, e, within): self.give(self.requests, index, e)
     def erasure_answered(self, index, e, within): self.end(self.requests, e["requested"], index, e, within)
+    def erasure_withdrawn(self, index, e, within): self.end(self.requests, e["requested"], index, e, within)
     def pause(self, index, e, within): self.give(self.pauses, index, e)
     def resume(self, index, e, within): self.end(self.pauses, e["pause"], index, e, within)
 
@@ -358,14 +359,18 @@ def sections(period, report, until):
         for a in period.approvals if ours(a["rule"])]
 
 def request(r, until):
-    answered, deadline = of_end(r, "at"), micros(r["deadline"])
-    if answered:
+    withdrawn = of_end(r, "t") == "erasure.withdrawn"
+    answered, deadline = None if withdrawn else of_end(r, "at"), micros(r["deadline"])
+    if withdrawn:
+        stands = "withdrawn"
+    elif answered:
         stands = "in_time" if micros(answered) < deadline else "late"
     else:
         stands = "open" if until < deadline else "overdue"
     answers = [{"rule": a["rule"], "left": a["left"], "kept": a.get("kept")} for a in of_end(r, "answers") or []]
     return {"request": r["request"], "service": r["service"], "entry": r["entry"], "received": r["received"],
-            "deadline": r["deadline"], "by": r["by"], "answered": answered, "answered_entry": of_end(r, "entry"),
+            "deadline": r["deadline"], "by": r["by"], "answered": answered,
+            "answered_entry": None if withdrawn else of_end(r, "entry"),
             "standing": stands, "answers": answers}
 
 def summary(computed):

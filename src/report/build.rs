@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::known::{Known, KnownPromise, KnownRule};
-use super::orders::{End, Order};
+use super::orders::{Order, RequestEnd};
 use super::reading::Reading;
 use super::standing::{Facts, Reason, Soundness, Standing, VersionNow, reasons};
 use super::tally::{Left, Of, Tally, Used};
@@ -15,7 +15,7 @@ use super::view::{
     Answer, Approval, Disposal, Evidence, Hold, Keeper, OpenIntent, Outcomes, Pause, Promise, Remaining,
     Report, Request, RequestStanding, Service, Summary, Sweeps, Version, Wait, Why,
 };
-use crate::ledger::entry::{ErasureAnswered, ErasureRequested, HoldPlaced, RoleName, RuleId};
+use crate::ledger::entry::{ErasureRequested, HoldPlaced, RoleName, RuleId};
 use crate::ledger::tree::EntryIndex;
 
 /// What the report is to be about.
@@ -389,21 +389,21 @@ fn hold((entry, order): (&EntryIndex, &Order<HoldPlaced, RoleName>)) -> Hold {
     }
 }
 
-fn request(
-    entry: EntryIndex,
-    order: &Order<ErasureRequested, ErasureAnswered>,
-    until: DateTime<Utc>,
-) -> Request {
+fn request(entry: EntryIndex, order: &Order<ErasureRequested, RequestEnd>, until: DateTime<Utc>) -> Request {
     let requested = &order.given;
+    let answered = order.end.as_ref().and_then(|end| match &end.by {
+        RequestEnd::Answered(answered) => Some((end, answered)),
+        RequestEnd::Withdrawn => None,
+    });
     // Late from the deadline on, as a record is.
-    let standing = match order.end.as_ref().map(|end| end.at) {
-        Some(answered) if answered < requested.deadline => RequestStanding::InTime,
-        Some(_) => RequestStanding::Late,
-        None if until < requested.deadline => RequestStanding::Open,
-        None => RequestStanding::Overdue,
+    let standing = match (answered, &order.end) {
+        (Some((end, _)), _) if end.at < requested.deadline => RequestStanding::InTime,
+        (Some(_), _) => RequestStanding::Late,
+        (None, Some(_)) => RequestStanding::Withdrawn,
+        (None, None) if until < requested.deadline => RequestStanding::Open,
+        (None, None) => RequestStanding::Overdue,
     };
-    let answers = order.end.iter().flat_map(|end: &End<ErasureAnswered>| &end.by.answers);
-    let answers = answers.map(|a| Answer {
+    let answers = answered.into_iter().flat_map(|(_, answered)| &answered.answers).map(|a| Answer {
         rule: a.rule.to_string(),
         left: a.left,
         kept: a.kept.as_ref().map(ToString::to_string),
@@ -415,8 +415,8 @@ fn request(
         received: Moment(requested.received),
         deadline: Moment(requested.deadline),
         by: requested.by.to_string(),
-        answered: order.end.as_ref().map(|end| Moment(end.at)),
-        answered_entry: order.end.as_ref().map(|end| end.entry.get()),
+        answered: answered.map(|(end, _)| Moment(end.at)),
+        answered_entry: answered.map(|(end, _)| end.entry.get()),
         standing,
         answers: answers.collect(),
     }

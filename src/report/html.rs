@@ -97,7 +97,7 @@ impl Standing {
 impl RequestStanding {
     fn class(self) -> &'static str {
         match self {
-            Self::InTime => "kept",
+            Self::InTime | Self::Withdrawn => "kept",
             Self::Open => "at-risk",
             Self::Late | Self::Overdue => "broken",
         }

@@ -12,10 +12,17 @@ use crate::ledger::tree::EntryIndex;
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     pub(super) holds: BTreeMap<EntryIndex, Order<HoldPlaced, RoleName>>,
-    pub(super) requests: BTreeMap<EntryIndex, Order<ErasureRequested, ErasureAnswered>>,
+    pub(super) requests: BTreeMap<EntryIndex, Order<ErasureRequested, RequestEnd>>,
     pub(super) pauses: BTreeMap<EntryIndex, Order<RoleName, RoleName>>,
     /// Given in the period.
     pub(super) approvals: Vec<(EntryIndex, DateTime<Utc>, Approval)>,
+}
+
+/// What ended a request.
+#[derive(Debug)]
+pub(super) enum RequestEnd {
+    Answered(ErasureAnswered),
+    Withdrawn,
 }
 
 /// An order, and what ended it.
@@ -73,7 +80,16 @@ impl Orders {
                 self.requests.insert(entry, Order::new(at, requested.clone()));
             }
             Body::ErasureAnswered(answered) => {
-                end(&mut self.requests, answered.requested, here, place, answered.clone());
+                end(
+                    &mut self.requests,
+                    answered.requested,
+                    here,
+                    place,
+                    RequestEnd::Answered(answered.clone()),
+                );
+            }
+            Body::ErasureWithdrawn(withdrawn) => {
+                end(&mut self.requests, withdrawn.requested, here, place, RequestEnd::Withdrawn);
             }
             Body::Pause(pause) => {
                 self.pauses.insert(entry, Order::new(at, pause.by.clone()));

@@ -102,6 +102,7 @@ impl Reading {
             | Body::HoldReleased(_)
             | Body::ErasureRequested(_)
             | Body::ErasureAnswered(_)
+            | Body::ErasureWithdrawn(_)
             | Body::Pause(_)
             | Body::Resume(_)
             | Body::Approval(_) => self.orders.read(index, at, place, entry.body()),

@@ -360,6 +360,8 @@ pub enum RequestStanding {
     InTime,
     /// Answered, and not before.
     Late,
+    /// Taken back before it was answered.
+    Withdrawn,
     /// Not answered; its deadline is ahead.
     Open,
     /// Not answered; its deadline has passed.
@@ -372,6 +374,7 @@ impl RequestStanding {
         match self {
             Self::InTime => "in time",
             Self::Late => "late",
+            Self::Withdrawn => "withdrawn",
             Self::Open => "open",
             Self::Overdue => "overdue",
         }

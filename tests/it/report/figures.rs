@@ -185,7 +185,16 @@ fn a_request_answered_at_its_deadline_is_late() {
     let late = book.add(at(-2_000), &request("late", 100));
     book.add(at(-1_000), &request("open", END + 1));
     book.add(at(-1_000), &request("overdue", END));
+    let withdrawn = book.add(at(-900), &request("withdrawn", END));
     book.add(at(-500), &answer("before", before));
+    book.add(
+        at(50),
+        &Body::ErasureWithdrawn(ErasureWithdrawn {
+            request: name("withdrawn"),
+            requested: withdrawn,
+            by: name("support"),
+        }),
+    );
     book.add(at(100), &answer("in-time", in_time));
     book.add(at(100), &answer("late", late));
     let report = book.report();
@@ -197,6 +206,7 @@ fn a_request_answered_at_its_deadline_is_late() {
             ("late", RequestStanding::Late),
             ("open", RequestStanding::Open),
             ("overdue", RequestStanding::Overdue),
+            ("withdrawn", RequestStanding::Withdrawn),
         ]
     );
     assert_eq!(report.summary.requests_late, 2);
