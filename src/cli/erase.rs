@@ -9,10 +9,10 @@ use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::deployment::Deployment;
 use crate::ledger::name::RoleName;
-use crate::model::calendar::Moment;
+use crate::model::calendar::{Moment, Zone};
 use crate::model::period::DeleteBy;
 use crate::rules::rule::{OnErasure, Rule, Service};
-use crate::state::{NewRequest, Request, Role};
+use crate::state::{NewRequest, Request, RequestEnd, Role, State};
 use crate::sweep::{Reached, reached};
 
 pub(super) async fn request(
@@ -24,8 +24,7 @@ pub(super) async fn request(
 ) -> Outcome {
     let deployment = global.deployment()?;
     let service = deployment.service(service)?;
-    let rules: Vec<&Rule> = service.rules.iter().collect();
-    if !rules.iter().any(|rule| disposes(rule)) {
+    if !service.rules.iter().any(disposes) {
         let what = format!(
             "service `{}` has no rule with `subject` and `on_erasure = \"dispose\"`: nothing of it could be found for a data subject",
             service.id
@@ -47,7 +46,7 @@ pub(super) async fn request(
     let mut state = deployment.state(Role::Orderer).await?;
     let new = NewRequest { service: &service.id, subject: &subject, received, deadline, by };
     let request = state.request_erasure(&new).await?;
-    show_one(global, &deployment, service, &request).await
+    show_one(global, &deployment, &mut state, &request).await
 }
 
 fn disposes(rule: &Rule) -> bool {
@@ -81,64 +80,109 @@ pub(super) async fn list(global: &Global) -> Outcome {
                 request.service.clone(),
                 time(request.received),
                 time(request.deadline),
-                request.answered.map_or(open, |(entry, at)| format!("{} (entry {entry})", time(at))),
+                match request.end {
+                    None => open,
+                    Some(RequestEnd::Answered(entry, at)) => format!("{} (entry {entry})", time(at)),
+                    Some(RequestEnd::Withdrawn(entry, at)) => {
+                        format!("withdrawn {} (entry {entry})", time(at))
+                    }
+                },
             ]);
         }
         print(&out);
     }
-    let late = requests.iter().any(|r| r.answered.is_none() && r.deadline <= now);
+    let late = requests.iter().any(|r| r.end.is_none() && r.deadline <= now);
     Ok(if late { Exit::Finding } else { Exit::Done })
 }
 
 /// `expunged erase show`.
 pub(super) async fn show(global: &Global, id: &str) -> Outcome {
     let deployment = global.deployment()?;
-    let requests = deployment.state(Role::Beside).await?.requests().await?;
-    let Some(request) = requests.into_iter().find(|request| request.id.as_str() == id) else {
-        let what = "there is no such request: `expunged erase list` shows all of them";
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
-    };
-    let service = deployment.service(&request.service)?;
-    show_one(global, &deployment, service, &request).await
+    let mut state = deployment.state(Role::Beside).await?;
+    let request = find(&mut state, id).await?;
+    show_one(global, &deployment, &mut state, &request).await
 }
 
-async fn show_one(global: &Global, deployment: &Deployment, service: &Service, request: &Request) -> Outcome {
-    let rules: Vec<&Rule> = service.rules.iter().collect();
-    let found = match &request.subject {
-        Some(subject) => reached(&rules, &deployment.config.datastores, subject).await?,
-        None => Vec::new(),
+/// `expunged erase withdraw`.
+pub(super) async fn withdraw(global: &Global, id: &str, by: &RoleName) -> Outcome {
+    let mut state = global.state(Role::Beside).await?;
+    let request = find(&mut state, id).await?;
+    let Some(entry) = state.withdraw_erasure(&request, by).await? else {
+        let what = "the request is not open any more: it has been answered or withdrawn";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
     };
     match global.format {
-        Format::Json => {
-            let mut object = object(request);
-            object["rules"] = found.iter().map(|(rule, reached)| reached_object(rule, reached)).collect();
-            println!("{object}");
-        }
-        Format::Text => text(service, request, &found),
+        Format::Json => println!("{}", json!({ "request": id, "entry": entry.get() })),
+        Format::Text => println!("Erasure request {id} is withdrawn (entry {entry})."),
     }
     Ok(Exit::Done)
 }
 
-fn text(service: &Service, request: &Request, found: &[(&Rule, Reached)]) {
-    let zone = service.calendar.zone();
-    println!("Erasure request {} (entry {}), {}.", request.id, request.requested, service.id);
+async fn find(state: &mut State, id: &str) -> Result<Request, Failure> {
+    let what = "there is no such request: `expunged erase list` shows all of them";
+    let found = state.requests().await?.into_iter().find(|request| request.id.as_str() == id);
+    found.ok_or_else(|| Failure::new(Exit::Usage, anyhow::anyhow!(what)))
+}
+
+/// The request is on record, whatever a look at its records comes to.
+async fn show_one(global: &Global, deployment: &Deployment, state: &mut State, request: &Request) -> Outcome {
+    let found = look(deployment, state, request).await;
+    match global.format {
+        Format::Json => {
+            let mut object = object(request);
+            object["rules"] = match &found {
+                Ok((_, found)) => found.iter().map(|(rule, reached)| reached_object(rule, reached)).collect(),
+                Err(_) => serde_json::Value::Null,
+            };
+            object["error"] = found.as_ref().err().map(Failure::text).into();
+            println!("{object}");
+        }
+        Format::Text => text(request, &found),
+    }
+    Ok(found.map_or_else(|failure| failure.exit(), |_| Exit::Done))
+}
+
+/// What of it is there, under every rule of its service that knows its data subjects.
+async fn look<'d>(deployment: &'d Deployment, state: &mut State, request: &Request) -> Found<'d> {
+    let service = deployment.service(&request.service)?;
+    let rules: Vec<&Rule> = service.rules.iter().collect();
+    let found = match state.subject(request)? {
+        Some(subject) => reached(&rules, &deployment.config.datastores, &subject).await?,
+        None => Vec::new(),
+    };
+    Ok((service, found))
+}
+
+type Found<'d> = Result<(&'d Service, Vec<(&'d Rule, Reached)>), Failure>;
+
+fn text(request: &Request, found: &Found<'_>) {
+    let zone = found.as_ref().map_or(Zone::utc(), |(service, _)| service.calendar.zone());
+    println!("Erasure request {} (entry {}), {}.", request.id, request.requested, request.service);
     println!("  received   {}", local(request.received, zone));
     println!("  answer by  {}", local(request.deadline, zone));
-    match request.answered {
-        Some((entry, at)) => {
+    match request.end {
+        Some(RequestEnd::Answered(entry, at)) => {
             println!("  answered   {} (entry {entry}); whom it was about is forgotten", local(at, zone));
+        }
+        Some(RequestEnd::Withdrawn(entry, at)) => {
+            println!("  withdrawn  {} (entry {entry}); whom it was about is forgotten", local(at, zone));
         }
         None => println!("  answered   not yet: each rule disposes of its records in its next sweep"),
     }
-    if found.is_empty() {
-        return;
+    match found {
+        Ok((service, found)) if !found.is_empty() => reach(service, found),
+        Ok(_) => {}
+        Err(failure) => eprintln!("what it reaches cannot be said: {}", failure.text()),
     }
+}
+
+fn reach(service: &Service, found: &[(&Rule, Reached)]) {
     let mut out = table(&["rule", "dataset", "records", "what happens"], 2);
     for (rule, reached) in found {
         let happens = match &reached.kept {
             Some(reason) => format!("kept: {reason}"),
             None if reached.left == 0 => "nothing is left".to_owned(),
-            None => "disposed of in the next sweep".to_owned(),
+            None => "disposed of in the next sweep, once no hold and no `unless` keeps it".to_owned(),
         };
         out.add_row(vec![
             rule.id.to_string(),
@@ -159,11 +203,17 @@ fn text(service: &Service, request: &Request, found: &[(&Rule, Reached)]) {
 }
 
 fn object(request: &Request) -> serde_json::Value {
+    let (answered, withdrawn) = match request.end {
+        None => (None, None),
+        Some(RequestEnd::Answered(entry, at)) => (Some((entry, at)), None),
+        Some(RequestEnd::Withdrawn(_, at)) => (None, Some(at)),
+    };
     json!({
         "request": request.id.as_str(), "entry": request.requested.get(), "service": request.service,
         "received": request.received.to_rfc3339(), "deadline": request.deadline.to_rfc3339(),
-        "answered": request.answered.map(|(_, at)| at.to_rfc3339()),
-        "answered_entry": request.answered.map(|(entry, _)| entry.get()),
+        "answered": answered.map(|(_, at)| at.to_rfc3339()),
+        "answered_entry": answered.map(|(entry, _)| entry.get()),
+        "withdrawn": withdrawn.map(|at| at.to_rfc3339()),
     })
 }
 

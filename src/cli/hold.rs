@@ -1,5 +1,7 @@
 //! `expunged hold`: legal holds, and what became of the records before they came.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::table::{print, table};
@@ -13,7 +15,7 @@ use crate::model::now::Now;
 use crate::model::orders::{Orders, SubjectId};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Dataset, Rule};
-use crate::rules::shared::shared;
+use crate::rules::shared::{SharedPeople, shared};
 use crate::state::{Hold, NewHold, Role, State, StateError};
 use crate::sweep::{count, left};
 
@@ -51,12 +53,12 @@ pub(super) async fn place(global: &Global, order: &Order) -> Outcome {
     let mut state = deployment.state(Role::Orderer).await?;
     let hold = state.place_hold(&order.over(service, only.map(|rule| &rule.id), subject.as_ref())).await?;
     let rules = covered(&deployment, service, only);
-    settle(&mut state, &rules, order.wait).await?;
+    settle(&deployment, &mut state, &rules, order.wait).await?;
     let mut answers = Vec::new();
     for rule in &rules {
         answers.push((*rule, answer(&deployment, &mut state, rule, subject.as_ref()).await?));
     }
-    let along = along(&deployment, &rules);
+    let along = along(&deployment, &rules, hold.personal);
     match global.format {
         Format::Json => println!("{}", object(&hold, &answers, &along)),
         Format::Text => text(&hold, &answers, &along),
@@ -124,32 +126,55 @@ fn covered<'d>(deployment: &'d Deployment, service: &ServiceId, only: Option<&'d
     }
 }
 
-/// Rules outside the scope that the hold keeps from disposing as well, because they are about the same records.
-fn along(deployment: &Deployment, rules: &[&Rule]) -> Vec<String> {
-    let inside = |rule: &Rule| rules.iter().any(|covered| covered.id == rule.id);
-    let others = deployment.rules.rules().map(|(_, rule)| rule).filter(|rule| !inside(rule));
-    let meets =
-        |rule: &&Rule| shared(&deployment.rules, rule).iter().any(|id| rules.iter().any(|r| r.id == *id));
-    others.filter(meets).map(|rule| rule.id.to_string()).collect()
+/// Rules that the hold keeps from disposing of more than it names, because they are about the same records: those outside its scope,
+/// and those within that cannot tell one person's records from another's.
+fn along(deployment: &Deployment, rules: &[&Rule], personal: bool) -> Vec<String> {
+    let inside = |id: &RuleId| rules.iter().any(|covered| covered.id == *id);
+    let reaches = |rule: &&Rule| {
+        shared(&deployment.rules, rule).iter().filter(|other| inside(&other.rule)).any(|other| {
+            match other.people {
+                SharedPeople::Others => true,
+                SharedPeople::Same => !inside(&rule.id),
+                SharedPeople::Nobody => !personal && !inside(&rule.id),
+            }
+        })
+    };
+    let all = deployment.rules.rules().map(|(_, rule)| rule);
+    all.filter(|rule| personal || !inside(&rule.id)).filter(reaches).map(|rule| rule.id.to_string()).collect()
 }
 
 /// How long between two looks at the open intents.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Waits until every batch is settled that was intended before the hold came; or until it has taken too long.
-async fn settle(state: &mut State, rules: &[&Rule], longest: std::time::Duration) -> Result<(), StateError> {
+async fn settle(
+    deployment: &Deployment,
+    state: &mut State,
+    rules: &[&Rule],
+    longest: std::time::Duration,
+) -> Result<(), StateError> {
     let watch = Stopwatch::start();
     // Ends with the time that the person gives it.
-    while pending(state, rules).await? && watch.elapsed() < longest {
+    while pending(deployment, state, rules).await? && watch.elapsed() < longest {
         tokio::time::sleep(LOOK).await;
     }
     Ok(())
 }
 
-async fn pending(state: &mut State, rules: &[&Rule]) -> Result<bool, StateError> {
+/// Whether a batch is open that may hold records of one of these rules: its own, or another's over the same records.
+async fn pending(deployment: &Deployment, state: &mut State, rules: &[&Rule]) -> Result<bool, StateError> {
     let open = state.open_intents().await?;
-    let of = |rule: &Rule| open.iter().any(|open| open.sweep.rule().as_str() == rule.id.to_string());
-    Ok(rules.iter().any(|rule| of(rule)))
+    if open.is_empty() {
+        return Ok(false);
+    }
+    let concerned: BTreeSet<String> = rules
+        .iter()
+        .flat_map(|rule| {
+            let others = shared(&deployment.rules, rule).into_iter().map(|other| other.rule.to_string());
+            std::iter::once(rule.id.to_string()).chain(others)
+        })
+        .collect();
+    Ok(open.iter().any(|open| concerned.contains(open.sweep.rule().as_str())))
 }
 
 async fn answer(
@@ -161,7 +186,7 @@ async fn answer(
     if subject.is_some() && rule.subject.is_none() {
         return Ok(Answer::NotCovered);
     }
-    if pending(state, &[rule]).await? {
+    if pending(deployment, state, &[rule]).await? {
         return Ok(Answer::Pending);
     }
     let found = match subject {

@@ -298,6 +298,13 @@ enum EraseCommand {
     },
     /// Show every request, and when it was answered.
     List,
+    /// Take a request back, for instance because the id was wrong: nothing more goes on it.
+    Withdraw {
+        /// The request, as `request` printed it.
+        request: String,
+        #[command(flatten)]
+        by: By,
+    },
     /// Show one request, and what it reaches.
     Show {
         /// The request, as `request` printed it.
@@ -504,6 +511,7 @@ async fn erase(global: &Global, command: EraseCommand) -> Outcome {
         EraseCommand::Request { service, subject, received, by } => {
             erase::request(global, &service, &subject, received, &by.by).await
         }
+        EraseCommand::Withdraw { request, by } => erase::withdraw(global, &request, &by.by).await,
         EraseCommand::List => erase::list(global).await,
         EraseCommand::Show { request } => erase::show(global, &request).await,
     }

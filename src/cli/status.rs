@@ -23,11 +23,24 @@ pub(super) async fn run(global: &Global) -> Outcome {
         // A datastore that cannot be asked is shown as such; the others are shown all the same.
         rows.push((rule, overview, deployment.backlog(rule, state.as_mut(), now).await));
     }
+    let lost = match state.as_mut() {
+        Some(state) => deployment.lost_orders(state).await?,
+        None => Vec::new(),
+    };
     match global.format {
-        Format::Json => println!("{}", json!({ "rules": rows.iter().map(object).collect::<Vec<_>>() })),
-        Format::Text => text(&rows, now, deployment.promises.len()),
+        Format::Json => {
+            let rows: Vec<_> = rows.iter().map(object).collect();
+            println!("{}", json!({ "rules": rows, "lost_orders": lost }));
+        }
+        Format::Text => {
+            text(&rows, now, deployment.promises.len());
+            for lost in &lost {
+                eprintln!("{lost}");
+            }
+        }
     }
-    Ok(rows.iter().map(exit).max().unwrap_or(Exit::Done))
+    let found = if lost.is_empty() { Exit::Done } else { Exit::Finding };
+    Ok(rows.iter().map(exit).fold(found, Exit::max))
 }
 
 fn exit((_, overview, counts): &Row<'_>) -> Exit {

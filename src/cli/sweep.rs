@@ -6,10 +6,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::table::{length, print, table};
-use super::{Exit, Format, Global, Outcome};
+use super::{Exit, Failure, Format, Global, Outcome};
 use crate::daemon::stop_on_signals;
-use crate::deployment::{Turn, sweep_rule};
-use crate::ledger::entry::SweepResult;
+use crate::deployment::{Swept, Turn, sweep_rule};
+use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
 use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, recover};
@@ -67,9 +67,13 @@ pub(super) fn bar(name: &str) -> ProgressBar {
 fn exit(result: &Turn) -> Exit {
     match result {
         Err(failure) => failure.exit(),
-        Ok(report) => {
-            let requests = report.requests.as_deref().map_or(Exit::Done, exit_of);
-            exit_of(report).max(requests)
+        Ok(swept) => {
+            let requests = match &swept.requests {
+                None => Exit::Done,
+                Some(Ok(report)) => exit_of(report),
+                Some(Err(failure)) => failure.exit(),
+            };
+            exit_of(&swept.report).max(requests)
         }
     }
 }
@@ -110,7 +114,7 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
         2,
     );
     for (rule, result) in results {
-        if let Ok(report) = result {
+        if let Ok(Swept { report, .. }) = result {
             let undated = report.residue.as_ref().map(crate::sweep::Counts::undated_total);
             let known = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
             out.add_row(vec![
@@ -131,30 +135,40 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
     for (rule, result) in results {
         match result {
             Err(failure) => eprintln!("{}", failure.about(&rule.id)),
-            Ok(report) => notes(rule, report),
+            Ok(swept) => {
+                notes(rule, &swept.report, Cause::Schedule);
+                requests(rule, swept.requests.as_ref());
+            }
         }
     }
 }
 
-fn notes(rule: &Rule, report: &Report) {
+/// What people demanded.
+fn requests(rule: &Rule, requests: Option<&Result<Report, Failure>>) {
+    let report = match requests {
+        None => return,
+        Some(Err(failure)) => return eprintln!("{}", failure.about(&rule.id)),
+        Some(Ok(report)) => report,
+    };
+    let (disposed, dependents) = (report.disposed, report.dependents);
+    println!("{}: {disposed} records and {dependents} dependents went on erasure requests", rule.id);
+    match (&report.parked, report.remaining()) {
+        (Some(_), _) | (None, Some(0)) => {}
+        (None, Some(left)) => println!("{}: {left} more are demanded and still there", rule.id),
+        (None, None) => println!("{}: what is demanded and still there could not be counted", rule.id),
+    }
+    notes(rule, report, Cause::Request);
+}
+
+fn notes(rule: &Rule, report: &Report, cause: Cause) {
     if let Some(halt) = &report.halted {
         println!("{}: stopped before the end: {halt}", rule.id);
     }
-    if let Some(requests) = &report.requests {
-        let (disposed, dependents) = (requests.disposed, requests.dependents);
-        println!("{}: {disposed} records and {dependents} dependents went on erasure requests", rule.id);
-        match requests.remaining() {
-            Some(0) => {}
-            Some(left) => println!("{}: {left} more are demanded and still there", rule.id),
-            None => println!("{}: what is demanded and still there could not be counted", rule.id),
-        }
-        notes(rule, requests);
-    }
     if let Some(parked) = &report.parked {
-        let why = if parked.known {
-            "it would do far more than usual"
-        } else {
-            "this version of the rule has not finished a sweep"
+        let why = match (cause, parked.known) {
+            (Cause::Request, _) => "more is demanded than may go without a look",
+            (Cause::Schedule | Cause::Replay, true) => "it would do far more than usual",
+            (Cause::Schedule | Cause::Replay, false) => "this version of the rule has not finished a sweep",
         };
         println!(
             "{}: parked: {why}; it would dispose of {}, and may dispose of {}. \
@@ -205,22 +219,30 @@ fn backup_notes(rule: &Rule, backups: &BackupFindings) {
     }
 }
 
+fn demanded(requests: &Result<Report, Failure>) -> serde_json::Value {
+    match requests {
+        Err(failure) => json!({ "result": "failed", "error": failure.text() }),
+        Ok(r) => json!({
+            "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
+            "remaining": r.remaining(), "refused": r.refusals(),
+            "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
+        }),
+    }
+}
+
 fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value {
     let rules: Vec<_> = results
         .iter()
         .map(|(rule, result)| match result {
             Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
-            Ok(r) => json!({
+            Ok(Swept { report: r, requests }) => json!({
                 "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
                 "overdue": r.overdue, "remaining": r.remaining(), "refused": r.refusals(),
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),
                 "halted": r.halted.as_ref().map(ToString::to_string),
-                "requests": r.requests.as_ref().map(|q| json!({
-                    "result": q.result.as_str(), "disposed": q.disposed, "dependents": q.dependents, "remaining": q.remaining(),
-                    "refused": q.refusals(),
-                })),
+                "requests": requests.as_ref().map(demanded),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),
             }),

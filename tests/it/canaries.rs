@@ -103,6 +103,7 @@ fn no_canary_comes_out() {
     ] {
         heard.command(world, arguments);
     }
+    orders_end(&mut heard, world);
     // A batch by hand, with everything it says; the rest is the daemon's.
     heard.command(world, &["sweep", "site/account"]);
     let daemon = Daemon::start(world);
@@ -144,6 +145,34 @@ fn no_canary_comes_out() {
     assert_eq!(heard.singing(), BTreeSet::new());
     proofs_name_their_own_record_only(&planted);
     a_panic_says_where_and_nothing_else(world);
+}
+
+/// Orders of a person that are shown, withdrawn and released, or that cannot be opened.
+fn orders_end(heard: &mut Heard, world: &World) {
+    let person = Planted::person(5);
+    heard.command(world, &["erase", "request", "site", &person]);
+    heard.command(world, &["hold", "place", "site", "--subject", &person, "--reference", "C-2"]);
+    let id = |entry: &serde_json::Value, kind: &str| entry[kind].as_str().unwrap().to_owned();
+    let request = id(world.entries("erasure.requested").last().unwrap(), "request");
+    heard.command(world, &["erase", "show", &request]);
+    let (key, away) = (world.path("keys").join("orders.key"), world.path("away.key"));
+    std::fs::rename(&key, &away).unwrap();
+    std::fs::write(&key, [7; 32]).unwrap();
+    for failing in [
+        &["erase", "show", &request][..],
+        &["plan"],
+        &["sweep", "site/account"],
+        &["hold", "place", "site", "--subject", &person, "--reference", "C-3"],
+    ] {
+        heard.command(world, failing);
+    }
+    std::fs::rename(&away, &key).unwrap();
+    // The first is another's, and stays.
+    for hold in &world.entries("hold.placed")[1..] {
+        heard.command(world, &["hold", "release", &id(hold, "hold")]);
+    }
+    heard.command(world, &["erase", "withdraw", &request]);
+    assert_eq!((world.entries("erasure.withdrawn").len(), world.entries("hold.released").len()), (1, 2));
 }
 
 /// Whoever has nothing to say cannot give anything away.

@@ -2,7 +2,9 @@
 
 mod erase;
 mod hold;
+mod lost;
 mod pause;
+mod shared;
 
 use serde_json::Value;
 

@@ -103,6 +103,73 @@ fn a_request_does_not_finish_a_new_version_of_a_rule() {
     sound(&world);
 }
 
+/// Approved, what was parked goes in the request's own sweep, and the request is answered.
+#[test]
+fn a_parked_request_goes_once_it_is_approved() {
+    let world = world();
+    json(&world, &["sweep"], 0);
+    world.configure("first_sweep = 1000000", "first_sweep = 1");
+    world.sql(&format!("INSERT INTO account VALUES (21, 'c', {RUNNING}), (22, 'c', {RUNNING})"));
+    json(&world, &["erase", "request", "site", "c"], 0);
+    let parked = json(&world, &["sweep"], 5);
+    assert_eq!(parked["rules"][0]["requests"]["result"], "parked", "{parked}");
+    assert!(world.ids("SELECT id FROM account").contains("21"));
+    world.ran(&["approve", "site/account", "--up-to", "2"], 0);
+    json(&world, &["sweep"], 0);
+    assert!(!world.ids("SELECT id FROM account").contains("21"));
+    assert_eq!(world.entries("erasure.answered").len(), 1);
+    sound(&world);
+}
+
+/// Whoever is kept by a row of another table is not gone: the request stays open until that row is.
+#[test]
+fn a_request_stays_open_while_a_row_keeps_what_it_reaches() {
+    let rest = REST.replace(
+        "[[rule.dependent]]",
+        "[[rule.unless]]\ntable = \"dispute\"\nmatch = { account_id = \"id\" }\n[[rule.dependent]]",
+    );
+    let world = World::new(
+        &rules(DELETED_AT, &rest),
+        &format!(
+            "{SCHEMA} CREATE TABLE dispute (account_id INTEGER); CREATE INDEX dispute_account ON dispute (account_id);"
+        ),
+    );
+    world.sql(&format!(
+        "INSERT INTO account VALUES (1, 'anna', {RUNNING}), (2, 'anna', {RUNNING}); INSERT INTO dispute VALUES (1);"
+    ));
+    json(&world, &["erase", "request", "site", "anna"], 0);
+    json(&world, &["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1"]));
+    assert_eq!(world.entries("erasure.answered").len(), 0);
+    world.sql("DELETE FROM dispute");
+    json(&world, &["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&[]));
+    assert_eq!(world.entries("erasure.answered").len(), 1);
+    sound(&world);
+}
+
+#[test]
+fn a_request_that_is_withdrawn_reaches_nothing_and_is_forgotten() {
+    let world = world();
+    let asked = json(&world, &["erase", "request", "site", "boris"], 0);
+    let id = asked["request"].as_str().unwrap();
+    json(&world, &["erase", "withdraw", id, "--by", "support"], 0);
+    let again = world.ran(&["erase", "withdraw", id], 2);
+    assert!(again.stderr.contains("not open"), "{}", again.text());
+    json(&world, &["sweep"], 0);
+    assert_eq!(
+        world.ids("SELECT id FROM account"),
+        set(&["3", "5"]),
+        "the schedule alone disposed of something"
+    );
+    assert_eq!(world.entries("erasure.answered").len(), 0);
+    assert_eq!(world.entries("erasure.withdrawn")[0]["by"], "support");
+    assert_eq!(world.list_on("state.db", "SELECT id FROM request WHERE subject IS NOT NULL"), [""; 0]);
+    assert!(world.ran(&["erase", "list"], 0).stdout.contains("withdrawn"));
+    assert!(world.ran(&["erase", "show", id], 0).stdout.contains("withdrawn"));
+    sound(&world);
+}
+
 #[test]
 fn an_unanswered_request_past_its_month_is_a_finding() {
     let world = world();

@@ -45,6 +45,8 @@ fn whom_a_hold_is_about_is_found_however_the_id_is_stored() {
         ("TEXT", "'4711'", "4711"),
         ("TEXT COLLATE NOCASE", "'Anna'", "Anna"),
         ("BLOB", "x'00ff'", "hex:00ff"),
+        ("", "4711", "4711"),
+        ("BLOB", "x'00ab'", "hex:00AB"),
         ("", "'it''s \"[1]\" \\'", "it's \"[1]\" \\"),
         ("TEXT", "'O''Brien; DROP TABLE account; --'", "O'Brien; DROP TABLE account; --"),
     ];
@@ -70,7 +72,7 @@ fn whom_a_hold_is_about_is_found_however_the_id_is_stored() {
 
 #[test]
 fn a_person_whose_id_has_no_one_text_is_held_with_everybody() {
-    let schema = SCHEMA.replace("person TEXT", "person REAL");
+    let schema = SCHEMA.replace("person TEXT", "person");
     let world = World::new(&rules(DELETED_AT, "subject = \"person\"\non_erasure = \"dispose\"\n"), &schema);
     world.sql(&format!("INSERT INTO account VALUES (1, 1.5, {DUE}), (2, NULL, {DUE})"));
     let held = hold(&world, &["site", "--subject", "1.5"], 0);
@@ -269,6 +271,29 @@ mod meanwhile {
         sound(&world);
     }
 
+    /// The hold waits as long as it is told to: once the batch is settled, it knows.
+    #[test]
+    fn a_hold_waits_for_what_was_intended_before_it() {
+        let rest = "subject = \"id\"\non_erasure = \"dispose\"\n";
+        let world = World::new(&rules(DELETED_AT, rest), SCHEMA);
+        world.sql(&format!("INSERT INTO account VALUES (1, 'anna', {DUE})"));
+        let arguments = ["hold", "place", "site", "--subject", "1", "--reference", "C-1", "--wait", "60"];
+        let world = &world;
+        let waiting = std::thread::scope(|scope| {
+            let mut waiting = None;
+            world.run_paused("intent.after:1", &["sweep"], || {
+                waiting = Some(scope.spawn(move || json(world, &arguments, 1)));
+                // It is in force, and there is something to wait for.
+                while world.entries("hold.placed").is_empty() {
+                    std::thread::yield_now();
+                }
+            });
+            waiting.unwrap().join().unwrap()
+        });
+        assert_eq!(waiting["answers"][0]["answer"], "too_late", "{waiting}");
+        sound(world);
+    }
+
     #[test]
     fn a_crash_of_an_order_leaves_all_of_it_or_nothing() {
         for (point, placed) in [("order.before:1", 0), ("order.after:1", 1)] {
@@ -280,7 +305,7 @@ mod meanwhile {
                 placed,
                 "{point}"
             );
-            json(&world, &["sweep"], 0.max(placed.try_into().unwrap()));
+            json(&world, &["sweep"], i32::from(placed == 1));
             assert_eq!(world.ids("SELECT id FROM account").len(), if placed == 1 { 8 } else { 2 });
             sound(&world);
         }
