@@ -360,17 +360,20 @@ def sections(period, report, until):
 
 def request(r, until):
     withdrawn = of_end(r, "t") == "erasure.withdrawn"
-    answered, deadline = None if withdrawn else of_end(r, "at"), micros(r["deadline"])
-    if withdrawn:
-        stands = "withdrawn"
-    elif answered:
-        stands = "in_time" if micros(answered) < deadline else "late"
-    else:
+    ended, deadline = of_end(r, "at"), micros(r["deadline"])
+    if not ended:
         stands = "open" if until < deadline else "overdue"
+    elif micros(ended) >= deadline:
+        stands = "late"
+    else:
+        stands = "withdrawn" if withdrawn else "in_time"
     answers = [{"rule": a["rule"], "left": a["left"], "kept": a.get("kept")} for a in of_end(r, "answers") or []]
     return {"request": r["request"], "service": r["service"], "entry": r["entry"], "received": r["received"],
-            "deadline": r["deadline"], "by": r["by"], "answered": answered,
+            "deadline": r["deadline"], "by": r["by"], "answered": None if withdrawn else ended,
             "answered_entry": None if withdrawn else of_end(r, "entry"),
+            "withdrawn": of_end(r, "at") if withdrawn else None,
+            "withdrawn_by": of_end(r, "by") if withdrawn else None,
+            "withdrawn_entry": of_end(r, "entry") if withdrawn else None,
             "standing": stands, "answers": answers}
 
 def summary(computed):

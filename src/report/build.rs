@@ -391,17 +391,21 @@ fn hold((entry, order): (&EntryIndex, &Order<HoldPlaced, RoleName>)) -> Hold {
 
 fn request(entry: EntryIndex, order: &Order<ErasureRequested, RequestEnd>, until: DateTime<Utc>) -> Request {
     let requested = &order.given;
-    let answered = order.end.as_ref().and_then(|end| match &end.by {
-        RequestEnd::Answered(answered) => Some((end, answered)),
-        RequestEnd::Withdrawn => None,
-    });
-    // Late from the deadline on, as a record is.
-    let standing = match (answered, &order.end) {
-        (Some((end, _)), _) if end.at < requested.deadline => RequestStanding::InTime,
-        (Some(_), _) => RequestStanding::Late,
-        (None, Some(_)) => RequestStanding::Withdrawn,
-        (None, None) if until < requested.deadline => RequestStanding::Open,
-        (None, None) => RequestStanding::Overdue,
+    let (answered, withdrawn) = match &order.end {
+        None => (None, None),
+        Some(end) => match &end.by {
+            RequestEnd::Answered(answered) => (Some((end, answered)), None),
+            RequestEnd::Withdrawn(by) => (None, Some((end, by))),
+        },
+    };
+    // Late from the deadline on, as a record is, whatever ended it.
+    let in_time = order.end.as_ref().map_or(until, |end| end.at) < requested.deadline;
+    let standing = match &order.end {
+        Some(_) if !in_time => RequestStanding::Late,
+        Some(_) if withdrawn.is_some() => RequestStanding::Withdrawn,
+        Some(_) => RequestStanding::InTime,
+        None if in_time => RequestStanding::Open,
+        None => RequestStanding::Overdue,
     };
     let answers = answered.into_iter().flat_map(|(_, answered)| &answered.answers).map(|a| Answer {
         rule: a.rule.to_string(),
@@ -417,6 +421,9 @@ fn request(entry: EntryIndex, order: &Order<ErasureRequested, RequestEnd>, until
         by: requested.by.to_string(),
         answered: answered.map(|(end, _)| Moment(end.at)),
         answered_entry: answered.map(|(end, _)| end.entry.get()),
+        withdrawn: withdrawn.map(|(end, _)| Moment(end.at)),
+        withdrawn_by: withdrawn.map(|(_, by)| by.to_string()),
+        withdrawn_entry: withdrawn.map(|(end, _)| end.entry.get()),
         standing,
         answers: answers.collect(),
     }

@@ -22,7 +22,8 @@ pub(super) struct Orders {
 #[derive(Debug)]
 pub(super) enum RequestEnd {
     Answered(ErasureAnswered),
-    Withdrawn,
+    /// By whom.
+    Withdrawn(RoleName),
 }
 
 /// An order, and what ended it.
@@ -89,7 +90,8 @@ impl Orders {
                 );
             }
             Body::ErasureWithdrawn(withdrawn) => {
-                end(&mut self.requests, withdrawn.requested, here, place, RequestEnd::Withdrawn);
+                let end_of_it = RequestEnd::Withdrawn(withdrawn.by.clone());
+                end(&mut self.requests, withdrawn.requested, here, place, end_of_it);
             }
             Body::Pause(pause) => {
                 self.pauses.insert(entry, Order::new(at, pause.by.clone()));

@@ -43,7 +43,7 @@ pub struct Report {
     pub versions: Vec<Version>,
     /// Legal holds in force.
     pub holds: Vec<Hold>,
-    /// Erasure requests that were open, or answered.
+    /// Erasure requests that were open, or ended.
     pub requests: Vec<Request>,
     /// Pauses in force.
     pub pauses: Vec<Pause>,
@@ -346,6 +346,12 @@ pub struct Request {
     pub answered: Option<Moment>,
     /// In which entry.
     pub answered_entry: Option<u64>,
+    /// When it was withdrawn.
+    pub withdrawn: Option<Moment>,
+    /// By whom.
+    pub withdrawn_by: Option<String>,
+    /// In which entry.
+    pub withdrawn_entry: Option<u64>,
     /// Whether in time.
     pub standing: RequestStanding,
     /// What each rule answered.

@@ -186,15 +186,13 @@ fn a_request_answered_at_its_deadline_is_late() {
     book.add(at(-1_000), &request("open", END + 1));
     book.add(at(-1_000), &request("overdue", END));
     let withdrawn = book.add(at(-900), &request("withdrawn", END));
+    let given_up = book.add(at(-900), &request("given-up", 50));
     book.add(at(-500), &answer("before", before));
-    book.add(
-        at(50),
-        &Body::ErasureWithdrawn(ErasureWithdrawn {
-            request: name("withdrawn"),
-            requested: withdrawn,
-            by: name("support"),
-        }),
-    );
+    let withdraw = |id: &str, requested| {
+        Body::ErasureWithdrawn(ErasureWithdrawn { request: name(id), requested, by: name("support") })
+    };
+    let end = book.add(at(49), &withdraw("withdrawn", withdrawn));
+    book.add(at(50), &withdraw("given-up", given_up));
     book.add(at(100), &answer("in-time", in_time));
     book.add(at(100), &answer("late", late));
     let report = book.report();
@@ -207,9 +205,13 @@ fn a_request_answered_at_its_deadline_is_late() {
             ("open", RequestStanding::Open),
             ("overdue", RequestStanding::Overdue),
             ("withdrawn", RequestStanding::Withdrawn),
+            ("given-up", RequestStanding::Late),
         ]
     );
-    assert_eq!(report.summary.requests_late, 2);
+    assert_eq!(report.summary.requests_late, 3);
+    let ended = &report.requests[4];
+    assert_eq!(ended.withdrawn.map(|m| m.0), Some(at(49)));
+    assert_eq!((ended.withdrawn_by.as_deref(), ended.withdrawn_entry), (Some("support"), Some(end.get())));
     let answer = &report.requests[0].answers[0];
     assert_eq!((answer.left, answer.kept.as_deref()), (2, Some("tax law")));
 }
