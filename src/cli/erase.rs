@@ -12,7 +12,7 @@ use crate::ledger::name::RoleName;
 use crate::model::calendar::{Moment, Zone};
 use crate::model::period::DeleteBy;
 use crate::rules::rule::{OnErasure, Rule, Service};
-use crate::state::{NewRequest, Request, RequestEnd, Role, State};
+use crate::state::{NewRequest, Request, RequestEnd, Role, State, coverage};
 use crate::sweep::{Reached, reached};
 
 pub(super) async fn request(
@@ -44,7 +44,8 @@ pub(super) async fn request(
     })?;
     let subject = subject(typed)?;
     let mut state = deployment.state(Role::Orderer).await?;
-    let new = NewRequest { service: &service.id, subject: &subject, received, deadline, by };
+    let covered = coverage(&service.rules);
+    let new = NewRequest { service: &service.id, subject: &subject, received, deadline, covered, by };
     let request = state.request_erasure(&new).await?;
     show_one(global, &deployment, &mut state, &request).await
 }
@@ -206,14 +207,15 @@ fn object(request: &Request) -> serde_json::Value {
     let (answered, withdrawn) = match request.end {
         None => (None, None),
         Some(RequestEnd::Answered(entry, at)) => (Some((entry, at)), None),
-        Some(RequestEnd::Withdrawn(_, at)) => (None, Some(at)),
+        Some(RequestEnd::Withdrawn(entry, at)) => (None, Some((entry, at))),
     };
     json!({
         "request": request.id.as_str(), "entry": request.requested.get(), "service": request.service,
         "received": request.received.to_rfc3339(), "deadline": request.deadline.to_rfc3339(),
         "answered": answered.map(|(_, at)| at.to_rfc3339()),
         "answered_entry": answered.map(|(entry, _)| entry.get()),
-        "withdrawn": withdrawn.map(|at| at.to_rfc3339()),
+        "withdrawn": withdrawn.map(|(_, at)| at.to_rfc3339()),
+        "withdrawn_entry": withdrawn.map(|(entry, _)| entry.get()),
     })
 }
 

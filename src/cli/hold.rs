@@ -16,7 +16,7 @@ use crate::model::orders::{Orders, SubjectId};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Dataset, Rule};
 use crate::rules::shared::{SharedPeople, shared};
-use crate::state::{Hold, NewHold, Role, State, StateError};
+use crate::state::{Covered, Hold, NewHold, Role, State, StateError, coverage};
 use crate::sweep::{count, left};
 
 /// What a person orders.
@@ -51,8 +51,10 @@ pub(super) async fn place(global: &Global, order: &Order) -> Outcome {
     };
     let (service, only) = scope(&deployment, &order.scope)?;
     let mut state = deployment.state(Role::Orderer).await?;
-    let hold = state.place_hold(&order.over(service, only.map(|rule| &rule.id), subject.as_ref())).await?;
     let rules = covered(&deployment, service, only);
+    let covered = coverage(rules.iter().copied());
+    let new = NewHold { covered, ..order.over(service, only.map(|rule| &rule.id), subject.as_ref()) };
+    let hold = state.place_hold(&new).await?;
     settle(&deployment, &mut state, &rules, order.wait).await?;
     let mut answers = Vec::new();
     for rule in &rules {
@@ -94,7 +96,7 @@ impl Order {
         rule: Option<&'a RuleId>,
         subject: Option<&'a SubjectId>,
     ) -> NewHold<'a> {
-        NewHold { service, rule, subject, reference: &self.reference, by: &self.by }
+        NewHold { service, rule, subject, covered: Covered::new(), reference: &self.reference, by: &self.by }
     }
 }
 
@@ -107,7 +109,7 @@ pub(super) fn subject(typed: &str) -> Result<SubjectId, Failure> {
     } else {
         typed
     };
-    let what = "the data subject's id is empty, or no text that a record can hold";
+    let what = "the data subject's id is empty, no text that a record can hold, or `hex:` with upper-case digits: bytes are typed in lower case";
     SubjectId::typed(text).ok_or_else(|| Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 

@@ -232,7 +232,7 @@ impl<'d> Turns<'d> {
             shared.pulse.beat();
             shared.metrics.went(&rule.1.id, seen, progress.report);
         };
-        sweep_rule(deployment, state, &mut self.recovered, rule, &self.brake, &mut progress).await
+        Box::pin(sweep_rule(deployment, state, &mut self.recovered, rule, &self.brake, &mut progress)).await
     }
 
     /// One line for what an operator must know of a turn, and the numbers as they are now. The sweep itself says that it started

@@ -138,7 +138,7 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     match error.downcast_ref::<SweepError>()? {
         SweepError::Bind(_) => Some(Exit::Rules),
-        SweepError::Clock { .. } | SweepError::Halted(_) => Some(Exit::Refused),
+        SweepError::Clock { .. } | SweepError::Halted(_) | SweepError::LostHold { .. } => Some(Exit::Refused),
         SweepError::NoDatastore { .. } => Some(Exit::Configuration),
         SweepError::Disagreement { .. } | SweepError::Hashing(_) | SweepError::NoIntent => Some(Exit::Bug),
         SweepError::RolledBack { .. } | SweepError::Commit { .. } | SweepError::InDoubt { .. } => {

@@ -23,27 +23,12 @@ use crate::rules::digest::version;
 use crate::rules::document::load;
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::rules::shared::shared;
-use crate::state::{Hold, Role, State};
+use crate::state::{Role, State, StateError};
 use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
 
 pub use exit::{Exit, Failure};
 pub use opening::open_state;
 pub use turn::{Swept, Turn, sweep_rule};
-
-/// Where a hold may be meant for that names nothing any more.
-enum Lost<'d> {
-    Anywhere,
-    In(&'d Service),
-}
-
-fn lost_hold(hold: &Hold) -> String {
-    let on = hold.rule.as_ref().unwrap_or(&hold.service);
-    format!(
-        "hold {} is on `{on}`, which no rule file has: nothing that it may be meant for is disposed of; give that back its name, or \
-         place the hold on what it is called now and `expunged hold release {}`",
-        hold.id, hold.id
-    )
-}
 
 /// The rules alone, for what needs no datastore; without a configuration, with built-in defaults.
 pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defaults), Failure> {
@@ -190,56 +175,36 @@ impl Deployment {
         Ok(if self.config.state.exists() { Some(self.state(Role::Beside).await?) } else { None })
     }
 
-    /// Orders in force that name what no rule file has any more, and what is to be done about each.
+    /// Orders in force that cover what no rule has any more, and what is to be done about each.
     pub async fn lost_orders(&self, state: &mut State) -> Result<Vec<String>, Failure> {
-        let mut lost: Vec<String> =
-            state.holds().await?.iter().filter(|hold| self.lost(hold).is_some()).map(lost_hold).collect();
-        for request in state.requests().await?.iter().filter(|request| request.end.is_none()) {
-            if self.service(&request.service).is_err() {
-                lost.push(format!(
-                    "erasure request {} is to `{}`, which no rule file has: give it back its name, or withdraw the request",
-                    request.id, request.service
-                ));
-            }
+        let mut lost = Vec::new();
+        for hold in state.holds().await?.into_iter().filter(|hold| hold.is_lost(&self.rules)) {
+            let on = hold.rule.unwrap_or(hold.service);
+            lost.push(SweepError::LostHold { hold: hold.id.to_string(), on }.to_string());
+        }
+        let open = state.requests().await?.into_iter().filter(|request| request.end.is_none());
+        for request in open.filter(|request| request.is_lost(&self.rules)) {
+            lost.push(format!(
+                "erasure request {} to `{}` reached records that no rule finds any more, and stays open: give the rules back their \
+                 names and `subject` columns, or `expunged erase withdraw {}` and record it anew",
+                request.id, request.service, request.id
+            ));
         }
         Ok(lost)
-    }
-
-    /// Whether a hold names what no rule file has any more: where it may be meant for. None: it does not.
-    fn lost(&self, hold: &Hold) -> Option<Lost<'_>> {
-        let Some(service) = self.rules.services.iter().find(|service| service.id.as_str() == hold.service)
-        else {
-            return Some(Lost::Anywhere);
-        };
-        let rule = hold.rule.as_ref()?;
-        let there = service.rules.iter().any(|known| known.id.to_string() == *rule);
-        (!there).then_some(Lost::In(service))
-    }
-
-    /// A hold does not lapse because somebody renamed what it is on: whatever it may be meant for stays.
-    async fn refuse_lost_holds(&self, state: &mut State, service: &Service) -> Result<(), Failure> {
-        for hold in state.holds().await? {
-            let meant = match self.lost(&hold) {
-                None => false,
-                Some(Lost::Anywhere) => true,
-                Some(Lost::In(other)) => other.id == service.id,
-            };
-            if meant {
-                return Err(Failure::new(Exit::Refused, anyhow::anyhow!(lost_hold(&hold))));
-            }
-        }
-        Ok(())
     }
 
     /// Answers every open erasure request of a service of which nothing is left that a rule could dispose of. Where a datastore
     /// cannot be asked, its requests stay open.
     async fn answer_requests(&self, state: &mut State, service: &Service) -> Result<(), SweepError> {
         let rules: Vec<&Rule> = service.rules.iter().collect();
-        for request in state.open_requests(&service.id).await? {
+        let open = state.open_requests(&service.id).await?;
+        for request in open.into_iter().filter(|request| !request.is_lost(&self.rules)) {
             match answer(state, &request, &rules, &self.config.datastores).await {
                 Ok(true) => tracing::info!(request = %request.id, "erasure request answered"),
                 Ok(false) => {}
-                Err(SweepError::State(error)) => return Err(error.into()),
+                Err(SweepError::State(error)) if !matches!(error, StateError::Subject { .. }) => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(request = %request.id, error, "erasure request cannot be answered yet");
@@ -264,7 +229,7 @@ impl Deployment {
             document,
             datastores: &self.config.datastores,
             horizons: &self.horizons,
-            shared: shared(&self.rules, rule),
+            rules: &self.rules,
             pace: self.datastore(rule)?.pace,
             guard: Guard {
                 first_sweep: self.config.limits.first_sweep,

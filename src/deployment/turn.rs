@@ -3,7 +3,7 @@
 use super::{Deployment, Exit, Failure};
 use crate::rules::rule::{Rule, Service};
 use crate::state::State;
-use crate::sweep::{Brake, Progress, Recovered, Report, erase, freeze, recover, run};
+use crate::sweep::{Brake, Progress, Recovered, Report, erase, freeze, recover, run, standing_of_requests};
 
 /// What became of a rule's turn. A failure is the rule's own and stops no other.
 pub type Turn = Result<Swept, Failure>;
@@ -74,15 +74,15 @@ async fn sweep(
     brake: &Brake,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Turn {
-    deployment.refuse_lost_holds(state, service).await?;
     let document = deployment.document(service, rule)?;
     let target = deployment.target(rule, &document)?;
     let now = freeze(state)?;
+    let approved = standing_of_requests(state, &target).await?;
     let report = run(state, &target, now, brake, progress).await?;
     if brake.pulled() {
         return Ok(Swept { report, requests: None });
     }
-    let demanded = erase(state, &target, now, brake, progress).await;
+    let demanded = erase(state, &target, (now, approved), brake, progress).await;
     // A request may be about other rules as well, whatever became of this one.
     let answered = deployment.answer_requests(state, service).await;
     let requests = match (demanded, answered) {

@@ -16,12 +16,11 @@ pub struct SubjectId(Key);
 impl SubjectId {
     /// As a person types it, `hex:…` for bytes; none: no text, or one that no record can hold.
     pub fn typed(text: &str) -> Option<Self> {
-        let hex = text
-            .strip_prefix("hex:")
-            .filter(|hex| hex.len() % 2 == 0 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        // Bytes have one text, in lower case; text that only looks like it is as it stands.
-        let text = hex.map_or_else(|| text.to_owned(), |hex| format!("hex:{}", hex.to_ascii_lowercase()));
-        if text.is_empty() { None } else { Self::stored(&Value::Text(text)) }
+        let hex = text.strip_prefix("hex:").unwrap_or_default();
+        // Bytes have one text, in lower case. The same in upper case may be meant for them, or be a text: nobody can tell.
+        let ambiguous =
+            hex.bytes().all(|b| b.is_ascii_hexdigit()) && hex.bytes().any(|b| b.is_ascii_uppercase());
+        if text.is_empty() || ambiguous { None } else { Self::stored(&Value::Text(text.to_owned())) }
     }
 
     /// As a record holds it; none: NULL, or a value without a canonical text.

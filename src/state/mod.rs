@@ -44,14 +44,14 @@ pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
-pub use orders::{Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders};
+pub use orders::{Covered, Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders, coverage};
 pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// How long nothing may have been written before the host's clock has to be confirmed.
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);
@@ -445,7 +445,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     }
     let schema = concat!(
         include_str!("schema.sql"),
-        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 3;"
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 4;"
     );
     let begun = connection.begin_with("BEGIN IMMEDIATE").await;
     let mut transaction = begun.map_err(|e| failed(path, "create its tables", e))?;

@@ -4,6 +4,8 @@
 //! **Invariant:** the entry of an order, what is derived from it and the generation move in one transaction, and an intent is
 //! written only under the generation that its records were judged by.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -25,12 +27,21 @@ use crate::ledger::entry::{
 use crate::ledger::tree::EntryIndex;
 use crate::model::name::{RuleId, ServiceId};
 use crate::model::orders::{Generation, Halt, Orders, SubjectId};
-use crate::rules::rule::{OnErasure, Rule};
+use crate::rules::rule::{OnErasure, Rule, RuleSet};
 use crate::rules::shared::{Shared, SharedPeople};
 use crate::secret;
 
 /// The key that whom an order is about is sealed under.
 const KEY: &str = "orders";
+
+/// The rules that an order covers when it is given, and the column by which each knows its data subjects.
+pub type Covered = BTreeMap<String, Option<String>>;
+
+/// What an order on these rules covers.
+pub fn coverage<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Covered {
+    let column = |rule: &Rule| rule.subject.as_ref().map(|subject| subject.column.to_string());
+    rules.into_iter().map(|rule| (rule.id.to_string(), column(rule))).collect()
+}
 
 /// A legal hold to be placed.
 pub struct NewHold<'a> {
@@ -40,6 +51,8 @@ pub struct NewHold<'a> {
     pub rule: Option<&'a RuleId>,
     /// Whose records; none: everybody's.
     pub subject: Option<&'a SubjectId>,
+    /// What it covers now; empty: nobody can say.
+    pub covered: Covered,
     /// Under which it is filed elsewhere.
     pub reference: &'a CaseReference,
     /// Who places it: a role.
@@ -63,6 +76,33 @@ pub struct Hold {
     pub personal: bool,
     /// Under which it is filed elsewhere.
     pub reference: String,
+    covered: Covered,
+}
+
+impl Hold {
+    /// Whether it may be meant for records that these rules do not put under it: what it names or covered is not there any more, or
+    /// knows its data subjects by another column.
+    pub fn is_lost(&self, rules: &RuleSet) -> bool {
+        let named = rules.services.iter().any(|service| service.id.as_str() == self.service)
+            && self.rule.as_ref().is_none_or(|rule| find(rules, rule).is_some());
+        let covers = |(rule, column): (&String, &Option<String>)| match column {
+            _ if !self.personal => find(rules, rule).is_some(),
+            Some(column) => knows_by(rules, rule, column),
+            // Whoever placed it was told that it does not reach this rule.
+            None => true,
+        };
+        !named || !self.covered.iter().all(covers)
+    }
+}
+
+fn find<'r>(rules: &'r RuleSet, id: &str) -> Option<&'r Rule> {
+    rules.rules().map(|(_, rule)| rule).find(|rule| rule.id.to_string() == id)
+}
+
+/// Whether a rule is there and knows its data subjects by this column.
+fn knows_by(rules: &RuleSet, id: &str, column: &str) -> bool {
+    let subject = find(rules, id).and_then(|rule| rule.subject.as_ref());
+    subject.is_some_and(|subject| subject.column.as_str() == column)
 }
 
 /// How many orders stand.
@@ -86,6 +126,8 @@ pub struct NewRequest<'a> {
     pub received: DateTime<Utc>,
     /// By when it has to be answered at the latest.
     pub deadline: DateTime<Utc>,
+    /// What it covers now.
+    pub covered: Covered,
     /// Who records it: a role.
     pub by: &'a RoleName,
 }
@@ -107,6 +149,27 @@ pub struct Request {
     pub end: Option<RequestEnd>,
     /// Who asks, sealed, while it is open: [`State::subject`].
     sealed: Option<Vec<u8>>,
+    covered: Covered,
+}
+
+impl Request {
+    /// Whether it may reach records that these rules do not find any more: a rule that it covered is gone, or knows its data subjects
+    /// by another column.
+    pub fn is_lost(&self, rules: &RuleSet) -> bool {
+        let named = rules.services.iter().any(|service| service.id.as_str() == self.service);
+        let covers = |(rule, column): (&String, &Option<String>)| {
+            column.as_ref().is_none_or(|column| knows_by(rules, rule, column))
+        };
+        !named || !self.covered.iter().all(covers)
+    }
+
+    /// Whether the rule knew its data subjects by another column when the demand was recorded: what that id means in this one, nobody
+    /// has said.
+    fn asked_otherwise(&self, rule: &Rule) -> bool {
+        let then = self.covered.get(&rule.id.to_string()).and_then(Option::as_deref);
+        let now = rule.subject.as_ref().map(|subject| subject.column.as_str());
+        then.is_some() && then != now
+    }
 }
 
 /// What ended an erasure request, and when.
@@ -149,8 +212,8 @@ impl State {
         let at = writing.now();
         let placed = writing.order(at, &body).await?;
         let insert = sqlx::query(
-            "INSERT INTO hold (id, placed, placed_at, service, rule, personal, subject, reference) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO hold (id, placed, placed_at, service, rule, personal, subject, reference, covered) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         );
         let insert = insert
             .bind(id.as_str().to_owned())
@@ -160,7 +223,8 @@ impl State {
             .bind(rule.map(|rule| rule.as_str().to_owned()))
             .bind(i64::from(new.subject.is_some()))
             .bind(sealed)
-            .bind(new.reference.as_str().to_owned());
+            .bind(new.reference.as_str().to_owned())
+            .bind(serde_json::json!(new.covered).to_string());
         writing.run("record a hold", insert).await?;
         writing.commit().await?;
         crate::hook::reach("order.after");
@@ -172,6 +236,7 @@ impl State {
             rule: new.rule.map(ToString::to_string),
             personal: new.subject.is_some(),
             reference: new.reference.as_str().to_owned(),
+            covered: new.covered.clone(),
         })
     }
 
@@ -200,7 +265,7 @@ impl State {
     pub async fn holds(&mut self) -> Result<Vec<Hold>, StateError> {
         let operation = "read the holds";
         let rows = sqlx::query(
-            "SELECT id, placed, placed_at, service, rule, personal, reference FROM hold WHERE released IS NULL \
+            "SELECT id, placed, placed_at, service, rule, personal, reference, covered FROM hold WHERE released IS NULL \
              ORDER BY placed",
         )
         .fetch_all(&mut self.connection)
@@ -218,6 +283,7 @@ impl State {
                 rule: row.try_get(4).map_err(failed)?,
                 personal: number(5)? != 0,
                 reference: text(6)?,
+                covered: read_covered(&text(7)?).map_err(failed)?,
             })
         };
         rows.iter().map(hold).collect()
@@ -241,7 +307,8 @@ impl State {
         let at = writing.now();
         let requested = writing.order(at, &body).await?;
         let insert = sqlx::query(
-            "INSERT INTO request (id, requested, service, subject, received_at, deadline) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO request (id, requested, service, subject, received_at, deadline, covered) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         );
         let insert = insert
             .bind(id.as_str().to_owned())
@@ -249,7 +316,8 @@ impl State {
             .bind(new.service.as_str().to_owned())
             .bind(sealed.clone())
             .bind(new.received.timestamp_micros())
-            .bind(new.deadline.timestamp_micros());
+            .bind(new.deadline.timestamp_micros())
+            .bind(serde_json::json!(new.covered).to_string());
         writing.run("record an erasure request", insert).await?;
         writing.commit().await?;
         crate::hook::reach("order.after");
@@ -261,6 +329,7 @@ impl State {
             deadline: new.deadline,
             end: None,
             sealed: Some(sealed),
+            covered: new.covered.clone(),
         })
     }
 
@@ -313,7 +382,7 @@ impl State {
     pub async fn requests(&mut self) -> Result<Vec<Request>, StateError> {
         let operation = "read the erasure requests";
         let rows = sqlx::query(
-            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn FROM request \
+            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn, covered FROM request \
              ORDER BY requested",
         )
         .fetch_all(&mut self.connection)
@@ -326,7 +395,7 @@ impl State {
     pub async fn open_requests(&mut self, service: &ServiceId) -> Result<Vec<Request>, StateError> {
         let operation = "read the open erasure requests";
         let rows = sqlx::query(
-            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn FROM request \
+            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn, covered FROM request \
              WHERE ended IS NULL AND service = ?1 ORDER BY requested",
         )
         .bind(service.as_str())
@@ -439,6 +508,9 @@ impl State {
         let mut orders = self.holds_over(rule, shared).await?;
         if rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose) {
             for request in self.open_requests(&rule.id.service).await? {
+                if request.asked_otherwise(rule) {
+                    continue;
+                }
                 let Some(subject) = self.subject(&request)? else { continue };
                 let received = orders.asked.entry(subject).or_insert(request.received);
                 *received = request.received.min(*received);
@@ -547,24 +619,31 @@ impl Scope {
 
 impl Writing<'_> {
     /// Seals for the state, and commits to for the ledger, whom an order is about. The key is made with the first order that needs
-    /// one: where others are sealed already, a missing key is lost and not new, and another would open none of them.
+    /// one: where others are sealed already, a missing key is lost and not new, and another opens none of them.
     async fn seal_subject(
         &mut self,
         keys: &KeyDirectory,
         order: &str,
         subject: &SubjectId,
     ) -> Result<(Vec<u8>, Commitment), StateError> {
-        let operation = "look for sealed orders";
+        let operation = "look for a sealed order";
         let row = sqlx::query(
-            "SELECT EXISTS (SELECT 1 FROM hold WHERE subject IS NOT NULL) OR EXISTS (SELECT 1 FROM request WHERE subject IS NOT NULL)",
+            "SELECT id, subject FROM hold WHERE subject IS NOT NULL UNION ALL \
+             SELECT id, subject FROM request WHERE subject IS NOT NULL LIMIT 1",
         )
-        .fetch_one(&mut *self.transaction)
-        .await;
-        let sealed: i64 = row.and_then(|row| row.try_get(0)).map_err(|e| failed(&self.path, operation, e))?;
-        let key = match keys.read(KEY)? {
-            Some(key) => key,
-            None if sealed != 0 => return Err(StateError::KeyMissing { path: keys.path(KEY) }),
-            None => keys.create(KEY)?,
+        .fetch_optional(&mut *self.transaction)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        let read = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        let other: Option<(String, Vec<u8>)> =
+            row.as_ref().map(read).transpose().map_err(|e| failed(&self.path, operation, e))?;
+        let key = match (keys.read(KEY)?, other) {
+            (None, None) => keys.create(KEY)?,
+            (Some(key), None) => key,
+            (Some(key), Some((id, sealed))) if aead::open(&key, Purpose::Subject, &id, &sealed).is_some() => {
+                key
+            }
+            (_, Some((order, _))) => return Err(StateError::Subject { order }),
         };
         let mut nonce = [0; 16];
         secret::fill(&mut nonce)?;
@@ -617,6 +696,11 @@ impl Writing<'_> {
     }
 }
 
+/// What an order covered, as the state has it.
+fn read_covered(text: &str) -> Result<Covered, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
 fn request(row: &SqliteRow, failed: &dyn Fn(sqlx::Error) -> StateError) -> Result<Request, StateError> {
     let number = |at: usize| row.try_get::<i64, _>(at).map_err(failed);
     let text = |at: usize| row.try_get::<String, _>(at).map_err(failed);
@@ -636,6 +720,7 @@ fn request(row: &SqliteRow, failed: &dyn Fn(sqlx::Error) -> StateError) -> Resul
         deadline: instant(number(5)?),
         end,
         sealed: row.try_get(3).map_err(failed)?,
+        covered: read_covered(&text(9)?).map_err(failed)?,
     })
 }
 

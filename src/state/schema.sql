@@ -92,7 +92,9 @@ CREATE TABLE hold (
     rule TEXT,
     personal INTEGER NOT NULL,
     subject BLOB,
-    reference TEXT NOT NULL
+    reference TEXT NOT NULL,
+    -- The rules it covered when it was placed, each with its `subject` column or null, as JSON.
+    covered TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE request (
@@ -105,7 +107,9 @@ CREATE TABLE request (
     -- The answer, or the withdrawal.
     ended INTEGER REFERENCES entry (idx),
     ended_at INTEGER,
-    withdrawn INTEGER NOT NULL DEFAULT 0
+    withdrawn INTEGER NOT NULL DEFAULT 0,
+    -- As of a hold.
+    covered TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE pause (

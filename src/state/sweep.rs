@@ -268,8 +268,9 @@ impl State {
         Ok(sweeps)
     }
 
-    /// What the ledger knows of this version of a rule, in sweeps for this cause: what people demanded of it says nothing about what
-    /// its trigger will do, nor the other way round. An approval is for both, each to its full number.
+    /// What the ledger knows of this version of a rule, for a sweep for this cause: what people demanded of it says nothing about what
+    /// its trigger will do. An approval is for both, each to its full number. It ends with the first completed sweep of the
+    /// schedule; for what people demand, which goes after that in the same turn, it is read before.
     pub async fn standing(
         &mut self,
         rule: &str,
@@ -279,7 +280,7 @@ impl State {
         let operation = "look a rule's version up";
         let row = sqlx::query(
             "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
-             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND cause = ?3), \
+             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND (cause = ?3 OR ?3 = 'request')), \
              given AS (SELECT max(approval.entry) AS entry FROM approval, last \
              WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
              SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 
 use super::guard::Parked;
-use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, orders, sweep};
+use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, orders, standing, sweep};
 use crate::datastore::sqlite::Reader;
 use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId};
 use crate::ledger::error::NameError;
@@ -22,11 +22,19 @@ use crate::state::{Request, State, StateError, VersionStanding};
 /// By the names that rules use.
 type Datastores = BTreeMap<DatastoreName, Datastore>;
 
+/// What the guard of [`erase`] goes by: read before the schedule's sweep, which ends an approval.
+pub async fn standing_of_requests(
+    state: &mut State,
+    target: &Target<'_>,
+) -> Result<VersionStanding, SweepError> {
+    standing(state, target, Cause::Request).await
+}
+
 /// Disposes of what people demand of one rule, whatever its trigger says; none: nobody demands anything of it.
 pub async fn erase(
     state: &mut State,
     target: &Target<'_>,
-    now: Now,
+    (now, standing): (Now, VersionStanding),
     brake: &Brake,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Option<Report>, SweepError> {
@@ -38,7 +46,7 @@ pub async fn erase(
     if bound.demanded(&orders).await? == 0 {
         return Ok(None);
     }
-    let mandate = Mandate { cause: Cause::Request, orders, now, brake };
+    let mandate = Mandate { cause: Cause::Request, orders, standing, now, brake };
     sweep(state, target, mandate, progress).await.map(Some)
 }
 

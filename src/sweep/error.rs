@@ -70,6 +70,17 @@ pub enum SweepError {
         /// Why.
         why: &'static str,
     },
+    /// A hold is on what no rule file has any more.
+    #[error(
+        "hold {hold} covered records of `{on}` that no rule puts under it any more: nothing is disposed of that it may be meant for; \
+         give the rules back their names and `subject` columns, or place the hold anew and `expunged hold release {hold}`"
+    )]
+    LostHold {
+        /// The hold.
+        hold: String,
+        /// What it is on.
+        on: String,
+    },
     /// Somebody has stopped all disposal.
     #[error("nothing is disposed of: {0}")]
     Halted(Halt),

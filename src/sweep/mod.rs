@@ -47,13 +47,14 @@ use crate::model::orders::{Halt, Orders};
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Rule;
-use crate::rules::shared::Shared;
+use crate::rules::rule::RuleSet;
+use crate::rules::shared::shared;
 use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStanding};
 
 pub use backups::BackupFindings;
 pub use brake::{Brake, Lever};
 pub use count::{Counts, count};
-pub use erasure::{Reached, answer, erase, left, reached};
+pub use erasure::{Reached, answer, erase, left, reached, standing_of_requests};
 pub use error::SweepError;
 pub use guard::{Guard, Parked};
 pub use orphans::{Orphan, orphans};
@@ -69,8 +70,8 @@ pub struct Target<'a> {
     pub datastores: &'a BTreeMap<DatastoreName, Datastore>,
     /// The backups that cover them.
     pub horizons: &'a Horizons,
-    /// Other rules over records that this one disposes of too: a hold on one of them holds this one.
-    pub shared: Vec<Shared>,
+    /// All rules: a hold on another over the same records holds this one, and one that names none of them keeps everything.
+    pub rules: &'a RuleSet,
     /// How fast it may go.
     pub pace: Pace,
     /// What an unfinished version may dispose of by itself.
@@ -215,22 +216,41 @@ pub async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report, SweepError> {
     let orders = orders(state, target, Cause::Schedule).await?;
-    sweep(state, target, Mandate { cause: Cause::Schedule, orders, now, brake }, progress).await
+    let standing = standing(state, target, Cause::Schedule).await?;
+    sweep(state, target, Mandate { cause: Cause::Schedule, orders, standing, now, brake }, progress).await
+}
+
+/// What the guard goes by.
+async fn standing(
+    state: &mut State,
+    target: &Target<'_>,
+    cause: Cause,
+) -> Result<VersionStanding, SweepError> {
+    Ok(state.standing(&target.rule.id.to_string(), target.document, cause).await?)
 }
 
 /// The orders in force for a rule, as far as a sweep for this cause goes by them: what a schedule disposes of is due by its
 /// trigger, and what people demand has a sweep of its own.
 async fn orders(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<Orders, SweepError> {
-    Ok(match cause {
-        Cause::Schedule | Cause::Replay => state.holds_over(target.rule, &target.shared).await?,
-        Cause::Request => state.orders(target.rule, &target.shared).await?,
-    })
+    let shared = shared(target.rules, target.rule);
+    let orders = match cause {
+        Cause::Schedule | Cause::Replay => state.holds_over(target.rule, &shared).await?,
+        Cause::Request => state.orders(target.rule, &shared).await?,
+    };
+    // A hold does not lapse because somebody renamed what it is on. After the others: one that comes between is newer than they are.
+    match state.holds().await?.into_iter().find(|hold| hold.is_lost(target.rules)) {
+        None => Ok(orders),
+        Some(hold) => {
+            Err(SweepError::LostHold { hold: hold.id.to_string(), on: hold.rule.unwrap_or(hold.service) })
+        }
+    }
 }
 
 /// By what a sweep goes.
 struct Mandate<'a> {
     cause: Cause,
     orders: Orders,
+    standing: VersionStanding,
     now: Now,
     brake: &'a Brake,
 }
@@ -241,7 +261,7 @@ async fn sweep(
     mandate: Mandate<'_>,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report, SweepError> {
-    let Mandate { cause, orders, now, brake } = mandate;
+    let Mandate { cause, orders, standing, now, brake } = mandate;
     let watch = clock::Stopwatch::start();
     check_clock(state, clock::now())?;
     if let Some(halt) = state.halt().await? {
@@ -253,7 +273,6 @@ async fn sweep(
     let skewed = Now { eligible: now.eligible + hook::skew(), ..now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
-    let standing = state.standing(&rule, target.document, cause).await?;
     let (due, allowed) = match cause {
         Cause::Schedule | Cause::Replay => guard(target, &bound, &cutoffs, &orders, now, &standing).await?,
         Cause::Request => erasure::guard(target, &bound, &orders, now, &standing).await?,

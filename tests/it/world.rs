@@ -327,7 +327,7 @@ impl World {
             document: &document,
             datastores: &config.datastores,
             horizons: &Horizons::new(),
-            shared: Vec::new(),
+            rules: &set,
             pace: datastore.pace,
             guard: Guard {
                 first_sweep: config.limits.first_sweep,

@@ -17,8 +17,8 @@ use expunged::model::orders::Generation;
 use expunged::model::period::DeleteBy;
 use expunged::model::value;
 use expunged::state::{
-    CommittedIntent, Disposed, NewBatch, NewHold, PartOutcomes, Role, Settings, Settled, State, StateError,
-    Sweep, SweepEnd, SweepStart,
+    CommittedIntent, Covered, Disposed, NewBatch, NewHold, PartOutcomes, Role, Settings, Settled, State,
+    StateError, Sweep, SweepEnd, SweepStart,
 };
 use tempfile::TempDir;
 
@@ -431,7 +431,9 @@ async fn no_intent_is_written_under_older_orders_or_a_pause() {
     let mut ledger = Ledger::new().await;
     let (role, reference) = (RoleName::parse("ops").unwrap(), CaseReference::parse("C-1").unwrap());
     let service = ServiceId::new("motorsport").unwrap();
-    let new = NewHold { service: &service, rule: None, subject: None, reference: &reference, by: &role };
+    let covered = Covered::new();
+    let new =
+        NewHold { service: &service, rule: None, subject: None, covered, reference: &reference, by: &role };
     ledger.state.place_hold(&new).await.unwrap();
     let refused = ledger.intend_under(Generation::default(), &[]).await;
     assert!(matches!(refused, Err(StateError::OrdersMoved)), "{refused:?}");

@@ -121,6 +121,22 @@ fn a_parked_request_goes_once_it_is_approved() {
     sound(&world);
 }
 
+/// What was approved for the schedule, and has been used, is none of a request's business.
+#[test]
+fn an_approval_ends_with_the_schedules_sweep() {
+    let world = world();
+    world.configure("first_sweep = 1000000", "first_sweep = 1");
+    world.ran(&["sweep"], 5);
+    world.ran(&["approve", "site/account", "--up-to", "100"], 0);
+    json(&world, &["sweep"], 0);
+    world.sql(&format!("INSERT INTO account VALUES (21, 'c', {RUNNING}), (22, 'c', {RUNNING})"));
+    json(&world, &["erase", "request", "site", "c"], 0);
+    let parked = json(&world, &["sweep"], 5);
+    assert_eq!(parked["rules"][0]["requests"]["result"], "parked", "{parked}");
+    assert!(world.ids("SELECT id FROM account").contains("21"));
+    sound(&world);
+}
+
 /// Whoever is kept by a row of another table is not gone: the request stays open until that row is.
 #[test]
 fn a_request_stays_open_while_a_row_keeps_what_it_reaches() {
