@@ -113,9 +113,10 @@ impl<'d> Turns<'d> {
             } else {
                 tracing::info!("disposal goes on");
             }
-            tell(&[NotifyState::Status("disposal is halted")]);
             self.halt = halt;
             self.shared.metrics.halted(self.halt.is_some());
+            // Last: whoever is told may look at the metrics at once.
+            tell(&[NotifyState::Status("disposal is halted")]);
         }
         Ok(self.halt.is_some())
     }
