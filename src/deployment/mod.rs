@@ -100,7 +100,7 @@ impl Deployment {
 
     /// The rule of this name, `service/rule`.
     pub fn one(&self, name: &str) -> Result<(&Service, &Rule), Failure> {
-        self.rules.rules().find(|(_, r)| r.id.to_string() == name).ok_or_else(|| self.unknown_rule(name))
+        self.rules.find(name).ok_or_else(|| self.unknown_rule(name))
     }
 
     /// The service of this name.
@@ -179,7 +179,7 @@ impl Deployment {
     pub async fn lost_orders(&self, state: &mut State) -> Result<Vec<String>, Failure> {
         let mut lost = Vec::new();
         for hold in state.holds().await?.into_iter().filter(|hold| hold.is_lost(&self.rules)) {
-            let on = hold.rule.unwrap_or(hold.service);
+            let on = hold.on().to_owned();
             lost.push(SweepError::LostHold { hold: hold.id.to_string(), on }.to_string());
         }
         let open = state.requests().await?.into_iter().filter(|request| request.end.is_none());

@@ -27,6 +27,11 @@ impl RuleSet {
     pub fn rules(&self) -> impl Iterator<Item = (&Service, &Rule)> {
         self.services.iter().flat_map(|s| s.rules.iter().map(move |r| (s, r)))
     }
+
+    /// The rule of this name, `service/rule`.
+    pub fn find(&self, name: &str) -> Option<(&Service, &Rule)> {
+        self.rules().find(|(_, rule)| rule.id.to_string() == name)
+    }
 }
 
 /// One product or site whose data is governed.

@@ -9,6 +9,7 @@
 mod aead;
 mod backup;
 mod checkpoint;
+mod coverage;
 mod draft;
 mod error;
 mod intent;
@@ -40,11 +41,12 @@ use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
 use key_file::{KeyDirectory, give_to_owner};
 
+pub use coverage::{Covered, coverage};
 pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
-pub use orders::{Covered, Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders, coverage};
+pub use orders::{Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders};
 pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};

@@ -4,8 +4,6 @@
 //! **Invariant:** the entry of an order, what is derived from it and the generation move in one transaction, and an intent is
 //! written only under the generation that its records were judged by.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -15,6 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use zeroize::Zeroizing;
 
 use super::aead::{self, Purpose};
+use super::coverage::{Covered, knows_by, read_covered};
 use super::error::StateError;
 use super::key_file::KeyDirectory;
 use super::{State, Writing, failed, signed};
@@ -33,15 +32,6 @@ use crate::secret;
 
 /// The key that whom an order is about is sealed under.
 const KEY: &str = "orders";
-
-/// The rules that an order covers when it is given, and the column by which each knows its data subjects.
-pub type Covered = BTreeMap<String, Option<String>>;
-
-/// What an order on these rules covers.
-pub fn coverage<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Covered {
-    let column = |rule: &Rule| rule.subject.as_ref().map(|subject| subject.column.to_string());
-    rules.into_iter().map(|rule| (rule.id.to_string(), column(rule))).collect()
-}
 
 /// A legal hold to be placed.
 pub struct NewHold<'a> {
@@ -80,29 +70,24 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// What it is on: a rule, or a whole service.
+    pub fn on(&self) -> &str {
+        self.rule.as_ref().unwrap_or(&self.service)
+    }
+
     /// Whether it may be meant for records that these rules do not put under it: what it names or covered is not there any more, or
     /// knows its data subjects by another column.
     pub fn is_lost(&self, rules: &RuleSet) -> bool {
         let named = rules.services.iter().any(|service| service.id.as_str() == self.service)
-            && self.rule.as_ref().is_none_or(|rule| find(rules, rule).is_some());
+            && self.rule.as_ref().is_none_or(|rule| rules.find(rule).is_some());
         let covers = |(rule, column): (&String, &Option<String>)| match column {
-            _ if !self.personal => find(rules, rule).is_some(),
+            _ if !self.personal => rules.find(rule).is_some(),
             Some(column) => knows_by(rules, rule, column),
             // Whoever placed it was told that it does not reach this rule.
             None => true,
         };
         !named || !self.covered.iter().all(covers)
     }
-}
-
-fn find<'r>(rules: &'r RuleSet, id: &str) -> Option<&'r Rule> {
-    rules.rules().map(|(_, rule)| rule).find(|rule| rule.id.to_string() == id)
-}
-
-/// Whether a rule is there and knows its data subjects by this column.
-fn knows_by(rules: &RuleSet, id: &str, column: &str) -> bool {
-    let subject = find(rules, id).and_then(|rule| rule.subject.as_ref());
-    subject.is_some_and(|subject| subject.column.as_str() == column)
 }
 
 /// How many orders stand.
@@ -380,25 +365,21 @@ impl State {
 
     /// Every erasure request, oldest first.
     pub async fn requests(&mut self) -> Result<Vec<Request>, StateError> {
-        let operation = "read the erasure requests";
-        let rows = sqlx::query(
-            "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn, covered FROM request \
-             ORDER BY requested",
-        )
-        .fetch_all(&mut self.connection)
-        .await
-        .map_err(|e| failed(&self.path, operation, e))?;
-        rows.iter().map(|row| request(row, &|e| failed(&self.path, operation, e))).collect()
+        self.read_requests(None).await
     }
 
     /// Those of a service without an answer.
     pub async fn open_requests(&mut self, service: &ServiceId) -> Result<Vec<Request>, StateError> {
-        let operation = "read the open erasure requests";
+        self.read_requests(Some(service)).await
+    }
+
+    async fn read_requests(&mut self, open_of: Option<&ServiceId>) -> Result<Vec<Request>, StateError> {
+        let operation = "read the erasure requests";
         let rows = sqlx::query(
             "SELECT id, requested, service, subject, received_at, deadline, ended, ended_at, withdrawn, covered FROM request \
-             WHERE ended IS NULL AND service = ?1 ORDER BY requested",
+             WHERE ?1 IS NULL OR (ended IS NULL AND service = ?1) ORDER BY requested",
         )
-        .bind(service.as_str())
+        .bind(open_of.map(ServiceId::as_str))
         .fetch_all(&mut self.connection)
         .await
         .map_err(|e| failed(&self.path, operation, e))?;
@@ -694,11 +675,6 @@ impl Writing<'_> {
         let newest = generation_of(row).map_err(|e| failed(&self.path, "read the orders' generation", e))?;
         if newest == judged_by { Ok(()) } else { Err(StateError::OrdersMoved) }
     }
-}
-
-/// What an order covered, as the state has it.
-fn read_covered(text: &str) -> Result<Covered, sqlx::Error> {
-    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 fn request(row: &SqliteRow, failed: &dyn Fn(sqlx::Error) -> StateError) -> Result<Request, StateError> {

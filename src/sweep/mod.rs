@@ -240,9 +240,7 @@ async fn orders(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<
     // A hold does not lapse because somebody renamed what it is on. After the others: one that comes between is newer than they are.
     match state.holds().await?.into_iter().find(|hold| hold.is_lost(target.rules)) {
         None => Ok(orders),
-        Some(hold) => {
-            Err(SweepError::LostHold { hold: hold.id.to_string(), on: hold.rule.unwrap_or(hold.service) })
-        }
+        Some(hold) => Err(SweepError::LostHold { hold: hold.id.to_string(), on: hold.on().to_owned() }),
     }
 }
 
