@@ -17,7 +17,7 @@ use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
-use crate::rules::check::{PromiseKept, check, datastores};
+use crate::rules::check::{Proof, ProvedPromise, check, datastores};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
 use crate::rules::document::load;
@@ -49,7 +49,7 @@ pub struct Deployment {
     /// The rules, which [`check`] has proved.
     pub rules: RuleSet,
     /// Every promise, and what keeps it.
-    pub promises: Vec<PromiseKept>,
+    pub promises: Vec<ProvedPromise>,
     horizons: Horizons,
 }
 
@@ -71,7 +71,11 @@ impl Deployment {
         let config = Config::load(config)?;
         let rules = load(rules.unwrap_or(&config.rules_dir), &config.defaults)?;
         datastores(&rules, &config.datastores).or(())?;
-        let promises = check(&rules, &config.defaults)?;
+        let Proof { promises, warnings } = check(&rules, &config.defaults)?;
+        for warning in &warnings {
+            let (code, at) = (warning.code_text(), warning.place.file_line());
+            tracing::warn!(code, at, "{}", warning.message);
+        }
         let horizons = horizons(&rules);
         Ok(Self { config, rules, promises, horizons })
     }

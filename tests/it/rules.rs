@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use expunged::diagnostic::{Diagnostics, Paint, Source, SourceKind};
 use expunged::model::datastore::Defaults;
-use expunged::rules::check::PromiseKept;
+use expunged::rules::check::ProvedPromise;
 use expunged::rules::rule::{Expected, RuleSet, RuleTest, Service, Step};
 use expunged::rules::{check, document};
 use proptest::prelude::*;
@@ -19,8 +19,8 @@ fn parse(text: &str) -> Result<Service, Diagnostics> {
     document::parse(&Source::new(SourceKind::Rules, "rules/site.toml", text), "site", &Defaults::default())
 }
 
-fn check_all(services: Vec<Service>) -> Result<Vec<PromiseKept>, Diagnostics> {
-    check::check(&RuleSet { services }, &Defaults::default())
+fn check_all(services: Vec<Service>) -> Result<Vec<ProvedPromise>, Diagnostics> {
+    check::check(&RuleSet { services }, &Defaults::default()).map(|proof| proof.promises)
 }
 
 /// What a person is told about this file, by the parser or by `check`.
@@ -78,7 +78,7 @@ fn with(from: &str, to: &str) -> String {
 #[test]
 fn shipped_rules_load_and_every_promise_is_kept() {
     let set = document::load(&shipped(), &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
-    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}")).promises;
     let mut lines = String::new();
     for promise in &kept {
         writeln!(lines, "{}/{}: {}", promise.service, promise.promise, promise.text).unwrap();

@@ -9,7 +9,7 @@ use crate::diagnostic::reader::Entry;
 use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::{Calendar, Zone};
 use crate::model::name::{ColumnName, NameError, TableName};
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{KeyPattern, Pattern};
 use crate::model::period::{DeleteBy, Period, Retain};
 use crate::model::value::Value;
 use crate::rules::rule::Match;
@@ -30,6 +30,11 @@ pub fn column(entry: &Entry<'_>) -> Option<ColumnName> {
 pub fn pattern(entry: &Entry<'_>) -> Option<Pattern> {
     let help = "write a path below the datastore's root, such as `uploads/{id}/**` or `*.tar.zst`";
     entry.parsed(Code::BadValue, help, Pattern::parse)
+}
+
+pub fn keys(entry: &Entry<'_>) -> Option<KeyPattern> {
+    let help = "write keys such as `session:{id}:*`";
+    entry.parsed(Code::BadValue, help, KeyPattern::parse)
 }
 
 /// A list of names, none twice. Whether it may be empty is the caller's to say.
