@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::datastore::catalogues;
-use crate::diagnostic::nearest::nearest;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::SigningKey;
 use crate::model::catalogue::Catalogues;
@@ -111,10 +111,7 @@ impl Deployment {
     pub fn service(&self, name: &str) -> Result<&Service, Failure> {
         self.rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
             let names: Vec<&str> = self.rules.services.iter().map(|service| service.id.as_str()).collect();
-            let help = match nearest(name, &names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the services are {}", names.join(", ")),
-            };
+            let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
             Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
         })
     }
@@ -122,10 +119,7 @@ impl Deployment {
     fn unknown_rule(&self, name: &str) -> Failure {
         let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let help = match nearest(name, &known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the rules are {}", names.join(", ")),
-        };
+        let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
         Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
     }
 

@@ -46,7 +46,8 @@ fn example(of: &'static Type) -> String {
 
 /// An inline table of what has to be there, and of one key more.
 fn table(shape: &'static Shape, more: Option<(&str, &str)>) -> String {
-    let needed = shape.keys.iter().filter(|k| k.need == Need::Required && more.is_none_or(|(n, _)| n != k.name));
+    let needed =
+        shape.keys.iter().filter(|k| k.need == Need::Required && more.is_none_or(|(n, _)| n != k.name));
     let mut pairs: Vec<String> = needed.map(|k| format!("{} = {}", k.name, example(&k.value))).collect();
     if let (Some(names), None) = (shape.names, more) {
         pairs.push(format!("x = {}", example(names)));
@@ -179,13 +180,16 @@ fn the_words_that_editors_offer_are_the_words_that_are_read() {
             for one in value.each() {
                 let (words, wrap): (&[&str], fn(String) -> String) = match one {
                     Type::Word(words) => (words, |w| w),
-                    Type::List(Type::Word(words)) | Type::Any(Type::Word(words)) => (words, |w| format!("[{w}]")),
+                    Type::List(Type::Word(words)) | Type::Any(Type::Word(words)) => {
+                        (words, |w| format!("[{w}]"))
+                    }
                     _ => continue,
                 };
                 for word in words {
                     let case = fill(&path, &holed, &wrap(format!("{word:?}")));
                     let found = about(&case, read(&case.text));
-                    let unread = found.iter().any(|(code, _)| matches!(code, Code::BadValue | Code::WrongType));
+                    let unread =
+                        found.iter().any(|(code, _)| matches!(code, Code::BadValue | Code::WrongType));
                     assert!(!unread, "{}: {found:?}\n{}", case.key, case.text);
                 }
                 let texts = value.each().into_iter().any(|t| matches!(t, Type::Text(_)));

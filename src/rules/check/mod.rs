@@ -16,6 +16,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
@@ -149,7 +150,11 @@ fn datastore(
             Code::UnknownName,
             places.of(key),
             format!("the configuration has no datastore `{name}`"),
-            format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
+            did_you_mean(
+                name.as_str(),
+                &known.keys().map(DatastoreName::as_str).collect::<Vec<_>>(),
+                format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
+            ),
         ));
     };
     let (holds, kind) = match datastore.kind {
@@ -176,7 +181,9 @@ fn kept_promises_exist(service: &Service, rule: &Rule, found: &mut Vec<Diagnosti
         let Some(promise) = service.promises.iter().find(|p| p.id == *id) else {
             let message =
                 format!("rule `{}` keeps promise `{id}`, which this service does not make", rule.id.local);
-            found.push(Diagnostic::error(Code::UnknownName, place, message, "declare it as a `[[promise]]`"));
+            let made: Vec<&str> = service.promises.iter().map(|p| p.id.as_str()).collect();
+            let help = did_you_mean(id.as_str(), &made, "declare it as a `[[promise]]`");
+            found.push(Diagnostic::error(Code::UnknownName, place, message, help));
             continue;
         };
         let reached = reached(rule);
@@ -206,7 +213,8 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
     for (i, class) in promise.covers.iter().enumerate() {
         let place = promise.places.of(&format!("covers.{i}"));
         let of_class = keepers.iter().copied().filter(|r| reached(r).contains(class));
-        let (enforcing, observing): (Vec<&Rule>, Vec<&Rule>) = of_class.partition(|r| r.mode == Mode::Enforce);
+        let (enforcing, observing): (Vec<&Rule>, Vec<&Rule>) =
+            of_class.partition(|r| r.mode == Mode::Enforce);
         if !enforcing.is_empty() {
             found.extend(filters::gaps(promise, class, &enforcing));
             continue;
@@ -223,7 +231,13 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
         let elsewhere: Vec<_> = service.rules.iter().filter(|r| reached(r).contains(class)).collect();
         let (message, help) = if elsewhere.is_empty() {
             let message = format!("no rule or dependent reaches class `{class}` of promise `{}`", promise.id);
-            (message, "write the rule or dependent that disposes of these records".to_owned())
+            let classes: Vec<&str> = service.rules.iter().flat_map(reached).map(ClassName::as_str).collect();
+            let help = did_you_mean(
+                class.as_str(),
+                &classes,
+                "write the rule or dependent that disposes of these records",
+            );
+            (message, help)
         } else {
             let names = list(elsewhere.iter().map(|r| &r.id.local));
             let message =
@@ -248,7 +262,11 @@ fn summary(service: &Service, promise: &Promise, defaults: &Defaults) -> ProvedP
         }
     });
     ProvedPromise {
-        standing: if promise.covers.iter().all(kept) { PromiseStanding::Kept } else { PromiseStanding::OnlyObserved },
+        standing: if promise.covers.iter().all(kept) {
+            PromiseStanding::Kept
+        } else {
+            PromiseStanding::OnlyObserved
+        },
         service: service.id.clone(),
         promise: promise.id.clone(),
         text: promise.text.clone(),
