@@ -125,7 +125,10 @@ fn finding(
     );
     let help = match weaker {
         Weaker::On(day) => {
-            let figures = figures(rule.calendar, *day, word, ends).unwrap_or_default();
+            // Of hours and days only the clocks could tell more.
+            let civil = !mixed(ruled, promised);
+            let figures =
+                civil.then(|| figures(rule.calendar, *day, word, ends)).flatten().unwrap_or_default();
             format!(
                 "a trigger on {day} would break the promise{figures}; write `{key} = \"{promised}\"` or stricter"
             )
