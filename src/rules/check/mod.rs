@@ -19,6 +19,8 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
+pub use window::words;
+
 /// A promise that was proved kept, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromiseKept {
