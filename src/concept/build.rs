@@ -181,6 +181,10 @@ fn datastore(place: &Dataset, given: &Given<'_>) -> Datastore {
         datastore: place.datastore.clone(),
         kind: configured.map(|(_, datastore)| datastore.kind.as_str()),
         holds: place.holds,
+        holds_backups: given
+            .rules
+            .rules()
+            .any(|(_, r)| r.backup.is_some() && r.datastore.as_str() == place.datastore),
         backups: given.rules.rules().filter_map(|(s, r)| backed_up(s, r, &place.datastore)).collect(),
     }
 }
@@ -217,6 +221,12 @@ impl Concept {
 
     pub(super) fn promises_of<'c>(&'c self, service: &'c str) -> impl Iterator<Item = &'c view::Promise> {
         self.promises.iter().filter(move |promise| promise.service == service)
+    }
+
+    /// What people call a service.
+    pub(super) fn name_of<'c>(&'c self, service: &'c str) -> &'c str {
+        let found = self.services.iter().find(|known| known.service == service);
+        found.map_or(service, |known| known.name.as_str())
     }
 
     pub(super) fn datastore(&self, name: &str) -> Option<&view::Datastore> {

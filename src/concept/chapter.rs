@@ -2,10 +2,10 @@
 
 use super::document::{Block, Cell, Section, Table, TableKind};
 use super::line::Line;
-use super::overview::{Named, gone, head, matrix};
+use super::overview::{Named, gone, head, matrix, unpromised};
 use super::view::{
-    Action, Class, ClassUnderRule, Concept, Datastore, DeletionClass, Dependent, Holds, Keeper, OnErasure,
-    Promise, Rule, Service,
+    Action, BackedUp, Class, ClassUnderRule, Concept, Datastore, DeletionClass, Dependent, Holds, Keeper,
+    OnErasure, Promise, Rule, Service,
 };
 use crate::rules::check;
 
@@ -123,11 +123,7 @@ fn rule(class: &Class, under: &ClassUnderRule, rule: &Rule) -> Vec<Cell> {
         Cell::of(start.words.clone()).beside_all(pending).beside_all(read_as),
         Cell::words(&rule.retain),
         Cell::words(&rule.delete_by),
-        if because.is_empty() {
-            Cell::words("no promise names it: the operator’s own rule")
-        } else {
-            Cell::lines(because)
-        },
+        if because.is_empty() { Cell::of(unpromised(rule)) } else { Cell::lines(because) },
         under.records.iter().fold(Cell::default(), |cell, place| {
             done(
                 cell,
@@ -170,7 +166,7 @@ fn implementation(concept: &Concept, service: &Service) -> Vec<Block> {
             head: head(&["Records", "Data class", "Rule", "What is done", "How often"]),
             rows,
         }));
-        blocks.push(Block::Note(backups(datastore)));
+        blocks.extend(backups(datastore).map(Block::Note));
     }
     blocks
 }
@@ -229,26 +225,24 @@ fn how_often(rule: &Rule) -> Cell {
     Cell::words(format!("at most {gap} apart")).beside(Line::name(&rule.schedule).and(" UTC"))
 }
 
-fn backups(datastore: &Datastore) -> Line {
-    let each = datastore.backups.iter().map(|backup| {
-        Line::words("in ")
-            .called(&backup.datastore)
-            .and(", ")
-            .called(&backup.dataset)
-            .and(", under rule ")
-            .called(&backup.rule)
-            .and(" (")
-            .and(&backup.owner)
-            .and(format!("): one is begun every {}, and gone no later than {} after. What is disposed of here is gone from them ", backup.every, backup.delete_by))
-            .then(gone(backup))
-    });
-    let each: Vec<Line> = each.collect();
-    if each.is_empty() {
-        return Line::words(
-            "Backups: no rule is over backups of this datastore. What they hold is not reached.",
-        );
+/// What is said of the backups of a datastore; nothing, where it holds backups itself.
+fn backups(datastore: &Datastore) -> Option<Line> {
+    if let Some((first, more)) = datastore.backups.split_first() {
+        let each = more.iter().fold(under(first), |line, backup| line.and(" ").then(under(backup)));
+        return Some(Line::words("Backups: ").then(each));
     }
-    each.into_iter().fold(Line::words("Backups: "), Line::then).and(".")
+    let none = "Backups: no rule is over backups of this datastore. What they hold is not reached.";
+    (!datastore.holds_backups).then(|| Line::words(none))
+}
+
+/// A rule over backups.
+fn under(backup: &BackedUp) -> Line {
+    let BackedUp { rule, owner, datastore, dataset, every, delete_by } = backup;
+    let place = Line::words("in ").called(datastore).and(", ").called(dataset);
+    let answers = Line::words(", under rule ").called(rule).and(format!(" ({owner}): "));
+    let ends = format!("one is begun every {every}, and gone no later than {delete_by} after. ");
+    let reached = Line::words("What is disposed of here is gone from them ").then(gone(backup)).and(".");
+    place.then(answers).and(ends).then(reached)
 }
 
 fn special_cases(concept: &Concept, service: &Service) -> Vec<Line> {

@@ -82,10 +82,11 @@ impl TableKind {
 }
 
 /// What stands in a cell, line by line.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Cell(pub Vec<CellLine>);
 
 /// A line of a cell.
+#[derive(PartialEq, Eq)]
 pub(super) enum CellLine {
     /// What the cell says.
     Main(Line),

@@ -26,7 +26,7 @@ fn special_cases() -> Section {
         ),
         (
             "No plausible start",
-            "a record whose start event gives no plausible time is *undated*: its period disposes of nothing, and it is counted \
+            "a record whose start event gives no plausible time is undated: its period disposes of nothing, and it is counted \
              until somebody has looked. Where the start event has normally not happened yet, the clock does not run.",
         ),
         (
@@ -45,7 +45,7 @@ fn special_cases() -> Section {
              where no rule is over the backups of a datastore, nothing is said of them.",
         ),
     ];
-    let terms = cases.map(|(word, what)| (Line::words(word), Line::words(what.replace('*', ""))));
+    let terms = cases.map(|(word, what)| (Line::words(word), Line::words(what)));
     section("special-cases", "Special cases in every service", vec![Block::Terms(terms.into())])
 }
 
@@ -77,9 +77,7 @@ fn limits(concept: &Concept) -> Section {
 
 /// Datastores whose backups nobody sweeps, but for those that hold the backups themselves.
 fn backups(concept: &Concept) -> Line {
-    let holds_backups =
-        |name: &str| concept.rules.iter().any(|rule| rule.backup.is_some() && rule.dataset.datastore == name);
-    let without = concept.datastores.iter().filter(|d| d.backups.is_empty() && !holds_backups(&d.datastore));
+    let without = concept.datastores.iter().filter(|d| d.backups.is_empty() && !d.holds_backups);
     let names: Vec<&str> = without.map(|datastore| datastore.datastore.as_str()).collect();
     if names.is_empty() {
         return Line::words(

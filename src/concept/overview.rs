@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::document::{Block, Cell, Document, Section, Table, TableKind};
 use super::line::Line;
 use super::start::StartKind;
-use super::view::{BackedUp, Class, ClassUnderRule, Concept, DeletionClass, Member, Rule, Service};
+use super::view::{BackedUp, ClassUnderRule, Concept, DeletionClass, Member, Rule, Service};
 use super::{chapter, general};
 
 /// The whole concept, put into words.
@@ -90,11 +90,11 @@ fn words() -> Vec<(Line, Line)> {
         ("Dependent", "records that go with a record, and before it."),
         (
             "Periods",
-            "days, months and years are civil days of the service’s time zone. *Not before* ends when its last day is over, *no later \
-             than* when its last day begins. Hours are elapsed time.",
+            "days, months and years are civil days of the service’s time zone. “Not before” ends when its last day is over, “no later \
+             than” when its last day begins. Hours are elapsed time.",
         ),
     ];
-    words.into_iter().map(|(word, what)| (Line::words(word), Line::marked(&what.replace('*', "")))).collect()
+    words.into_iter().map(|(word, what)| (Line::words(word), Line::marked(what))).collect()
 }
 
 fn deletion_classes(concept: &Concept) -> Section {
@@ -141,11 +141,7 @@ fn member(concept: &Concept, member: &Member, named: Named) -> Line {
     let classes = Line::names(&member.classes);
     match named {
         Named::Alone => classes,
-        Named::Service => {
-            let service = concept.services.iter().find(|service| service.service == member.service);
-            let name = service.map_or(member.service.as_str(), |service| service.name.as_str());
-            Line::words(name).and(": ").then(classes)
-        }
+        Named::Service => Line::words(concept.name_of(&member.service)).and(": ").then(classes),
     }
 }
 
@@ -153,32 +149,52 @@ fn time_limits(concept: &Concept) -> Section {
     let text = "For the record of processing activities: the envisaged time limits for the erasure of the different categories of \
                 data, Art. 30(1)(f) GDPR. Each counts from its start event, and holds for the datastore and, where a rule is over \
                 its backups, for them.";
-    let row = |(class, under): (&Class, &ClassUnderRule)| {
-        Some(limit(concept, class, under, concept.rule(&under.rule)?))
-    };
-    let each = concept.classes.iter().flat_map(|class| class.rules.iter().map(move |under| (class, under)));
     let table = Table {
         kind: TableKind::Limits,
         caption: Line::words("Envisaged time limits for erasure"),
         head: head(&["Category of data", "Time limit", "Start event", "In backups", "Source"]),
-        rows: each.filter_map(row).collect(),
+        rows: concept.rules.iter().flat_map(|rule| limits(concept, rule)).collect(),
     };
     let blocks = vec![Block::Text(Line::words(text)), Block::Table(table)];
     Section { id: "time-limits".to_owned(), title: Line::words("Time limits for erasure"), blocks }
 }
 
-fn limit(concept: &Concept, class: &Class, under: &ClassUnderRule, rule: &Rule) -> Vec<Cell> {
-    let service = concept.services.iter().find(|service| service.service == class.service);
-    let name = service.map_or(class.service.as_str(), |service| service.name.as_str());
+/// The limits of what a rule reaches: classes of which all the rest is the same share a row.
+fn limits(concept: &Concept, rule: &Rule) -> Vec<Vec<Cell>> {
+    let mut rows: Vec<(Vec<&str>, Vec<Cell>)> = Vec::new();
+    for class in concept.classes_of(&rule.service) {
+        let Some(under) = class.rules.iter().find(|under| under.rule == rule.rule) else { continue };
+        let rest = limit(concept, under, rule);
+        match rows.iter_mut().find(|(_, known)| *known == rest) {
+            Some((classes, _)) => classes.push(&class.class),
+            None => rows.push((vec![&class.class], rest)),
+        }
+    }
+    let service = Line::words(concept.name_of(&rule.service));
+    let category = |classes| Cell::of(Line::names::<&str>(classes)).beside(service.clone());
+    rows.into_iter().map(|(classes, rest)| [category(classes)].into_iter().chain(rest).collect()).collect()
+}
+
+fn limit(concept: &Concept, under: &ClassUnderRule, rule: &Rule) -> Vec<Cell> {
     let pseudonymized = under.records.iter().filter(|place| place.action.mark.is_some());
     let pseudonymized = pseudonymized.map(|place| Line::words("pseudonymized: ").called(&place.dataset));
+    let sources: BTreeSet<Line> = under.promises.iter().map(|promise| Line::words(&promise.source)).collect();
     vec![
-        Cell::of(Line::name(&class.class)).beside(Line::words(name)),
         Cell::words(&rule.delete_by).beside_all(pseudonymized),
         Cell::of(rule.start.words.clone()),
-        in_backups(concept, under),
-        sources(under),
+        if rule.backup.is_some() { Cell::words("these are backups") } else { in_backups(concept, under) },
+        if sources.is_empty() { Cell::of(unpromised(rule)) } else { Cell::lines(sources) },
     ]
+}
+
+/// Why a rule reaches a class that none of its promises names.
+pub(super) fn unpromised(rule: &Rule) -> Line {
+    if rule.promises.is_empty() {
+        return Line::words("no promise: the operator’s own rule");
+    }
+    Line::words("named by no promise of the rule, but goes with what ")
+        .then(Line::names(&rule.promises))
+        .and(" names")
 }
 
 fn in_backups(concept: &Concept, under: &ClassUnderRule) -> Cell {
@@ -193,15 +209,6 @@ fn in_backups(concept: &Concept, under: &ClassUnderRule) -> Cell {
 /// When the last backup that may hold a record is gone.
 pub(super) fn gone(backup: &BackedUp) -> Line {
     Line::words(format!("at most {} + {} later", backup.every, backup.delete_by))
-}
-
-fn sources(under: &ClassUnderRule) -> Cell {
-    let each: BTreeSet<Line> = under.promises.iter().map(|promise| Line::words(&promise.source)).collect();
-    if each.is_empty() {
-        Cell::words("no promise names it: the operator’s own rule")
-    } else {
-        Cell::lines(each)
-    }
 }
 
 pub(super) fn head(words: &[&str]) -> Vec<Line> {

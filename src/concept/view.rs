@@ -302,6 +302,8 @@ pub struct Datastore {
     pub kind: Option<&'static str>,
     /// What it holds.
     pub holds: Holds,
+    /// Whether a rule is over it because it holds backups itself.
+    pub holds_backups: bool,
     /// The rules over backups of it, of any service.
     pub backups: Vec<BackedUp>,
 }
