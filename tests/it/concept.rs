@@ -6,12 +6,13 @@ mod shipped;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use expunged::concept::{Concept, Given};
 use expunged::diagnostic::{Paint, Source, SourceKind};
 use expunged::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
 use expunged::model::name::DatastoreName;
-use expunged::rules::check::check;
+use expunged::rules::check::{PromiseKept, check};
 use expunged::rules::document;
 use expunged::rules::rule::RuleSet;
 use pulldown_cmark::{Event, Options, Parser};
@@ -144,7 +145,18 @@ pub fn rules(text: &str) -> RuleSet {
 /// Their concept, without a configuration.
 pub fn concept(set: &RuleSet) -> Concept {
     let promises = check(set, &Defaults::default()).unwrap_or_else(|e| panic!("{}", e.render(Paint::Plain)));
-    Concept::of(&Given { rules: set, promises: &promises, datastores: None }, None)
+    written(set, &promises)
+}
+
+/// The same, where what was proved of [`RULES`] stands for what would be proved of these: a proof looks at every day.
+pub fn varied(set: &RuleSet) -> Concept {
+    static PROVED: OnceLock<Vec<PromiseKept>> = OnceLock::new();
+    written(set, PROVED.get_or_init(|| check(&rules(RULES), &Defaults::default()).unwrap()))
+}
+
+/// The same, of what was proved of them.
+pub fn written(set: &RuleSet, promises: &[PromiseKept]) -> Concept {
+    Concept::of(&Given { rules: set, promises, datastores: None }, None)
 }
 
 /// The same, where a configuration says of which kind each datastore is.

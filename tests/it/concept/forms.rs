@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{RULES, concept, configured, markdown_shows, page_shows, rules};
+use super::{RULES, concept, configured, markdown_shows, page_shows, rules, varied};
 use crate::architecture::source::root;
 use crate::report::forms::checked;
 
 /// What each form says, but for digests.
 fn said(text: &str) -> String {
-    concept(&rules(text))
+    varied(&rules(text))
         .to_markdown()
         .lines()
         .filter(|l| !l.contains("SHA-256") && !l.contains("#service-site"))
@@ -30,12 +30,12 @@ fn the_concept_as_json() {
 #[test]
 fn the_same_rules_give_the_same_bytes_and_name_their_file() {
     let first = concept(&rules(RULES));
-    let second = concept(&rules(RULES));
+    let second = varied(&rules(RULES));
     assert_eq!(first.to_markdown(), second.to_markdown());
     assert_eq!(first.to_html().unwrap(), second.to_html().unwrap());
     let digest = first.services[0].sha256.clone().unwrap();
     assert!(first.to_markdown().contains(&digest) && first.to_html().unwrap().contains(&digest));
-    let other = concept(&rules(&format!("{RULES}# a word more\n")));
+    let other = varied(&rules(&format!("{RULES}# a word more\n")));
     assert_ne!(other.services[0].sha256.as_ref(), Some(&digest));
 }
 
@@ -149,7 +149,7 @@ fn whatever_words_a_person_writes_show_as_written_and_become_no_markup() {
             let written = if *place == "author_name" { format!("\"{toml}\"") } else { toml.to_owned() };
             let text = RULES.replace(place, &place.replace(plain, &written));
             assert_ne!(text, RULES, "{place}");
-            let concept = concept(&rules(&text));
+            let concept = varied(&rules(&text));
             let (markdown, tags) = markdown_shows(&concept.to_markdown());
             let page = concept.to_html().unwrap();
             let wanted: String = shown.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
@@ -170,7 +170,7 @@ fn what_would_break_a_line_or_turn_it_round_does_neither() {
         if place.starts_with('{') {
             continue;
         }
-        let concept = concept(&rules(&RULES.replace(place, &place.replace(plain, evil))));
+        let concept = varied(&rules(&RULES.replace(place, &place.replace(plain, evil))));
         let markdown = concept.to_markdown();
         assert!(markdown.contains("a b # c \\| d \\|\u{fffd}\\[31m\u{fffd}e f\u{fffd}"), "{markdown}");
         let hidden = |c: &char| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c);
