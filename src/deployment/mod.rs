@@ -42,6 +42,15 @@ pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defau
     Ok((load(&directory, &defaults)?, defaults))
 }
 
+/// The service of this name.
+pub fn service<'r>(rules: &'r RuleSet, name: &str) -> Result<&'r Service, Failure> {
+    rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = rules.services.iter().map(|service| service.id.as_str()).collect();
+        let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
+        Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
+    })
+}
+
 /// The configuration and the rules, each proved by itself.
 pub struct Deployment {
     /// The configuration.
@@ -109,11 +118,7 @@ impl Deployment {
 
     /// The service of this name.
     pub fn service(&self, name: &str) -> Result<&Service, Failure> {
-        self.rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
-            let names: Vec<&str> = self.rules.services.iter().map(|service| service.id.as_str()).collect();
-            let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
-            Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
-        })
+        service(&self.rules, name)
     }
 
     fn unknown_rule(&self, name: &str) -> Failure {

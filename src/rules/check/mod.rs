@@ -22,6 +22,8 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
+pub use window::words;
+
 /// What was proved, and what a person should look at all the same.
 #[derive(Debug)]
 pub struct Proof {
