@@ -146,13 +146,14 @@ fn on_erasure(rule: &rule::Rule) -> OnErasure {
 }
 
 fn dependent(dependent: &rule::Dependent) -> Dependent {
+    let whose = if dependent.of.is_some() { "the dependent’s" } else { "the record’s" };
     let (holds, key, belongs) = match &dependent.dataset {
         DependentDataset::Rows { key, matches, .. } => {
-            (Holds::Rows, key.as_deref().unwrap_or_default(), matched(matches))
+            (Holds::Rows, key.as_deref().unwrap_or_default(), matched(matches, whose))
         }
         DependentDataset::Files { pattern, .. } => {
             let columns = Line::names(pattern.columns().map(ColumnName::as_str));
-            (Holds::Files, &[][..], Line::words("the path holds the record’s ").then(columns))
+            (Holds::Files, &[][..], Line::words(format!("the path holds {whose} ")).then(columns))
         }
         DependentDataset::Keys(pattern) => {
             let columns = Line::names(pattern.columns().map(ColumnName::as_str));

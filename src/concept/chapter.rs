@@ -181,7 +181,10 @@ fn kind(datastore: &Datastore) -> String {
         Holds::Objects => "objects",
         Holds::Keys => "keys",
     };
-    datastore.kind.map_or_else(|| format!(" ({holds})"), |kind| format!(" ({kind}: {holds})"))
+    match datastore.kind {
+        Some(kind) if kind != holds => format!(" ({kind}: {holds})"),
+        Some(_) | None => format!(" ({holds})"),
+    }
 }
 
 /// What a rule disposes of in a datastore.
@@ -195,7 +198,7 @@ fn own_records(rule: &Rule) -> Vec<Cell> {
     let key = &rule.dataset.key;
     let key = (!key.is_empty()).then(|| Line::words("key ").then(Line::names(key)));
     let only = (!rule.only.is_empty())
-        .then(|| Line::words("only where ").then(Line::list(rule.only.iter().cloned())));
+        .then(|| Line::words("only where ").then(Line::all(rule.only.iter().cloned())));
     let unless = rule.unless.iter().map(|unless| Line::words("kept while ").then(unless.clone()));
     vec![
         Cell::of(Line::name(&rule.dataset.dataset)).beside_all(key).beside_all(only).beside_all(unless),
@@ -251,29 +254,44 @@ fn under(backup: &BackedUp) -> Line {
 }
 
 fn special_cases(concept: &Concept, service: &Service) -> Vec<Line> {
-    let requests = concept.rules_of(&service.service).map(on_erasure);
+    let requests = concept.rules_of(&service.service).filter_map(on_erasure);
     let exceptions = concept.rules_of(&service.service).filter_map(exception);
     let backups = concept.rules_of(&service.service).filter_map(backup);
     let observed = concept.rules_of(&service.service).filter_map(observed);
     let waived = service.waivers.iter().map(waived);
-    observed.chain(requests).chain(exceptions).chain(backups).chain(waived).collect()
+    let reached = observed.chain(requests).chain(not_reached(concept, service));
+    reached.chain(exceptions).chain(backups).chain(waived).collect()
 }
 
-fn on_erasure(rule: &Rule) -> Line {
-    let whose = rule.subject.as_ref().map(|column| format!("{}.{column}", rule.dataset.dataset));
-    let rule_name = Line::strong(Line::default(), "Erasure request").and(", ").called(&rule.rule).and(": ");
-    match (&rule.on_erasure, whose) {
-        (OnErasure::Dispose, Some(whose)) => rule_name
-            .and("the records of the data subject (")
-            .called(whose)
-            .and(") go with the next sweep, with what hangs on them, whatever their periods."),
-        (OnErasure::Keep { reason }, Some(whose)) => {
-            rule_name.and("the records of the data subject (").called(whose).and(") are kept. ").and(reason)
+/// What an erasure request does, where it reaches anything.
+fn on_erasure(rule: &Rule) -> Option<Line> {
+    let whose = format!("{}.{}", rule.dataset.dataset, rule.subject.as_ref()?);
+    let records = Line::default()
+        .strong("Erasure request")
+        .and(", ")
+        .called(&rule.rule)
+        .and(": the records of the data subject (")
+        .called(whose);
+    match &rule.on_erasure {
+        OnErasure::Dispose => {
+            Some(records.and(") go with the next sweep, with what hangs on them, whatever their periods."))
         }
-        (OnErasure::NotReached | OnErasure::Dispose | OnErasure::Keep { .. }, _) => {
-            rule_name.and("the rule does not know whose records these are. A request does not reach them; they go by their period.")
-        }
+        OnErasure::Keep { reason } => Some(records.and(") are kept. ").and(reason)),
+        OnErasure::NotReached => None,
     }
+}
+
+/// The rules that do not know whose records they dispose of.
+fn not_reached(concept: &Concept, service: &Service) -> Option<Line> {
+    let rules = concept.rules_of(&service.service).filter(|rule| rule.on_erasure == OnErasure::NotReached);
+    let names: Vec<&str> = rules.map(|rule| rule.rule.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        Line::default()
+            .strong("Erasure request")
+            .and(": none reaches the records of ")
+            .then(Line::names(names))
+            .and(", since nothing there says whose they are. They go by their period.")
+    })
 }
 
 /// What a rule leaves out.
@@ -285,7 +303,7 @@ fn exception(rule: &Rule) -> Option<Line> {
     if !rule.only.is_empty() {
         line = line
             .and("records are disposed of only where ")
-            .then(Line::list(rule.only.iter().cloned()))
+            .then(Line::all(rule.only.iter().cloned()))
             .and(". ");
     }
     for unless in &rule.unless {
@@ -293,7 +311,7 @@ fn exception(rule: &Rule) -> Option<Line> {
     }
     Some(match &rule.except {
         Some(except) => line.and("The promise leaves out the same: ").and(except).and("."),
-        None => line.and("What is left out here is no exception of a promise."),
+        None => line.and("No promise leaves these out."),
     })
 }
 

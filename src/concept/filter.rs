@@ -28,9 +28,9 @@ pub(super) fn unless(unless: &Unless) -> Line {
     let row = Line::words("a row of ")
         .called(unless.table.as_str())
         .and(" with ")
-        .then(matched(&unless.matches))
+        .then(matched(&unless.matches, "the record’s"))
         .and(" exists");
-    let narrowed = Line::list(unless.only.iter().map(condition));
+    let narrowed = Line::all(unless.only.iter().map(condition));
     if unless.only.is_empty() { row } else { row.and(", in which ").then(narrowed) }
 }
 

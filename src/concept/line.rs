@@ -82,11 +82,17 @@ impl Line {
 
     /// Lines one after the other, with commas between them.
     pub(super) fn list(lines: impl IntoIterator<Item = Self>) -> Self {
-        let mut all = Self::default();
-        for (at, line) in lines.into_iter().enumerate() {
-            all = if at == 0 { line } else { all.and(", ").then(line) };
-        }
-        all
+        Self::joined(lines, ", ")
+    }
+
+    /// Lines that hold together.
+    pub(super) fn all(lines: impl IntoIterator<Item = Self>) -> Self {
+        Self::joined(lines, " and ")
+    }
+
+    fn joined(lines: impl IntoIterator<Item = Self>, between: &str) -> Self {
+        let join = |all: Self, line: Self| all.and(between).then(line);
+        lines.into_iter().reduce(join).unwrap_or_default()
     }
 
     /// Names, with commas between them.

@@ -122,7 +122,7 @@ fn words(rule: &Rule) -> Line {
                 Pick::Latest => "the latest ",
                 Pick::Earliest => "the earliest ",
             };
-            let of = Line::words(" of the rows with ").then(matched(matches));
+            let of = Line::words(" of the rows with ").then(matched(matches, "the record’s"));
             Line::words(which).called(format!("{table}.{column}")).then(of)
         }
         TriggerPlace::Modified => Line::words("when the file was last modified"),
@@ -137,11 +137,12 @@ fn words(rule: &Rule) -> Line {
     }
 }
 
-/// How rows of another table belong to the record.
-pub(super) fn matched(matches: &[Match]) -> Line {
-    let each =
-        |pair: &Match| Line::name(pair.theirs.as_str()).and(" = the record’s ").called(pair.ours.as_str());
-    Line::list(matches.iter().map(each))
+/// How rows of another table belong to what they are looked up for, such as `the record’s`.
+pub(super) fn matched(matches: &[Match], whose: &str) -> Line {
+    let each = |pair: &Match| {
+        Line::name(pair.theirs.as_str()).and(format!(" = {whose} ")).called(pair.ours.as_str())
+    };
+    Line::all(matches.iter().map(each))
 }
 
 /// The states in which the clock has simply not been started.

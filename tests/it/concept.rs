@@ -181,7 +181,7 @@ pub fn markdown_shows(markdown: &str) -> (String, Vec<String>) {
             Event::Text(shown) | Event::Code(shown) => text.push_str(&shown),
             Event::InlineHtml(tag) | Event::Html(tag) => html.push(tag.to_string()),
             Event::Start(_) | Event::End(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => {
-                text.push(' ')
+                text.push(' ');
             }
             other => panic!("{other:?} in\n{markdown}"),
         }

@@ -17,14 +17,20 @@ fn said(text: &str) -> String {
         .collect()
 }
 
+/// A release changes no snapshot.
+fn unversioned(text: &str) -> String {
+    text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}
+
 #[test]
 fn the_concept_as_markdown() {
-    insta::assert_snapshot!(configured(&rules(RULES)).to_markdown());
+    insta::assert_snapshot!(unversioned(&configured(&rules(RULES)).to_markdown()));
 }
 
 #[test]
 fn the_concept_as_json() {
-    insta::assert_snapshot!(serde_json::to_string_pretty(&configured(&rules(RULES))).unwrap());
+    let json = serde_json::to_string_pretty(&configured(&rules(RULES))).unwrap();
+    insta::assert_snapshot!(unversioned(&json));
 }
 
 #[test]
