@@ -3,6 +3,7 @@
 mod approve;
 mod check;
 pub mod demo;
+mod diff;
 mod directory;
 mod erase;
 mod explain;
@@ -10,6 +11,7 @@ mod hold;
 mod key;
 mod ledger;
 mod log;
+mod markdown;
 mod pause;
 mod plan;
 mod prove;
@@ -67,10 +69,10 @@ pub struct Global {
     /// How much is logged to standard error: error, warn, info, debug [default: warn; for `run`: info].
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<tracing::Level>,
-    /// For people, or for programs; a page and a table are forms of `report`.
+    /// For people, or for programs; a page and a table are forms of `report`, a comment of `diff`.
     #[arg(long = "format", global = true, value_enum, default_value_t = Form::Text)]
     form: Form,
-    /// The same, of whatever is neither a page nor a table.
+    /// The same, of whatever is no page, no table and no comment.
     #[arg(skip)]
     format: Format,
 }
@@ -114,6 +116,8 @@ enum Form {
     Html,
     /// `report`: one table, a row a figure.
     Csv,
+    /// `diff`: for a comment on a pull request.
+    Markdown,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +134,13 @@ enum Command {
     Check,
     /// Run the tests inside the rule files.
     Test,
+    /// Show what a change of the rules does to records and promises; ends with 1 where a person should look.
+    Diff {
+        /// The directory of the rules as they were.
+        old: PathBuf,
+        /// The directory of the rules as they shall be.
+        new: PathBuf,
+    },
     /// Show what a sweep would do; write nothing.
     Plan {
         /// SERVICE/RULE or SERVICE; all rules without it.
@@ -413,15 +424,18 @@ pub fn run(cli: Cli) -> Outcome {
     runtime.block_on(dispatch(&global, command))
 }
 
-/// Only a report is a page or a table.
+/// Only a report is a page or a table, and only a difference a comment.
 fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
     let form = match (global.form, command) {
         (Form::Json, _) => return Ok(Format::Json),
-        (Form::Text, _) | (_, Command::Report { .. }) => return Ok(Format::Text),
-        (Form::Html, _) => "html",
-        (Form::Csv, _) => "csv",
+        (Form::Text, _)
+        | (Form::Html | Form::Csv, Command::Report { .. })
+        | (Form::Markdown, Command::Diff { .. }) => return Ok(Format::Text),
+        (Form::Html, _) => "`--format html` is a form of `report`",
+        (Form::Csv, _) => "`--format csv` is a form of `report`",
+        (Form::Markdown, _) => "`--format markdown` is a form of `diff`",
     };
-    let what = format!("`--format {form}` is a form of `report` alone: expected `text` or `json`");
+    let what = format!("{form} alone: expected `text` or `json`");
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
@@ -430,6 +444,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
     let instead = "goes by the configuration's rules alone; try others with `check`, `test` or `plan`";
     let (name, why) = match command {
         Command::Demo { .. } => ("demo", "brings its own rules"),
+        Command::Diff { .. } => ("diff", "compares the two directories that it is given"),
         Command::Sweep { .. } => ("sweep", instead),
         Command::Run => ("run", instead),
         Command::Reload => ("reload", instead),
@@ -461,6 +476,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
         Command::Check => check::run(global),
         Command::Test => test::run(global).await,
+        Command::Diff { old, new } => diff::run(global, &old, &new),
         Command::Plan { patterns, at, orphans } => {
             let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };
             plan::run(global, &patterns, at, named).await

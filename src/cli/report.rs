@@ -54,7 +54,8 @@ pub(super) async fn run(global: &Global, asked: Asked) -> Outcome {
     check_service(asked.service.as_deref(), &known, &reading)?;
     let report = reading.report(&known, asked.service.as_deref(), evidence);
     let written = match global.form {
-        Form::Text => text(&report),
+        // A report has no comment: that was refused.
+        Form::Text | Form::Markdown => text(&report),
         Form::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
         Form::Html => report.to_html()?,
         Form::Csv => report.to_csv()?,

@@ -275,7 +275,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Messages repeat what stands in the file: a control character there must not reach a terminal, nor a megabyte a log.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     const LONGEST: usize = 600;
     // These ranges turn the direction of writing, so that a line reads as something else than it says.
     let visible = |c: char| match c {

@@ -24,7 +24,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
 use super::period::{Civil, DeleteBy, Elapsed, Period, Retain};
 use zone::{Day, Tick, Wall};
 
-pub use compare::Window;
+pub use compare::{Shift, Window};
 pub use error::ZoneError;
 pub use moment::{Cutoff, Moment, MomentKind};
 pub use zone::Zone;
