@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod demo;
 mod deploy;
+mod diff;
 mod docs;
 mod files;
 mod files_rule;

@@ -18,10 +18,11 @@ pub fn page(difference: &Difference) -> String {
             let _ = writeln!(page, "  {line}");
         }
         for note in notes {
-            let reasons: String =
-                note.reasons.iter().map(|reason| format!("\n      {}", printable(reason))).collect();
-            let mark = if reasons.is_empty() { " " } else { "!" };
-            let _ = writeln!(page, "   {mark} {}{reasons}", note.text);
+            let mark = if note.reasons.is_empty() { " " } else { "!" };
+            let _ = writeln!(page, "   {mark} {}", note.text);
+            for reason in note.reasons {
+                let _ = writeln!(page, "       {}", printable(reason));
+            }
         }
         page.push('\n');
     }

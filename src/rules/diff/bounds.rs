@@ -10,25 +10,27 @@ use crate::rules::check::window;
 const SAME: &str = "the same instant for every trigger of 2024–2051";
 
 /// A bound and the calendar it is counted on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct On<B>(pub Calendar, pub B);
 
 /// A deadline: earlier is stricter, later is weaker.
 pub fn deadline(key: &str, old: On<DeleteBy>, new: On<DeleteBy>) -> Vec<Change> {
-    let shifts = [
-        (Effect::Weaker, "later", new.0.deadline_after(&new.1, &old.0, &old.1)),
-        (Effect::Stricter, "earlier", old.0.deadline_after(&old.1, &new.0, &new.1)),
-    ];
-    changes(key, words(old, new), shifts)
+    changes(key, old, new, |old, new| {
+        [
+            (Effect::Weaker, "later", new.0.deadline_after(&new.1, &old.0, &old.1)),
+            (Effect::Stricter, "earlier", old.0.deadline_after(&old.1, &new.0, &new.1)),
+        ]
+    })
 }
 
 /// When a record becomes due: sooner is wider, later is narrower.
 pub fn due(key: &str, old: On<Retain>, new: On<Retain>) -> Vec<Change> {
-    let shifts = [
-        (Effect::Wider, "sooner", old.0.due_after(&old.1, &new.0, &new.1)),
-        (Effect::Narrower, "later", new.0.due_after(&new.1, &old.0, &old.1)),
-    ];
-    changes(key, words(old, new), shifts)
+    changes(key, old, new, |old, new| {
+        [
+            (Effect::Wider, "sooner", old.0.due_after(&old.1, &new.0, &new.1)),
+            (Effect::Narrower, "later", new.0.due_after(&new.1, &old.0, &old.1)),
+        ]
+    })
 }
 
 /// A promise's "not before", which its rules have to reach: later is stricter.
@@ -46,23 +48,24 @@ pub fn not_before(key: &str, old: On<Retain>, new: On<Retain>) -> Vec<Change> {
     due(key, old, new).into_iter().map(promised).collect()
 }
 
-/// The figures; what is the same period on two calendars is told apart by their zones.
-fn words<B: ToString>(old: On<B>, new: On<B>) -> (String, String) {
-    let (before, after) = (old.1.to_string(), new.1.to_string());
-    if before != after || old.0 == new.0 {
-        return (before, after);
-    }
-    let [before, after] = [old.0, new.0].map(|calendar| format!("{after} ({})", calendar.zone()));
-    (before, after)
-}
-
 /// A bound may be later on some days and earlier on others: then both are said.
-fn changes(
+fn changes<B: Copy + PartialEq + ToString>(
     key: &str,
-    (old, new): (String, String),
-    shifts: [(Effect, &str, Option<Shift>); 2],
+    old: On<B>,
+    new: On<B>,
+    compare: impl Fn(On<B>, On<B>) -> [(Effect, &'static str, Option<Shift>); 2],
 ) -> Vec<Change> {
-    let found = shifts.into_iter().filter_map(|(effect, word, shift)| {
+    if old == new {
+        return Vec::new();
+    }
+    // The same period on two calendars is told apart by their zones.
+    let same = old.1 == new.1;
+    let words = |On(calendar, bound): On<B>| {
+        let period = bound.to_string();
+        if same { format!("{period} ({})", calendar.zone()) } else { period }
+    };
+    let change = |effect, look| Change::new(effect, key, look).from(words(old)).to(words(new));
+    let found = compare(old, new).into_iter().filter_map(|(effect, word, shift)| {
         let Shift { on, by } = shift?;
         let look = match effect {
             Effect::Stricter | Effect::Narrower => Look::Enough,
@@ -77,11 +80,11 @@ fn changes(
             Some(by) => format!("{by} {word} for a trigger on {on}"),
             None => format!("without end for a trigger on {on}"),
         };
-        Some(Change::new(effect, key, look).from(old.clone()).to(new.clone()).why(why))
+        Some(change(effect, look).why(why))
     });
     let found: Vec<Change> = found.collect();
-    if found.is_empty() && old != new {
-        return vec![Change::new(Effect::Changed, key, Look::Enough).from(old).to(new).why(SAME)];
+    if found.is_empty() && !same {
+        return vec![change(Effect::Changed, Look::Enough).why(SAME)];
     }
     found
 }

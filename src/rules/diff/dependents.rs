@@ -22,10 +22,10 @@ pub fn changes(old: &Rule, new: &Rule) -> Vec<Change> {
         let (part, changes) = match pair {
             Pair::Both(before, after) => (&after.id, both((before, old), (after, new), &names)),
             Pair::Renamed(before, after) => {
-                let named = Change::new(Effect::Renamed, "id", Look::Enough);
-                let named = named.from(before.id.to_string()).to(after.id.to_string());
+                let renamed = Change::new(Effect::Renamed, "id", Look::Enough);
+                let renamed = renamed.from(before.id.to_string()).to(after.id.to_string());
                 let rest = both((before, old), (after, new), &names);
-                (&after.id, std::iter::once(named).chain(rest).collect())
+                (&after.id, std::iter::once(renamed).chain(rest).collect())
             }
             Pair::New(after) => {
                 let all = Change::new(Effect::Wider, "all", Look::Second).to(words(after));

@@ -57,7 +57,7 @@ pub fn only(old: &Rule, new: &Rule) -> Vec<Change> {
         match beyond {
             Beyond::Nothing => {}
             Beyond::Such(record) => {
-                found.push(change(effect).why(format!("now {word} a record whose {record}")))
+                found.push(change(effect).why(format!("now {word} a record whose {record}")));
             }
             // Once is enough.
             Beyond::Unknown if effect == Effect::Narrower => {}
@@ -66,6 +66,9 @@ pub fn only(old: &Rule, new: &Rule) -> Vec<Change> {
                 found.push(change(Effect::Changed).why(why));
             }
         }
+    }
+    if found.is_empty() {
+        found.push(Change { look: Look::Enough, ..change(Effect::Changed).why("the same records") });
     }
     found
 }
@@ -110,9 +113,12 @@ fn counted(old: &[Condition], new: &[Condition]) -> Vec<(Effect, String)> {
             Beyond::Such(row) => found.push((effect, format!("a row whose {row} {word} keeps a record"))),
             Beyond::Unknown if effect == Effect::Wider => {}
             Beyond::Unknown => {
-                found.push((Effect::Changed, "too many combinations of values to compare".to_owned()))
+                found.push((Effect::Changed, "too many combinations of values to compare".to_owned()));
             }
         }
+    }
+    if found.is_empty() {
+        found.push((Effect::Changed, "the same rows".to_owned()));
     }
     found
 }

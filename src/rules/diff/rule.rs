@@ -38,8 +38,11 @@ pub fn difference(pair: Pair<Side<'_>>, proofs: &Proofs<'_>) -> Option<RuleDiffe
     };
     let (old, new) = pair.sides();
     let (_, rule) = new.or(old)?;
+    if changes.is_empty() {
+        return None;
+    }
     let promises = proofs.affected(old.map(|(_, rule)| rule), new.map(|(_, rule)| rule));
-    (!changes.is_empty()).then(|| RuleDifference { rule: rule.id.clone(), changes, guarded, promises })
+    Some(RuleDifference { rule: rule.id.clone(), changes, guarded, promises })
 }
 
 /// A rule in one line.
@@ -87,12 +90,11 @@ fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>) -> (Vec<Change>, Versi
             }
             "subject" => found.extend(subject(old, new)),
             "trigger" => found.push(trigger(old, new)),
-            // Also where they are the same: another zone may have another first instant of a day.
-            "retain" | "delete_by" => {}
+            // Told below: bounds also where they are the same, since another zone may have another first instant of a day.
+            "retain" | "delete_by" | "dependents" => {}
             "only" => found.extend(records::only(old, new)),
             "unless" => found.extend(records::unless(old, new)),
             "action" => found.extend(action::changes((&old.action, &old.places), (&new.action, &new.places))),
-            "dependents" => {}
             // `backup`, and what nobody has told this module of.
             other => found.push(written(old, new, other, Look::Second)),
         }
