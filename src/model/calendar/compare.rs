@@ -21,18 +21,6 @@ pub struct Window {
     pub on: NaiveDate,
 }
 
-/// Where one bound comes after another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shift {
-    /// The first local day of a trigger on which it does.
-    pub on: NaiveDate,
-    /// By how much there; [`TimeDelta::MAX`] where it lies beyond the calendar.
-    pub by: TimeDelta,
-}
-
-/// This calendar's bound and the other's.
-type Bounds = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-
 // 28 years, after which weekdays and leap years repeat.
 const FIRST: NaiveDate = NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date");
 const LAST: NaiveDate = NaiveDate::from_ymd_opt(2051, 12, 31).expect("a date");
@@ -70,33 +58,6 @@ impl Calendar {
         let earlier =
             |trigger: &Moment| compare(self.due(trigger, rule), self.due(trigger, promise)) == Ordering::Less;
         self.triggers().find(|(_, trigger)| earlier(trigger)).map(|(on, _)| on)
-    }
-
-    /// Where this calendar's deadline is first after another calendar's; `None`: nowhere.
-    pub fn deadline_after(&self, own: &DeleteBy, other: &Calendar, theirs: &DeleteBy) -> Option<Shift> {
-        self.shift(other, |trigger| (self.deadline(trigger, own), other.deadline(trigger, theirs)))
-    }
-
-    /// Where this calendar's due is first after another calendar's; `None`: nowhere.
-    pub fn due_after(&self, own: &Retain, other: &Calendar, theirs: &Retain) -> Option<Shift> {
-        self.shift(other, |trigger| (self.due(trigger, own), other.due(trigger, theirs)))
-    }
-
-    /// Where the first of two bounds is after the second: the ends of either calendar's days decide for all between them.
-    fn shift(&self, other: &Calendar, bounds: impl Fn(&Moment) -> Bounds) -> Option<Shift> {
-        let first = |calendar: &Calendar| {
-            calendar.triggers().find_map(|(on, trigger)| {
-                let (own, theirs) = bounds(&trigger);
-                let by = match (own, theirs) {
-                    (Some(own), Some(theirs)) => own - theirs,
-                    (None, Some(_)) => TimeDelta::MAX,
-                    (Some(_) | None, None) => TimeDelta::zero(),
-                };
-                (by > TimeDelta::zero()).then_some(Shift { on, by })
-            })
-        };
-        let others = if self == other { None } else { first(other) };
-        first(self).into_iter().chain(others).min_by_key(|shift| shift.on)
     }
 
     /// The first and last microsecond of each local day, in order. A skipped day has none.

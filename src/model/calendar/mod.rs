@@ -17,6 +17,7 @@
 mod compare;
 mod error;
 mod moment;
+mod shift;
 mod zone;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
@@ -24,8 +25,9 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
 use super::period::{Civil, DeleteBy, Elapsed, Period, Retain};
 use zone::{Day, Tick, Wall};
 
-pub use compare::{Shift, Window};
+pub use compare::Window;
 pub use error::ZoneError;
+pub use shift::Shift;
 pub use moment::{Cutoff, Moment, MomentKind};
 pub use zone::Zone;
 
