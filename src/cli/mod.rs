@@ -18,6 +18,7 @@ mod prove;
 mod reload;
 mod report;
 mod run;
+mod schema;
 mod status;
 mod sweep;
 mod table;
@@ -118,6 +119,8 @@ enum Form {
     Csv,
     /// `diff`: for a comment on a pull request.
     Markdown,
+    /// `check`: annotations of a pull request on GitHub.
+    Github,
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,6 +143,11 @@ enum Command {
         old: PathBuf,
         /// The directory of the rules as they shall be.
         new: PathBuf,
+    },
+    /// Print the JSON Schema (draft 2020-12) of a TOML format, for editors.
+    Schema {
+        /// Which format.
+        format: schema::Schema,
     },
     /// Show what a sweep would do; write nothing.
     Plan {
@@ -430,12 +438,15 @@ fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
         (Form::Json, _) => return Ok(Format::Json),
         (Form::Text, _)
         | (Form::Html | Form::Csv, Command::Report { .. })
+        | (Form::Github, Command::Check)
         | (Form::Markdown, Command::Diff { .. }) => return Ok(Format::Text),
-        (Form::Html, _) => "`--format html` is a form of `report`",
-        (Form::Csv, _) => "`--format csv` is a form of `report`",
-        (Form::Markdown, _) => "`--format markdown` is a form of `diff`",
+        (Form::Html, _) => ("html", "report"),
+        (Form::Csv, _) => ("csv", "report"),
+        (Form::Github, _) => ("github", "check"),
+        (Form::Markdown, _) => ("markdown", "diff"),
     };
-    let what = format!("{form} alone: expected `text` or `json`");
+    let (form, only) = form;
+    let what = format!("`--format {form}` is a form of `{only}` alone: expected `text` or `json`");
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
@@ -455,6 +466,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Resume { .. } => ("resume", instead),
         Command::Check
         | Command::Test
+        | Command::Schema { .. }
         | Command::Plan { .. }
         | Command::Explain { .. }
         | Command::Status
@@ -474,9 +486,10 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
     refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
-        Command::Check => check::run(global),
+        Command::Check => check::run(global, global.form),
         Command::Test => test::run(global).await,
         Command::Diff { old, new } => diff::run(global, &old, &new),
+        Command::Schema { format } => schema::run(format),
         Command::Plan { patterns, at, orphans } => {
             let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };
             plan::run(global, &patterns, at, named).await

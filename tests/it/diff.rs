@@ -83,7 +83,11 @@ action = "delete"
 
 fn set(text: &str) -> RuleSet {
     let source = Source::new(SourceKind::Rules, "site.toml", text);
-    RuleSet { services: vec![parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}\n{text}"))] }
+    RuleSet {
+        services: vec![
+            parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}\n{text}")),
+        ],
+    }
 }
 
 fn between(old: &str, new: &str) -> Difference {
@@ -97,14 +101,17 @@ fn lines(difference: &Difference) -> Vec<String> {
         lines.extend(service.changes.iter().map(|change| line("service", change)));
     }
     for promise in &difference.promises {
-        lines.extend(promise.changes.iter().map(|change| line(&format!("promise {}", promise.promise), change)));
+        lines.extend(
+            promise.changes.iter().map(|change| line(&format!("promise {}", promise.promise), change)),
+        );
         if let Standing::Broken(reasons) = &promise.after {
             lines.push(format!("! promise {} broken: {}", promise.promise, reasons.join("; ")));
         }
     }
     for rule in &difference.rules {
         let guarded = if rule.guarded { "+" } else { "" };
-        lines.extend(rule.changes.iter().map(|change| line(&format!("{}{guarded}", rule.rule.local), change)));
+        lines
+            .extend(rule.changes.iter().map(|change| line(&format!("{}{guarded}", rule.rule.local), change)));
     }
     lines
 }
@@ -171,12 +178,24 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("[\"closed\", \"spam\"]", "[\"closed\", \"test\"]", &[]),
     ("only = { status = [\"closed\", \"spam\"] }\n", "", &[]),
     ("[\"closed\", \"spam\"]", "{ not = [\"open\"] }", &[]),
-    ("only = { status = [\"closed\", \"spam\"] }", "only = { status = [\"closed\", \"spam\"], converted = false }", &[]),
+    (
+        "only = { status = [\"closed\", \"spam\"] }",
+        "only = { status = [\"closed\", \"spam\"], converted = false }",
+        &[],
+    ),
     ("unless = { table = \"invoice\", match = { account_id = \"id\" }, only = { paid = false } }\n", "", &[]),
     (", only = { paid = false } }", " }", &[]),
-    ("unless = { table = \"invoice\", match = { account_id = \"id\" }, only = { paid = false } }", "unless = [{ table = \"invoice\", match = { account_id = \"id\" }, only = { paid = false } }, { table = \"complaint\", match = { account_id = \"id\" } }]", &[]),
+    (
+        "unless = { table = \"invoice\", match = { account_id = \"id\" }, only = { paid = false } }",
+        "unless = [{ table = \"invoice\", match = { account_id = \"id\" }, only = { paid = false } }, { table = \"complaint\", match = { account_id = \"id\" } }]",
+        &[],
+    ),
     ("match = { account_id = \"id\" }, only", "match = { payer_id = \"id\" }, only", &[]),
-    ("action = \"pseudonymize\"\ncolumns = { name = \"random\", ip = \"truncate-ip\", born = \"keyed\", note = \"null\" }\nmark = \"done_at\"", "action = \"delete\"", &[]),
+    (
+        "action = \"pseudonymize\"\ncolumns = { name = \"random\", ip = \"truncate-ip\", born = \"keyed\", note = \"null\" }\nmark = \"done_at\"",
+        "action = \"delete\"",
+        &[],
+    ),
     ("name = \"random\", ip", "name = \"keyed\", ip", &[]),
     ("ip = \"truncate-ip\", ", "", &[]),
     ("name = \"random\", ip", "mail = \"null\", name = \"random\", ip", &[]),
@@ -185,20 +204,40 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("mark = \"done_at\"", "mark = \"marked_at\"", &[]),
     ("id = \"comments\"", "id = \"remarks\"", &[]),
     ("class = \"comments\"\n", "class = \"account\"\n", &[]),
-    ("match = { author_id = \"id\" }\naction = \"delete\"", "match = { author_id = \"id\" }\naction = \"pseudonymize\"\ncolumns = { text = \"null\" }\nmark = \"done_at\"", &[]),
+    (
+        "match = { author_id = \"id\" }\naction = \"delete\"",
+        "match = { author_id = \"id\" }\naction = \"pseudonymize\"\ncolumns = { text = \"null\" }\nmark = \"done_at\"",
+        &[],
+    ),
     ("match = { author_id = \"id\" }\n", "match = { writer_id = \"id\" }\n", &[]),
     ("table = \"comment\"", "table = \"remark\"", &[]),
-    ("[[rule.dependent]]\nid = \"uploads\"\nclass = \"account\"\ndatastore = \"disk\"\npattern = \"uploads/{id}/**\"\naction = \"delete\"\n", "", &[]),
+    (
+        "[[rule.dependent]]\nid = \"uploads\"\nclass = \"account\"\ndatastore = \"disk\"\npattern = \"uploads/{id}/**\"\naction = \"delete\"\n",
+        "",
+        &[],
+    ),
     ("pattern = \"uploads/{id}/**\"", "pattern = \"uploads/{id}/*.png\"", &[]),
     ("datastore = \"disk\"\npattern = \"uploads", "datastore = \"cold\"\npattern = \"uploads", &[]),
-    ("[[rule.dependent]]\nid = \"uploads\"", "[[rule.dependent]]\nid = \"likes\"\nclass = \"comments\"\nof = \"comments\"\ntable = \"like\"\nmatch = { comment_id = \"id\" }\naction = \"delete\"\n\n[[rule.dependent]]\nid = \"uploads\"", &[]),
+    (
+        "[[rule.dependent]]\nid = \"uploads\"",
+        "[[rule.dependent]]\nid = \"likes\"\nclass = \"comments\"\nof = \"comments\"\ntable = \"like\"\nmatch = { comment_id = \"id\" }\naction = \"delete\"\n\n[[rule.dependent]]\nid = \"uploads\"",
+        &[],
+    ),
     ("pattern = \"logs/*.log\"", "pattern = \"logs/**\"", &[]),
     ("pattern = \"logs/*.log\"", "pattern = \"logs/a*.log\"", &[]),
     ("pattern = \"logs/*.log\"", "pattern = \"log/*.log\"", &[]),
     ("retain = \"2 months\"", "backup = { of = [\"site\"], every = \"1 day\" }\nretain = \"2 months\"", &[]),
     ("id = \"log\"\n", "id = \"protocol\"\n", &[]),
-    ("[[rule]]\nid = \"log\"\nclass = \"log\"\nkeeps = [\"logs\"]\ndatastore = \"disk\"\npattern = \"logs/*.log\"\ntrigger = { file = \"modified\" }\nretain = \"2 months\"\ndelete_by = \"3 months\"\naction = \"delete\"\n", "", &[]),
-    ("[[rule]]\nid = \"log\"", "[[rule]]\nid = \"trace\"\nclass = \"trace\"\nkeeps = []\ndatastore = \"disk\"\npattern = \"traces/*\"\ntrigger = { file = \"modified\" }\nretain = \"1 day\"\ndelete_by = \"7 days\"\naction = \"delete\"\n\n[[rule]]\nid = \"log\"", &[]),
+    (
+        "[[rule]]\nid = \"log\"\nclass = \"log\"\nkeeps = [\"logs\"]\ndatastore = \"disk\"\npattern = \"logs/*.log\"\ntrigger = { file = \"modified\" }\nretain = \"2 months\"\ndelete_by = \"3 months\"\naction = \"delete\"\n",
+        "",
+        &[],
+    ),
+    (
+        "[[rule]]\nid = \"log\"",
+        "[[rule]]\nid = \"trace\"\nclass = \"trace\"\nkeeps = []\ndatastore = \"disk\"\npattern = \"traces/*\"\ntrigger = { file = \"modified\" }\nretain = \"1 day\"\ndelete_by = \"7 days\"\naction = \"delete\"\n\n[[rule]]\nid = \"log\"",
+        &[],
+    ),
 ];
 
 #[test]
@@ -207,7 +246,10 @@ fn every_kind_of_change_is_judged_with_its_figures() {
     for (from, to, expected) in TABLE {
         let said = lines(&between(BASE, &replaced(from, to)));
         if said != *expected {
-            wrong.push(format!("({from:?}, {to:?}, &[\n{}]),", said.iter().map(|l| format!("    {l:?},\n")).collect::<String>()));
+            wrong.push(format!(
+                "({from:?}, {to:?}, &[\n{}]),",
+                said.iter().map(|l| format!("    {l:?},\n")).collect::<String>()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -228,7 +270,10 @@ fn reversed(effect: Effect) -> Effect {
 }
 
 /// How often each effect is there, under which key, with which figures.
-fn counted(difference: &Difference, side: impl Fn(&Change) -> (Effect, [Option<String>; 2])) -> BTreeMap<String, usize> {
+fn counted(
+    difference: &Difference,
+    side: impl Fn(&Change) -> (Effect, [Option<String>; 2]),
+) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     let changes = difference.services.iter().flat_map(|s| &s.changes);
     let changes = changes.chain(difference.promises.iter().flat_map(|p| &p.changes));
@@ -287,7 +332,10 @@ fn the_same_rules_do_not_differ() {
     assert_eq!(difference.look(), Look::Enough);
     let rules = shipped().rules().count();
     assert_eq!(difference.unchanged_rules, rules);
-    assert_eq!(difference.unchanged_promises, shipped().services.iter().map(|s| s.promises.len()).sum::<usize>());
+    assert_eq!(
+        difference.unchanged_promises,
+        shipped().services.iter().map(|s| s.promises.len()).sum::<usize>()
+    );
 }
 
 /// Nothing a shipped rule says may be lost on the way: each key that is dropped or bent is told.
@@ -295,7 +343,8 @@ fn the_same_rules_do_not_differ() {
 fn every_shipped_rule_that_is_missing_is_removed_or_new() {
     let shipped = || load(&root().join("rules"), &Defaults::default()).unwrap();
     let none = RuleSet { services: Vec::new() };
-    let (gone, come) = (diff(&shipped(), &none, &Defaults::default()), diff(&none, &shipped(), &Defaults::default()));
+    let (gone, come) =
+        (diff(&shipped(), &none, &Defaults::default()), diff(&none, &shipped(), &Defaults::default()));
     let count = shipped().rules().count();
     assert_eq!(gone.rules.iter().filter(|r| r.effects() == [Effect::Removed] && !r.guarded).count(), count);
     assert_eq!(come.rules.iter().filter(|r| r.effects() == [Effect::New] && r.guarded).count(), count);
@@ -408,11 +457,20 @@ fn a_side_that_cannot_be_read_is_named_with_everything_wrong_in_it() {
     directory(&dir.path().join("old"), &[("site.toml", &replaced("\"7 days\"", "\"7d\""))]);
     directory(
         &dir.path().join("new"),
-        &[("site.toml", &replaced("\"3 months\"\naction", "\"3 moons\"\naction")), ("other.toml", "service = 1\n")],
+        &[
+            ("site.toml", &replaced("\"3 months\"\naction", "\"3 moons\"\naction")),
+            ("other.toml", "service = 1\n"),
+        ],
     );
     let ran = run(dir.path(), &[]);
     assert_eq!(ran.code, Some(65), "{}", ran.stderr);
-    for said in ["OLD, `old`, cannot be read", "NEW, `new`, cannot be read", "old/site.toml:39:10", "new/site.toml:74:13", "new/other.toml:1:11"] {
+    for said in [
+        "OLD, `old`, cannot be read",
+        "NEW, `new`, cannot be read",
+        "old/site.toml:39:10",
+        "new/site.toml:74:13",
+        "new/other.toml:1:11",
+    ] {
         assert!(ran.stderr.contains(said), "`{said}` is not in:\n{}", ran.stderr);
     }
 }
@@ -446,7 +504,12 @@ fn the_configuration_gives_both_sides_its_defaults() {
                          [datastore.site]\nkind = \"sqlite\"\nurl = \"sqlite://site.db\"\n";
     std::fs::write(dir.path().join("none.toml"), configuration).unwrap();
     let same = run(dir.path(), &[]);
-    assert_eq!((same.code, same.stdout.as_str()), (Some(0), "No difference: 2 rules and 2 promises are the same.\n"), "{}", same.stderr);
+    assert_eq!(
+        (same.code, same.stdout.as_str()),
+        (Some(0), "No difference: 2 rules and 2 promises are the same.\n"),
+        "{}",
+        same.stderr
+    );
 }
 
 #[test]
@@ -461,7 +524,10 @@ fn what_it_does_not_take_is_refused() {
         assert_eq!(ran.code, Some(2));
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
-    let check = Command::new(env!("CARGO_BIN_EXE_expunged")).args(["check", "--format", "markdown"]).output().unwrap();
+    let check = Command::new(env!("CARGO_BIN_EXE_expunged"))
+        .args(["check", "--format", "markdown"])
+        .output()
+        .unwrap();
     assert_eq!(check.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&check.stderr).contains("`--format markdown` is a form of `diff` alone"));
 }

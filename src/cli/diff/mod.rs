@@ -23,8 +23,8 @@ pub(super) fn run(global: &Global, old: &Path, new: &Path) -> Outcome {
     match global.form {
         Form::Json => println!("{}", object(&difference)),
         Form::Markdown => print!("{}", markdown::page(&difference)),
-        // The other two are refused before.
-        Form::Text | Form::Html | Form::Csv => print!("{}", text::page(&difference)),
+        // The others are refused before.
+        Form::Text | Form::Html | Form::Csv | Form::Github => print!("{}", text::page(&difference)),
     }
     Ok(match difference.look() {
         Look::Second => Exit::Finding,

@@ -27,8 +27,8 @@ use zone::{Day, Tick, Wall};
 
 pub use compare::Window;
 pub use error::ZoneError;
-pub use shift::Shift;
 pub use moment::{Cutoff, Moment, MomentKind};
+pub use shift::Shift;
 pub use zone::Zone;
 
 /// The calendar of one service: every civil day in its periods begins and ends in this zone.

@@ -101,19 +101,17 @@ fn written(old: &Dependent, new: &Dependent, key: &str, look: Look) -> Change {
 }
 
 fn dataset(old: &Dependent, new: &Dependent) -> Vec<Change> {
-    match (&old.dataset, &new.dataset) {
+    let keys: &[&str] = match (&old.dataset, &new.dataset) {
         (DependentDataset::Files { pattern: before, .. }, DependentDataset::Files { pattern: after, .. }) => {
-            records::pattern(before, after).into_iter().collect()
+            return records::pattern(before, after).into_iter().collect();
         }
-        (DependentDataset::Rows { .. }, DependentDataset::Rows { .. }) => {
-            let keys = ["table", "key", "match"].into_iter();
-            let changed = keys.filter(|key| old.places.written(key) != new.places.written(key));
-            changed.map(|key| written(old, new, key, Look::Second)).collect()
-        }
-        (DependentDataset::Rows { .. }, DependentDataset::Files { .. })
-        | (DependentDataset::Files { .. }, DependentDataset::Rows { .. }) => {
+        (DependentDataset::Rows { .. }, DependentDataset::Rows { .. }) => &["table", "key", "match"],
+        (DependentDataset::Keys(_), DependentDataset::Keys(_)) => &["pattern"],
+        (DependentDataset::Rows { .. } | DependentDataset::Files { .. } | DependentDataset::Keys(_), _) => {
             let change = Change::new(Effect::Changed, "dataset", Look::Second);
-            vec![change.from(old.dataset.name().to_owned()).to(new.dataset.name().to_owned())]
+            return vec![change.from(old.dataset.name().to_owned()).to(new.dataset.name().to_owned())];
         }
-    }
+    };
+    let changed = keys.iter().filter(|key| old.places.written(key) != new.places.written(key));
+    changed.map(|key| written(old, new, key, Look::Second)).collect()
 }

@@ -16,7 +16,7 @@ mod promise;
 mod records;
 mod rule;
 
-use super::rule::{RuleSet, Service};
+use super::rule::{RuleSet, Service, Waiver};
 use crate::model::datastore::Defaults;
 use crate::model::name::{PromiseId, RuleId, ServiceId};
 use pairs::{Pair, pairs};
@@ -235,12 +235,8 @@ impl Difference {
 pub fn diff(old: &RuleSet, new: &RuleSet, defaults: &Defaults) -> Difference {
     let proofs = Proofs::new(old, new, defaults);
     let mut difference = Difference { services: services(old, new), ..Difference::default() };
-    for pair in &proofs.pairs {
-        match proofs.difference(*pair) {
-            Some(promise) => difference.promises.push(promise),
-            None => difference.unchanged_promises += 1,
-        }
-    }
+    difference.promises = proofs.differences();
+    difference.unchanged_promises = proofs.count() - difference.promises.len();
     let rules = pairs(
         old.rules().collect(),
         new.rules().collect(),
@@ -256,7 +252,7 @@ pub fn diff(old: &RuleSet, new: &RuleSet, defaults: &Defaults) -> Difference {
     difference
 }
 
-/// The services that are on both sides; the rules of the others speak for themselves.
+/// What services say besides: of one that is on one side alone, its waivers.
 fn services(old: &RuleSet, new: &RuleSet) -> Vec<ServiceDifference> {
     let paired = pairs(
         old.services.iter().collect(),
@@ -267,10 +263,13 @@ fn services(old: &RuleSet, new: &RuleSet) -> Vec<ServiceDifference> {
     );
     let mut differing = Vec::new();
     for pair in paired {
-        let Pair::Both(old, new) = pair else { continue };
-        let changes = header(old, new);
+        let (old, new) = pair.sides();
+        let Some(service) = new.or(old) else { continue };
+        let keys = old.zip(new).map(|(old, new)| header(old, new)).unwrap_or_default();
+        let [before, after] = [old, new].map(|side| side.map(|s| s.waivers.as_slice()).unwrap_or_default());
+        let changes: Vec<Change> = keys.into_iter().chain(waived(before, after)).collect();
         if !changes.is_empty() {
-            differing.push(ServiceDifference { service: new.id.clone(), changes });
+            differing.push(ServiceDifference { service: service.id.clone(), changes });
         }
     }
     differing
@@ -285,4 +284,20 @@ fn header(old: &Service, new: &Service) -> Vec<Change> {
     ];
     let changed = keys.into_iter().filter(|(_, old, new, _)| old != new);
     changed.map(|(key, old, new, look)| Change::new(Effect::Changed, key, look).from(old).to(new)).collect()
+}
+
+/// A waiver says that no rule has to dispose of something: one more asks for a second look.
+fn waived(old: &[Waiver], new: &[Waiver]) -> Vec<Change> {
+    let name = |waiver: &Waiver| format!("`{}` in `{}`", waiver.dataset.name(), waiver.datastore);
+    let words = |waiver: &Waiver| format!("{}: {}", name(waiver), waiver.reason);
+    let pairs = pairs(old.iter().collect(), new.iter().collect(), name, words);
+    let change = |pair: Pair<&Waiver>| match pair {
+        Pair::Both(old, new) | Pair::Renamed(old, new) => {
+            let change = Change::new(Effect::Changed, "waiver", Look::Second);
+            (old.reason != new.reason).then(|| change.from(words(old)).to(words(new)))
+        }
+        Pair::New(new) => Some(Change::new(Effect::Weaker, "waiver", Look::Second).to(words(new))),
+        Pair::Removed(old) => Some(Change::new(Effect::Stricter, "waiver", Look::Enough).from(words(old))),
+    };
+    pairs.into_iter().filter_map(change).collect()
 }

@@ -14,8 +14,9 @@ type Side<'r> = (&'r Service, &'r Promise);
 /// Every promise of either side.
 pub struct Proofs<'r> {
     /// In the order of the new side, then what was removed.
-    pub pairs: Vec<Pair<Side<'r>>>,
-    defaults: &'r Defaults,
+    pairs: Vec<Pair<Side<'r>>>,
+    /// How each stands, in the same order.
+    standings: Vec<(Standing, Standing)>,
 }
 
 impl<'r> Proofs<'r> {
@@ -27,11 +28,26 @@ impl<'r> Proofs<'r> {
             |(service, promise)| format!("{}/{}", service.id, promise.id),
             |(_, promise)| content::promise(promise).to_string(),
         );
-        Self { pairs, defaults }
+        let standings = pairs.iter().map(|pair| standings(*pair, defaults)).collect();
+        Self { pairs, standings }
     }
 
-    /// `None`: the same, and kept, or broken by nobody's fault but an old one's that is gone.
-    pub fn difference(&self, pair: Pair<Side<'r>>) -> Option<PromiseDifference> {
+    /// Every promise that differs, or is broken.
+    pub fn differences(&self) -> Vec<PromiseDifference> {
+        self.pairs
+            .iter()
+            .zip(&self.standings)
+            .filter_map(|(pair, stands)| Self::difference(*pair, stands))
+            .collect()
+    }
+
+    /// How many promises there are.
+    pub fn count(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// `None`: the same, and kept.
+    fn difference(pair: Pair<Side<'r>>, (before, after): &(Standing, Standing)) -> Option<PromiseDifference> {
         let changes = match pair {
             Pair::Both(old, new) => both(old, new),
             Pair::Renamed(old, new) => {
@@ -47,14 +63,13 @@ impl<'r> Proofs<'r> {
         };
         let (old, new) = pair.sides();
         let (service, promise) = new.or(old)?;
-        let (before, after) = (self.standing(old), self.standing(new));
         let differs = !changes.is_empty() || matches!(after, Standing::Broken(_)) || before != after;
         differs.then(|| PromiseDifference {
             service: service.id.clone(),
             promise: promise.id.clone(),
             changes,
-            before,
-            after,
+            before: before.clone(),
+            after: after.clone(),
         })
     }
 
@@ -65,23 +80,44 @@ impl<'r> Proofs<'r> {
             rule.id.service == service.id && rule.keeps.contains(&promise.id)
         };
         let mut affected = Vec::new();
-        for pair in &self.pairs {
+        for (pair, (stood, stands)) in self.pairs.iter().zip(&self.standings) {
             let (before, after) = pair.sides();
             if kept(old, before) || kept(new, after) {
                 let Some((_, promise)) = after.or(before) else { continue };
-                let (before, after) = (self.standing(before), self.standing(after));
+                let (before, after) = (stood.clone(), stands.clone());
                 affected.push(Affected { promise: promise.id.clone(), before, after });
             }
         }
         affected
     }
+}
 
-    fn standing(&self, side: Option<Side<'_>>) -> Standing {
-        let Some((service, promise)) = side else { return Standing::Absent };
-        let found: Vec<String> =
-            broken(service, promise, self.defaults).into_iter().map(|finding| finding.message).collect();
-        if found.is_empty() { Standing::Kept } else { Standing::Broken(found) }
-    }
+/// On both sides. What nothing has touched is proved once: proofs go over years of days.
+fn standings(pair: Pair<Side<'_>>, defaults: &Defaults) -> (Standing, Standing) {
+    let (old, new) = pair.sides();
+    let after = standing(new, defaults);
+    let same = old.zip(new).is_some_and(|(old, new)| grounds(old) == grounds(new));
+    (if same { after.clone() } else { standing(old, defaults) }, after)
+}
+
+fn standing(side: Option<Side<'_>>, defaults: &Defaults) -> Standing {
+    let Some((service, promise)) = side else { return Standing::Absent };
+    let found: Vec<String> =
+        broken(service, promise, defaults).into_iter().map(|finding| finding.message).collect();
+    if found.is_empty() { Standing::Kept } else { Standing::Broken(found) }
+}
+
+/// Everything that a proof of the promise goes by: itself, and all rules of its service.
+fn grounds((service, promise): Side<'_>) -> Vec<String> {
+    let rule = |rule: &Rule| {
+        let classes: Vec<&ClassName> =
+            rule.dependents.iter().map(|d| &d.class).chain([&rule.class]).collect();
+        let Rule { id, keeps, except, mode, schedule, .. } = rule;
+        let version = content::version(service, rule).canonical;
+        format!("{:?}", (id, classes, keeps, except, mode, schedule.to_string(), version))
+    };
+    let itself = format!("{} {}", promise.id, content::promise(promise));
+    std::iter::once(itself).chain(service.rules.iter().map(rule)).collect()
 }
 
 fn all(set: &RuleSet) -> impl Iterator<Item = Side<'_>> {

@@ -8,16 +8,19 @@ use crate::rules::rule::{Condition, Dataset, Rule, Unless};
 
 /// Another table or another key has no order; a pattern may take in more files, or fewer.
 pub fn dataset(old: &Rule, new: &Rule) -> Vec<Change> {
-    match (&old.dataset, &new.dataset) {
-        (Dataset::Files(before), Dataset::Files(after)) => pattern(before, after).into_iter().collect(),
-        (Dataset::Table { .. }, Dataset::Table { .. }) => {
-            ["table", "key"].into_iter().filter_map(|key| written(old, new, key)).collect()
+    let keys: &[&str] = match (&old.dataset, &new.dataset) {
+        (Dataset::Files(before), Dataset::Files(after))
+        | (Dataset::Objects(before), Dataset::Objects(after)) => {
+            return pattern(before, after).into_iter().collect();
         }
-        (Dataset::Table { .. }, Dataset::Files(_)) | (Dataset::Files(_), Dataset::Table { .. }) => {
+        (Dataset::Table { .. }, Dataset::Table { .. }) => &["table", "key"],
+        (Dataset::Keys(_), Dataset::Keys(_)) => &["pattern"],
+        (Dataset::Table { .. } | Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_), _) => {
             let change = Change::new(Effect::Changed, "dataset", Look::Second);
-            vec![change.from(old.dataset.name().to_owned()).to(new.dataset.name().to_owned())]
+            return vec![change.from(old.dataset.name().to_owned()).to(new.dataset.name().to_owned())];
         }
-    }
+    };
+    keys.iter().filter_map(|key| written(old, new, key)).collect()
 }
 
 fn written(old: &Rule, new: &Rule, key: &str) -> Option<Change> {

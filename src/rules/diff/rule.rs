@@ -5,7 +5,7 @@ use super::pairs::Pair;
 use super::promise::Proofs;
 use super::{Change, Effect, Look, RuleDifference, action, content, dependents, records};
 use crate::rules::check::window;
-use crate::rules::rule::{OnErasure, Rule, Service, Subject};
+use crate::rules::rule::{Mode, OnErasure, Rule, Service, Subject};
 
 type Side<'r> = (&'r Service, &'r Rule);
 
@@ -118,7 +118,7 @@ fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>) -> (Vec<Change>, Versi
 }
 
 /// How a rule file is commonly written; what is not named here comes last.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "class",
     "keeps",
     "promises",
@@ -136,6 +136,7 @@ const ORDER: [&str; 24] = [
     "retain",
     "delete_by",
     "schedule",
+    "mode",
     "only",
     "unless",
     "action",
@@ -160,6 +161,15 @@ fn beside_the_digest(old: &Rule, new: &Rule) -> Vec<Change> {
     if old.except != new.except {
         let change = Change::new(Effect::Changed, "except", Look::Second);
         found.push(change.from(old.except.clone()).to(new.except.clone()));
+    }
+    let mode = match (old.mode, new.mode) {
+        (Mode::Enforce, Mode::Observe) => Some((Effect::Weaker, "nothing is disposed of any more")),
+        (Mode::Observe, Mode::Enforce) => Some((Effect::Stricter, "it begins to dispose of records")),
+        (Mode::Enforce, Mode::Enforce) | (Mode::Observe, Mode::Observe) => None,
+    };
+    if let Some((effect, why)) = mode {
+        let [before, after] = [old, new].map(|rule| rule.places.written("mode"));
+        found.push(Change::new(effect, "mode", Look::Second).from(before).to(after).why(why));
     }
     if old.schedule != new.schedule {
         let [before, after] = [old, new].map(|rule| window::words(rule.schedule.longest_gap()));
