@@ -4,6 +4,7 @@ mod architecture;
 mod calendar;
 #[cfg(feature = "test-hooks")]
 mod canaries;
+mod ci;
 mod commands;
 mod config;
 #[cfg(feature = "test-hooks")]
