@@ -4,6 +4,7 @@ mod approve;
 mod check;
 mod concept;
 pub mod demo;
+mod diff;
 mod directory;
 mod erase;
 mod explain;
@@ -11,6 +12,7 @@ mod hold;
 mod key;
 mod ledger;
 mod log;
+mod markdown;
 mod pause;
 mod plan;
 mod prove;
@@ -69,10 +71,10 @@ pub struct Global {
     /// How much is logged to standard error: error, warn, info, debug [default: warn; for `run`: info].
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<tracing::Level>,
-    /// For people, or for programs; a page, a table and Markdown are forms of `report` and `concept`.
+    /// For people, or for programs; a page, a table and Markdown are forms of `report`, `concept` and `diff`.
     #[arg(long = "format", global = true, value_enum, default_value_t = Form::Text)]
     form: Form,
-    /// The same, of whatever is neither a page nor a table.
+    /// The same, of whatever is no page, no table and no Markdown.
     #[arg(skip)]
     format: Format,
 }
@@ -114,7 +116,7 @@ enum Form {
     Json,
     /// `report`, `concept`: one page, to be read or printed.
     Html,
-    /// `concept`: text for people and for renderers.
+    /// `concept`, `diff`: text for people and for renderers.
     Markdown,
     /// `report`: one table, a row a figure.
     Csv,
@@ -136,6 +138,13 @@ enum Command {
     Check,
     /// Run the tests inside the rule files.
     Test,
+    /// Show what a change of the rules does to records and promises; ends with 1 where a person should look.
+    Diff {
+        /// The directory of the rules as they were.
+        old: PathBuf,
+        /// The directory of the rules as they shall be.
+        new: PathBuf,
+    },
     /// Print the JSON Schema (draft 2020-12) of a TOML format, for editors.
     Schema {
         /// Which format.
@@ -440,10 +449,11 @@ fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
         (Form::Text, _)
         | (Form::Html | Form::Csv, Command::Report { .. })
         | (Form::Html | Form::Markdown, Command::Concept { .. })
+        | (Form::Markdown, Command::Diff { .. })
         | (Form::Github, Command::Check) => Ok(Format::Text),
         (Form::Html, _) => Err(refused("html", "`report` and `concept`")),
         (Form::Csv, _) => Err(refused("csv", "`report`")),
-        (Form::Markdown, _) => Err(refused("markdown", "`concept`")),
+        (Form::Markdown, _) => Err(refused("markdown", "`concept` and `diff`")),
         (Form::Github, _) => Err(refused("github", "`check`")),
     }
 }
@@ -459,6 +469,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
     let instead = "goes by the configuration's rules alone; try others with `check`, `test` or `plan`";
     let (name, why) = match command {
         Command::Demo { .. } => ("demo", "brings its own rules"),
+        Command::Diff { .. } => ("diff", "compares the two directories that it is given"),
         Command::Sweep { .. } => ("sweep", instead),
         Command::Run => ("run", instead),
         Command::Reload => ("reload", instead),
@@ -492,6 +503,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
         Command::Check => check::run(global, global.form),
         Command::Test => test::run(global).await,
+        Command::Diff { old, new } => diff::run(global, &old, &new),
         Command::Schema { format } => schema::run(format),
         Command::Plan { patterns, at, orphans } => {
             let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };

@@ -20,7 +20,7 @@ use crate::rules::bind::{BoundRule, bind};
 use crate::rules::check::{Proof, ProvedPromise, check, datastores};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
-use crate::rules::document::load;
+use crate::rules::document::{holds_none, load, of_directory};
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
@@ -49,6 +49,35 @@ pub fn service<'r>(rules: &'r RuleSet, name: &str) -> Result<&'r Service, Failur
         let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
         Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
     })
+}
+
+/// Two directories of rules, read with the same defaults: what was, and what shall be. Everything wrong in either is reported
+/// at once, and which of the two cannot be read.
+///
+/// No rules at all are something to compare with, but nothing that shall be.
+pub fn two_rules(config: &Path, old: &Path, new: &Path) -> Result<(RuleSet, RuleSet, Defaults), Failure> {
+    let defaults = if config.exists() { Config::load(config)?.defaults } else { Defaults::default() };
+    let before = if holds_none(old) { Ok(RuleSet { services: Vec::new() }) } else { load(old, &defaults) };
+    let sides =
+        [(before, "OLD", old), (load(new, &defaults), "NEW", new)].map(|(loaded, side, directory)| {
+            loaded.map_err(|found| {
+                let message = format!(
+                    "{side}, `{}`, cannot be read, so there is nothing to compare",
+                    directory.display()
+                );
+                of_directory(
+                    directory,
+                    message,
+                    "mend its rules, listed with this, or name another directory",
+                )
+                .merged(found)
+            })
+        });
+    match sides {
+        [Ok(old), Ok(new)] => Ok((old, new, defaults)),
+        [Err(old), Err(new)] => Err(old.merged(new).into()),
+        [Err(found), Ok(_)] | [Ok(_), Err(found)] => Err(found.into()),
+    }
 }
 
 /// The configuration and the rules, each proved by itself.

@@ -88,7 +88,7 @@ fn promises(service: &Service, rule: &Rule) -> Json {
     sorted(kept.map(promise).collect())
 }
 
-fn promise(promise: &Promise) -> Json {
+pub(super) fn promise(promise: &Promise) -> Json {
     let mut covers: Vec<&str> = promise.covers.iter().map(crate::model::name::ClassName::as_str).collect();
     covers.sort_unstable();
     json!({
@@ -168,7 +168,7 @@ fn literal(value: &Value) -> Json {
     }
 }
 
-fn unless(unless: &Unless) -> Json {
+pub(super) fn unless(unless: &Unless) -> Json {
     json!({ "table": unless.table.as_str(), "match": matches(&unless.matches), "only": only(&unless.only) })
 }
 
@@ -200,7 +200,7 @@ fn dependents(all: &[Dependent], of: Option<&LocalId>, identity: Identities<'_>)
     sorted(here.map(|d| dependent(d, all, identity)).collect())
 }
 
-fn dependent(dependent: &Dependent, all: &[Dependent], identity: Identities<'_>) -> Json {
+pub(super) fn dependent(dependent: &Dependent, all: &[Dependent], identity: Identities<'_>) -> Json {
     let dataset = match &dependent.dataset {
         DependentDataset::Rows { table, key, matches } => json!({
             "table": table.as_str(),

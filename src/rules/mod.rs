@@ -14,6 +14,7 @@ pub mod bind;
 pub mod check;
 pub mod cutoff;
 pub mod decide;
+pub mod diff;
 pub mod digest;
 pub mod document;
 pub mod reading;

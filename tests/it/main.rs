@@ -4,6 +4,7 @@ mod architecture;
 mod calendar;
 #[cfg(feature = "test-hooks")]
 mod canaries;
+mod ci;
 mod commands;
 mod concept;
 mod config;
@@ -15,6 +16,7 @@ mod crash;
 mod daemon;
 mod demo;
 mod deploy;
+mod diff;
 mod docs;
 mod files;
 mod files_rule;

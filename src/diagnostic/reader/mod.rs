@@ -53,6 +53,45 @@ impl Places {
     }
 }
 
+impl Places {
+    /// A key's value as it was written, in one line and without comments; `None`: it was not written.
+    pub fn written(&self, path: &str) -> Option<String> {
+        let span = self.spans.get(path)?;
+        let prefix = format!("{path}.");
+        let inside = self.spans.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        let mut parts: Vec<(&str, usize)> = Vec::new();
+        for (key, span) in inside {
+            let rest = &key[prefix.len()..];
+            // What a part encloses is written with it.
+            if !parts.iter().any(|(part, _)| encloses(part, rest)) {
+                parts.push((rest, span.start));
+            }
+        }
+        if parts.is_empty() {
+            let text = self.source.text().get(span.clone()).unwrap_or_default();
+            return Some(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+        parts.sort_by_key(|(_, start)| *start);
+        let list = parts.iter().all(|(part, _)| part.bytes().all(|b| b.is_ascii_digit()));
+        let shown = parts.iter().filter_map(|(part, _)| {
+            let value = self.written(&format!("{prefix}{part}"))?;
+            Some(if list { value } else { format!("{} = {value}", bare(part)) })
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        Some(if list { format!("[{shown}]") } else { format!("{{ {shown} }}") })
+    }
+}
+
+fn encloses(outer: &str, path: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// A key, quoted where TOML wants it.
+fn bare(key: &str) -> String {
+    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) }
+}
+
 impl std::fmt::Debug for Places {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.of(""))

@@ -17,6 +17,7 @@
 mod compare;
 mod error;
 mod moment;
+mod shift;
 mod zone;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
@@ -27,6 +28,7 @@ use zone::{Day, Tick, Wall};
 pub use compare::Window;
 pub use error::ZoneError;
 pub use moment::{Cutoff, Moment, MomentKind};
+pub use shift::Shift;
 pub use zone::Zone;
 
 /// The calendar of one service: every civil day in its periods begins and ends in this zone.

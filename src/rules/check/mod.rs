@@ -9,9 +9,9 @@
 //! A rule that only observes keeps nothing: what hangs on it alone is a warning, and the promise is not called kept.
 
 mod contradiction;
-mod filters;
+pub(super) mod filters;
 mod strength;
-mod window;
+pub(super) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,17 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
     found.extend(contradiction::contradictions(set));
     let warnings = Diagnostics::new(found);
     if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
+}
+
+/// Why a service's rules do not keep a promise; empty: they do.
+pub(super) fn broken(service: &Service, promise: &Promise, defaults: &Defaults) -> Diagnostics {
+    let mut found: Vec<Diagnostic> = strength::possible(promise, service.calendar).into_iter().collect();
+    every_class_is_kept(service, promise, &mut found);
+    for rule in service.rules.iter().filter(|rule| rule.keeps.contains(&promise.id)) {
+        found.extend(strength::weaker(rule, promise));
+        found.extend(window::fits(rule, defaults).err());
+    }
+    Diagnostics::new(found)
 }
 
 /// What the rules say of datastores that the configuration does not have, or has as another kind.
