@@ -13,6 +13,8 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use window::{fits, words};
+
 use super::rule::{Dataset, DependentDataset, Promise, Rule, RuleSet, Service};
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
