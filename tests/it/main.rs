@@ -15,6 +15,7 @@ mod daemon;
 mod demo;
 mod deploy;
 mod docs;
+mod explain;
 mod files;
 mod files_rule;
 mod house;

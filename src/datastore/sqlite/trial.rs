@@ -1,19 +1,21 @@
 //! A world in memory for the tests that stand in rule files: the same statements on the same engine, and no way to commit.
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
 use super::batch::Writer;
-use super::connect::{run, text};
+use super::connect::{failed, one, run, text};
 use super::prepared::Prepared;
-use super::read::{Rows, explain};
+use super::read::{Rows, explain, named_sources, selection};
 use super::sql::{Sql, column, encoded, quote, table};
+use super::{Cursor, Phase};
 use crate::datastore::Explained;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
 use crate::rules::bind::RowRule;
+use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Row;
 
 /// A table of the trial world.
@@ -67,6 +69,29 @@ impl Writer {
             }
         }
         run(self.connection(), &sql, MAKE).await.map(drop)
+    }
+
+    /// In which phases a sweep would put anything before the judge: those that select nothing need no transaction.
+    pub async fn busy_phases(
+        &mut self,
+        rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
+    ) -> Result<Vec<Phase>, DatastoreError> {
+        let operation = "ask what a sweep would select";
+        let phases = [Phase::Exact, Phase::Candidates];
+        let mut sql = Sql::new("SELECT ");
+        for (at, phase) in phases.into_iter().enumerate() {
+            sql.push(if at > 0 { ", EXISTS (" } else { "EXISTS (" });
+            selection(&mut sql, rule, cutoffs, phase, &Cursor::default(), 1, &named_sources(rule));
+            sql.push(")");
+        }
+        let row = one(self.connection(), &sql, operation).await?;
+        let mut busy = Vec::new();
+        for (at, phase) in phases.into_iter().enumerate() {
+            let found: i64 = row.try_get(at).map_err(failed(operation))?;
+            busy.extend((found != 0).then_some(phase));
+        }
+        Ok(busy)
     }
 
     /// What a table holds.

@@ -59,7 +59,14 @@ pub(super) async fn sweep(world: &mut World, court: Court<'_>, then: Then) -> Re
         }
     } else if let Some(rows) = court.bound.rows() {
         let cutoffs = Cutoffs::of(court.bound, court.now);
-        for phase in [Phase::Exact, Phase::Candidates] {
+        let datastore = &rows.rule().datastore;
+        let Some(own) = world.writers.get_mut(datastore) else { return Ok(swept) };
+        // What one phase takes for good may be what kept a record of the next.
+        let phases = match then {
+            Then::Look => own.busy_phases(rows, &cutoffs).await.map_err(|error| chain(&error))?,
+            Then::Sweep => vec![Phase::Exact, Phase::Candidates],
+        };
+        for phase in phases {
             let left = batch(world, court, rows, &cutoffs, phase, then, &mut swept)
                 .await
                 .map_err(|error| chain(&error))?;
