@@ -165,8 +165,8 @@ action = "delete"
 name = "the one"
 "#;
 
-fn failures_of(text: &str) -> trial::Failures {
-    let source = Source::new(SourceKind::Rules, "rules/site.toml", text);
+fn failures_of(file: &str) -> trial::Failures {
+    let source = Source::new(SourceKind::Rules, "rules/site.toml", file);
     let service =
         document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|found| panic!("{found}"));
     let [rule] = service.rules.as_slice() else { panic!("one rule") };

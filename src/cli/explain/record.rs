@@ -22,7 +22,7 @@ use crate::model::value::Value;
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Kept, Times, TriggerValue, Undated, Verdict, decide, trigger_moment};
-use crate::rules::rule::{Dataset, Rule};
+use crate::rules::rule::{Dataset, Rule, TriggerPlace};
 use crate::state::Role;
 
 /// What is known of a record, and what follows from it.
@@ -128,12 +128,16 @@ impl Explanation<'_> {
     /// Where the trigger came from, and what it says.
     fn trigger(&self) -> Vec<String> {
         let read = match &self.trigger {
+            // A count of microseconds, which the instant says better.
+            TriggerValue::Own(_) if self.rule.trigger.place == TriggerPlace::Modified => {
+                words::trigger(self.rule)
+            }
             TriggerValue::Own(value) => format!("{}: {}", words::trigger(self.rule), shown(value)),
             TriggerValue::Rows(values) => format!("{}: {}", words::trigger(self.rule), rows(values.len())),
         };
         let said = match &self.moment {
             Ok(moment) => told(moment, self.rule.calendar),
-            Err(why) => format!("no plausible instant ({})", why.as_str()),
+            Err(why) => format!("no instant ({})", why.as_str()),
         };
         vec![read, said]
     }

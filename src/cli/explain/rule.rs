@@ -129,12 +129,13 @@ impl Explanation<'_> {
         sections.add("example", [format!("a trigger of {}", told(&self.example, rule.calendar))]);
         sections.add("due", bound_lines(&format!("retain {}", rule.retain), &self.due));
         sections.add("deadline", bound_lines(&format!("delete_by {}", rule.delete_by), &self.deadline));
-        sections.add("window", std::iter::once(self.shortest()).chain(self.window.clone()));
+        sections.add("window", [self.window.clone().unwrap_or_else(|| self.shortest())]);
         sections.add(
             "promises",
             self.promises.iter().flat_map(|(promise, arithmetic)| {
                 let said = format!("{}: {}", promise.promise, promise.text);
-                std::iter::once(said).chain(arithmetic.iter().map(|line| format!("  {line}")))
+                let figures = arithmetic.iter().filter(|line| Some(*line) != self.window.as_ref());
+                std::iter::once(said).chain(figures.map(|line| format!("  {line}")))
             }),
         );
         sections.add("order", self.order());

@@ -21,7 +21,7 @@ pub(super) fn records(rule: &Rule) -> String {
 
 /// The records of a dependent, and what is done with them.
 pub(super) fn dependent(dependent: &Dependent) -> String {
-    let from = dependent.of.as_ref().map_or_else(|| "record".to_owned(), |of| format!("`{of}`"));
+    let from = dependent.of.as_ref().map_or_else(|| "the record".to_owned(), |of| format!("`{of}`"));
     let what = match &dependent.dataset {
         DependentDataset::Rows { table, matches, .. } => {
             format!("rows of `{table}` with {}", matched(matches, &from))
@@ -62,7 +62,7 @@ pub(super) fn trigger(rule: &Rule) -> String {
                 Pick::Latest => "latest",
                 Pick::Earliest => "earliest",
             };
-            format!("the {which} `{table}.{column}` of the rows with {}", matched(matches, "record"))
+            format!("the {which} `{table}.{column}` of the rows with {}", matched(matches, "the record"))
         }
         TriggerPlace::Modified => "when the file was last modified".to_owned(),
         TriggerPlace::Name => "the time in the file's name".to_owned(),
@@ -102,11 +102,11 @@ pub(super) fn condition(condition: &Condition) -> String {
 pub(super) fn unless(unless: &Unless) -> String {
     let only: Vec<String> = unless.only.iter().map(condition).collect();
     let narrowed = if only.is_empty() { String::new() } else { format!(", where {}", only.join(" and ")) };
-    format!("`{}` has a row with {}{narrowed}", unless.table, matched(&unless.matches, "record"))
+    format!("`{}` has a row with {}{narrowed}", unless.table, matched(&unless.matches, "the record"))
 }
 
 fn matched(matches: &[Match], of: &str) -> String {
-    let each = |pair: &Match| format!("`{}` = the {of}'s `{}`", pair.theirs, pair.ours);
+    let each = |pair: &Match| format!("`{}` = `{}` of {of}", pair.theirs, pair.ours);
     matches.iter().map(each).collect::<Vec<_>>().join(" and ")
 }
 

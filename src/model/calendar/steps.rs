@@ -167,8 +167,8 @@ impl fmt::Display for Step {
             Self::Read { shown, zone, showing, at } => {
                 let how = match showing {
                     Showing::Once => "",
-                    Showing::Never => ", a time that the clocks skipped: the transition counts",
-                    Showing::Twice => ", a time that the clocks showed twice",
+                    Showing::Never => ", which the clocks skipped; the transition counts",
+                    Showing::Twice => ", which the clocks showed twice",
                 };
                 write!(f, "{} in {zone}{how}: {}", shown.format("%Y-%m-%dT%H:%M:%S%.f"), zone.rfc3339(*at))
             }

@@ -41,7 +41,8 @@ fn holds_together(working: &Working, trigger: Moment, period: Period) {
             }
             Step::Elapsed { from, length, at, .. } => {
                 assert_eq!(period, Period::Elapsed(length));
-                assert_eq!(at - from, length.length());
+                // What lies before chrono's first instant is shown as that one.
+                assert!(from == DateTime::<Utc>::MIN_UTC || at - from == length.length());
             }
         }
     }
