@@ -241,6 +241,7 @@ pub(in crate::cli) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failu
     let columns: Vec<&str> = match &rule.dataset {
         Dataset::Table { key, .. } => key.iter().map(ColumnName::as_str).collect(),
         Dataset::Files(_) => vec!["path"],
+        Dataset::Objects(_) | Dataset::Keys(_) => vec!["key"],
     };
     if key.len() == columns.len() {
         return Ok(());

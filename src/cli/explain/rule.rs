@@ -10,14 +10,14 @@ use crate::deployment::{Deployment, find_rule, rules_only};
 use crate::model::calendar::{Moment, MomentKind, Window, Working};
 use crate::model::datastore::Defaults;
 use crate::model::now::Now;
-use crate::rules::check::{PromiseKept, check, fits, words as length};
-use crate::rules::rule::{Dependent, OnErasure, Rule};
+use crate::rules::check::{ProvedPromise, check, fits, words as length};
+use crate::rules::rule::{Dependent, Mode, OnErasure, Rule};
 
 struct Explanation<'r> {
     rule: &'r Rule,
     now: Now,
     /// Each promise it keeps, with the figures.
-    promises: Vec<(&'r PromiseKept, &'r [String])>,
+    promises: Vec<(&'r ProvedPromise, &'r [String])>,
     /// That sweeps come often enough.
     window: Option<String>,
     shortest: Window,
@@ -38,7 +38,7 @@ enum Statement {
 pub(super) async fn run(global: &Global, name: &str, now: Now) -> Outcome {
     if global.rules.is_some() && !global.config.exists() {
         let (rules, defaults) = rules_only(&global.config, global.rules.as_deref())?;
-        let promises = check(&rules, &defaults)?;
+        let promises = check(&rules, &defaults)?.promises;
         let (_, rule) = find_rule(&rules, name)?;
         let explanation = explain(rule, &promises, &defaults, now, None, Statement::NoConfiguration);
         return Ok(explanation.say(global.format));
@@ -61,7 +61,7 @@ async fn asked(deployment: &Deployment, rule: &Rule, now: Now) -> Result<(Moment
 
 fn explain<'r>(
     rule: &'r Rule,
-    promises: &'r [PromiseKept],
+    promises: &'r [ProvedPromise],
     defaults: &Defaults,
     now: Now,
     kind: Option<MomentKind>,
@@ -122,6 +122,8 @@ impl Explanation<'_> {
         println!("{}", rule.id);
         let mut sections = Sections::default();
         sections.add("records", [format!("{}; of class `{}`", words::records(rule), rule.class)]);
+        let observes = "it only observes: a sweep counts what is due and disposes of nothing";
+        sections.add("mode", (rule.mode == Mode::Observe).then(|| observes.to_owned()));
         sections.add("only", rule.only.iter().map(words::condition));
         sections.add("unless", rule.unless.iter().map(words::unless));
         sections.add("except", rule.except.clone());
@@ -195,7 +197,7 @@ impl Explanation<'_> {
             "rule": rule.id.to_string(), "class": rule.class.as_str(), "records": words::records(rule),
             "only": rule.only.iter().map(words::condition).collect::<Vec<_>>(),
             "unless": rule.unless.iter().map(words::unless).collect::<Vec<_>>(),
-            "except": rule.except,
+            "except": rule.except, "observes": rule.mode == Mode::Observe,
             "trigger": words::trigger(rule), "reading": words::reading(rule),
             "retain": rule.retain.to_string(), "delete_by": rule.delete_by.to_string(),
             "example": {

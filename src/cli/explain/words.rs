@@ -16,6 +16,12 @@ pub(super) fn records(rule: &Rule) -> String {
         Dataset::Files(pattern) => {
             format!("files `{}` in datastore `{}`, each known by its path", pattern.as_str(), rule.datastore)
         }
+        Dataset::Objects(pattern) => {
+            format!("objects `{}` in datastore `{}`, each known by its key", pattern.as_str(), rule.datastore)
+        }
+        Dataset::Keys(pattern) => {
+            format!("keys `{}` in datastore `{}`", pattern.as_str(), rule.datastore)
+        }
     }
 }
 
@@ -27,6 +33,7 @@ pub(super) fn dependent(dependent: &Dependent) -> String {
             format!("rows of `{table}` with {}", matched(matches, &from))
         }
         DependentDataset::Files { pattern, .. } => format!("files `{}`", pattern.as_str()),
+        DependentDataset::Keys(pattern) => format!("keys `{}`", pattern.as_str()),
     };
     format!("{}: {what}, in datastore `{}`: {}", dependent.id, dependent.datastore, action(&dependent.action))
 }
@@ -66,6 +73,10 @@ pub(super) fn trigger(rule: &Rule) -> String {
         }
         TriggerPlace::Modified => "when the file was last modified".to_owned(),
         TriggerPlace::Name => "the time in the file's name".to_owned(),
+        TriggerPlace::ObjectModified => "when the object was last modified".to_owned(),
+        TriggerPlace::Field(field) => format!("the field `{field}` of the key"),
+        TriggerPlace::Idle => "when the key was last used".to_owned(),
+        TriggerPlace::Request => "a data subject's erasure request".to_owned(),
     }
 }
 

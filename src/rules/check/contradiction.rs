@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::rules::rule::{Dataset, Rule, RuleSet};
+use crate::rules::rule::{Action, Dataset, Mode, Rule, RuleSet};
 use crate::rules::shared::same_dataset;
 
 /// With the same trigger and overlapping filters, one's deadline must not precede the other's due. Rules with different
@@ -15,7 +15,8 @@ pub fn contradictions(set: &RuleSet) -> Vec<Diagnostic> {
     for (i, later) in rules.iter().enumerate() {
         for earlier in &rules[..i] {
             if same_records(earlier, later) {
-                found.extend(precedes(later, earlier).or_else(|| precedes(earlier, later)));
+                let contradiction = precedes(later, earlier).or_else(|| precedes(earlier, later));
+                found.extend(contradiction.or_else(|| idle(later, earlier)).or_else(|| idle(earlier, later)));
             }
         }
     }
@@ -29,6 +30,23 @@ fn same_records(a: &Rule, b: &Rule) -> bool {
         && overlap(&a.only, &b.only)
 }
 
+/// Whether `first` deletes all that both are about before `second` may do anything with it.
+fn idle(second: &Rule, first: &Rule) -> Option<Diagnostic> {
+    let in_one_zone = first.calendar.zone() == second.calendar.zone();
+    let earlier = || second.calendar.first_earlier_due(&second.retain, &first.retain);
+    if first.mode == Mode::Observe || first.action != Action::Delete || !in_one_zone || earlier().is_some() {
+        return None;
+    }
+    let message = format!(
+        "rule `{}` finds nothing where it overlaps with `{}`, which deletes the same records of `{}` after {} already",
+        second.id,
+        first.id,
+        second.dataset.name(),
+        first.retain
+    );
+    Some(Diagnostic::warning(Code::Idle, second.places.of("retain"), message, FILTERS))
+}
+
 const FILTERS: &str = "narrow one of them with `only`, or correct a bound";
 const PATTERNS: &str = "narrow one of the patterns, or correct a bound";
 
@@ -37,11 +55,13 @@ fn precedes(first: &Rule, second: &Rule) -> Option<Diagnostic> {
     let windows = [first, second].map(|rule| rule.calendar.shortest_window(&second.retain, &first.delete_by));
     let window = windows.into_iter().find(|window| window.length <= TimeDelta::zero())?;
     let (names, help) = match (&first.dataset, &second.dataset) {
-        (Dataset::Files(a), Dataset::Files(b)) if a != b => {
-            (format!("`{}` and `{}`", a.as_str(), b.as_str()), PATTERNS)
-        }
-        (Dataset::Files(a), _) => (format!("`{}`", a.as_str()), PATTERNS),
         (Dataset::Table { .. }, _) => (format!("`{}`", first.dataset.name()), FILTERS),
+        (a @ (Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)), b) if a != b => {
+            (format!("`{}` and `{}`", a.name(), b.name()), PATTERNS)
+        }
+        (a @ (Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)), _) => {
+            (format!("`{}`", a.name()), PATTERNS)
+        }
     };
     let message = format!(
         "rules `{}` and `{}` contradict each other over {names}: gone by {}, kept for {} (trigger on {})",

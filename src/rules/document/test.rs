@@ -14,7 +14,9 @@ pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
     let place = table.place().file_line();
     let name = table.required("name").and_then(|e| e.sentence());
     let (records, own) = match own {
-        Some(Dataset::Files(_)) => (records(&mut table, file).map(TestRecords::Files), None),
+        Some(Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)) => {
+            (records(&mut table, file).map(TestRecords::Files), None)
+        }
         Some(Dataset::Table { table: own, .. }) => {
             (records(&mut table, row).map(TestRecords::Rows), Some(own))
         }
@@ -119,7 +121,7 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>, own: Option<&TableName>
             let gone = expect.contains(&Expected::Gone);
             if gone {
                 let help = "a test of one instant has no sweep before it: write `steps`";
-                table.refuse(Code::BadValue, "nothing is `gone` before a sweep", help);
+                table.refuse(Code::Conflict, "nothing is `gone` before a sweep", help);
             }
             !gone
         });
@@ -142,7 +144,7 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>, own: Option<&TableName>
         let Some(step) = step else { continue };
         if step.expect.contains(&Expected::Gone) && !steps.iter().any(|s| s.then == Then::Sweep) {
             let message = "nothing is `gone` before a sweep";
-            item.refuse(Code::BadValue, message, "write `sweep = true` in the step that disposes of it");
+            item.refuse(Code::Conflict, message, "write `sweep = true` in the step that disposes of it");
         }
         if steps.last().is_some_and(|last| last.at > step.at) {
             item.refuse(Code::BadValue, "this step's `at` is before the last one's", "time never goes back");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Failure, Failures};
-use crate::diagnostic::nearest::nearest;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::model::name::{ColumnName, TableName};
 use crate::rules::rule::{
     Action, Dataset, DependentDataset, Match, Row, Rule, RuleTest, TestRecords, TriggerPlace,
@@ -71,7 +71,7 @@ fn tables(rule: &Rule) -> Vec<&TableName> {
     tables.extend(rule.unless.iter().map(|unless| &unless.table));
     tables.extend(rule.dependents.iter().filter_map(|dependent| match &dependent.dataset {
         DependentDataset::Rows { table, .. } => Some(table),
-        DependentDataset::Files { .. } => None,
+        DependentDataset::Files { .. } | DependentDataset::Keys(_) => None,
     }));
     tables.sort();
     tables.dedup();
@@ -83,11 +83,11 @@ fn unknown_table(key: &str, table: &TableName, known: &[&TableName]) -> Option<F
         return None;
     }
     let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
-    let help = match nearest(table.as_str(), &names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.is_empty() => "take it out: the rule looks at no table".to_owned(),
-        None => format!("take it out, or name one of {}", names.join(", ")),
+    let otherwise = match names.as_slice() {
+        [] => "take it out: the rule looks at no table".to_owned(),
+        names => format!("take it out, or name one of {}", names.join(", ")),
     };
+    let help = did_you_mean(table.as_str(), &names, otherwise);
     let what = format!("`{key}` names table `{table}`, which the rule neither looks at nor disposes of");
     Some(Failure { what, why: vec![help] })
 }
@@ -143,10 +143,8 @@ fn of_action(action: &Action) -> Vec<&ColumnName> {
 
 fn unknown_column(table: &TableName, column: &ColumnName, known: &BTreeSet<&ColumnName>) -> Failure {
     let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
-    let help = match nearest(column.as_str(), &names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("name one of {}, or give it a value in a row of the test", names.join(", ")),
-    };
+    let otherwise = format!("name one of {}, or give it a value in a row of the test", names.join(", "));
+    let help = did_you_mean(column.as_str(), &names, otherwise);
     let what = format!(
         "`after` names column `{column}` of `{table}`, which neither the rule nor a row of the test has"
     );
