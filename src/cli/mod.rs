@@ -137,7 +137,11 @@ enum Command {
     /// Prove the rules: every promise kept for every class, every window wide enough.
     Check,
     /// Run the tests inside the rule files.
-    Test,
+    Test {
+        /// Only tests with one of these texts in their `service/rule: name`.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
     /// Show what a change of the rules does to records and promises; ends with 1 where a person should look.
     Diff {
         /// The directory of the rules as they were.
@@ -162,12 +166,11 @@ enum Command {
         #[arg(long)]
         orphans: bool,
     },
-    /// Explain the verdict on one record.
+    /// Explain the verdict on one record, or what a rule does.
     Explain {
         /// SERVICE/RULE.
         rule: String,
-        /// The values of the record's key, in the rule's order.
-        #[arg(required = true)]
+        /// The values of the record's key, in the rule's order; without them, the rule is explained.
         key: Vec<String>,
         /// As if it were then (RFC 3339).
         #[arg(long, value_name = "TIME")]
@@ -479,7 +482,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Pause { .. } => ("pause", instead),
         Command::Resume { .. } => ("resume", instead),
         Command::Check
-        | Command::Test
+        | Command::Test { .. }
         | Command::Schema { .. }
         | Command::Plan { .. }
         | Command::Explain { .. }
@@ -502,7 +505,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
         Command::Check => check::run(global, global.form),
-        Command::Test => test::run(global).await,
+        Command::Test { filters } => test::run(global, &filters),
         Command::Diff { old, new } => diff::run(global, &old, &new),
         Command::Schema { format } => schema::run(format),
         Command::Plan { patterns, at, orphans } => {

@@ -80,7 +80,7 @@ async fn plan(
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(datastore, &bound, &cutoffs, &orders, now).await?;
     let Some(rows) = bound.rows() else {
-        let statement = format!("walk of `{}` below the root", rule.dataset.name());
+        let statement = walk(rule);
         return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
@@ -94,6 +94,11 @@ async fn plan(
         Some(_) | None => Vec::new(),
     };
     Ok(Plan { counts, statement, steps, sample, orphans })
+}
+
+/// What selects files, which no statement does.
+pub(super) fn walk(rule: &Rule) -> String {
+    format!("walk of `{}` below the root", rule.dataset.name())
 }
 
 /// Some of what the judge would let go; what SQL selects may still be kept.

@@ -91,6 +91,18 @@ pub struct Deployment {
     horizons: Horizons,
 }
 
+/// The rule of this name, `service/rule`, with its service.
+pub fn find_rule<'r>(rules: &'r RuleSet, name: &str) -> Result<(&'r Service, &'r Rule), Failure> {
+    rules.find(name).ok_or_else(|| unknown_rule(rules, name))
+}
+
+fn unknown_rule(rules: &RuleSet, name: &str) -> Failure {
+    let names: Vec<String> = rules.rules().map(|(_, r)| r.id.to_string()).collect();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
+    Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
+}
+
 /// The backup rules that cover each datastore.
 fn horizons(rules: &RuleSet) -> Horizons {
     let mut horizons = Horizons::new();
@@ -129,7 +141,7 @@ impl Deployment {
                 .copied()
                 .collect();
             if matching.is_empty() {
-                return Err(self.unknown_rule(pattern));
+                return Err(unknown_rule(&self.rules, pattern));
             }
             for (service, rule) in matching {
                 if !chosen.iter().any(|(_, r)| r.id == rule.id) {
@@ -142,19 +154,12 @@ impl Deployment {
 
     /// The rule of this name, `service/rule`.
     pub fn one(&self, name: &str) -> Result<(&Service, &Rule), Failure> {
-        self.rules.find(name).ok_or_else(|| self.unknown_rule(name))
+        find_rule(&self.rules, name)
     }
 
     /// The service of this name.
     pub fn service(&self, name: &str) -> Result<&Service, Failure> {
         service(&self.rules, name)
-    }
-
-    fn unknown_rule(&self, name: &str) -> Failure {
-        let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
-        let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
-        Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
     }
 
     /// Where the rule's own records are.

@@ -527,8 +527,21 @@ pub type Row = Vec<(ColumnName, Value)>;
 pub struct Step {
     /// Both eligible and late.
     pub at: DateTime<Utc>,
+    /// What other tables hold from then on, such as a licence that was renewed; those that are not named stay as they are.
+    pub rows: Vec<(TableName, Vec<Row>)>,
     /// In the records' order.
     pub expect: Vec<Expected>,
+    /// What follows the verdicts.
+    pub then: Then,
+}
+
+/// What follows the verdicts of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: the next step looks at the same world.
+    Look,
+    /// A sweep: the next step looks at what it left.
+    Sweep,
 }
 
 impl std::fmt::Display for Expected {
@@ -539,6 +552,7 @@ impl std::fmt::Display for Expected {
             Self::Overdue => "overdue",
             Self::Held => "held",
             Self::Undated => "undated",
+            Self::Gone => "gone",
         })
     }
 }
@@ -556,4 +570,6 @@ pub enum Expected {
     Held,
     /// Its trigger gives no plausible instant.
     Undated,
+    /// The sweep of an earlier step disposed of it.
+    Gone,
 }

@@ -18,6 +18,7 @@ mod demo;
 mod deploy;
 mod diff;
 mod docs;
+mod explain;
 mod files;
 mod files_rule;
 mod house;

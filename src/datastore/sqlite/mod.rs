@@ -17,7 +17,7 @@ pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
 pub use read::{Census, Page, Reader};
-pub use trial::TrialTable;
+pub use trial::{Filling, TrialTable};
 
 use crate::model::value::Value;
 

@@ -15,6 +15,8 @@ pub(super) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use window::{fits, words};
+
 use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
@@ -22,7 +24,6 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
-pub use window::words;
 
 /// What was proved, and what a person should look at all the same.
 #[derive(Debug)]
