@@ -130,7 +130,11 @@ enum Command {
         keep: bool,
     },
     /// Prove the rules: every promise kept for every class, every window wide enough.
-    Check,
+    Check {
+        /// Prove them against the datastores too: names, types, indexes, privileges, and that nothing there is forgotten.
+        #[arg(long)]
+        connect: bool,
+    },
     /// Run the tests inside the rule files.
     Test,
     /// Print the JSON Schema (draft 2020-12) of a TOML format, for editors.
@@ -427,7 +431,7 @@ fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
         (Form::Json, _) => return Ok(Format::Json),
         (Form::Text, _)
         | (Form::Html | Form::Csv, Command::Report { .. })
-        | (Form::Github, Command::Check) => return Ok(Format::Text),
+        | (Form::Github, Command::Check { .. }) => return Ok(Format::Text),
         (Form::Html, _) => ("html", "report"),
         (Form::Csv, _) => ("csv", "report"),
         (Form::Github, _) => ("github", "check"),
@@ -450,7 +454,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Erase { .. } => ("erase", instead),
         Command::Pause { .. } => ("pause", instead),
         Command::Resume { .. } => ("resume", instead),
-        Command::Check
+        Command::Check { .. }
         | Command::Test
         | Command::Schema { .. }
         | Command::Plan { .. }
@@ -472,7 +476,10 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
     refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
-        Command::Check => check::run(global, global.form),
+        Command::Check { connect } => {
+            let against = if connect { check::Against::Datastores } else { check::Against::Themselves };
+            check::run(global, global.form, against).await
+        }
         Command::Test => test::run(global).await,
         Command::Schema { format } => schema::run(format),
         Command::Plan { patterns, at, orphans } => {

@@ -10,6 +10,18 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     (near.0 <= (near.1.len().max(name.len()) / 3).clamp(1, 3)).then_some(near.1)
 }
 
+/// The nearest known name as a question, and why the two differ where the eye cannot tell.
+pub fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {
+    let near = nearest(name, known)?;
+    let strange = |one: &str, other: &str| one.chars().find(|c| !c.is_ascii() && !other.contains(*c));
+    let why = match (strange(name, near), strange(near, name)) {
+        (Some(c), _) => format!(" It differs in `{c}` (U+{:04X}), which this name holds", u32::from(c)),
+        (None, Some(c)) => format!(" It differs in `{c}` (U+{:04X}), which that name holds", u32::from(c)),
+        (None, None) => String::new(),
+    };
+    Some(format!("did you mean `{near}`?{why}"))
+}
+
 /// Insertions, deletions and replacements between the two (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
@@ -38,5 +50,19 @@ mod tests {
         assert_eq!(nearest("tables_", &known), Some("table"));
         assert_eq!(nearest("colour", &known), None);
         assert_eq!(nearest("", &known), None);
+    }
+
+    #[test]
+    fn a_letter_that_only_looks_alike_is_pointed_out() {
+        let cyrillic = "\u{430}ccount";
+        assert_eq!(did_you_mean("acount", &["account"]).unwrap(), "did you mean `account`?");
+        assert_eq!(
+            did_you_mean(cyrillic, &["account"]).unwrap(),
+            "did you mean `account`? It differs in `\u{430}` (U+0430), which this name holds"
+        );
+        assert_eq!(
+            did_you_mean("account", &[cyrillic]).unwrap(),
+            format!("did you mean `{cyrillic}`? It differs in `\u{430}` (U+0430), which that name holds")
+        );
     }
 }

@@ -15,7 +15,8 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
+use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service, WaivedDataset};
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
@@ -114,6 +115,14 @@ pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> 
             found.extend(datastore(&rule.places, &format!("backup.of.{i}"), of, None, known));
         }
     }
+    for waiver in set.services.iter().flat_map(|service| &service.waivers) {
+        let held = match waiver.dataset {
+            WaivedDataset::Table(_) => Held::Rows,
+            // Its `*` and `**` mean the same of files, objects and keys.
+            WaivedDataset::Pattern(_) => Held::Files,
+        };
+        found.extend(datastore(&waiver.places, "datastore", &waiver.datastore, Some(held), known));
+    }
     Diagnostics::new(found)
 }
 
@@ -145,12 +154,12 @@ fn datastore(
     known: &BTreeMap<DatastoreName, Datastore>,
 ) -> Option<Diagnostic> {
     let Some(datastore) = known.get(name) else {
-        return Some(Diagnostic::error(
-            Code::UnknownName,
-            places.of(key),
-            format!("the configuration has no datastore `{name}`"),
-            format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
-        ));
+        let names: Vec<&str> = known.keys().map(DatastoreName::as_str).collect();
+        let help = did_you_mean(name.as_str(), &names).unwrap_or_else(|| {
+            format!("add `[datastore.{name}]` to the configuration, or name one that is there")
+        });
+        let message = format!("the configuration has no datastore `{name}`");
+        return Some(Diagnostic::error(Code::UnknownName, places.of(key), message, help));
     };
     let (holds, kind) = match datastore.kind {
         DatastoreKind::Sqlite => (Held::Rows, "rows: `table` names them"),
@@ -160,8 +169,8 @@ fn datastore(
         return None;
     }
     let what = expected.map_or("", Held::as_str);
-    let message = format!("datastore `{name}` holds {kind}; the rule is about {what}");
-    let help = "correct the datastore, or what the rule expects of it";
+    let message = format!("datastore `{name}` holds {kind}; expected one that holds {what}");
+    let help = "correct the datastore's name, or what is said of it";
     Some(Diagnostic::error(Code::Conflict, places.of(key), message, help))
 }
 
