@@ -6,6 +6,7 @@ mod calendar;
 mod canaries;
 mod commands;
 mod config;
+mod connect;
 #[cfg(feature = "test-hooks")]
 mod conformance;
 #[cfg(feature = "test-hooks")]
