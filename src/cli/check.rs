@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::deployment::rules_only;
 use crate::diagnostic::{Paint, Severity};
 use crate::model::name::ClassName;
-use crate::rules::check::{Proof, PromiseStanding, ProvedPromise, check, datastores};
+use crate::rules::check::{PromiseStanding, Proof, ProvedPromise, check, datastores};
 use crate::rules::rule::RuleSet;
 
 /// What the rules are proved against.

@@ -54,7 +54,8 @@ impl Connected {
     pub fn exit(&self) -> Exit {
         let wrong = self.rules.has_errors() || self.coverage.has_errors();
         let found = if wrong { Exit::Rules } else { Exit::Done };
-        let failed = self.datastores.iter().filter_map(|looked| looked.seen.as_ref().err()).map(Failure::exit);
+        let failed =
+            self.datastores.iter().filter_map(|looked| looked.seen.as_ref().err()).map(Failure::exit);
         failed.chain([found]).max().unwrap_or(found)
     }
 }

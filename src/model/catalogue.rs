@@ -86,7 +86,8 @@ impl Column {
     /// Whether it holds numbers, or bytes, and no text.
     pub fn is_number(&self) -> bool {
         let declared = self.declared.to_ascii_lowercase();
-        let numbers = ["real", "floa", "doub", "num", "dec", "bool", "serial", "money", "blob", "bytea", "binary"];
+        let numbers =
+            ["real", "floa", "doub", "num", "dec", "bool", "serial", "money", "blob", "bytea", "binary"];
         match self.kind {
             ColumnKind::Integer => true,
             ColumnKind::Other => numbers.iter().any(|word| declared.contains(word)),

@@ -6,9 +6,9 @@ mod calendar;
 mod canaries;
 mod commands;
 mod config;
-mod connect;
 #[cfg(feature = "test-hooks")]
 mod conformance;
+mod connect;
 #[cfg(feature = "test-hooks")]
 mod crash;
 #[cfg(feature = "test-hooks")]

@@ -62,7 +62,10 @@ fn github(rules: &RuleSet, proof: Option<&Proof>, connected: &Connected) {
     print!("{}{}", connected.rules.to_github(), connected.coverage.to_github());
     for (looked, failure) in failed(connected) {
         let what = format!("datastore `{}` was not checked: {}", looked.name, failure.text());
-        println!("::error title=datastore::{}", what.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A"));
+        println!(
+            "::error title=datastore::{}",
+            what.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+        );
     }
     println!("{}", last_line(rules, proof, connected));
 }

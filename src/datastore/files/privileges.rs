@@ -18,8 +18,11 @@ pub fn privileges(datastore: &DatastoreName, root: &Path, survey: &Survey) -> Ve
         found.push(insufficient(message, help));
     }
     for (why, count) in &survey.closed {
-        let directories = if *count == 1 { "1 directory holds".to_owned() } else { format!("{count} directories hold") };
-        let message = format!("in datastore `{datastore}` {directories} files that a rule covers and this account cannot remove: {why}");
+        let directories =
+            if *count == 1 { "1 directory holds".to_owned() } else { format!("{count} directories hold") };
+        let message = format!(
+            "in datastore `{datastore}` {directories} files that a rule covers and this account cannot remove: {why}"
+        );
         found.push(insufficient(message, help));
     }
     for (obstacle, count) in &survey.unseen {
@@ -42,7 +45,12 @@ pub fn refused(datastore: &DatastoreName, error: &DatastoreError) -> Option<Priv
 }
 
 fn insufficient(message: String, help: &str) -> PrivilegeFinding {
-    PrivilegeFinding { standing: Standing::Insufficient, severity: Severity::Error, message, help: help.to_owned() }
+    PrivilegeFinding {
+        standing: Standing::Insufficient,
+        severity: Severity::Error,
+        message,
+        help: help.to_owned(),
+    }
 }
 
 /// A link, a pipe or a device holds no data of its own.

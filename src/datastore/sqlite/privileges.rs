@@ -20,8 +20,10 @@ pub fn privileges(datastore: &DatastoreName, path: &Path) -> Vec<PrivilegeFindin
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let journal = "the engine keeps its journal there";
     if let Some(why) = closed(directory) {
-        let message =
-            format!("{} cannot be written by this account: {why}; {journal}", about("the directory of the database"));
+        let message = format!(
+            "{} cannot be written by this account: {why}; {journal}",
+            about("the directory of the database")
+        );
         found.push(insufficient(message));
     }
     let mode = mode(directory);

@@ -95,7 +95,11 @@ impl<'c> Binder<'_, 'c> {
                 of.name,
                 word(strategy)
             );
-            self.problem(at, what, "use `null` where the column may be NULL, or `{ fixed = \"...\" }` for the row of nobody");
+            self.problem(
+                at,
+                what,
+                "use `null` where the column may be NULL, or `{ fixed = \"...\" }` for the row of nobody",
+            );
         }
         let pointing: Vec<&TableName> = of
             .table
@@ -110,7 +114,11 @@ impl<'c> Binder<'_, 'c> {
                 of.name,
                 list(pointing.iter())
             );
-            self.problem(at, what, "delete the record, or let the foreign key point to a key that says nothing");
+            self.problem(
+                at,
+                what,
+                "delete the record, or let the foreign key point to a key that says nothing",
+            );
         }
     }
 

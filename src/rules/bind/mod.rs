@@ -107,7 +107,8 @@ impl<'r, 'c> Binder<'r, 'c> {
 
     /// The language knows objects and keys; no datastore of this version holds any.
     fn not_swept_yet(&mut self, at: &str) {
-        let help = "this version sweeps rows of SQLite tables and files: `check --rules` proves the rule offline";
+        let help =
+            "this version sweeps rows of SQLite tables and files: `check --rules` proves the rule offline";
         self.problems.push(Diagnostic::error(
             Code::NotSupported,
             self.places.of(at),

@@ -72,7 +72,8 @@ impl<'r, 'c> Binder<'r, 'c> {
             shown.join(", ")
         );
         let pairs: Vec<String> = reference.columns.iter().map(|(t, o)| format!("{t} = \"{o}\"")).collect();
-        let behind = if paths.iter().any(|path| path.len() > 1) { ", and what hangs on it below that" } else { "" };
+        let behind =
+            if paths.iter().any(|path| path.len() > 1) { ", and what hangs on it below that" } else { "" };
         let help = format!(
             "declare `{}` as a dependent with match {{ {} }}{behind}",
             reference.from,

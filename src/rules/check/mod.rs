@@ -215,7 +215,8 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
     for (i, class) in promise.covers.iter().enumerate() {
         let place = promise.places.of(&format!("covers.{i}"));
         let of_class = keepers.iter().copied().filter(|r| reached(r).contains(class));
-        let (enforcing, observing): (Vec<&Rule>, Vec<&Rule>) = of_class.partition(|r| r.mode == Mode::Enforce);
+        let (enforcing, observing): (Vec<&Rule>, Vec<&Rule>) =
+            of_class.partition(|r| r.mode == Mode::Enforce);
         if !enforcing.is_empty() {
             found.extend(filters::gaps(promise, class, &enforcing));
             continue;
@@ -257,7 +258,11 @@ fn summary(service: &Service, promise: &Promise, defaults: &Defaults) -> ProvedP
         }
     });
     ProvedPromise {
-        standing: if promise.covers.iter().all(kept) { PromiseStanding::Kept } else { PromiseStanding::OnlyObserved },
+        standing: if promise.covers.iter().all(kept) {
+            PromiseStanding::Kept
+        } else {
+            PromiseStanding::OnlyObserved
+        },
         service: service.id.clone(),
         promise: promise.id.clone(),
         text: promise.text.clone(),

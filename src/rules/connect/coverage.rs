@@ -2,20 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use super::{NamedAt, counted, waiver};
+use super::{NamedAt, are, counted, waiver};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::catalogue::Catalogue;
 use crate::model::name::{DatastoreName, TableName};
 use crate::rules::rule::{Dataset, DependentDataset, Rule, RuleSet, TriggerPlace, WaivedDataset};
 
 /// The tables of a datastore that nothing covers, each as an error; of a datastore that no rule file names, one for all of it.
-pub fn tables(set: &RuleSet, datastore: &DatastoreName, catalogue: &Catalogue, at: &NamedAt) -> Vec<Diagnostic> {
+pub fn tables(
+    set: &RuleSet,
+    datastore: &DatastoreName,
+    catalogue: &Catalogue,
+    at: &NamedAt,
+) -> Vec<Diagnostic> {
     let (covered, waived) = (covered(set, datastore), waived(set, datastore));
     let open: Vec<&TableName> =
         all(catalogue).filter(|name| !covered.contains(name) && !waived.contains(name)).collect();
     let place = match at {
         NamedAt::Rules(place) => place,
-        NamedAt::Configuration(place) => return unnamed(datastore, &open, catalogue, place).into_iter().collect(),
+        NamedAt::Configuration(place) => {
+            return unnamed(datastore, &open, catalogue, place).into_iter().collect();
+        }
     };
     let mut found: Vec<Diagnostic> =
         open.into_iter().map(|name| uncovered(set, datastore, name, place.clone())).collect();
@@ -37,9 +44,11 @@ pub(super) fn all(catalogue: &Catalogue) -> impl Iterator<Item = &TableName> {
 }
 
 fn uncovered(set: &RuleSet, datastore: &DatastoreName, name: &TableName, place: Place) -> Diagnostic {
-    let reading = set.rules().map(|(_, rule)| rule).find(|rule| rule.datastore == *datastore && reads(rule, name));
+    let reading =
+        set.rules().map(|(_, rule)| rule).find(|rule| rule.datastore == *datastore && reads(rule, name));
     let reading = reading.map_or(String::new(), |rule| format!(", and rule `{}` only reads it", rule.id));
-    let what = format!("table `{name}` of datastore `{datastore}` is covered by no rule and no waiver{reading}");
+    let what =
+        format!("table `{name}` of datastore `{datastore}` is covered by no rule and no waiver{reading}");
     let help = "write the rule or the dependent that disposes of its rows; where nothing of it ever has to go, say why in a waiver:";
     Diagnostic::error(Code::NotCovered, place, what, help).pasting(&waiver(datastore, "table", name.as_str()))
 }
@@ -55,8 +64,9 @@ fn unnamed(
     let shown = open.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let more = if count > SHOWN as u64 { ", …" } else { "" };
     let what = format!(
-        "no rule file names datastore `{datastore}`: {} of it covered by no rule and no waiver ({shown}{more})",
-        if count == 1 { "1 table is".to_owned() } else { format!("{count} tables are") }
+        "no rule file names datastore `{datastore}`: {} of it {} covered by no rule and no waiver ({shown}{more})",
+        counted(count, "table"),
+        are(count)
     );
     let help = "write rules about it, waive in a rule file what never has to go, or take the datastore out of the configuration";
     (count > 0).then(|| Diagnostic::error(Code::NotCovered, place.clone(), what, help))

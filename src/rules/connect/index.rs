@@ -95,7 +95,13 @@ impl Scans<'_> {
     }
 
     /// The engine looks for rows that point to a record before it lets the record go.
-    fn foreign_keys(&mut self, places: &Places, datastore: &DatastoreName, name: &TableName, action: &Action) {
+    fn foreign_keys(
+        &mut self,
+        places: &Places,
+        datastore: &DatastoreName,
+        name: &TableName,
+        action: &Action,
+    ) {
         if *action != Action::Delete {
             return;
         }
@@ -145,7 +151,9 @@ impl Scan {
             Often::Batch => "each batch reads the whole table".to_owned(),
             Often::Record => "a sweep may read the whole table for each record that it looks at".to_owned(),
             Often::Deletion(target) => {
-                format!("a foreign key to `{target}` makes the engine read the whole table for each record that goes")
+                format!(
+                    "a foreign key to `{target}` makes the engine read the whole table for each record that goes"
+                )
             }
         };
         let cost = match size {

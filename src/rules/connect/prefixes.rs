@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{NamedAt, waiver};
+use super::{NamedAt, are, counted, waiver};
 use crate::diagnostic::{Code, Diagnostic, quoted};
 use crate::model::name::DatastoreName;
 use crate::model::pattern::{Asked, Glob, Pattern};
@@ -135,8 +135,9 @@ impl Prefixes {
             NamedAt::Rules(place) => place,
             NamedAt::Configuration(place) => {
                 let what = format!(
-                    "no rule file names datastore `{datastore}`: its {} covered by no rule and no waiver",
-                    if self.files == 1 { "1 file is".to_owned() } else { format!("{} files are", self.files) }
+                    "no rule file names datastore `{datastore}`: its {} {} covered by no rule and no waiver",
+                    counted(self.files, "file"),
+                    are(self.files)
                 );
                 let help = "write rules about it, waive in a rule file what never has to go, or take the datastore out of the configuration";
                 let found = Diagnostic::error(Code::NotCovered, place.clone(), what, help);
@@ -148,9 +149,14 @@ impl Prefixes {
         let mut found: Vec<Diagnostic> = Vec::new();
         for (prefix, uncovered) in open.iter().take(SHOWN) {
             let what = format!(
-                "{} below {} of datastore `{datastore}` covered by no rule and no waiver",
-                if uncovered.files == 1 { "1 file is".to_owned() } else { format!("{} files are", uncovered.files) },
-                if prefix.is_empty() { "the root".to_owned() } else { quoted(&String::from_utf8_lossy(prefix)) },
+                "{} below {} of datastore `{datastore}` {} covered by no rule and no waiver",
+                counted(uncovered.files, "file"),
+                if prefix.is_empty() {
+                    "the root".to_owned()
+                } else {
+                    quoted(&String::from_utf8_lossy(prefix))
+                },
+                are(uncovered.files)
             );
             let block = paste(prefix, uncovered).map(|pattern| waiver(datastore, "pattern", &pattern));
             let finding = Diagnostic::error(Code::NotCovered, place.clone(), what, help(block.is_some()));
@@ -159,13 +165,20 @@ impl Prefixes {
                 None => finding,
             });
         }
-        let more: u64 = open.iter().skip(SHOWN).map(|(_, uncovered)| uncovered.files).sum::<u64>() + self.rest;
+        let more: u64 =
+            open.iter().skip(SHOWN).map(|(_, uncovered)| uncovered.files).sum::<u64>() + self.rest;
         if more > 0 {
             let what = format!(
-                "{} more below other directories of datastore `{datastore}` covered by no rule and no waiver",
-                if more == 1 { "1 file is".to_owned() } else { format!("{more} files are") }
+                "{} below other directories of datastore `{datastore}` {} covered by no rule and no waiver",
+                counted(more, "more file"),
+                are(more)
             );
-            found.push(Diagnostic::error(Code::NotCovered, place.clone(), what, "mend those above; then these are shown"));
+            found.push(Diagnostic::error(
+                Code::NotCovered,
+                place.clone(),
+                what,
+                "mend those above; then these are shown",
+            ));
         }
         found
     }
@@ -207,5 +220,41 @@ fn help(pasted: bool) -> &'static str {
         "write the rule or the dependent that disposes of them; where they never have to go, say why in a waiver:"
     } else {
         "write the rule or the dependent that disposes of them, or a `[[waiver]]` whose `pattern` names their directories; their names are not shown: they may be personal, or no pattern can write them"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefixes(patterns: &[&str]) -> Prefixes {
+        let rules = patterns.iter().map(|p| Pattern::parse(p).unwrap().open()).collect();
+        Prefixes { rules, waivers: Vec::new(), open: BTreeMap::new(), rest: 0, files: 0 }
+    }
+
+    #[test]
+    fn names_are_shown_only_where_every_pattern_that_leads_there_names_directories() {
+        let shown = |patterns: &[&str], path: &str| {
+            let shown = prefixes(patterns).shown(path.as_bytes());
+            path[..shown].to_owned()
+        };
+        assert_eq!(shown(&["up/{id}/**"], "other/bob/x"), "other/");
+        assert_eq!(shown(&["up/{id}/mail"], "up/bob/x"), "up/");
+        assert_eq!(shown(&["up/{id}/**", "up/shared/x"], "up/bob"), "up/");
+        assert_eq!(shown(&["{id}/a/**", "shared/**"], "bob/x"), "");
+        assert_eq!(shown(&["*.zst"], "bob/x"), "");
+        assert_eq!(shown(&["a/b/{id}", "a/*.zst"], "a/c/bob/x"), "a/c/");
+        assert_eq!(shown(&["a/b/{id}"], "bob"), "");
+        assert_eq!(shown(&[], "bob/x"), "");
+    }
+
+    #[test]
+    fn so_many_prefixes_that_no_memory_could_hold_them_are_counted_together() {
+        let mut prefixes = prefixes(&["a/{id}/**"]);
+        for number in 0..MOST + 200 {
+            assert_eq!(prefixes.file(format!("d{number}/x").as_bytes()), Covered::Not);
+        }
+        assert_eq!(prefixes.file(b"a/1/x"), Covered::ByRule);
+        assert_eq!((prefixes.open.len(), prefixes.rest, prefixes.files()), (MOST, 200, 1201));
     }
 }

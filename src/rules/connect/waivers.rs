@@ -17,7 +17,8 @@ pub fn of_tables(set: &RuleSet, datastore: &DatastoreName, catalogue: &Catalogue
         let WaivedDataset::Table(table) = &waiver.dataset else { continue };
         let place = waiver.places.of("table");
         if !known.contains(&table.as_str()) {
-            let what = format!("the waiver names table `{table}`, which does not exist in datastore `{datastore}`");
+            let what =
+                format!("the waiver names table `{table}`, which does not exist in datastore `{datastore}`");
             let help = did_you_mean(table.as_str(), &known).unwrap_or_else(|| "remove the waiver".to_owned());
             found.push(Diagnostic::error(Code::IdleWaiver, place, what, help));
         } else if covered.contains(table) {
@@ -30,13 +31,14 @@ pub fn of_tables(set: &RuleSet, datastore: &DatastoreName, catalogue: &Catalogue
 
 /// The waivers of files. Files come and go: one that names none today is a warning.
 pub fn of_files(set: &RuleSet, datastore: &DatastoreName, prefixes: &Prefixes) -> Vec<Diagnostic> {
-    let patterns =
-        of(set, datastore).filter(|waiver| matches!(waiver.dataset, WaivedDataset::Pattern(_)));
+    let patterns = of(set, datastore).filter(|waiver| matches!(waiver.dataset, WaivedDataset::Pattern(_)));
     let mut found = Vec::new();
     for (waiver, (met, alone)) in patterns.zip(prefixes.waived()) {
         let pattern = waiver.dataset.name();
         let what = match (met, alone) {
-            (0, _) => format!("the waiver of `{pattern}` names no file that is in datastore `{datastore}` now"),
+            (0, _) => {
+                format!("the waiver of `{pattern}` names no file that is in datastore `{datastore}` now")
+            }
             (_, 0) => format!("the waiver of `{pattern}` names only files that a rule covers already"),
             (_, _) => continue,
         };

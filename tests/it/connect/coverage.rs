@@ -34,7 +34,9 @@ fn a_table_that_a_rule_only_reads_is_not_covered() {
     let unless = "unless = { table = \"invoice\", match = { account = \"id\" } }\n";
     assert_eq!(
         found(unless, invoice, 65),
-        ["rules/site.toml:10:13: error[R035]: table `invoice` of datastore `site` is covered by no rule and no waiver, and rule `site/account` only reads it"]
+        [
+            "rules/site.toml:10:13: error[R035]: table `invoice` of datastore `site` is covered by no rule and no waiver, and rule `site/account` only reads it"
+        ]
     );
     assert_eq!(found(&format!("{unless}{}", waiver("table", "invoice")), invoice, 0), [""; 0]);
 }
@@ -46,7 +48,8 @@ fn a_rule_that_only_observes_covers() {
 
 #[test]
 fn a_dependent_covers() {
-    let call = "CREATE TABLE call (id INTEGER PRIMARY KEY, account INTEGER); CREATE INDEX c ON call (account);";
+    let call =
+        "CREATE TABLE call (id INTEGER PRIMARY KEY, account INTEGER); CREATE INDEX c ON call (account);";
     assert_eq!(found("", call, 65).len(), 1);
     let calls = "\n[[rule.dependent]]\nid = \"calls\"\nclass = \"account\"\ntable = \"call\"\nmatch = { account = \"id\" }\naction = \"delete\"\n";
     assert_eq!(found(calls, call, 0), [""; 0]);
@@ -57,7 +60,9 @@ fn a_table_of_an_extension_counts_once() {
     let index = "CREATE VIRTUAL TABLE words USING fts5(text);";
     assert_eq!(
         found("", index, 65),
-        ["rules/site.toml:10:13: error[R035]: table `words` of datastore `site` is covered by no rule and no waiver"]
+        [
+            "rules/site.toml:10:13: error[R035]: table `words` of datastore `site` is covered by no rule and no waiver"
+        ]
     );
     assert_eq!(found(&waiver("table", "words"), index, 0), [""; 0]);
 }
@@ -67,14 +72,19 @@ fn a_table_whose_name_no_rule_can_write_is_counted() {
     let schema = format!("CREATE TABLE \"{}\" (id); CREATE TABLE \"two\nlines\" (id);", "x".repeat(200));
     assert_eq!(
         found("", &schema, 65),
-        ["rules/site.toml:10:13: error[R035]: 2 tables of datastore `site` cannot be covered: the name is longer than 128 bytes, or holds control characters"]
+        [
+            "rules/site.toml:10:13: error[R035]: 2 tables of datastore `site` cannot be covered: the name is longer than 128 bytes, or holds control characters"
+        ]
     );
 }
 
 #[test]
 fn a_datastore_that_no_rule_file_names_is_shown_where_it_is_configured() {
     let world = World::new(&rules(DELETED_AT, ""), ACCOUNT);
-    configure(&world, "[datastore.other]\nkind = \"sqlite\"\nurl = \"sqlite://other.db\"\n\n[datastore.tree]\nkind = \"files\"\nroot = \"tree\"");
+    configure(
+        &world,
+        "[datastore.other]\nkind = \"sqlite\"\nurl = \"sqlite://other.db\"\n\n[datastore.tree]\nkind = \"files\"\nroot = \"tree\"",
+    );
     tree(&world, &[]);
     world.sql_on("other.db", "CREATE TABLE a (id)");
     world.sql_on("other.db", "DROP TABLE a");
@@ -85,7 +95,7 @@ fn a_datastore_that_no_rule_file_names_is_shown_where_it_is_configured() {
     assert_eq!(
         problems(&ran),
         [
-            "expunged.toml:16:1: error[C035]: no rule file names datastore `other`: 2 tables are of it covered by no rule and no waiver (`a`, `b`)",
+            "expunged.toml:16:1: error[C035]: no rule file names datastore `other`: 2 tables of it are covered by no rule and no waiver (`a`, `b`)",
             "expunged.toml:20:1: error[C035]: no rule file names datastore `tree`: its 2 files are covered by no rule and no waiver",
         ]
     );
@@ -95,16 +105,34 @@ fn a_datastore_that_no_rule_file_names_is_shown_where_it_is_configured() {
 #[test]
 fn a_waiver_of_nothing_is_said() {
     let missing = found(&waiver("table", "acount"), "", 65);
-    assert_eq!(missing, ["rules/site.toml:20:9: error[R036]: the waiver names table `acount`, which does not exist in datastore `site`"]);
+    assert_eq!(
+        missing,
+        [
+            "rules/site.toml:20:9: error[R036]: the waiver names table `acount`, which does not exist in datastore `site`"
+        ]
+    );
     let covered = found(&waiver("table", "account"), "", 0);
-    assert_eq!(covered, ["rules/site.toml:20:9: warning[R036]: the waiver names table `account`, which a rule covers already"]);
-    let world = World::new(&rules(DELETED_AT, &waiver("table", "x").replace("\"site\"", "\"sight\"")), ACCOUNT);
+    assert_eq!(
+        covered,
+        [
+            "rules/site.toml:20:9: warning[R036]: the waiver names table `account`, which a rule covers already"
+        ]
+    );
+    let world = World::new(&rules(DELETED_AT, &waiver("table", "x").replace("\"site\"", "\"sit\"")), ACCOUNT);
     let ran = check(&world, 65);
-    assert_eq!(problems(&ran), ["rules/site.toml:19:13: error[R013]: the configuration has no datastore `sight`"]);
+    assert_eq!(
+        problems(&ran),
+        ["rules/site.toml:19:13: error[R013]: the configuration has no datastore `sit`"]
+    );
     assert!(ran.stderr.contains("help: did you mean `site`?"), "{}", ran.stderr);
     world.rules(&rules(DELETED_AT, &waiver("pattern", "x/**")));
     let ran = check(&world, 65);
-    assert_eq!(problems(&ran), ["rules/site.toml:19:13: error[R009]: datastore `site` holds rows: `table` names them; expected one that holds files"]);
+    assert_eq!(
+        problems(&ran),
+        [
+            "rules/site.toml:19:13: error[R009]: datastore `site` holds rows: `table` names them; expected one that holds files"
+        ]
+    );
 }
 
 /// A datastore `tree` of files, made in the world.
@@ -132,7 +160,9 @@ fn files(patterns: &[&str], waived: &[&str], files: &[&[u8]], code: i32) -> (Wor
         ));
     }
     for pattern in waived {
-        rest.push_str(&format!("\n[[waiver]]\ndatastore = \"tree\"\npattern = \"{pattern}\"\nreason = \"a test\"\n"));
+        rest.push_str(&format!(
+            "\n[[waiver]]\ndatastore = \"tree\"\npattern = \"{pattern}\"\nreason = \"a test\"\n"
+        ));
     }
     let world = World::new(&rules(DELETED_AT, &rest), ACCOUNT);
     configure(&world, "[datastore.tree]\nkind = \"files\"\nroot = \"tree\"");
@@ -143,8 +173,14 @@ fn files(patterns: &[&str], waived: &[&str], files: &[&[u8]], code: i32) -> (Wor
 
 #[test]
 fn files_that_nothing_covers_are_gathered_by_the_directories_that_may_be_named() {
-    let there: [&[u8]; 6] =
-        [b"uploads/12/a", b"exports/secret-1.csv", b"exports/deep/secret-2.csv", b"uploads/secret-3", b"secret-4", b"logs/secret-5"];
+    let there: [&[u8]; 6] = [
+        b"uploads/12/a",
+        b"exports/secret-1.csv",
+        b"exports/deep/secret-2.csv",
+        b"uploads/secret-3",
+        b"secret-4",
+        b"logs/secret-5",
+    ];
     let (_, ran) = files(&["uploads/{id}/**"], &[], &there, 65);
     assert!(!ran.text().contains("secret"), "{}", ran.text());
     told!(ran);
@@ -157,7 +193,12 @@ fn directories_that_may_be_people_are_not_named() {
     let there: [&[u8]; 3] = [b"secret-1/mail/a", b"secret-1/b", b"secret-2/b"];
     let (_, ran) = files(&["{id}/mail/*"], &[], &there, 65);
     assert!(!ran.text().contains("secret"), "{}", ran.text());
-    assert_eq!(problems(&ran), ["rules/site.toml:22:13: error[R035]: 2 files are below the root of datastore `tree` covered by no rule and no waiver"]);
+    assert_eq!(
+        problems(&ran),
+        [
+            "rules/site.toml:21:13: error[R035]: 2 files below the root of datastore `tree` are covered by no rule and no waiver"
+        ]
+    );
     assert!(!ran.stderr.contains("[[waiver]]\n"), "{}", ran.stderr);
 }
 
@@ -166,7 +207,12 @@ fn any_pattern_covers() {
     let there: [&[u8]; 3] = [b"a/1/x", b"a/1/y", b"a/1/z"];
     assert_eq!(files(&["a/{id}/x", "a/{id}/y"], &["a/*/z"], &there, 0).1.stderr, "");
     let (_, ran) = files(&["a/{id}/x", "a/{id}/y"], &[], &there, 65);
-    assert_eq!(problems(&ran), ["rules/site.toml:22:13: error[R035]: 1 file is below `a/` of datastore `tree` covered by no rule and no waiver"]);
+    assert_eq!(
+        problems(&ran),
+        [
+            "rules/site.toml:21:13: error[R035]: 1 file below `a/` of datastore `tree` is covered by no rule and no waiver"
+        ]
+    );
 }
 
 #[test]
@@ -178,7 +224,10 @@ fn a_directory_that_no_pattern_can_write_has_no_waiver_to_paste() {
     let names = ["`[q]?/`", "`bad\u{fffd}/`", "`st*r/`"];
     assert_eq!(problems.len(), 3, "{problems:?}");
     for name in names {
-        assert!(problems.iter().any(|p| p.contains(&format!("1 file is below {name} of"))), "{name}: {problems:?}");
+        assert!(
+            problems.iter().any(|p| p.contains(&format!("1 file below {name} of"))),
+            "{name}: {problems:?}"
+        );
     }
     assert_eq!(ran.stderr.matches("[[waiver]]\n").count(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("pattern = \"[q]?/*\"\n"), "{}", ran.stderr);
@@ -193,9 +242,12 @@ fn the_directories_with_the_most_files_are_shown_and_the_others_counted() {
     let problems = problems(&ran);
     assert_eq!(problems.len(), 6, "{problems:?}");
     for (directory, count) in [(8, 9), (7, 8), (6, 7), (5, 6), (4, 5)] {
-        assert!(problems.iter().any(|p| p.contains(&format!("{count} files are below `d{directory}/` of"))), "{problems:?}");
+        assert!(
+            problems.iter().any(|p| p.contains(&format!("{count} files below `d{directory}/` of"))),
+            "{problems:?}"
+        );
     }
-    assert!(problems.iter().any(|p| p.contains("10 files are more below other directories")), "{problems:?}");
+    assert!(problems.iter().any(|p| p.contains("10 more files below other directories")), "{problems:?}");
 }
 
 #[test]
@@ -205,8 +257,8 @@ fn a_waiver_that_names_no_file_is_a_warning() {
     assert_eq!(
         problems(&ran),
         [
-            "rules/site.toml:28:11: warning[R036]: the waiver of `b/**` names no file that is in datastore `tree` now",
-            "rules/site.toml:33:11: warning[R036]: the waiver of `a/**` names only files that a rule covers already",
+            "rules/site.toml:27:11: warning[R036]: the waiver of `b/**` names no file that is in datastore `tree` now",
+            "rules/site.toml:32:11: warning[R036]: the waiver of `a/**` names only files that a rule covers already",
         ]
     );
 }

@@ -50,13 +50,17 @@ fn a_database_that_cannot_be_written_is_an_error() {
     let ran = bound(&world, 65);
     assert_eq!(
         problems(&ran),
-        [format!("rules/site.toml:10:13: error[R033]: the database file of datastore `site` cannot be written by this account: {MISSING}")]
+        [format!(
+            "rules/site.toml:10:13: error[R033]: the database file of datastore `site` cannot be written by this account: {MISSING}"
+        )]
     );
     // Root may; whoever the service runs as may not.
     let ran = check(&world, 0);
     assert_eq!(
         problems(&ran),
-        ["rules/site.toml:10:13: warning[R033]: the database file of datastore `site` has mode 0444: root may write it, and no other account"]
+        [
+            "rules/site.toml:10:13: warning[R033]: the database file of datastore `site` has mode 0444: root may write it, and no other account"
+        ]
     );
 }
 
@@ -68,7 +72,9 @@ fn a_directory_without_room_for_a_journal_is_an_error() {
     chmod(&world, "", 0o755);
     assert_eq!(
         problems(&ran),
-        [format!("rules/site.toml:10:13: error[R033]: the directory of the database of datastore `site` cannot be written by this account: {MISSING}; the engine keeps its journal there")]
+        [format!(
+            "rules/site.toml:10:13: error[R033]: the directory of the database of datastore `site` cannot be written by this account: {MISSING}; the engine keeps its journal there"
+        )]
     );
 }
 
@@ -95,7 +101,9 @@ fn a_root_that_everyone_may_write_is_refused_as_a_sweep_refuses_it() {
     let ran = check(&world, 65);
     assert_eq!(
         problems(&ran),
-        ["rules/site.toml:10:13: error[R034]: the root of datastore `tree` has mode 0777, which lets everyone write: nothing is swept there, and nothing was looked at"]
+        [
+            "rules/site.toml:10:13: error[R034]: the root of datastore `tree` has mode 0777, which lets everyone write: nothing is swept there, and nothing was looked at"
+        ]
     );
     assert!(ran.stderr.contains("help: run `chmod o-w` on `tree`"), "{}", ran.stderr);
 }
@@ -109,7 +117,9 @@ fn directories_that_let_nobody_remove_files_are_counted() {
     let ran = bound(&world, 65);
     assert_eq!(
         problems(&ran),
-        [format!("rules/site.toml:10:13: error[R033]: in datastore `tree` 2 directories hold files that a rule covers and this account cannot remove: {MISSING}")]
+        [format!(
+            "rules/site.toml:10:13: error[R033]: in datastore `tree` 2 directories hold files that a rule covers and this account cannot remove: {MISSING}"
+        )]
     );
 }
 
@@ -121,7 +131,9 @@ fn a_directory_that_cannot_be_read_is_not_taken_for_empty() {
     chmod(&world, "tree/up/b", 0o755);
     assert_eq!(
         problems(&ran),
-        [format!("rules/site.toml:10:13: error[R033]: in datastore `tree` 1 of the names cannot be read by this account ({MISSING}): what is beneath was not looked at")]
+        [format!(
+            "rules/site.toml:10:13: error[R033]: in datastore `tree` 1 of the names cannot be read by this account ({MISSING}): what is beneath was not looked at"
+        )]
     );
 }
 
@@ -162,6 +174,8 @@ fn what_is_mounted_in_a_tree_is_said() {
     drop(mount);
     assert_eq!(
         problems(&ran),
-        ["rules/site.toml:10:13: warning[R033]: in datastore `tree` 1 of the names are mount points, which no sweep crosses: what is beneath was not looked at"]
+        [
+            "rules/site.toml:10:13: warning[R033]: in datastore `tree` 1 of the names are mount points, which no sweep crosses: what is beneath was not looked at"
+        ]
     );
 }

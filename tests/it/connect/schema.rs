@@ -42,7 +42,9 @@ fn what_a_trigger_writes_is_an_undeclared_reach() {
     let schema = "CREATE TABLE audit (id INTEGER PRIMARY KEY, who TEXT);
          CREATE TRIGGER copies AFTER DELETE ON account BEGIN INSERT INTO audit (who) VALUES (old.name); END;";
     let rest = "\n[[waiver]]\ndatastore = \"site\"\ntable = \"audit\"\nreason = \"a test\"\n";
-    assert!(one(rest, schema, 65).contains("error[R031]: dataset `site.account` cannot be swept: its triggers (`copies`) would write `audit`"));
+    assert!(one(rest, schema, 65).contains(
+        "error[R031]: dataset `site.account` cannot be swept: its triggers (`copies`) would write `audit`"
+    ));
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn a_trigger_column_without_an_index_is_said_with_the_cost_of_a_sweep() {
     let (what, cost) = warning.split_once(" (by estimate ").unwrap();
     assert_eq!(
         what,
-        "rules/site.toml:13:24: warning[R032]: no index of `account` begins with `deleted_at`: each sweep reads the whole table"
+        "rules/site.toml:13:22: warning[R032]: no index of `account` begins with `deleted_at`: each sweep reads the whole table"
     );
     let figures: Vec<&str> = cost.trim_end_matches(')').split([' ', ',']).collect();
     let [rows, "rows", "in", pages, "pages", "", size, "MiB"] = figures[..] else { panic!("{figures:?}") };
@@ -70,7 +72,11 @@ fn a_trigger_column_without_an_index_is_said_with_the_cost_of_a_sweep() {
     let length = length as f64;
     assert!((pages * 4096.0 / length - 1.0).abs() < 0.02, "{pages} pages of {length} bytes");
     assert!((size * 1_048_576.0 / length - 1.0).abs() < 0.03, "{size} MiB of {length} bytes");
-    assert!(ran.stderr.contains("help: give `account` an index that begins with `deleted_at`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("help: give `account` an index that begins with `deleted_at`"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -110,13 +116,16 @@ fn what_hangs_on_a_record_without_an_index_is_said_once() {
     let indexed = format!("{call} CREATE INDEX call_account ON call (account);");
     assert_eq!(found(CALLS, &indexed, 0), [""; 0]);
     // An index of some of the rows, or one that begins with another column, serves nothing.
-    let partial = format!("{call} CREATE INDEX some ON call (account) WHERE id > 5; CREATE INDEX other ON call (id, account);");
+    let partial = format!(
+        "{call} CREATE INDEX some ON call (account) WHERE id > 5; CREATE INDEX other ON call (id, account);"
+    );
     assert!(one(CALLS, &partial, 0).contains("warning[R032]"));
 }
 
 #[test]
 fn a_foreign_key_without_an_index_makes_the_engine_look_for_each_record() {
-    let schema = "CREATE TABLE call (id INTEGER PRIMARY KEY, account INTEGER, agent INTEGER REFERENCES account);
+    let schema =
+        "CREATE TABLE call (id INTEGER PRIMARY KEY, account INTEGER, agent INTEGER REFERENCES account);
         CREATE INDEX call_account ON call (account);";
     assert!(one(CALLS, schema, 0).starts_with(
         "rules/site.toml:11:9: warning[R032]: no index of `call` begins with `agent`: a foreign key to `account` makes the engine read \
@@ -130,22 +139,37 @@ fn what_keeps_a_record_or_starts_its_clock_in_other_rows_wants_an_index() {
     let waiver = "\n[[waiver]]\ndatastore = \"site\"\ntable = \"invoice\"\nreason = \"a test\"\n";
     let unless = "unless = { table = \"invoice\", match = { account = \"id\" } }\n";
     assert!(one(&format!("{unless}{waiver}"), invoice, 0).starts_with(
-        "rules/site.toml:17:40: warning[R032]: no index of `invoice` begins with `account`: a sweep may read the whole table for each record that it looks at"
+        "rules/site.toml:17:39: warning[R032]: no index of `invoice` begins with `account`: a sweep may read the whole table for each record that it looks at"
     ));
     let trigger =
         "{ table = \"invoice\", match = { account = \"id\" }, column = \"paid_at\", pick = \"latest\" }";
     let world = World::new(&rules(trigger, waiver), &format!("{ACCOUNT}{invoice}"));
     let ran = check(&world, 0);
-    assert!(problems(&ran)[0].starts_with("rules/site.toml:13:42: warning[R032]: no index of `invoice` begins with `account`: a sweep may"), "{}", ran.text());
+    assert!(
+        problems(&ran)[0].starts_with(
+            "rules/site.toml:13:40: warning[R032]: no index of `invoice` begins with `account`: a sweep may"
+        ),
+        "{}",
+        ran.text()
+    );
 }
 
 #[test]
 fn names_are_suggested_and_letters_that_only_look_alike_pointed_out() {
-    let world = World::new(&rules(DELETED_AT, "").replace("table = \"account\"", "table = \"\u{430}ccount\""), ACCOUNT);
+    let world = World::new(
+        &rules(DELETED_AT, "").replace("table = \"account\"", "table = \"\u{430}ccount\""),
+        ACCOUNT,
+    );
     let ran = check(&world, 65);
-    assert!(problems(&ran)[0].ends_with("error[R014]: table `\u{430}ccount` does not exist in datastore `site`"), "{}", ran.text());
     assert!(
-        ran.stderr.contains("help: did you mean `account`? It differs in `\u{430}` (U+0430), which this name holds"),
+        problems(&ran)[0].ends_with("error[R014]: table `\u{430}ccount` does not exist in datastore `site`"),
+        "{}",
+        ran.text()
+    );
+    assert!(
+        ran.stderr.contains(
+            "help: did you mean `account`? It differs in `\u{430}` (U+0430), which this name holds"
+        ),
         "{}",
         ran.stderr
     );
@@ -162,9 +186,14 @@ fn names_with_quotes_and_backticks_are_names_like_any_other() {
     let text = rules(DELETED_AT, "")
         .replace("table = \"account\"", &format!("table = \"{toml}\""))
         .replace("deleted_at", &toml);
-    let world = World::new(&text, &format!("CREATE TABLE \"{sql}\" (id INTEGER PRIMARY KEY, \"{sql}\" timestamptz)"));
+    let world =
+        World::new(&text, &format!("CREATE TABLE \"{sql}\" (id INTEGER PRIMARY KEY, \"{sql}\" timestamptz)"));
     let ran = check(&world, 0);
-    assert!(problems(&ran)[0].contains(&format!("warning[R032]: no index of `{name}` begins with `{name}`: ")), "{}", ran.text());
+    assert!(
+        problems(&ran)[0].contains(&format!("warning[R032]: no index of `{name}` begins with `{name}`: ")),
+        "{}",
+        ran.text()
+    );
     assert!(problems(&ran)[0].ends_with("(by estimate 0 rows in 1 page, 4.0 KiB)"), "{}", ran.text());
     world.rules(&rules(DELETED_AT, "").replace("table = \"account\"", &format!("table = \"{toml}x\"")));
     let ran = check(&world, 65);
@@ -180,7 +209,10 @@ fn a_filter_is_of_the_type_of_its_column() {
         wrong("level = [\"high\"]"),
         "rules/site.toml:17:18: error[R014]: `level` of `account` is declared `INTEGER` and compared with text, which it never holds: expected an integer"
     );
-    assert!(wrong("name = [5]").ends_with("declared `TEXT` and compared with an integer, which it never holds: expected text"));
+    assert!(
+        wrong("name = [5]")
+            .ends_with("declared `TEXT` and compared with an integer, which it never holds: expected text")
+    );
     assert!(wrong("price = { not = [\"5\"] }").ends_with("expected a number"));
     assert!(wrong("day = 5").ends_with("expected the text of a date"));
     assert!(wrong("deleted_at = 5").ends_with("expected the text of a time"));
@@ -216,8 +248,16 @@ fn a_strategy_fits_its_column() {
     refused("\"keyed\"", "x REAL", "is declared `REAL`, and `keyed` makes text");
     refused("{ fixed = \"0\" }", "x BIGINT", "is declared `BIGINT`, and `fixed` makes text");
     refused("\"random\"", "x DATE", "is declared `DATE`, and `random` makes text");
-    refused("\"truncate-ip\"", "x INTEGER", "is declared `INTEGER`, and `truncate-ip` makes the text of an IP address");
-    refused("\"truncate-date\"", "x INTEGER", "is declared `INTEGER`, and `truncate-date` makes the text of a date");
+    refused(
+        "\"truncate-ip\"",
+        "x INTEGER",
+        "is declared `INTEGER`, and `truncate-ip` makes the text of an IP address",
+    );
+    refused(
+        "\"truncate-date\"",
+        "x INTEGER",
+        "is declared `INTEGER`, and `truncate-date` makes the text of a date",
+    );
     let several = "is UNIQUE, and `fixed` makes the same value for several records";
     refused("{ fixed = \"gone\" }", "x TEXT UNIQUE", several);
     refused("{ fixed = \"gone\" }", "x TEXT NOT NULL UNIQUE", several);
@@ -248,7 +288,11 @@ fn a_pseudonym_breaks_no_foreign_key() {
         "rules/site.toml:17:17: error[R014]: column `x` of `account` is a foreign key to `place`, and `random` makes a value that leads to no row there"
     );
     assert!(pseudonymized("x = \"null\"", schema, 65).iter().all(|problem| problem.contains("R035")));
-    assert!(pseudonymized("x = { fixed = \"nowhere\" }", schema, 65).iter().all(|problem| problem.contains("R035")));
+    assert!(
+        pseudonymized("x = { fixed = \"nowhere\" }", schema, 65)
+            .iter()
+            .all(|problem| problem.contains("R035"))
+    );
     assert_eq!(
         pseudonymized("nick = \"random\"", schema, 65)[0],
         "rules/site.toml:17:20: error[R014]: column `nick` of `account` is what a foreign key of `post` points to, and cannot be replaced"
@@ -274,9 +318,15 @@ fn a_mark_can_be_null_and_a_time() {
 fn a_key_that_is_not_unique_and_a_match_of_another_type_are_refused() {
     let text = rules(DELETED_AT, "").replace("key = [\"id\"]", "key = [\"name\"]");
     let world = World::new(&text, ACCOUNT);
-    assert!(problems(&check(&world, 65))[0].contains("error[R014]: key `name` of `account` does not identify one record"));
+    assert!(
+        problems(&check(&world, 65))[0]
+            .contains("error[R014]: key `name` of `account` does not identify one record")
+    );
     let call = "CREATE TABLE call (id INTEGER PRIMARY KEY, account TEXT); CREATE INDEX c ON call (account);";
     assert!(one(CALLS, call, 65).contains("a number and a text never match"));
     let subject = "subject = \"weight\"\non_erasure = \"dispose\"\n";
-    assert!(one(subject, "ALTER TABLE account ADD weight REAL;", 65).contains("holds floating-point numbers, which identify nobody"));
+    assert!(
+        one(subject, "ALTER TABLE account ADD weight REAL;", 65)
+            .contains("holds floating-point numbers, which identify nobody")
+    );
 }
