@@ -2,6 +2,8 @@
 
 mod connect;
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::{Exit, Failure, Form, Global, Outcome};
@@ -116,7 +118,7 @@ fn promises_line(rules: &RuleSet, proof: &Proof) -> String {
     let mut line = format!("{kept} promises kept by {count} rules of {services} services");
     let observed = proof.promises.len() - kept;
     if observed > 0 {
-        line.push_str(&format!("; {observed} not kept yet, only observed"));
+        let _ = write!(line, "; {observed} not kept yet, only observed");
     }
     line
 }
@@ -125,7 +127,7 @@ fn summary(rules: &RuleSet, proof: &Proof) -> String {
     let mut line = promises_line(rules, proof);
     let warnings = proof.warnings.iter().filter(|d| d.severity == Severity::Warning).count();
     if warnings > 0 {
-        line.push_str(&format!("; {warnings} warnings"));
+        let _ = write!(line, "; {warnings} warnings");
     }
     line
 }

@@ -1,12 +1,14 @@
 //! `expunged check --connect`: the rules, proved against what the datastores hold.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::super::{Failure, Form, Global, Outcome};
 use super::{object, print, promises_line, told};
 use crate::config::Config;
 use crate::deployment::{Connected, Looked, Seen, connect};
-use crate::diagnostic::{Diagnostics, Paint, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 use crate::rules::check::{Proof, check, datastores};
 use crate::rules::document::load;
 use crate::rules::rule::RuleSet;
@@ -90,18 +92,18 @@ fn last_line(rules: &RuleSet, proof: Option<&Proof>, connected: &Connected) -> S
         }
     }
     let all = connected.datastores.len();
-    line.push_str(&format!("; {looked} of {all} datastores looked at, {tables} tables, {files} files"));
+    let _ = write!(line, "; {looked} of {all} datastores looked at, {tables} tables, {files} files");
     let of = |severity| {
         let both = connected.rules.iter().chain(connected.coverage.iter());
         both.filter(|found| found.severity == severity).count()
     };
-    line.push_str(&format!(": {} errors, {} warnings", of(Severity::Error), of(Severity::Warning)));
+    let _ = write!(line, ": {} errors, {} warnings", of(Severity::Error), of(Severity::Warning));
     line
 }
 
 fn as_json(proof: Option<&Proof>, connected: &Connected) -> Value {
     let promises: Vec<Value> = proof.map(|p| p.promises.iter().map(object).collect()).unwrap_or_default();
-    let found = |found: &Diagnostics| found.iter().map(|d| d.to_json()).collect::<Vec<_>>();
+    let found = |found: &Diagnostics| found.iter().map(Diagnostic::to_json).collect::<Vec<_>>();
     let diagnostics = [found(&connected.rules), found(&connected.coverage)].concat();
     let datastores: Vec<Value> = connected.datastores.iter().map(datastore).collect();
     json!({ "promises": promises, "diagnostics": diagnostics, "datastores": datastores })
