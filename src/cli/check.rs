@@ -37,7 +37,7 @@ fn offline(global: &Global, form: Form) -> Outcome {
             Ok(Exit::Done)
         }
         (Err(failure), Form::Json | Form::Github) => told(failure, form),
-        (Err(failure), Form::Text | Form::Html | Form::Csv) => Err(failure),
+        (Err(failure), Form::Text | Form::Html | Form::Markdown | Form::Csv) => Err(failure),
     }
 }
 
@@ -56,7 +56,7 @@ fn told(failure: Failure, form: Form) -> Outcome {
     let Some(diagnostics) = failure.diagnostics() else { return Err(failure) };
     match form {
         Form::Github => print!("{}", diagnostics.to_github()),
-        Form::Json | Form::Text | Form::Html | Form::Csv => {
+        Form::Json | Form::Text | Form::Html | Form::Markdown | Form::Csv => {
             println!("{}", json!({ "promises": [], "diagnostics": diagnostics.to_json() }));
         }
     }
@@ -73,7 +73,7 @@ fn show(rules: &RuleSet, proof: &Proof, form: Form) {
             print!("{}", proof.warnings.to_github());
             println!("{}", summary(rules, proof));
         }
-        Form::Text | Form::Html | Form::Csv => {
+        Form::Text | Form::Html | Form::Markdown | Form::Csv => {
             print(rules, &proof.promises);
             if !proof.warnings.is_empty() {
                 eprintln!("{}", proof.warnings.render(Paint::Plain));

@@ -2,6 +2,7 @@
 
 mod approve;
 mod check;
+mod concept;
 pub mod demo;
 mod directory;
 mod erase;
@@ -68,7 +69,7 @@ pub struct Global {
     /// How much is logged to standard error: error, warn, info, debug [default: warn; for `run`: info].
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<tracing::Level>,
-    /// For people, or for programs; a page and a table are forms of `report`.
+    /// For people, or for programs; a page, a table and Markdown are forms of `report` and `concept`.
     #[arg(long = "format", global = true, value_enum, default_value_t = Form::Text)]
     form: Form,
     /// The same, of whatever is neither a page nor a table.
@@ -111,8 +112,10 @@ enum Form {
     Text,
     /// For programs; documented and stable.
     Json,
-    /// `report`: one page, to be read or printed.
+    /// `report`, `concept`: one page, to be read or printed.
     Html,
+    /// `concept`: text for people and for renderers.
+    Markdown,
     /// `report`: one table, a row a figure.
     Csv,
     /// `check`: annotations of a pull request on GitHub.
@@ -236,6 +239,15 @@ enum Command {
         /// The first instant that no longer counts; now without it.
         #[arg(long, value_name = "DATE|TIME", value_parser = report::instant)]
         to: Option<DateTime<Utc>>,
+        /// Only this service.
+        #[arg(long, value_name = "ID")]
+        service: Option<String>,
+        /// Where to write it; replaces a file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the deletion concept: what the rules demand, for whoever answers for it.
+    Concept {
         /// Only this service.
         #[arg(long, value_name = "ID")]
         service: Option<String>,
@@ -425,20 +437,25 @@ pub fn run(cli: Cli) -> Outcome {
     runtime.block_on(dispatch(&global, command))
 }
 
-/// Only a report is a page or a table.
+/// Only what is handed on has other forms than text and JSON.
 fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
-    let form = match (global.form, command) {
-        (Form::Json, _) => return Ok(Format::Json),
+    match (global.form, command) {
+        (Form::Json, _) => Ok(Format::Json),
         (Form::Text, _)
         | (Form::Html | Form::Csv, Command::Report { .. })
-        | (Form::Github, Command::Check { .. }) => return Ok(Format::Text),
-        (Form::Html, _) => ("html", "report"),
-        (Form::Csv, _) => ("csv", "report"),
-        (Form::Github, _) => ("github", "check"),
-    };
-    let (form, only) = form;
-    let what = format!("`--format {form}` is a form of `{only}` alone: expected `text` or `json`");
-    Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
+        | (Form::Html | Form::Markdown, Command::Concept { .. })
+        | (Form::Github, Command::Check { .. }) => Ok(Format::Text),
+        (Form::Html, _) => Err(refused("html", "`report` and `concept`")),
+        (Form::Csv, _) => Err(refused("csv", "`report`")),
+        (Form::Markdown, _) => Err(refused("markdown", "`concept`")),
+        (Form::Github, _) => Err(refused("github", "`check`")),
+    }
+}
+
+/// A form that the command does not have.
+fn refused(form: &str, of: &str) -> Failure {
+    let what = format!("`--format {form}` is a form of {of} alone: expected `text` or `json`");
+    Failure::new(Exit::Usage, anyhow::anyhow!(what))
 }
 
 /// A sweep by other rules than the configuration's would be a trap, and so would an approval of one.
@@ -463,6 +480,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         | Command::Prove { .. }
         | Command::Verify { .. }
         | Command::Report { .. }
+        | Command::Concept { .. }
         | Command::Ledger { .. }
         | Command::Key { .. } => return Ok(()),
     };
@@ -503,6 +521,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Report { from, to, service, out } => {
             report::run(global, report::Asked { from, to, service, out }).await
         }
+        Command::Concept { service, out } => concept::run(global, service.as_deref(), out),
         Command::Ledger { command } => match command {
             LedgerCommand::Verify { exported: Some(directory), key: Some(key) } => {
                 ledger::verify_exported(global, &directory, &key)

@@ -21,7 +21,11 @@ static LEDGER: Shape = Shape::of(
     "What the ledger is called, and where its keys are.",
     &[
         Key::required("origin", ORIGIN, "this ledger's name, for good"),
-        Key::required("key", Type::OneOf(&[Type::Table(&KEY_FILE), Type::Table(&KEY_CREDENTIAL)]), "the signing key"),
+        Key::required(
+            "key",
+            Type::OneOf(&[Type::Table(&KEY_FILE), Type::Table(&KEY_CREDENTIAL)]),
+            "the signing key",
+        ),
         Key::required("keys", PATH, "the directory of the epoch and pseudonymization keys"),
     ],
 );
@@ -104,5 +108,4 @@ const SCHEDULE: Type = Type::Text(Text {
     pattern: Some("^\\s*\\S+(\\s+\\S+){5,6}\\s*$"),
     example: "0 0 * * * *",
 });
-const DURATION: Type =
-    Type::Text(Text { what: "hours or minutes", pattern: None, example: "30 minutes" });
+const DURATION: Type = Type::Text(Text { what: "hours or minutes", pattern: None, example: "30 minutes" });

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::datastore::catalogues;
-use crate::diagnostic::nearest::nearest;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::SigningKey;
 use crate::model::catalogue::Catalogues;
@@ -42,6 +42,15 @@ pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defau
         }
     };
     Ok((load(&directory, &defaults)?, defaults))
+}
+
+/// The service of this name.
+pub fn service<'r>(rules: &'r RuleSet, name: &str) -> Result<&'r Service, Failure> {
+    rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = rules.services.iter().map(|service| service.id.as_str()).collect();
+        let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
+        Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
+    })
 }
 
 /// The configuration and the rules, each proved by itself.
@@ -111,23 +120,13 @@ impl Deployment {
 
     /// The service of this name.
     pub fn service(&self, name: &str) -> Result<&Service, Failure> {
-        self.rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
-            let names: Vec<&str> = self.rules.services.iter().map(|service| service.id.as_str()).collect();
-            let help = match nearest(name, &names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the services are {}", names.join(", ")),
-            };
-            Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
-        })
+        service(&self.rules, name)
     }
 
     fn unknown_rule(&self, name: &str) -> Failure {
         let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let help = match nearest(name, &known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the rules are {}", names.join(", ")),
-        };
+        let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
         Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
     }
 

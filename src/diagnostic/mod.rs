@@ -351,17 +351,21 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 /// Messages repeat what stands in the file: a control character there must not reach a terminal, nor a megabyte a log.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 600;
-    // These ranges turn the direction of writing, so that a line reads as something else than it says.
-    let visible = |c: char| match c {
-        c if c.is_control() => '\u{fffd}',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c => c,
-    };
     let mut shown: String = text.chars().take(LONGEST).map(visible).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The character itself, or U+FFFD for one that a reader would obey and not see.
+pub fn visible(c: char) -> char {
+    match c {
+        c if c.is_control() => '\u{fffd}',
+        // These ranges turn the direction of writing, so that a line reads as something else than it says.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    }
 }
 
 /// User text for a message: in backticks, without control characters, cut to a length a line can hold.

@@ -168,6 +168,16 @@ pub enum Mode {
     Observe,
 }
 
+impl Mode {
+    /// The word for it in the rule file and in results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+        }
+    }
+}
+
 /// By when a promise wants records gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promised {

@@ -58,16 +58,24 @@ fn rules_that_cover_everything_there_pass_before_and_after_a_sweep() {
 #[test]
 fn the_shipped_rules_pass_on_the_world_of_the_demo() {
     let directory = tempfile::tempdir().unwrap();
-    let home = directory.path().join("demo");
-    let program = || {
-        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_expunged"));
-        program.env_remove("EXPUNGED_CONFIG");
-        program
-    };
-    let built = program().arg("demo").arg(&home).arg("--keep").output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let home = directory.path();
+    let around = expunged::model::now::Now::from_clocks(expunged::clock::now(), None);
+    std::fs::create_dir(home.join("datastores")).unwrap();
+    for service in &expunged::cli::demo::world::World::around(around).services {
+        let built = expunged::cli::demo::world::build(service, &home.join("datastores"));
+        crate::world::block(built).unwrap();
+    }
+    std::fs::create_dir(home.join("rules")).unwrap();
+    for (name, text) in expunged::cli::demo::RULES {
+        std::fs::write(home.join("rules").join(name), text).unwrap();
+    }
     let config = home.join("expunged.toml");
-    let check = || program().arg("--config").arg(&config).args(["check", "--connect"]).output().unwrap();
+    std::fs::copy(crate::architecture::source::root().join("src/cli/demo/expunged.toml"), &config).unwrap();
+    let check = || {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_expunged"));
+        program.env_remove("EXPUNGED_CONFIG").arg("--config").arg(&config);
+        program.args(["check", "--connect"]).output().unwrap()
+    };
     let checked = check();
     let text = String::from_utf8(checked.stdout).unwrap();
     assert_eq!(String::from_utf8_lossy(&checked.stderr), "");

@@ -5,6 +5,7 @@ mod calendar;
 #[cfg(feature = "test-hooks")]
 mod canaries;
 mod commands;
+mod concept;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod conformance;

@@ -1,12 +1,16 @@
 //! What editors are told of both TOML formats, against what the readers do.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use expunged::config::{self, Config};
 use expunged::diagnostic::shape::{Need, Shape, Type};
 use expunged::diagnostic::{Code, Diagnostics, Source, SourceKind};
 use expunged::model::datastore::Defaults;
 use expunged::rules::document;
+
+use crate::architecture::source::root;
 
 /// A file that holds one key of one table, beside what that table needs; and where the key's value stands.
 struct Case {
@@ -44,14 +48,33 @@ fn example(of: &'static Type) -> String {
     }
 }
 
-/// An inline table of what has to be there, and of one key more.
+/// What a key only means something beside.
+const COMPANIONS: [(&str, &[(&str, &str)]); 4] = [
+    ("on_erasure", &[("subject", "\"id\"")]),
+    ("subject", &[("on_erasure", "\"dispose\"")]),
+    ("columns", &[("action", "\"pseudonymize\""), ("mark", "\"done_at\"")]),
+    ("mark", &[("action", "\"pseudonymize\""), ("columns", "{ x = \"random\" }")]),
+];
+
+/// An inline table of what has to be there, and of one key more, with what it needs beside it.
 fn table(shape: &'static Shape, more: Option<(&str, &str)>) -> String {
-    let needed = shape.keys.iter().filter(|k| k.need == Need::Required && more.is_none_or(|(n, _)| n != k.name));
-    let mut pairs: Vec<String> = needed.map(|k| format!("{} = {}", k.name, example(&k.value))).collect();
-    if let (Some(names), None) = (shape.names, more) {
-        pairs.push(format!("x = {}", example(names)));
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut set = |key: &str, value: &str| match pairs.iter_mut().find(|(known, _)| known == key) {
+        Some((_, known)) => value.clone_into(known),
+        None => pairs.push((key.to_owned(), value.to_owned())),
+    };
+    for key in shape.keys.iter().filter(|k| k.need == Need::Required) {
+        set(key.name, &example(&key.value));
     }
-    pairs.extend(more.map(|(name, value)| format!("{name} = {value}")));
+    if let (Some(names), None) = (shape.names, more) {
+        set("x", &example(names));
+    }
+    if let Some((name, value)) = more {
+        let beside = COMPANIONS.iter().filter(|(key, _)| *key == name && shape.names.is_none());
+        beside.flat_map(|(_, pairs)| *pairs).for_each(|(key, value)| set(key, value));
+        set(name, value);
+    }
+    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
     format!("{{ {} }}", pairs.join(", "))
 }
 
@@ -179,13 +202,16 @@ fn the_words_that_editors_offer_are_the_words_that_are_read() {
             for one in value.each() {
                 let (words, wrap): (&[&str], fn(String) -> String) = match one {
                     Type::Word(words) => (words, |w| w),
-                    Type::List(Type::Word(words)) | Type::Any(Type::Word(words)) => (words, |w| format!("[{w}]")),
+                    Type::List(Type::Word(words)) | Type::Any(Type::Word(words)) => {
+                        (words, |w| format!("[{w}]"))
+                    }
                     _ => continue,
                 };
                 for word in words {
                     let case = fill(&path, &holed, &wrap(format!("{word:?}")));
                     let found = about(&case, read(&case.text));
-                    let unread = found.iter().any(|(code, _)| matches!(code, Code::BadValue | Code::WrongType));
+                    let unread =
+                        found.iter().any(|(code, _)| matches!(code, Code::BadValue | Code::WrongType));
                     assert!(!unread, "{}: {found:?}\n{}", case.key, case.text);
                 }
                 let texts = value.each().into_iter().any(|t| matches!(t, Type::Text(_)));
@@ -194,4 +220,77 @@ fn the_words_that_editors_offer_are_the_words_that_are_read() {
             }
         }
     }
+}
+
+/// The schemas in `deploy/` are those of this program, and programs that nobody here wrote agree with the reader about the shipped
+/// files. `EXPUNGED_UPDATE_DOCS=1` writes them anew.
+#[test]
+fn the_shipped_schemas_are_fresh_and_the_shipped_files_are_valid() {
+    let directory = root().join("deploy/schema");
+    for (format, file) in [("rules", "rules.schema.json"), ("configuration", "configuration.schema.json")] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_expunged")).args(["schema", format]).output().unwrap();
+        let printed = String::from_utf8(ran.stdout).unwrap();
+        let path = directory.join(file);
+        if std::env::var_os("EXPUNGED_UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &printed).unwrap();
+        }
+        let shipped = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(shipped == printed, "{}: run `expunged schema {format}`", path.display());
+    }
+    let rules: Vec<PathBuf> = files_of("rules").collect();
+    let valid = |schema: &str, files: &[PathBuf]| {
+        let script = root().join("tests/validate_schema.py");
+        let ran = Command::new(python("python"))
+            .arg(script)
+            .arg(directory.join(schema))
+            .args(files)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let said = valid("rules.schema.json", &rules);
+    assert!(said.starts_with(&format!("{} files are valid", rules.len())), "{said}");
+    valid("configuration.schema.json", &[root().join("deploy/expunged.toml")]);
+}
+
+/// As an editor would: with the configuration for it that is shipped.
+#[test]
+fn taplo_accepts_the_shipped_files_and_points_at_a_wrong_key() {
+    let repository = tempfile::tempdir().unwrap();
+    let at = |name: &str| repository.path().join(name);
+    std::fs::create_dir(at("rules")).unwrap();
+    std::fs::create_dir(at("schema")).unwrap();
+    for path in files_of("rules").chain(files_of("deploy/schema")) {
+        let folder = if path.ends_with("taplo.toml") {
+            ""
+        } else {
+            path.parent().unwrap().file_name().unwrap().to_str().unwrap()
+        };
+        std::fs::copy(&path, at(folder).join(path.file_name().unwrap())).unwrap();
+    }
+    std::fs::copy(root().join("deploy/expunged.toml"), at("expunged.toml")).unwrap();
+    let check = || {
+        let ran = Command::new(python("taplo")).arg("check").current_dir(repository.path()).output().unwrap();
+        (ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    let (valid, said) = check();
+    assert!(valid && said.contains("total=12"), "{said}");
+    let text = std::fs::read_to_string(at("rules/motorsport.toml")).unwrap();
+    std::fs::write(at("rules/motorsport.toml"), text.replacen("retain =", "retainn =", 1)).unwrap();
+    let (valid, said) = check();
+    assert!(!valid && said.contains("retain"), "{said}");
+}
+
+fn files_of(directory: &str) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(root().join(directory)).unwrap();
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+}
+
+/// What `tests/run` installs from PyPI, beside the build.
+fn python(program: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_BIN_EXE_expunged")).parent().and_then(Path::parent).unwrap();
+    let path = target.join("python/bin").join(program);
+    assert!(path.exists(), "{} is missing: `tests/run` installs it", path.display());
+    path
 }

@@ -177,6 +177,11 @@ struct Example {
 impl Example {
     fn with(&self, diff: &str) -> Self {
         let mut files = self.files.clone();
+        if let Some((name, text)) = diff.strip_prefix("+++ ").and_then(|rest| rest.split_once('\n')) {
+            let text = text.lines().filter_map(|line| line.strip_prefix('+')).collect::<Vec<_>>().join("\n");
+            files.push((name.to_owned(), text + "\n"));
+            return Self { files };
+        }
         let (mut out, mut into) = (Vec::new(), Vec::new());
         for line in diff.lines() {
             match line.split_at_checked(1) {

@@ -19,7 +19,7 @@ pub(in crate::cli) async fn run(global: &Global, form: Form) -> Outcome {
         Err(failure) => {
             return match form {
                 Form::Json | Form::Github => told(failure, form),
-                Form::Text | Form::Html | Form::Csv => Err(failure),
+                Form::Text | Form::Html | Form::Markdown | Form::Csv => Err(failure),
             };
         }
     };
@@ -36,7 +36,7 @@ pub(in crate::cli) async fn run(global: &Global, form: Form) -> Outcome {
     match form {
         Form::Json => println!("{}", as_json(proof.as_ref(), &connected)),
         Form::Github => github(&rules, proof.as_ref(), &connected),
-        Form::Text | Form::Html | Form::Csv => text(&rules, proof.as_ref(), &connected),
+        Form::Text | Form::Html | Form::Markdown | Form::Csv => text(&rules, proof.as_ref(), &connected),
     }
     Ok(connected.exit())
 }

@@ -89,9 +89,7 @@ pub fn record(rule: &BoundRule<'_>, found: &Found, position: u32) -> Result<Reco
         | TriggerPlace::ObjectModified
         | TriggerPlace::Field(_)
         | TriggerPlace::Idle
-        | TriggerPlace::Request => {
-            Value::Integer(found.modified_micros)
-        }
+        | TriggerPlace::Request => Value::Integer(found.modified_micros),
     };
     Ok(Record {
         key: key(&found.listed)?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::super::nearest::nearest;
+use super::super::nearest::did_you_mean;
 use super::super::{Code, Place, Source, quoted};
 use super::{Entry, File, Places, last_key};
 
@@ -137,9 +137,6 @@ impl<'a> Cursor<'a> {
         let mut known = self.asked.clone();
         known.sort_unstable();
         known.dedup();
-        match nearest(key, &known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the keys here are {}", known.join(", ")),
-        }
+        did_you_mean(key, &known, format!("the keys here are {}", known.join(", ")))
     }
 }

@@ -34,7 +34,8 @@ impl Shape {
         object.insert("additionalProperties".to_owned(), others);
         if !self.choices.is_empty() {
             let group = |keys: &&[&str]| json!({ "required": keys });
-            let choice = |groups: &&[&[&str]]| json!({ "anyOf": groups.iter().map(group).collect::<Vec<_>>() });
+            let choice =
+                |groups: &&[&[&str]]| json!({ "anyOf": groups.iter().map(group).collect::<Vec<_>>() });
             let all: Vec<Json> = self.choices.iter().map(choice).collect();
             object.insert("allOf".to_owned(), json!(all));
         }

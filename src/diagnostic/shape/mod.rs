@@ -117,8 +117,11 @@ impl Shape {
 
     /// What may stand at a path; empty: it cannot be followed.
     fn at(&'static self, path: &str) -> Vec<&'static Type> {
-        let mut segments = path.split('.').filter(|segment| !segment.is_empty());
-        let Some(first) = segments.next() else { return Vec::new() };
+        let mut segments = path.split('.');
+        // An empty name is a name too, and no key of ours.
+        let Some(first) = segments.next().filter(|_| !path.split('.').any(str::is_empty)) else {
+            return Vec::new();
+        };
         let mut here: Vec<&'static Type> = self.value(first).into_iter().flat_map(Type::each).collect();
         for segment in segments {
             here = here.into_iter().filter_map(|at| at.inside(segment)).flat_map(Type::each).collect();

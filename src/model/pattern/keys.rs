@@ -30,7 +30,9 @@ pub enum KeyPatternError {
     #[error("the pattern has a brace without its pair: expected `{{column}}`")]
     Brace,
     /// What stands between the braces cannot be a column.
-    #[error("`{{{observed}}}` in the pattern names no column: expected 1 to 128 bytes without control characters")]
+    #[error(
+        "`{{{observed}}}` in the pattern names no column: expected 1 to 128 bytes without control characters"
+    )]
     Column {
         /// As written.
         observed: String,
@@ -68,9 +70,8 @@ impl KeyPattern {
             }
             let column = ColumnName::new(name)
                 .map_err(|_| KeyPatternError::Column { observed: name.escape_debug().to_string() })?;
-            let touches = (before.is_some() && literal.is_empty())
-                || literal.ends_with('*')
-                || behind.starts_with('*');
+            let touches =
+                (before.is_some() && literal.is_empty()) || literal.ends_with('*') || behind.starts_with('*');
             if touches {
                 return Err(KeyPatternError::Touching { column });
             }
@@ -121,7 +122,9 @@ mod tests {
         let pattern = KeyPattern::parse("session:{id}:*").unwrap();
         assert_eq!(pattern.columns().map(ColumnName::as_str).collect::<Vec<_>>(), ["id"]);
         assert!(KeyPattern::parse("{a}:{b}").is_ok());
-        for wrong in ["", "a\u{0}b", "a?b", "a[1]", "a}b", "a{b", "{a{b}}", "{}", "s:{id}*", "s:*{id}", "{a}{b}"] {
+        for wrong in
+            ["", "a\u{0}b", "a?b", "a[1]", "a}b", "a{b", "{a{b}}", "{}", "s:{id}*", "s:*{id}", "{a}{b}"]
+        {
             assert!(KeyPattern::parse(wrong).is_err(), "{wrong:?}");
         }
     }

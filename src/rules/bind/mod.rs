@@ -186,10 +186,11 @@ impl<'r, 'c> Binder<'r, 'c> {
         if found.is_none() {
             let known: Vec<&str> = catalogue.tables.keys().map(TableName::as_str).collect();
             let what = format!("table `{name}` does not exist in datastore `{datastore}`");
-            let help = did_you_mean(name.as_str(), &known).unwrap_or_else(|| match known.as_slice() {
+            let otherwise = match known.as_slice() {
                 [] => "the datastore has no tables".to_owned(),
                 known => format!("its tables are {}", list(known.iter())),
-            });
+            };
+            let help = did_you_mean(name.as_str(), &known, otherwise);
             self.problem(at, what, help);
         }
         found
@@ -199,8 +200,8 @@ impl<'r, 'c> Binder<'r, 'c> {
         let found = of.table.column(name);
         if found.is_none() {
             let known: Vec<&str> = of.table.columns.iter().map(|c| c.name.as_str()).collect();
-            let help = did_you_mean(name.as_str(), &known)
-                .unwrap_or_else(|| format!("its columns are {}", list(known.iter())));
+            let otherwise = format!("its columns are {}", list(known.iter()));
+            let help = did_you_mean(name.as_str(), &known, otherwise);
             self.problem(at, format!("column `{name}` does not exist in `{}`", of.name), help);
         }
         found

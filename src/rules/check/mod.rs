@@ -22,6 +22,8 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
+pub use window::words;
+
 /// What was proved, and what a person should look at all the same.
 #[derive(Debug)]
 pub struct Proof {
@@ -154,12 +156,16 @@ fn datastore(
     known: &BTreeMap<DatastoreName, Datastore>,
 ) -> Option<Diagnostic> {
     let Some(datastore) = known.get(name) else {
-        let names: Vec<&str> = known.keys().map(DatastoreName::as_str).collect();
-        let help = did_you_mean(name.as_str(), &names).unwrap_or_else(|| {
-            format!("add `[datastore.{name}]` to the configuration, or name one that is there")
-        });
-        let message = format!("the configuration has no datastore `{name}`");
-        return Some(Diagnostic::error(Code::UnknownName, places.of(key), message, help));
+        return Some(Diagnostic::error(
+            Code::UnknownName,
+            places.of(key),
+            format!("the configuration has no datastore `{name}`"),
+            did_you_mean(
+                name.as_str(),
+                &known.keys().map(DatastoreName::as_str).collect::<Vec<_>>(),
+                format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
+            ),
+        ));
     };
     let (holds, kind) = match datastore.kind {
         DatastoreKind::Sqlite => (Held::Rows, "rows: `table` names them"),
@@ -185,7 +191,9 @@ fn kept_promises_exist(service: &Service, rule: &Rule, found: &mut Vec<Diagnosti
         let Some(promise) = service.promises.iter().find(|p| p.id == *id) else {
             let message =
                 format!("rule `{}` keeps promise `{id}`, which this service does not make", rule.id.local);
-            found.push(Diagnostic::error(Code::UnknownName, place, message, "declare it as a `[[promise]]`"));
+            let made: Vec<&str> = service.promises.iter().map(|p| p.id.as_str()).collect();
+            let help = did_you_mean(id.as_str(), &made, "declare it as a `[[promise]]`");
+            found.push(Diagnostic::error(Code::UnknownName, place, message, help));
             continue;
         };
         let reached = reached(rule);
@@ -233,7 +241,13 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
         let elsewhere: Vec<_> = service.rules.iter().filter(|r| reached(r).contains(class)).collect();
         let (message, help) = if elsewhere.is_empty() {
             let message = format!("no rule or dependent reaches class `{class}` of promise `{}`", promise.id);
-            (message, "write the rule or dependent that disposes of these records".to_owned())
+            let classes: Vec<&str> = service.rules.iter().flat_map(reached).map(ClassName::as_str).collect();
+            let help = did_you_mean(
+                class.as_str(),
+                &classes,
+                "write the rule or dependent that disposes of these records",
+            );
+            (message, help)
         } else {
             let names = list(elsewhere.iter().map(|r| &r.id.local));
             let message =

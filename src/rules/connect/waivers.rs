@@ -19,7 +19,7 @@ pub fn of_tables(set: &RuleSet, datastore: &DatastoreName, catalogue: &Catalogue
         if !known.contains(&table.as_str()) {
             let what =
                 format!("the waiver names table `{table}`, which does not exist in datastore `{datastore}`");
-            let help = did_you_mean(table.as_str(), &known).unwrap_or_else(|| "remove the waiver".to_owned());
+            let help = did_you_mean(table.as_str(), &known, "remove the waiver");
             found.push(Diagnostic::error(Code::IdleWaiver, place, what, help));
         } else if covered.contains(table) {
             let what = format!("the waiver names table `{table}`, which a rule covers already");

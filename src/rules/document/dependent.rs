@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{action, word};
 use crate::diagnostic::Code;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry, Places};
 use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId};
 use crate::model::pattern::{KeyPattern, Pattern};
@@ -24,11 +25,12 @@ pub fn dependents(mut tables: Vec<Cursor<'_>>, datastore: Option<&DatastoreName>
         if let Some(name) = of.value().as_str().filter(|name| !known.contains(name)) {
             let message =
                 format!("`of` names {}, which is no dependent of this rule", crate::diagnostic::quoted(name));
-            of.refuse(
-                Code::UnknownName,
-                message,
+            let help = did_you_mean(
+                name,
+                &known.iter().copied().collect::<Vec<_>>(),
                 "name a dependent, or remove `of` for the rule's own record",
             );
+            of.refuse(Code::UnknownName, message, help);
         }
     }
     let written = super::all(tables, dependent, |w| w.id.as_str().to_owned());

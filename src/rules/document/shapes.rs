@@ -64,7 +64,11 @@ static RULE: Shape = Shape::of(
         Key::optional("unless", UNLESS_ANY, "keeps a record while a matching row exists"),
         Key::optional("except", WORDS, "what the filters leave out, word for word as the promise says it"),
         Key::optional("backup", Type::Table(&BACKUP), "what the files are copies of"),
-        Key::optional("dependent", Type::List(&Type::Table(&DEPENDENT)), "records that go with it, before it"),
+        Key::optional(
+            "dependent",
+            Type::List(&Type::Table(&DEPENDENT)),
+            "records that go with it, before it",
+        ),
         Key::optional("test", Type::List(&Type::Table(&TEST)), "what the author says it does"),
     ],
 )
@@ -80,8 +84,16 @@ static DEPENDENT: Shape = Shape::of(
         Key::optional("table", NAME, "the table of its rows"),
         Key::optional("key", Type::List(&NAME), "what identifies one; else the catalogue's primary key"),
         Key::optional("match", Type::Table(&MATCH), "its column = the column of what it hangs on"),
-        Key::optional("pattern", PATTERN, "instead of a table: files or keys, with `{column}` of what it hangs on"),
-        Key::optional("orphans", Type::Boolean, "list the files whose record no longer exists; never disposes of them"),
+        Key::optional(
+            "pattern",
+            PATTERN,
+            "instead of a table: files or keys, with `{column}` of what it hangs on",
+        ),
+        Key::optional(
+            "orphans",
+            Type::Boolean,
+            "list the files whose record no longer exists; never disposes of them",
+        ),
         Key::required("action", ACTION, "what is done with them"),
         Key::optional("columns", Type::Table(&COLUMNS), "for `pseudonymize`: a strategy for each column"),
         Key::optional("mark", NAME, "for `pseudonymize`: the column that is set when it is done"),
@@ -101,7 +113,11 @@ static TEST: Shape = Shape::of(
         Key::optional("at", Type::Instant, "when it is looked at, with an offset"),
         Key::optional("expect", VERDICTS, "the verdict; a list for several records"),
         Key::optional("steps", Type::List(&Type::Table(&STEP)), "several instants, each with its verdicts"),
-        Key::optional("after", Type::Table(&ROWS), "the rows that each table holds after a sweep at the last instant"),
+        Key::optional(
+            "after",
+            Type::Table(&ROWS),
+            "the rows that each table holds after a sweep at the last instant",
+        ),
         Key::optional("after_files", Type::Table(&PATHS), "the files that each datastore holds then"),
     ],
 )
@@ -147,7 +163,11 @@ static COLUMN_TRIGGER: Shape = Shape::of(
         UNIT,
         FORMAT,
         TRIGGER_ZONE,
-        Key::optional("pending", Type::Any(&Type::Word(&["null", "future"])), "states in which it has not happened yet"),
+        Key::optional(
+            "pending",
+            Type::Any(&Type::Word(&["null", "future"])),
+            "states in which it has not happened yet",
+        ),
     ],
 );
 
@@ -195,7 +215,11 @@ static FIELD_TRIGGER: Shape = Shape::of(
         UNIT,
         FORMAT,
         TRIGGER_ZONE,
-        Key::optional("pending", Type::Any(&Type::Word(&["null", "future"])), "states in which it has not happened yet"),
+        Key::optional(
+            "pending",
+            Type::Any(&Type::Word(&["null", "future"])),
+            "states in which it has not happened yet",
+        ),
     ],
 );
 
@@ -232,19 +256,27 @@ static NULL_CONDITION: Shape = Shape::of(
 
 static NOT_CONDITION: Shape = Shape::of(
     "The column holds none of these; NULL qualifies.",
-    &[Key::required("not", Type::OneOf(&[LITERAL_LIST, TEXT_LITERAL, INTEGER_LITERAL, Type::Boolean]), "the values")],
+    &[Key::required(
+        "not",
+        Type::OneOf(&[LITERAL_LIST, TEXT_LITERAL, INTEGER_LITERAL, Type::Boolean]),
+        "the values",
+    )],
 );
 
 static FIXED: Shape =
     Shape::of("The same text for all.", &[Key::required("fixed", TEXT_LITERAL, "the text")]);
 
-static NULL_VALUE: Shape =
-    Shape::of("NULL, which TOML has no word for.", &[Key::required("null", Type::True, "the column is NULL")]);
+static NULL_VALUE: Shape = Shape::of(
+    "NULL, which TOML has no word for.",
+    &[Key::required("null", Type::True, "the column is NULL")],
+);
 
 const UNIT: Key =
     Key::optional("unit", Type::Word(&["s", "ms", "us"]), "for integers: what they count since 1970-01-01");
-const FORMAT: Key = Key::optional("format", DATE_FORMAT, "for text: how the time is written, in strftime notation");
-const TRIGGER_ZONE: Key = Key::optional("time_zone", ZONE, "for times without an offset: where their clock stands");
+const FORMAT: Key =
+    Key::optional("format", DATE_FORMAT, "for text: how the time is written, in strftime notation");
+const TRIGGER_ZONE: Key =
+    Key::optional("time_zone", ZONE, "for times without an offset: where their clock stands");
 const FUTURE_ONLY: Key =
     Key::optional("pending", Type::Any(&Type::Word(&["future"])), "states in which it has not happened yet");
 
@@ -319,6 +351,8 @@ const SCHEDULE: Type = Type::Text(Text {
 });
 const PERIOD: Type = Type::Text(Text {
     what: "a period in words or ISO 8601",
-    pattern: Some("^\\s*([Pp].+|[0-9]+ +(year|month|week|day|hour|minute|second)s?( +[0-9]+ +(year|month|week|day|hour|minute|second)s?)*)\\s*$"),
+    pattern: Some(
+        "^\\s*([Pp].+|[0-9]+ +(year|month|week|day|hour|minute|second)s?( +[0-9]+ +(year|month|week|day|hour|minute|second)s?)*)\\s*$",
+    ),
     example: "1 month",
 });

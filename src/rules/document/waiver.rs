@@ -23,7 +23,11 @@ fn dataset(table: &mut Cursor<'_>) -> Option<WaivedDataset> {
             let pattern = word::pattern(&entry)?;
             if let Some(column) = pattern.columns().next() {
                 let message = format!("`{{{column}}}` has no record whose column it could be");
-                entry.refuse(Code::Conflict, message, "write `*`, or a `/**` at the end for everything beneath");
+                entry.refuse(
+                    Code::Conflict,
+                    message,
+                    "write `*`, or a `/**` at the end for everything beneath",
+                );
                 return None;
             }
             Some(WaivedDataset::Pattern(pattern))

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 
 use toml::de::DeValue;
 
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Entry;
 use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::{Calendar, Zone};
@@ -150,7 +151,9 @@ pub fn one_of<T: Copy>(entry: &Entry<'_>, words: &[(&str, T)]) -> Option<T> {
     if found.is_none() {
         let list: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         let message = format!("`{}` is {}, expected one of {}", entry.key(), quoted(text), list.join(", "));
-        entry.refuse(Code::BadValue, message, "write one of these words");
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help = did_you_mean(text, &words, "write one of these words");
+        entry.refuse(Code::BadValue, message, help);
     }
     found.map(|(_, value)| *value)
 }
