@@ -135,7 +135,11 @@ enum Command {
         keep: bool,
     },
     /// Prove the rules: every promise kept for every class, every window wide enough.
-    Check,
+    Check {
+        /// Prove them against the datastores too: names, types, indexes, privileges, and that nothing there is forgotten.
+        #[arg(long)]
+        connect: bool,
+    },
     /// Run the tests inside the rule files.
     Test {
         /// Only tests with one of these texts in their `service/rule: name`.
@@ -453,7 +457,7 @@ fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
         | (Form::Html | Form::Csv, Command::Report { .. })
         | (Form::Html | Form::Markdown, Command::Concept { .. })
         | (Form::Markdown, Command::Diff { .. })
-        | (Form::Github, Command::Check) => Ok(Format::Text),
+        | (Form::Github, Command::Check { .. }) => Ok(Format::Text),
         (Form::Html, _) => Err(refused("html", "`report` and `concept`")),
         (Form::Csv, _) => Err(refused("csv", "`report`")),
         (Form::Markdown, _) => Err(refused("markdown", "`concept` and `diff`")),
@@ -481,7 +485,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Erase { .. } => ("erase", instead),
         Command::Pause { .. } => ("pause", instead),
         Command::Resume { .. } => ("resume", instead),
-        Command::Check
+        Command::Check { .. }
         | Command::Test { .. }
         | Command::Schema { .. }
         | Command::Plan { .. }
@@ -504,7 +508,10 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
     refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
-        Command::Check => check::run(global, global.form),
+        Command::Check { connect } => {
+            let against = if connect { check::Against::Datastores } else { check::Against::Themselves };
+            check::run(global, global.form, against).await
+        }
         Command::Test { filters } => test::run(global, &filters),
         Command::Diff { old, new } => diff::run(global, &old, &new),
         Command::Schema { format } => schema::run(format),

@@ -1,5 +1,6 @@
 //! What the daemon and most commands start from: the configuration, the rules, the state; and how each failure ends a process.
 
+mod connect;
 mod exit;
 mod opening;
 mod turn;
@@ -26,6 +27,7 @@ use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
 use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
 
+pub use connect::{Connected, Looked, Seen, connect};
 pub use exit::{Exit, Failure};
 pub use opening::open_state;
 pub use turn::{Swept, Turn, sweep_rule};

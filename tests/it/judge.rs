@@ -119,7 +119,7 @@ fn catalogue(kind: ColumnKind) -> Catalogue {
     let tables = [("account", "tenant"), ("license", "tenant_id")];
     let tables: BTreeMap<TableName, Table> =
         tables.iter().map(|(t, c)| (TableName::new(t).unwrap(), table(c))).collect();
-    Catalogue { tables }
+    Catalogue { tables, ..Catalogue::default() }
 }
 
 fn word(verdict: &Verdict) -> String {

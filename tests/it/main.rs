@@ -10,6 +10,7 @@ mod concept;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod conformance;
+mod connect;
 #[cfg(feature = "test-hooks")]
 mod crash;
 #[cfg(feature = "test-hooks")]

@@ -7,8 +7,10 @@ mod identity;
 mod layer;
 mod marker;
 mod prepared;
+mod privileges;
 mod read;
 mod share;
+mod size;
 mod sql;
 mod trial;
 
@@ -16,6 +18,7 @@ pub use batch::{Judged, Selected, Writer};
 pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
+pub use privileges::privileges;
 pub use read::{Census, Page, Reader};
 pub use trial::{Filling, TrialTable};
 

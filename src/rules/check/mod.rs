@@ -17,13 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use window::{fits, words};
 
-use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
+use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service, WaivedDataset};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
-
 
 /// What was proved, and what a person should look at all the same.
 #[derive(Debug)]
@@ -129,6 +128,14 @@ pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> 
             found.extend(datastore(&rule.places, &format!("backup.of.{i}"), of, None, known));
         }
     }
+    for waiver in set.services.iter().flat_map(|service| &service.waivers) {
+        let held = match waiver.dataset {
+            WaivedDataset::Table(_) => Held::Rows,
+            // Its `*` and `**` mean the same of files, objects and keys.
+            WaivedDataset::Pattern(_) => Held::Files,
+        };
+        found.extend(datastore(&waiver.places, "datastore", &waiver.datastore, Some(held), known));
+    }
     Diagnostics::new(found)
 }
 
@@ -179,8 +186,8 @@ fn datastore(
         return None;
     }
     let what = expected.map_or("", Held::as_str);
-    let message = format!("datastore `{name}` holds {kind}; the rule is about {what}");
-    let help = "correct the datastore, or what the rule expects of it";
+    let message = format!("datastore `{name}` holds {kind}; expected one that holds {what}");
+    let help = "correct the datastore's name, or what is said of it";
     Some(Diagnostic::error(Code::Conflict, places.of(key), message, help))
 }
 
