@@ -1,6 +1,7 @@
 //! One rule: what it selects, when, what it promises, and in which order things go. All of it is known offline, but for
 //! the statement.
 
+use chrono::SubsecRound as _;
 use serde_json::{Value as Json, json};
 
 use super::record::{bound_lines, next_sweep, statement};
@@ -87,11 +88,13 @@ fn explain<'r>(
 
 /// A trigger of this moment. Where the datastore has not told its kind, the rule's own words have to do.
 fn example(rule: &Rule, kind: Option<MomentKind>, now: Now) -> Moment {
+    // To the second: the rest is the noise of the clock.
+    let now = now.eligible.trunc_subsecs(0);
     let said = rule.trigger.reading.time_zone.map_or(MomentKind::Instant, MomentKind::Local);
     match kind.unwrap_or(said) {
-        MomentKind::Instant => Moment::Instant(now.eligible),
-        MomentKind::Local(zone) => Moment::Local(zone.wall_clock(now.eligible), zone),
-        MomentKind::Date => Moment::Date(rule.calendar.local_date(now.eligible)),
+        MomentKind::Instant => Moment::Instant(now),
+        MomentKind::Local(zone) => Moment::Local(zone.wall_clock(now), zone),
+        MomentKind::Date => Moment::Date(rule.calendar.local_date(now)),
     }
 }
 
