@@ -32,11 +32,11 @@ const ZONES: [&str; 16] = [
 
 const MICROSECOND: TimeDelta = TimeDelta::microseconds(1);
 
-fn zones() -> impl Strategy<Value = Zone> {
+pub(super) fn zones() -> impl Strategy<Value = Zone> {
     prop::sample::select(&ZONES[..]).prop_map(|name| name.parse().unwrap())
 }
 
-fn periods() -> impl Strategy<Value = Period> {
+pub(super) fn periods() -> impl Strategy<Value = Period> {
     let elapsed = prop_oneof![0..200_000i64, 0..100_000_000i64];
     prop_oneof![
         elapsed.prop_map(|s| Period::Elapsed(Elapsed::new(TimeDelta::seconds(s)).unwrap())),
