@@ -63,13 +63,13 @@ def schedule(rng, room):
     """The rarest that a room of so many hours bears, or a more frequent one."""
     minute, second, hour = rng.randrange(60), rng.randrange(60), rng.randrange(24)
     fits = [f"{second} */{rng.choice((5, 10, 15))} * * * *"]
-    if room >= 3:
+    if room >= 4:
         fits.append(f"{second} {minute} * * * *")
-    if room >= 13:
+    if room >= 14:
         fits.append(f"{second} {minute} */6 * * *")
-    if room >= 49:
+    if room >= 50:
         fits += [f"{second} {minute} {hour} * * *", f"0 {minute} {hour} * * *"]
-    if room >= 145:
+    if room >= 146:
         fits.append(f"0 {minute} {hour} * * MON-FRI")
     if room >= 340:
         fits.append(f"0 {minute} {hour} * * SUN")
@@ -205,7 +205,7 @@ class Service:
     def text(self, rules):
         while len(self.rules) < rules:
             noun = self.rng.choice(NOUNS)
-            table = f"{noun}_{len(self.rules)}"
+            table = f"{noun}_{self.number}_{len(self.rules)}"
             room = rules - len(self.rules)
             shape = self.rng.choice(("plain", "plain", "siblings", "twice", "files"))
             if shape == "siblings" and room > 1:

@@ -97,7 +97,7 @@ impl Bound {
         // A month beyond the calendar holds no end, however many days are added.
         let Some(ending) = Month::at(month + i64::from(civil.months)) else { return Reach::After(None) };
         let first = ending.first + i64::from(civil.days) + days_after;
-        Reach::FirstOf { first, length: ending.length, latest: LAST_DAY + days_after }
+        Reach::FirstOf(Days { first, length: ending.length, latest: LAST_DAY + days_after })
     }
 }
 
@@ -106,23 +106,29 @@ impl Bound {
 enum Reach {
     /// See [`Bound::After`].
     After(Option<i64>),
-    /// The first instant of day `first` for the month's first day, and so on; from day `length` of the month on it stays
-    /// the same. After the day `latest` there is none.
-    FirstOf { first: i64, length: i64, latest: i64 },
+    /// See [`Bound::FirstOf`].
+    FirstOf(Days),
 }
 
-impl Reach {
-    /// The day it is the first instant of, for a trigger on this day of the month.
-    fn day(first: i64, length: i64, of_month: i64) -> i64 {
-        first + of_month.min(length) - 1
+/// The days that a civil period reaches from the days of one month.
+#[derive(Clone, Copy)]
+struct Days {
+    /// From the month's first day.
+    first: i64,
+    /// From this day of the month on it is always the same: the month that is reached has no more.
+    length: i64,
+    /// The last that counts. A period that ends later has no end.
+    latest: i64,
+}
+
+impl Days {
+    fn day(self, of_month: i64) -> i64 {
+        self.first + of_month.min(self.length) - 1
     }
 
-    /// From this day of the month on it stands still, where it does.
-    fn turn(self) -> Option<i64> {
-        match self {
-            Reach::After(_) => None,
-            Reach::FirstOf { length, .. } => Some(length),
-        }
+    /// Whether it is so from every day of the month, and a day or two to spare for the zone.
+    fn is_within(self, month: Month) -> bool {
+        self.day(month.length) < self.latest - 2
     }
 }
 
@@ -137,7 +143,8 @@ impl Month {
     /// Counted from January 2024; `None`: beyond the calendar.
     fn at(number: i64) -> Option<Month> {
         // Until the end of the century they are looked up, later ones worked out.
-        static KNOWN: LazyLock<Vec<Month>> = LazyLock::new(|| (0..77 * 12).map_while(Month::work_out).collect());
+        static KNOWN: LazyLock<Vec<Month>> =
+            LazyLock::new(|| (0..77 * 12).map_while(Month::work_out).collect());
         let known = usize::try_from(number).ok().and_then(|number| KNOWN.get(number));
         known.copied().or_else(|| Month::work_out(number))
     }
@@ -159,11 +166,13 @@ struct Comparison {
     to: Bound,
     /// How far, where neither ever comes.
     never: i64,
+    /// See [`Zone::swing`].
+    swing: i64,
 }
 
 impl Comparison {
     fn of(calendar: Calendar, (from, to): (Bound, Bound), never: i64) -> Comparison {
-        Comparison { zone: calendar.zone, from, to, never }
+        Comparison { zone: calendar.zone, from, to, never, swing: calendar.zone.swing() }
     }
 
     /// Each day on which `to` lies less far behind than `limit` and than on all days before, and how far, in microseconds;
@@ -209,9 +218,9 @@ impl Comparison {
     fn tick(&self, reach: Reach, of_month: i64, trigger: Tick) -> Option<Tick> {
         let tick = match reach {
             Reach::After(length) => Tick(trigger.0.checked_add(length?)?),
-            Reach::FirstOf { first, length, latest } => {
-                let day = Reach::day(first, length, of_month);
-                (day <= latest).then(|| self.zone.first(Day(day)))?
+            Reach::FirstOf(days) => {
+                let day = days.day(of_month);
+                (day <= days.latest).then(|| self.zone.first(Day(day)))?
             }
         };
         (tick <= Tick::floor(DateTime::<Utc>::MAX_UTC)).then_some(tick)
@@ -219,29 +228,36 @@ impl Comparison {
 
     /// No day of the month lies below this.
     ///
-    /// Between two first instants lie whole days, but for the swing of the zone's clocks. How many grows or shrinks evenly
-    /// from day to day, and turns only where one of the two begins to stand still at its month's end: the least stands at
-    /// such a turn, or at the month's first or last day.
+    /// Between two first instants lie whole days, but for the swing of the zone's clocks, and never less than nothing where
+    /// the days are in order. How many grows or shrinks evenly from day to day of the month, and turns only where one of the
+    /// two begins to stand still at its own month's end: the least stands at such a turn, or at the first or last day.
     fn floor(&self, month: Month, from: Reach, to: Reach) -> i64 {
-        let end = Tick(self.zone.first(Day(month.first + month.length)).0 - 1);
-        if self.tick(from, month.length, end).is_none() {
-            return i64::MIN;
-        }
-        if let (Reach::After(Some(from)), Reach::After(Some(to))) = (from, to) {
-            return to - from;
-        }
-        let turns = [Some(1), from.turn(), to.turn(), Some(month.length)];
-        let at = |turn: i64| {
-            let of_month = turn.min(month.length);
-            let day = month.first + of_month - 1;
-            let least = |reach: Reach, trigger: i64| match reach {
-                Reach::After(length) => length.map_or(i64::MAX, |length| trigger.saturating_add(length)),
-                Reach::FirstOf { first, length, .. } => Reach::day(first, length, of_month).saturating_mul(DAY),
-            };
-            // The trigger at its latest for what begins, at its earliest for what ends.
-            least(to, day * DAY).saturating_sub(least(from, (day + 1) * DAY - 1))
+        let days = |turns: [i64; 2], distance: &dyn Fn(i64) -> i64| {
+            let turns = [1, turns[0].min(month.length), turns[1].min(month.length), month.length];
+            turns.map(distance).into_iter().min().unwrap_or(i64::MIN)
         };
-        let nominal = turns.into_iter().flatten().map(at).min().unwrap_or(i64::MIN);
-        nominal.saturating_sub(self.zone.swing())
+        match (from, to) {
+            (Reach::After(Some(from)), Reach::After(Some(to))) if from < FAR => to - from,
+            (Reach::FirstOf(from), Reach::FirstOf(to)) if from.is_within(month) => {
+                let days = days([from.length, to.length], &|on| to.day(on) - from.day(on));
+                let least = days.saturating_mul(DAY) - self.swing;
+                if days < 0 { least } else { least.max(0) }
+            }
+            // From the last microsecond of the day on.
+            (Reach::After(Some(from)), Reach::FirstOf(to)) if from < FAR => {
+                let days = days([to.length; 2], &|on| to.day(on) - (month.first + on));
+                days.saturating_mul(DAY).saturating_sub(from - 1 + self.swing)
+            }
+            // To the first microsecond of the day.
+            (Reach::FirstOf(from), Reach::After(Some(to))) if from.is_within(month) => {
+                let days = days([from.length; 2], &|on| month.first + on - 1 - from.day(on));
+                days.saturating_mul(DAY).saturating_add(to - self.swing)
+            }
+            // Near the calendar's end, or beyond it.
+            (Reach::After(_) | Reach::FirstOf(_), _) => i64::MIN,
+        }
     }
 }
+
+/// A bound that begins no further behind its trigger comes within the calendar, whatever the trigger's month: 200,000 years.
+const FAR: i64 = 200_000 * 366 * DAY;

@@ -219,7 +219,8 @@ impl From<Tz> for Zone {
         static KNOWN: Mutex<Option<HashMap<Tz, &'static Table>>> = Mutex::new(None);
         // A panic while it was held cannot have left half an entry.
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Box::leak(Box::new(Table { spans: spans(tz), firsts: OnceLock::new() })) as &'static Table;
+        let new =
+            || Box::leak(Box::new(Table { spans: spans(tz), firsts: OnceLock::new() })) as &'static Table;
         let table = known.get_or_insert_default().entry(tz).or_insert_with(new);
         Zone { tz, table }
     }

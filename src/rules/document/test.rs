@@ -67,7 +67,7 @@ fn row(entry: &Entry<'_>) -> Option<Row> {
         let (column, value) = (value.column_of(key), word::held(&value));
         Some((column?, value?))
     };
-    Some(entry.table()?.entries().into_iter().filter_map(value).collect())
+    Some(super::kept(entry.table()?.entries().into_iter().filter_map(value)))
 }
 
 /// `{ path = "…", modified = "…" }`.
@@ -93,7 +93,7 @@ fn by_datastore(entry: &Entry<'_>) -> Vec<(DatastoreName, Vec<String>)> {
 }
 
 fn rows(entry: &Entry<'_>) -> Option<Vec<Row>> {
-    Some(entry.list()?.iter().filter_map(row).collect())
+    Some(super::kept(entry.list()?.iter().filter_map(row)))
 }
 
 fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Vec<(TableName, Vec<Row>)> {
@@ -108,6 +108,7 @@ fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Vec<(TableName, 
             Err(e) => value.refuse(Code::BadValue, e.to_string(), "name a table"),
         }
     }
+    all.shrink_to_fit();
     all
 }
 
@@ -136,6 +137,7 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Step>> {
         }
         steps.push(step);
     }
+    steps.shrink_to_fit();
     Some(steps)
 }
 

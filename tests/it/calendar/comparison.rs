@@ -140,7 +140,11 @@ fn compare(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> Ordering
 #[track_caller]
 fn assert_exhaustive(calendar: Calendar, one: (Retain, DeleteBy), other: (Retain, DeleteBy)) {
     let zone = calendar.zone();
-    assert_eq!(calendar.shortest_window(&one.0, &one.1), shortest(calendar, &one.0, &one.1), "{one:?} in {zone}");
+    assert_eq!(
+        calendar.shortest_window(&one.0, &one.1),
+        shortest(calendar, &one.0, &one.1),
+        "{one:?} in {zone}"
+    );
     let later = |(_, trigger): &(NaiveDate, Moment)| {
         compare(calendar.deadline(trigger, &one.1), calendar.deadline(trigger, &other.1)) == Ordering::Greater
     };
