@@ -11,7 +11,7 @@ import base64, collections, datetime, hashlib, json, pathlib, sys
 
 WIDTH = 256
 OUTCOMES = ("disposed", "already_gone", "changed", "refused", "unknown", "untouched")
-RESULTS = ("completed", "stopped", "parked", "refused", "failed")
+RESULTS = ("completed", "stopped", "parked", "refused", "failed", "observed")
 COUNTS = ("remaining", "held", "undated", "refused", "changed", "locked")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 

@@ -1,69 +1,127 @@
 //! `expunged check`: the rules, proved without touching a datastore.
 
-use std::io::{BufWriter, Write as _};
+use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Exit, Format, Global, Outcome};
+use super::{Exit, Failure, Form, Global, Outcome};
 use crate::config::Config;
 use crate::deployment::rules_only;
-use crate::rules::check::{PromiseKept, check, datastores};
+use crate::diagnostic::{Paint, Severity};
+use crate::model::name::ClassName;
+use crate::rules::check::{PromiseStanding, Proof, ProvedPromise, check, datastores};
 use crate::rules::rule::RuleSet;
 
-pub(super) fn run(global: &Global) -> Outcome {
+pub(super) fn run(global: &Global, form: Form) -> Outcome {
+    match (proved(global), form) {
+        (Ok((rules, proof)), form) => {
+            show(&rules, &proof, form);
+            Ok(Exit::Done)
+        }
+        (Err(failure), Form::Json | Form::Github) => told(failure, form),
+        (Err(failure), Form::Text | Form::Html | Form::Csv) => Err(failure),
+    }
+}
+
+fn proved(global: &Global) -> Result<(RuleSet, Proof), Failure> {
     let (rules, defaults) = rules_only(&global.config, global.rules.as_deref())?;
     if global.rules.is_none() {
         let config = Config::load(&global.config)?;
         datastores(&rules, &config.datastores).or(())?;
     }
-    let promises = check(&rules, &defaults)?;
-    match global.format {
-        Format::Json => {
-            println!("{}", json!({ "promises": promises.iter().map(object).collect::<Vec<_>>() }));
-        }
-        Format::Text => print(&rules, &promises)?,
-    }
-    Ok(Exit::Done)
+    let proof = check(&rules, &defaults)?;
+    Ok((rules, proof))
 }
 
-/// In one write where it fits: line by line, ten thousand rules are a hundred thousand system calls.
-fn print(rules: &RuleSet, promises: &[PromiseKept]) -> std::io::Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+/// What is wrong, in the form that a program asked for; what is no fault of a file stays an error of the command.
+fn told(failure: Failure, form: Form) -> Outcome {
+    let Some(diagnostics) = failure.diagnostics() else { return Err(failure) };
+    match form {
+        Form::Github => print!("{}", diagnostics.to_github()),
+        Form::Json | Form::Text | Form::Html | Form::Csv => {
+            println!("{}", json!({ "promises": [], "diagnostics": diagnostics.to_json() }));
+        }
+    }
+    Ok(failure.exit())
+}
+
+fn show(rules: &RuleSet, proof: &Proof, form: Form) {
+    match form {
+        Form::Json => {
+            let promises: Vec<_> = proof.promises.iter().map(object).collect();
+            println!("{}", json!({ "promises": promises, "diagnostics": proof.warnings.to_json() }));
+        }
+        Form::Github => {
+            print!("{}", proof.warnings.to_github());
+            println!("{}", summary(rules, proof));
+        }
+        Form::Text | Form::Html | Form::Csv => {
+            print!("{}", text(rules, &proof.promises));
+            if !proof.warnings.is_empty() {
+                eprintln!("{}", proof.warnings.render(Paint::Plain));
+            }
+            println!("{}", summary(rules, proof));
+        }
+    }
+}
+
+/// One text, to be written at once: line by line, ten thousand rules are as many system calls.
+fn text(rules: &RuleSet, promises: &[ProvedPromise]) -> String {
+    let mut out = String::new();
     for service in &rules.services {
-        writeln!(out, "{}: {}", service.id, service.name)?;
+        let _ = writeln!(out, "{}: {}", service.id, service.name);
         for promise in promises.iter().filter(|p| p.service == service.id) {
-            writeln!(out, "  promise {}: kept", promise.promise)?;
-            writeln!(out, "    {}", promise.text)?;
+            let _ = writeln!(out, "  promise {}: {}", promise.promise, standing(promise.standing));
+            let _ = writeln!(out, "    {}", promise.text);
             for keeper in &promise.keepers {
-                let classes: Vec<&str> =
-                    keeper.classes.iter().map(super::super::model::name::ClassName::as_str).collect();
-                writeln!(out, "    by {} for {}", keeper.rule, classes.join(", "))?;
+                let classes: Vec<&str> = keeper.classes.iter().map(ClassName::as_str).collect();
+                let _ = writeln!(out, "    by {} for {}", keeper.rule, classes.join(", "));
                 for line in &keeper.arithmetic {
-                    writeln!(out, "      {line}")?;
+                    let _ = writeln!(out, "      {line}");
                 }
             }
             for (word, text) in [("decision", &promise.decision), ("except", &promise.except)] {
                 if let Some(text) = text {
-                    writeln!(out, "    {word}: {text}")?;
+                    let _ = writeln!(out, "    {word}: {text}");
                 }
             }
         }
     }
-    let count = rules.rules().count();
-    writeln!(out, "{} promises kept by {count} rules of {} services", promises.len(), rules.services.len())?;
-    out.flush()
+    out
 }
 
-fn object(promise: &PromiseKept) -> serde_json::Value {
+fn standing(standing: PromiseStanding) -> &'static str {
+    match standing {
+        PromiseStanding::Kept => "kept",
+        PromiseStanding::OnlyObserved => "NOT KEPT YET, only observed",
+    }
+}
+
+fn summary(rules: &RuleSet, proof: &Proof) -> String {
+    let kept = proof.promises.iter().filter(|p| p.standing == PromiseStanding::Kept).count();
+    let (count, services) = (rules.rules().count(), rules.services.len());
+    let mut line = format!("{kept} promises kept by {count} rules of {services} services");
+    let observed = proof.promises.len() - kept;
+    if observed > 0 {
+        line.push_str(&format!("; {observed} not kept yet, only observed"));
+    }
+    let warnings = proof.warnings.iter().filter(|d| d.severity == Severity::Warning).count();
+    if warnings > 0 {
+        line.push_str(&format!("; {warnings} warnings"));
+    }
+    line
+}
+
+fn object(promise: &ProvedPromise) -> serde_json::Value {
     json!({
         "service": promise.service.as_str(),
         "promise": promise.promise.as_str(),
-        "kept": true,
+        "kept": promise.standing == PromiseStanding::Kept,
         "decision": promise.decision,
         "except": promise.except,
         "keepers": promise.keepers.iter().map(|k| json!({
             "rule": k.rule.to_string(),
-            "classes": k.classes.iter().map(super::super::model::name::ClassName::as_str).collect::<Vec<_>>(),
+            "classes": k.classes.iter().map(ClassName::as_str).collect::<Vec<_>>(),
             "arithmetic": k.arithmetic,
         })).collect::<Vec<_>>(),
     })

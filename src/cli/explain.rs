@@ -77,6 +77,7 @@ pub(super) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {
     let columns: Vec<&str> = match &rule.dataset {
         Dataset::Table { key, .. } => key.iter().map(ColumnName::as_str).collect(),
         Dataset::Files(_) => vec!["path"],
+        Dataset::Objects(_) | Dataset::Keys(_) => vec!["key"],
     };
     if key.len() == columns.len() {
         return Ok(());

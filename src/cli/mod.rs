@@ -16,6 +16,7 @@ mod prove;
 mod reload;
 mod report;
 mod run;
+mod schema;
 mod status;
 mod sweep;
 mod table;
@@ -114,6 +115,8 @@ enum Form {
     Html,
     /// `report`: one table, a row a figure.
     Csv,
+    /// `check`: annotations of a pull request on GitHub.
+    Github,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +133,11 @@ enum Command {
     Check,
     /// Run the tests inside the rule files.
     Test,
+    /// Print the JSON Schema (draft 2020-12) of a TOML format, for editors.
+    Schema {
+        /// Which format.
+        format: schema::Schema,
+    },
     /// Show what a sweep would do; write nothing.
     Plan {
         /// SERVICE/RULE or SERVICE; all rules without it.
@@ -417,11 +425,15 @@ pub fn run(cli: Cli) -> Outcome {
 fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
     let form = match (global.form, command) {
         (Form::Json, _) => return Ok(Format::Json),
-        (Form::Text, _) | (_, Command::Report { .. }) => return Ok(Format::Text),
-        (Form::Html, _) => "html",
-        (Form::Csv, _) => "csv",
+        (Form::Text, _)
+        | (Form::Html | Form::Csv, Command::Report { .. })
+        | (Form::Github, Command::Check) => return Ok(Format::Text),
+        (Form::Html, _) => ("html", "report"),
+        (Form::Csv, _) => ("csv", "report"),
+        (Form::Github, _) => ("github", "check"),
     };
-    let what = format!("`--format {form}` is a form of `report` alone: expected `text` or `json`");
+    let (form, only) = form;
+    let what = format!("`--format {form}` is a form of `{only}` alone: expected `text` or `json`");
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
@@ -440,6 +452,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Resume { .. } => ("resume", instead),
         Command::Check
         | Command::Test
+        | Command::Schema { .. }
         | Command::Plan { .. }
         | Command::Explain { .. }
         | Command::Status
@@ -459,8 +472,9 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
     refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
-        Command::Check => check::run(global),
+        Command::Check => check::run(global, global.form),
         Command::Test => test::run(global).await,
+        Command::Schema { format } => schema::run(format),
         Command::Plan { patterns, at, orphans } => {
             let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };
             plan::run(global, &patterns, at, named).await

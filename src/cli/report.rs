@@ -10,7 +10,7 @@ use super::table::table;
 use super::{Exit, Failure, Form, Global, Outcome};
 use crate::clock;
 use crate::deployment::Deployment;
-use crate::diagnostic::nearest::nearest;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::audit::{Audit, OpenIntents};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::entry::Entry;
@@ -54,7 +54,8 @@ pub(super) async fn run(global: &Global, asked: Asked) -> Outcome {
     check_service(asked.service.as_deref(), &known, &reading)?;
     let report = reading.report(&known, asked.service.as_deref(), evidence);
     let written = match global.form {
-        Form::Text => text(&report),
+        // Elsewhere it has been refused.
+        Form::Text | Form::Github => text(&report),
         Form::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
         Form::Html => report.to_html()?,
         Form::Csv => report.to_csv()?,
@@ -123,10 +124,7 @@ fn check_service(wanted: Option<&str>, known: &Known, reading: &Reading) -> Resu
     if services.contains(&wanted) {
         return Ok(());
     }
-    let help = match nearest(wanted, &services) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the services are {}", services.join(", ")),
-    };
+    let help = did_you_mean(wanted, &services, format!("the services are {}", services.join(", ")));
     let what = format!("neither the rules nor the ledger know a service `{wanted}`: {help}");
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }

@@ -11,6 +11,7 @@ use super::listen;
 use super::overlap::{self, Own};
 use super::paths::sqlite_path;
 use super::{Config, Datastore, DatastoreKind, Defaults, KeySource, Ledger, Limits, Pace};
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::name::DatastoreName;
@@ -251,11 +252,10 @@ fn kind(entry: &Entry<'_>) -> Option<DatastoreKind> {
             let message = format!("datastores of kind `{text}` are not supported yet");
             entry.refuse(Code::NotSupported, message, "this version sweeps `sqlite` and `files`");
         }
-        _ => entry.refuse(
-            Code::BadValue,
-            format!("there is no datastore of kind {}", quoted(text)),
-            "write `sqlite` or `files`",
-        ),
+        _ => {
+            let help = did_you_mean(text, &["sqlite", "files"], "write `sqlite` or `files`");
+            entry.refuse(Code::BadValue, format!("there is no datastore of kind {}", quoted(text)), help);
+        }
     }
     None
 }

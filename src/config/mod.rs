@@ -4,6 +4,9 @@ mod document;
 mod listen;
 mod overlap;
 mod paths;
+mod shapes;
+
+pub use shapes::FILE;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -112,6 +115,6 @@ impl Config {
 
     /// The same for text at hand; paths are relative to the source's own.
     pub fn parse(source: &Arc<Source>) -> Result<Self, Diagnostics> {
-        File::read(source, document::config)
+        File::read(source, &shapes::FILE, document::config)
     }
 }

@@ -23,12 +23,13 @@ const LATENESS: [f64; 8] = [60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 
 /// From a sweep that finds nothing to one that runs into its cap.
 const DURATION: [f64; 8] = [0.1, 1.0, 10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
 
-const RESULTS: [SweepResult; 5] = [
+const RESULTS: [SweepResult; 6] = [
     SweepResult::Completed,
     SweepResult::Stopped,
     SweepResult::Parked,
     SweepResult::Refused,
     SweepResult::Failed,
+    SweepResult::Observed,
 ];
 
 const UNDATED: [Undated; 5] =
@@ -181,11 +182,12 @@ impl Metrics {
             watch.duration.add(took.as_secs_f64(), 1);
             if turn.contains(&SweepResult::Parked) {
                 watch.parked = true;
-            } else if turn.iter().all(|result| *result == SweepResult::Completed) {
+            } else if turn.iter().all(|r| matches!(r, SweepResult::Completed | SweepResult::Observed)) {
                 // Any other says nothing about the guard.
                 watch.parked = false;
             }
-            if turn.first() == Some(&SweepResult::Completed) {
+            // One that observes has done what it is there for; what it leaves overdue is counted as such.
+            if matches!(turn.first(), Some(SweepResult::Completed | SweepResult::Observed)) {
                 watch.last_success = Some(at);
             }
         });

@@ -25,7 +25,7 @@ use crate::sweep::{Brake, Progress, Recovered, recover};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// As the state has it.
-const COMPLETED: &str = SweepResult::Completed.as_str();
+const WHOLE: [&str; 2] = [SweepResult::Completed.as_str(), SweepResult::Observed.as_str()];
 
 /// What the loop goes by.
 pub(super) struct Turns<'d> {
@@ -148,7 +148,8 @@ impl<'d> Turns<'d> {
                 Ok(overview) => {
                     self.shared.metrics.succeeded_before(&rule.id, overview.last_success);
                     // What a crash or a stop cut off goes on at once: its records have waited for a start already.
-                    let whole = overview.last.filter(|last| last.result.as_deref() == Some(COMPLETED));
+                    let whole = |result: Option<&str>| result.is_some_and(|r| WHOLE.contains(&r));
+                    let whole = overview.last.filter(|last| whole(last.result.as_deref()));
                     self.plan.remember(&rule.id, whole.map(|last| last.started_at));
                 }
                 Err(error) => return self.state_failed(error.into()),

@@ -90,6 +90,11 @@ impl Failure {
         )
     }
 
+    /// What is wrong in the files that people wrote, where that is what it failed for.
+    pub fn diagnostics(&self) -> Option<&Diagnostics> {
+        self.error.downcast_ref::<Diagnostics>()
+    }
+
     /// The chain for programs, which know an error by its field.
     pub fn text(&self) -> String {
         self.message().trim_start_matches("error: ").to_owned()
@@ -103,7 +108,7 @@ impl Failure {
 
     /// The chain, printed once, here. Diagnostics carry their own `error:`.
     pub fn message(&self) -> String {
-        if let Some(diagnostics) = self.error.downcast_ref::<Diagnostics>() {
+        if let Some(diagnostics) = self.diagnostics() {
             return diagnostics.to_string();
         }
         if let Some(SweepError::Bind(diagnostics)) = self.error.downcast_ref::<SweepError>() {

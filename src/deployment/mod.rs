@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::datastore::catalogues;
-use crate::diagnostic::nearest::nearest;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::SigningKey;
 use crate::model::catalogue::Catalogues;
@@ -17,7 +17,7 @@ use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
-use crate::rules::check::{PromiseKept, check, datastores};
+use crate::rules::check::{Proof, ProvedPromise, check, datastores};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
 use crate::rules::document::load;
@@ -49,7 +49,7 @@ pub struct Deployment {
     /// The rules, which [`check`] has proved.
     pub rules: RuleSet,
     /// Every promise, and what keeps it.
-    pub promises: Vec<PromiseKept>,
+    pub promises: Vec<ProvedPromise>,
     horizons: Horizons,
 }
 
@@ -71,7 +71,11 @@ impl Deployment {
         let config = Config::load(config)?;
         let rules = load(rules.unwrap_or(&config.rules_dir), &config.defaults)?;
         datastores(&rules, &config.datastores).or(())?;
-        let promises = check(&rules, &config.defaults)?;
+        let Proof { promises, warnings } = check(&rules, &config.defaults)?;
+        for warning in &warnings {
+            let (code, at) = (warning.code_text(), warning.place.file_line());
+            tracing::warn!(code, at, "{}", warning.message);
+        }
         let horizons = horizons(&rules);
         Ok(Self { config, rules, promises, horizons })
     }
@@ -107,10 +111,7 @@ impl Deployment {
     pub fn service(&self, name: &str) -> Result<&Service, Failure> {
         self.rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
             let names: Vec<&str> = self.rules.services.iter().map(|service| service.id.as_str()).collect();
-            let help = match nearest(name, &names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the services are {}", names.join(", ")),
-            };
+            let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
             Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
         })
     }
@@ -118,10 +119,7 @@ impl Deployment {
     fn unknown_rule(&self, name: &str) -> Failure {
         let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let help = match nearest(name, &known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the rules are {}", names.join(", ")),
-        };
+        let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
         Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
     }
 

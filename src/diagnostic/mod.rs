@@ -3,9 +3,11 @@
 //! Whoever reads such a file collects every problem instead of stopping at the first: an engineer who mends a pull
 //! request sees all of them at once. [`reader`] reads TOML that way, [`render`] prints the result.
 
+mod github;
 pub mod nearest;
 pub mod reader;
 pub mod render;
+pub mod shape;
 pub mod source;
 
 use std::fmt;
@@ -60,6 +62,10 @@ pub enum Code {
     WindowTooShort,
     /// Two rules that cannot both be kept.
     Contradiction,
+    /// A rule that another leaves nothing to do.
+    Idle,
+    /// A promise that only observing rules would keep.
+    OnlyObserved,
     /// The state is a datastore.
     StateIsDatastore,
 }
@@ -89,6 +95,8 @@ impl Code {
             Self::Narrowed => 23,
             Self::WindowTooShort => 24,
             Self::Contradiction => 25,
+            Self::Idle => 26,
+            Self::OnlyObserved => 27,
             Self::StateIsDatastore => 30,
         }
     }
@@ -213,6 +221,11 @@ impl Diagnostics {
     /// Every problem.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
+    }
+
+    /// Whether something was found that has to be mended first.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// Both, in order.

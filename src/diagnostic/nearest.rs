@@ -10,6 +10,14 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     (near.0 <= (near.1.len().max(name.len()) / 3).clamp(1, 3)).then_some(near.1)
 }
 
+/// The help for an unknown name: the one that was probably meant, or what there is to say otherwise.
+pub fn did_you_mean(name: &str, known: &[&str], otherwise: impl Into<String>) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.into(),
+    }
+}
+
 /// Insertions, deletions and replacements between the two (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -370,6 +370,7 @@ fn ended_how(result: SweepResult) -> &'static str {
         SweepResult::Parked => "was parked: it waits for an approval",
         SweepResult::Refused => "was refused",
         SweepResult::Failed => "failed",
+        SweepResult::Observed => "disposed of nothing: the rule only observed",
     }
 }
 

@@ -100,6 +100,8 @@ pub struct SweepCounts {
     pub refused: u64,
     /// Were ended by an error or a crash.
     pub failed: u64,
+    /// Nothing was disposed of: the rule only observed.
+    pub observed: u64,
 }
 
 /// When a version of the rule was applied.
@@ -176,6 +178,7 @@ impl SweepCounts {
             SweepResult::Parked => self.parked += 1,
             SweepResult::Refused => self.refused += 1,
             SweepResult::Failed => self.failed += 1,
+            SweepResult::Observed => self.observed += 1,
         }
     }
 }

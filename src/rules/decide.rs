@@ -195,10 +195,15 @@ fn by_trigger(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> ByTrigger
     if due > now.eligible { ByTrigger::Running(times) } else { ByTrigger::Passed(times) }
 }
 
-/// Due from the demand on; the deadline is the earlier of the rule's and one month (GDPR Art. 12(3)).
+/// Due from the demand on; the deadline is the earlier of the rule's and one month (GDPR Art. 12(3)). Where the demand itself
+/// is the trigger, the rule's counts from it too.
 fn on_demand(rule: &BoundRule<'_>, by_trigger: &ByTrigger, demanded: DateTime<Utc>) -> Option<Times> {
     let moment = Moment::Instant(demanded);
-    let month = rule.rule().calendar.deadline(&moment, &DeleteBy::on_request())?;
+    let calendar = rule.rule().calendar;
+    let mut month = calendar.deadline(&moment, &DeleteBy::on_request())?;
+    if rule.rule().trigger.place == TriggerPlace::Request {
+        month = month.min(calendar.deadline(&moment, &rule.rule().delete_by)?);
+    }
     Some(match by_trigger {
         ByTrigger::Passed(times) => Times { deadline: times.deadline.min(month), ..*times },
         ByTrigger::Running(times) => {
@@ -229,7 +234,13 @@ fn read(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> Result<Moment, 
         TriggerValue::Rows(values) => {
             let pick = match &rule.rule().trigger.place {
                 TriggerPlace::Rows { pick, .. } => *pick,
-                TriggerPlace::Column(_) | TriggerPlace::Modified | TriggerPlace::Name => Pick::Latest,
+                TriggerPlace::Column(_)
+                | TriggerPlace::Modified
+                | TriggerPlace::Name
+                | TriggerPlace::ObjectModified
+                | TriggerPlace::Field(_)
+                | TriggerPlace::Idle
+                | TriggerPlace::Request => Pick::Latest,
             };
             plausible(picked(rule, values, pick)?, rule, limit)
         }

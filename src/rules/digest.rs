@@ -33,7 +33,7 @@ pub type Identities<'a> = &'a dyn Fn(&DatastoreName) -> DatastoreIdentity;
 pub fn version(service: &Service, rule: &Rule, identity: Identities<'_>) -> RuleVersion {
     let (table, key, pattern) = match &rule.dataset {
         Dataset::Table { table, key } => (Some(table.as_str()), Some(columns(key)), None),
-        Dataset::Files(pattern) => (None, None, Some(pattern.as_str())),
+        Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_) => (None, None, Some(rule.dataset.name())),
     };
     let json = json!({
         "time_zone": service.calendar.zone().to_string(),
@@ -120,6 +120,10 @@ fn trigger(trigger: &Trigger) -> Json {
         }),
         TriggerPlace::Modified => json!({ "file": "modified" }),
         TriggerPlace::Name => json!({ "file": "name" }),
+        TriggerPlace::ObjectModified => json!({ "object": "modified" }),
+        TriggerPlace::Field(field) => json!({ "field": field }),
+        TriggerPlace::Idle => json!({ "idle": true }),
+        TriggerPlace::Request => json!({ "request": true }),
     };
     let pending = trigger.pending;
     json!({
@@ -199,6 +203,7 @@ fn dependent(dependent: &Dependent, all: &[Dependent], identity: Identities<'_>)
         DependentDataset::Files { pattern, orphans: Orphans::Ignored | Orphans::Listed } => {
             json!({ "pattern": pattern.as_str() })
         }
+        DependentDataset::Keys(keys) => json!({ "pattern": keys.as_str() }),
     };
     json!({
         "datastore": datastore(&identity(&dependent.datastore)),

@@ -9,7 +9,7 @@ use crate::model::calendar::{Calendar, Zone};
 use crate::model::name::{
     ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
 };
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{KeyPattern, Pattern};
 use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
 pub use crate::model::strategy::Strategy;
@@ -49,6 +49,40 @@ pub struct Service {
     pub promises: Vec<Promise>,
     /// What keeps it.
     pub rules: Vec<Rule>,
+    /// What no rule needs to cover.
+    pub waivers: Vec<Waiver>,
+}
+
+/// Records that no rule needs to cover.
+#[derive(Debug)]
+pub struct Waiver {
+    /// Where they are.
+    pub datastore: DatastoreName,
+    /// What they are there.
+    pub dataset: WaivedDataset,
+    /// Why nothing of them has to go.
+    pub reason: String,
+    /// Where its keys stand in the file.
+    pub places: Places,
+}
+
+/// What a waiver is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaivedDataset {
+    /// Every row of a table.
+    Table(TableName),
+    /// Files, objects or keys.
+    Pattern(Pattern),
+}
+
+impl WaivedDataset {
+    /// As written.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Table(table) => table.as_str(),
+            Self::Pattern(pattern) => pattern.as_str(),
+        }
+    }
 }
 
 /// What the published policy says, restated.
@@ -107,6 +141,8 @@ pub struct Rule {
     pub delete_by: DeleteBy,
     /// When it is swept.
     pub schedule: Schedule,
+    /// What a sweep does.
+    pub mode: Mode,
     /// What is done with a due record.
     pub action: Action,
     /// Narrows the dataset by value.
@@ -121,6 +157,15 @@ pub struct Rule {
     pub calendar: Calendar,
     /// Where its keys stand in the file, such as `trigger.column` or `only.status`.
     pub places: Places,
+}
+
+/// What a sweep of a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It disposes of what is due.
+    Enforce,
+    /// It counts what is due, and never disposes of anything.
+    Observe,
 }
 
 /// By when a promise wants records gone.
@@ -144,6 +189,10 @@ pub enum Dataset {
     },
     /// Files with these paths, relative to the datastore's root. A file's key is its path.
     Files(Pattern),
+    /// Objects with these keys. An object's key is its own, and its version.
+    Objects(Pattern),
+    /// Keys of a key-value store.
+    Keys(KeyPattern),
 }
 
 impl Dataset {
@@ -151,7 +200,8 @@ impl Dataset {
     pub fn name(&self) -> &str {
         match self {
             Self::Table { table, .. } => table.as_str(),
-            Self::Files(pattern) => pattern.as_str(),
+            Self::Files(pattern) | Self::Objects(pattern) => pattern.as_str(),
+            Self::Keys(pattern) => pattern.as_str(),
         }
     }
 }
@@ -223,6 +273,14 @@ pub enum TriggerPlace {
     Modified,
     /// In the file's name.
     Name,
+    /// When the object's version was last modified.
+    ObjectModified,
+    /// In this field of a hash.
+    Field(String),
+    /// When the key was last used.
+    Idle,
+    /// Nowhere: a data subject's request starts the clock.
+    Request,
 }
 
 /// Which of several times counts.
@@ -371,6 +429,8 @@ pub enum DependentDataset {
         /// Whether those whose record no longer exists are listed.
         orphans: Orphans,
     },
+    /// Keys of a key-value store that hold columns of what they hang on.
+    Keys(KeyPattern),
 }
 
 impl DependentDataset {
@@ -379,6 +439,7 @@ impl DependentDataset {
         match self {
             Self::Rows { table, .. } => table.as_str(),
             Self::Files { pattern, .. } => pattern.as_str(),
+            Self::Keys(pattern) => pattern.as_str(),
         }
     }
 }

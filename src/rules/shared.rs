@@ -2,6 +2,7 @@
 
 use super::rule::{Dataset, DependentDataset, Match, Rule, RuleSet};
 use crate::model::name::{ColumnName, DatastoreName, RuleId};
+use crate::model::pattern::{KeyPattern, Pattern};
 
 /// Another rule over records that a rule may dispose of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,9 @@ struct Reached<'r> {
 /// The records of a dataset, wherever a rule speaks of it.
 enum What<'r> {
     Table(&'r str),
-    Files(&'r crate::model::pattern::Pattern),
+    Files(&'r Pattern),
+    Objects(&'r Pattern),
+    Keys(&'r KeyPattern),
 }
 
 impl What<'_> {
@@ -69,8 +72,11 @@ impl What<'_> {
     fn meets(&self, other: &What<'_>) -> bool {
         match (self, other) {
             (What::Table(a), What::Table(b)) => a.eq_ignore_ascii_case(b),
-            (What::Files(a), What::Files(b)) => a.open().meets(&b.open()),
-            (What::Table(_), What::Files(_)) | (What::Files(_), What::Table(_)) => false,
+            (What::Files(a), What::Files(b)) | (What::Objects(a), What::Objects(b)) => {
+                a.open().meets(&b.open())
+            }
+            (What::Keys(a), What::Keys(b)) => a.meets(b),
+            (What::Table(_) | What::Files(_) | What::Objects(_) | What::Keys(_), _) => false,
         }
     }
 }
@@ -84,6 +90,7 @@ fn reached(rule: &Rule) -> impl Iterator<Item = Reached<'_>> {
                 (What::Table(table.as_str()), matches.as_slice())
             }
             DependentDataset::Files { pattern, .. } => (What::Files(pattern), &[][..]),
+            DependentDataset::Keys(keys) => (What::Keys(keys), &[][..]),
         };
         let owner = subject.filter(|_| dependent.of.is_none()).and_then(|subject| led_by(matches, subject));
         Reached { datastore: &dependent.datastore, what, owner }
@@ -100,6 +107,8 @@ fn what(dataset: &Dataset) -> What<'_> {
     match dataset {
         Dataset::Table { table, .. } => What::Table(table.as_str()),
         Dataset::Files(pattern) => What::Files(pattern),
+        Dataset::Objects(pattern) => What::Objects(pattern),
+        Dataset::Keys(keys) => What::Keys(keys),
     }
 }
 

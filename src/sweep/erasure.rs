@@ -16,7 +16,7 @@ use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::{Orders, SubjectId};
 use crate::rules::bind::{BoundRule, bind};
-use crate::rules::rule::{OnErasure, Rule};
+use crate::rules::rule::{Mode, OnErasure, Rule};
 use crate::state::{Request, State, StateError, VersionStanding};
 
 /// By the names that rules use.
@@ -38,6 +38,10 @@ pub async fn erase(
     brake: &Brake,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Option<Report>, SweepError> {
+    if target.rule.mode == Mode::Observe {
+        // The request stays open, and is seen to be.
+        return Ok(None);
+    }
     let orders = orders(state, target, Cause::Request).await?;
     if orders.asked.is_empty() {
         return Ok(None);

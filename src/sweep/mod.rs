@@ -46,8 +46,7 @@ use crate::model::now::Now;
 use crate::model::orders::{Halt, Orders};
 use crate::rules::bind::{BoundRule, bind};
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::rule::Rule;
-use crate::rules::rule::RuleSet;
+use crate::rules::rule::{Mode, Rule, RuleSet};
 use crate::rules::shared::shared;
 use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStanding};
 
@@ -272,6 +271,8 @@ async fn sweep(
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
     let (due, allowed) = match cause {
+        // Nothing goes that a guard would have to stop.
+        _ if target.rule.mode == Mode::Observe => (0, Ok(0)),
         Cause::Schedule | Cause::Replay => guard(target, &bound, &cutoffs, &orders, now, &standing).await?,
         Cause::Request => erasure::guard(target, &bound, &orders, now, &standing).await?,
     };
@@ -308,7 +309,13 @@ async fn sweep(
         incarnations: Vec::new(),
         stranded: BTreeSet::new(),
     };
-    let outcome = dispose(&mut run, state, own, progress).await;
+    let outcome = match target.rule.mode {
+        Mode::Enforce => dispose(&mut run, state, own, progress).await,
+        Mode::Observe => {
+            run.report.result = SweepResult::Observed;
+            Ok(())
+        }
+    };
     // Also what went in a turn that then failed.
     run.tell(progress);
     let (orders, mut report) = (Arc::clone(&run.orders), run.report);
@@ -316,7 +323,8 @@ async fn sweep(
     if outcome.is_err() {
         report.result = SweepResult::Failed;
     }
-    if bound.rows().is_some() {
+    // The walk through files has counted them, unless there was none.
+    if bound.rows().is_some() || report.result == SweepResult::Observed {
         report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now).await;
     }
     if report.stranded > 0 {

@@ -27,6 +27,7 @@ mod policy;
 mod refusals;
 mod report;
 mod rules;
+mod schema;
 mod sweep;
 mod trial;
 mod units;

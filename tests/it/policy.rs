@@ -5,7 +5,7 @@ use std::path::Path;
 
 use expunged::model::datastore::Defaults;
 use expunged::model::name::ClassName;
-use expunged::rules::check::{self, PromiseKept};
+use expunged::rules::check::{self, ProvedPromise};
 use expunged::rules::document;
 use expunged::rules::rule::{Promise, RuleSet};
 
@@ -141,7 +141,7 @@ impl Policy {
     }
 
     /// What the rules fail to say or keep of the policy, and what they promise beside it.
-    fn differences(&self, set: &RuleSet, kept: &[PromiseKept]) -> Vec<String> {
+    fn differences(&self, set: &RuleSet, kept: &[ProvedPromise]) -> Vec<String> {
         let mut found = self.slips();
         for service in &set.services {
             for promise in &service.promises {
@@ -167,7 +167,7 @@ impl Policy {
         found
     }
 
-    fn broken(&self, declared: &Declared, promise: &Promise, kept: &PromiseKept) -> Vec<String> {
+    fn broken(&self, declared: &Declared, promise: &Promise, kept: &ProvedPromise) -> Vec<String> {
         let mut found = Vec::new();
         let bound = bound(promise);
         // A figure the operator decided alone is not the policy's to repeat, nor how long it waits.
@@ -203,10 +203,10 @@ fn bound(promise: &Promise) -> String {
     not_before.unwrap_or(then)
 }
 
-fn shipped() -> (RuleSet, Vec<PromiseKept>) {
+fn shipped() -> (RuleSet, Vec<ProvedPromise>) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     let set = document::load(&directory, &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
-    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}")).promises;
     (set, kept)
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use expunged::diagnostic::{Diagnostics, Paint, Source, SourceKind};
 use expunged::model::datastore::Defaults;
-use expunged::rules::check::PromiseKept;
-use expunged::rules::rule::{Expected, RuleSet, RuleTest, Service, Step};
+use expunged::rules::check::{PromiseStanding, ProvedPromise};
+use expunged::rules::rule::{DependentDataset, Expected, RuleSet, RuleTest, Service, Step};
 use expunged::rules::{check, document};
 use proptest::prelude::*;
 
@@ -19,8 +19,8 @@ fn parse(text: &str) -> Result<Service, Diagnostics> {
     document::parse(&Source::new(SourceKind::Rules, "rules/site.toml", text), "site", &Defaults::default())
 }
 
-fn check_all(services: Vec<Service>) -> Result<Vec<PromiseKept>, Diagnostics> {
-    check::check(&RuleSet { services }, &Defaults::default())
+fn check_all(services: Vec<Service>) -> Result<Vec<ProvedPromise>, Diagnostics> {
+    check::check(&RuleSet { services }, &Defaults::default()).map(|proof| proof.promises)
 }
 
 /// What a person is told about this file, by the parser or by `check`.
@@ -78,7 +78,7 @@ fn with(from: &str, to: &str) -> String {
 #[test]
 fn shipped_rules_load_and_every_promise_is_kept() {
     let set = document::load(&shipped(), &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
-    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}")).promises;
     let mut lines = String::new();
     for promise in &kept {
         writeln!(lines, "{}/{}: {}", promise.service, promise.promise, promise.text).unwrap();
@@ -135,6 +135,66 @@ fn files(id: &str, pattern: &str, retain: &str, delete_by: &str) -> String {
         "\n[[rule]]\nid = \"{id}\"\nclass = \"files\"\nkeeps = []\ndatastore = \"tree\"\npattern = \"{pattern}\"\n\
          trigger = {{ file = \"modified\" }}\nretain = \"{retain}\"\ndelete_by = \"{delete_by}\"\naction = \"delete\"\n"
     )
+}
+
+/// A rule over objects or keys.
+fn keyed(trigger: &str, pattern: &str, rest: &str) -> String {
+    GOOD.to_owned()
+        + &files("keyed", pattern, "1 day", "3 days").replace("file = \"modified\"", trigger)
+        + rest
+}
+
+#[test]
+fn rules_over_objects_and_keys_and_on_request_are_proved_offline() {
+    for (trigger, pattern) in [
+        ("object = \"modified\"", "exports/**"),
+        ("field = \"deleted_at\", unit = \"s\", pending = [\"null\"]", "account:*"),
+        ("idle = true", "session:*"),
+    ] {
+        let text = keyed(trigger, pattern, "");
+        let service = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(service.rules[1].dataset.name(), pattern);
+        check_all(vec![service]).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let dependent = "\n[[rule.dependent]]\nid = \"sessions\"\nclass = \"account\"\ndatastore = \"sessions\"\n\
+                     pattern = \"session:{id}:*\"\naction = \"delete\"\n";
+    let service = parse(&format!("{GOOD}{dependent}")).unwrap_or_else(|e| panic!("{e}"));
+    assert!(matches!(service.rules[0].dependents[1].dataset, DependentDataset::Keys(_)));
+}
+
+/// The design's own example of a rule that is only observed, and of what no rule covers.
+#[test]
+fn an_observing_rule_keeps_no_promise_and_a_waiver_is_read() {
+    let text = with("action = \"delete\"", "mode = \"observe\"\naction = \"delete\"")
+        + "\n[[waiver]]\ndatastore = \"site\"\ntable = \"country\"\nreason = \"names of countries\"\n";
+    let service = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(service.waivers[0].dataset.name(), "country");
+    let proof = check::check(&RuleSet { services: vec![service] }, &Defaults::default()).unwrap();
+    assert_eq!(proof.promises[0].standing, PromiseStanding::OnlyObserved);
+    let said = proof.warnings.render(Paint::Plain);
+    assert!(said.contains("warning[R027]: promise `account` is not kept for class `account`"), "{said}");
+}
+
+/// Whoever deletes first leaves nothing; a record that is pseudonymized first can still be deleted.
+#[test]
+fn a_rule_that_finds_nothing_is_a_warning() {
+    let later = |action: &str| {
+        format!(
+            "{GOOD}\n[[rule]]\nid = \"later\"\nclass = \"account\"\nkeeps = []\ndatastore = \"site\"\ntable = \"account\"\n\
+             key = [\"id\"]\ntrigger = {{ column = \"deleted_at\", pending = [\"null\"] }}\nretain = \"1 hour\"\n\
+             delete_by = \"24 hours\"\n{action}\n"
+        )
+    };
+    let warnings = |text: &str| {
+        let service = parse(text).unwrap_or_else(|e| panic!("{e}"));
+        check::check(&RuleSet { services: vec![service] }, &Defaults::default()).unwrap().warnings
+    };
+    let said = warnings(&later("action = \"delete\"")).render(Paint::Plain);
+    assert!(said.contains("warning[R026]: rule `site/later` finds nothing"), "{said}");
+    let pseudonymized = "action = \"pseudonymize\"\ncolumns = { name = \"null\" }\nmark = \"done_at\"";
+    let both = later("action = \"delete\"").replacen("action = \"delete\"", pseudonymized, 1);
+    assert!(warnings(&both).is_empty(), "{}", warnings(&both));
+    assert!(!warnings(&later("only = { plan = [\"free\"] }\naction = \"delete\"")).is_empty());
 }
 
 /// One snapshot a bad input; what matters is asserted too, so that an accepted snapshot cannot lose it.
@@ -203,16 +263,34 @@ bad_input! {
     a_dependent_of_nothing_is_refused: format!("{GOOD}of = \"photos\"\n") =>
         ["error[R013]: `of` names `photos`, which is no dependent of this rule"];
     what_a_later_version_does_is_refused_and_not_ignored:
-        format!("{}then = \"vacuum\"\n\n[[waiver]]\ndatastore = \"x\"\n",
-            with("keeps = [\"account\"]", "keeps = [\"account\"]\nmode = \"observe\"")
-                .replace("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { idle = true }")) =>
-        ["`mode` is not supported yet", "`idle` is not", "`then` is not", "`waiver` is not"];
+        format!("{GOOD}then = \"vacuum\"\n") =>
+        ["error[R008]: `then` is not supported yet"];
+    a_request_that_nobody_can_make_is_refused:
+        with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = true }") =>
+        ["no request would dispose of these records"];
+    what_is_requested_does_not_wait:
+        with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = true }\nsubject = \"id\"\non_erasure = \"dispose\"")
+            .replace("retain = \"0 hours\"", "retain = \"1 hours\"") =>
+        ["`retain` is 1 hour, and what is requested is due at once"];
+    a_request_is_or_is_not:
+        with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = false, idle = 1 }") =>
+        ["`request` is false, which says nothing", "error[R003]: `trigger` has no key `idle`"];
+    an_object_has_no_columns: keyed("object = \"modified\"", "backups/*.tar", "only = { plan = \"free\" }\n") =>
+        ["error[R009]: `only` does not fit this dataset: rows have it, or files"];
+    a_key_pattern_is_no_glob_of_the_store: keyed("idle = true", "session:[0-9]*", "") =>
+        ["the pattern holds `[`, which a key-value store reads as a wildcard"];
+    a_mode_is_one_of_two: with("action = \"delete\"", "mode = \"observer\"\naction = \"delete\"") =>
+        ["`mode` is `observer`, expected one of `enforce`, `observe`", "did you mean `observe`?"];
+    a_waiver_says_what_and_why: format!("{GOOD}\n[[waiver]]\ndatastore = \"site\"\npattern = \"{{id}}/**\"\ntable = \"x\"\n") =>
+        ["a waiver names exactly one of `table` and `pattern`", "`waiver` has no `reason`"];
+    a_waiver_is_about_no_record: format!("{GOOD}\n[[waiver]]\ndatastore = \"site\"\npattern = \"{{id}}/**\"\nreason = \"x\"\n") =>
+        ["`{id}` has no record whose column it could be"];
     rows_have_no_backups_and_no_orphans:
         format!("{}orphans = true\n", with("keeps = [\"account\"]", "keeps = [\"account\"]\nbackup = { of = [\"a\"], every = \"1 day\" }")) =>
         ["`backup` does not fit this dataset: the dataset is rows", "`orphans` belongs to files"];
     the_files_of_all_do_not_go_with_one_record:
         format!("{GOOD}\n[[rule.dependent]]\nid = \"uploads\"\nclass = \"comments\"\npattern = \"uploads/**\"\naction = \"delete\"\n") =>
-        ["the pattern names no column, so the files of all would go with the first record"];
+        ["the pattern names no column, so what it matches would go with the first record"];
     a_narrowed_rule_does_not_keep_a_whole_promise: with("action = \"delete\"", "only = { plan = [\"free\"] }\naction = \"delete\"") =>
         ["error[R023]: rule `account` leaves out records of class `account`"];
     a_promise_that_does_not_exist_cannot_be_kept: with("keeps = [\"account\"]", "keeps = [\"account\", \"photos\"]") =>

@@ -4,6 +4,7 @@ mod agreement;
 mod dependents;
 mod filters;
 mod guards;
+mod observe;
 mod poison;
 mod proofs;
 mod pseudonyms;

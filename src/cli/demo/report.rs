@@ -74,7 +74,7 @@ pub struct PromiseResult {
 
 impl PromiseResult {
     pub(super) fn all(deployment: &Deployment, rules: &[RuleResult]) -> Vec<Self> {
-        let promise = |promise: &crate::rules::check::PromiseKept| {
+        let promise = |promise: &crate::rules::check::ProvedPromise| {
             let keepers: Vec<String> = promise.keepers.iter().map(|k| k.rule.local.to_string()).collect();
             let service = promise.service.to_string();
             let in_time = |keeper: &String| {

@@ -83,9 +83,13 @@ impl Pages {
 pub fn record(rule: &BoundRule<'_>, found: &Found, position: u32) -> Result<Record, DatastoreError> {
     let trigger = match rule.rule().trigger.place {
         TriggerPlace::Name => name(&found.listed.path),
-        TriggerPlace::Modified | TriggerPlace::Column(_) | TriggerPlace::Rows { .. } => {
-            Value::Integer(found.modified_micros)
-        }
+        TriggerPlace::Modified
+        | TriggerPlace::Column(_)
+        | TriggerPlace::Rows { .. }
+        | TriggerPlace::ObjectModified
+        | TriggerPlace::Field(_)
+        | TriggerPlace::Idle
+        | TriggerPlace::Request => Value::Integer(found.modified_micros),
     };
     Ok(Record {
         key: key(&found.listed)?,

@@ -17,7 +17,7 @@ use crate::rules::rule::Action;
 pub struct Identities {
     table: String,
     key: Vec<String>,
-    /// The column whose value must be unchanged; none where the trigger stands in other rows.
+    /// The column whose value must be unchanged; none where the trigger stands in other rows, or nowhere.
     trigger: Option<String>,
     /// The column that must be NULL still, where the rule pseudonymizes.
     mark: Option<String>,
@@ -33,7 +33,7 @@ impl Identities {
             key: rule.table().key.iter().map(own).collect(),
             trigger: match rule.table().reads {
                 Reads::Own(name) => Some(own(name)),
-                Reads::Others { .. } => None,
+                Reads::Others { .. } | Reads::Nothing => None,
             },
             mark: match &rule.rule().action {
                 Action::Delete => None,

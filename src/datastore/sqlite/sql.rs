@@ -276,6 +276,8 @@ impl<'a> TriggerSql<'a> {
                 let from = format!("FROM {} AS l WHERE {}", table(theirs), joined_exactly("l", "t", matches));
                 (column("l", name), Some((from, pick)))
             }
+            // A clock that has not started, for the judge as for the engine.
+            Reads::Nothing => ("NULL".to_owned(), None),
         };
         Self { trigger, form: Form { kind: rule.trigger(), x }, rows }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::super::nearest::nearest;
+use super::super::nearest::did_you_mean;
 use super::super::{Code, Place, Source, quoted};
 use super::{Entry, File, Places, last_key};
 
@@ -42,6 +42,11 @@ impl<'a> Cursor<'a> {
 
     /// The value of a key that may be absent.
     pub fn optional(&mut self, key: &'static str) -> Option<Entry<'a>> {
+        debug_assert!(self.file.shape.has(&self.path, key), "`{}` has no `{key}` in its shape", self.path);
+        self.ask(key)
+    }
+
+    fn ask(&mut self, key: &'static str) -> Option<Entry<'a>> {
         self.asked.push(key);
         self.table.get_key_value(key).map(|(name, value)| self.entry(name, value))
     }
@@ -76,7 +81,7 @@ impl<'a> Cursor<'a> {
     /// Refuses keys that the design knows and this version does not.
     pub fn later(&mut self, keys: &[&'static str]) {
         for key in keys {
-            if let Some(entry) = self.optional(key) {
+            if let Some(entry) = self.ask(key) {
                 entry.refuse(
                     Code::NotSupported,
                     format!("`{key}` is not supported yet"),
@@ -132,9 +137,6 @@ impl<'a> Cursor<'a> {
         let mut known = self.asked.clone();
         known.sort_unstable();
         known.dedup();
-        match nearest(key, &known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the keys here are {}", known.join(", ")),
-        }
+        did_you_mean(key, &known, format!("the keys here are {}", known.join(", ")))
     }
 }

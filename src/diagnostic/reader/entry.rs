@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::super::shape::Type;
 use super::super::{Code, Place};
 use super::{Cursor, File, last_key};
 
@@ -25,6 +26,7 @@ impl<'a> Entry<'a> {
 
     /// The text of a string.
     pub fn text(&self) -> Option<&'a str> {
+        self.shaped(|t| matches!(t, Type::Text(_) | Type::Word(_) | Type::Instant));
         match self.value {
             DeValue::String(text) => Some(text),
             _ => self.wrong_type("a string"),
@@ -59,6 +61,7 @@ impl<'a> Entry<'a> {
 
     /// An integer.
     pub fn integer(&self) -> Option<i64> {
+        self.shaped(|t| matches!(t, Type::Integer(_)));
         match self.value {
             DeValue::Integer(n) => match i64::from_str_radix(n.as_str(), n.radix()) {
                 Ok(n) => Some(n),
@@ -70,6 +73,7 @@ impl<'a> Entry<'a> {
 
     /// A number with or without a fraction.
     pub fn number(&self) -> Option<f64> {
+        self.shaped(|t| matches!(t, Type::Number));
         let text = match self.value {
             DeValue::Integer(n) if n.radix() == 10 => n.as_str(),
             DeValue::Float(n) => n.as_str(),
@@ -80,6 +84,7 @@ impl<'a> Entry<'a> {
 
     /// `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
+        self.shaped(|t| matches!(t, Type::Boolean | Type::True));
         match self.value {
             DeValue::Boolean(b) => Some(*b),
             _ => self.wrong_type("true or false"),
@@ -88,6 +93,7 @@ impl<'a> Entry<'a> {
 
     /// The elements of an array.
     pub fn list(&self) -> Option<Vec<Entry<'a>>> {
+        self.shaped(|t| matches!(t, Type::List(_) | Type::Any(_)));
         match self.value {
             DeValue::Array(items) => Some(
                 items
@@ -104,6 +110,7 @@ impl<'a> Entry<'a> {
 
     /// The keys of a table.
     pub fn table(&self) -> Option<Cursor<'a>> {
+        self.shaped(|t| matches!(t, Type::Table(_)));
         match self.value {
             DeValue::Table(table) => {
                 Some(Cursor::new(self.file, table, self.span.clone(), self.path.clone()))
@@ -123,6 +130,15 @@ impl<'a> Entry<'a> {
             | DeValue::Boolean(_)
             | DeValue::Datetime(_) => false,
         }
+    }
+
+    /// Whoever takes what the shape does not have would have editors refuse what the program accepts.
+    fn shaped(&self, test: impl Fn(&Type) -> bool) {
+        debug_assert!(
+            self.file.shape.allows(&self.path, test),
+            "`{}` is of another type in its shape",
+            self.path
+        );
     }
 
     /// The value without a type, for what accepts several.

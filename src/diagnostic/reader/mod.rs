@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::shape::Shape;
 use super::{Code, Diagnostic, Diagnostics, Place, Source};
 pub use cursor::Cursor;
 pub use entry::Entry;
@@ -17,6 +18,7 @@ pub use entry::Entry;
 /// One file under the eyes of a reader: its text, the problems found so far, and where each key stood.
 pub struct File {
     source: Arc<Source>,
+    shape: &'static Shape,
     found: RefCell<Vec<Diagnostic>>,
     spans: RefCell<BTreeMap<String, Range<usize>>>,
 }
@@ -92,9 +94,8 @@ impl std::fmt::Debug for Places {
 }
 
 impl File {
-    /// Nothing read yet.
-    pub fn new(source: Arc<Source>) -> Self {
-        Self { source, found: RefCell::default(), spans: RefCell::default() }
+    fn new(source: Arc<Source>, shape: &'static Shape) -> Self {
+        Self { source, shape, found: RefCell::default(), spans: RefCell::default() }
     }
 
     /// Parses the whole file and hands its root table to `read`; `Err` if anything at all was found wrong.
@@ -103,9 +104,10 @@ impl File {
     /// what may only be a consequence of the first (missing keys, anything on the same line) is left out.
     pub fn read<T>(
         source: &Arc<Source>,
+        shape: &'static Shape,
         read: impl FnOnce(Cursor<'_>) -> Option<T>,
     ) -> Result<T, Diagnostics> {
-        let file = Self::new(Arc::clone(source));
+        let file = Self::new(Arc::clone(source), shape);
         let (table, errors) = DeTable::parse_recoverable(source.text());
         if errors.is_empty() && table.get_ref().is_empty() {
             file.report(
@@ -174,11 +176,23 @@ fn last_key(path: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::super::SourceKind;
+    use super::super::shape::{Key, Text, Type};
     use super::*;
+
+    const TEXT: Type = Type::Text(Text { what: "a text", pattern: None, example: "a" });
+    static PART: Shape = Shape::of("A part.", &[Key::required("id", TEXT, "its name")]);
+    static SHAPE: Shape = Shape::of(
+        "A file.",
+        &[
+            Key::required("name", TEXT, "its name"),
+            Key::optional("count", Type::Integer(0), "how many"),
+            Key::optional("part", Type::List(&Type::Table(&PART)), "its parts"),
+        ],
+    );
 
     fn problems(text: &str) -> Vec<String> {
         let source = Source::new(SourceKind::Rules, "a.toml", text);
-        let read = File::read(&source, |mut root| {
+        let read = File::read(&source, &SHAPE, |mut root| {
             let name = root.required("name").and_then(|e| e.sentence());
             let count = root.optional("count").and_then(|e| e.integer());
             let parts = root.tables("part");

@@ -120,6 +120,12 @@ pub enum Violation {
         /// The sweep.
         sweep: SweepId,
     },
+    /// A sweep that only observes has no batches.
+    #[error("sweep `{sweep}` only observed, and has batches")]
+    ObserverDisposed {
+        /// The sweep.
+        sweep: SweepId,
+    },
     /// A second batch of one name.
     #[error("batch `{batch}` was intended before")]
     RepeatedBatch {

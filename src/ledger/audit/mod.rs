@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use super::commitment::{BatchId, EpochId};
 use super::entry::{
     BackupExpired, BatchAborted, BatchCommitted, BatchIntent, Body, Entry, Outcomes, Residue, RuleDigest,
-    RuleId, SweepFinished, SweepId, SweepStarted,
+    RuleId, SweepFinished, SweepId, SweepResult, SweepStarted,
 };
 use super::hash::{leaf_hash, sha256};
 use super::tree::{EntryIndex, Frontier};
@@ -205,6 +205,10 @@ impl Audit {
         let counted = (sweep.batches, sweep.aborted, sweep.open, sweep.totals);
         if counted != (finished.batches, finished.aborted, finished.open, finished.totals) {
             violations.push(Violation::Totals { sweep: finished.sweep.clone() });
+        }
+        let disposed = sweep.batches + sweep.aborted + sweep.open > 0;
+        if disposed && finished.result == SweepResult::Observed {
+            violations.push(Violation::ObserverDisposed { sweep: finished.sweep.clone() });
         }
         sweep.progress = Progress::Finished;
         self.forget_if_settled(&finished.sweep);

@@ -312,6 +312,8 @@ pub enum SweepResult {
     Refused,
     /// An error ended it, or a crash.
     Failed,
+    /// Nothing was disposed of: the rule only observes.
+    Observed,
 }
 
 impl SweepResult {
@@ -323,6 +325,7 @@ impl SweepResult {
             Self::Parked => "parked",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Observed => "observed",
         }
     }
 }

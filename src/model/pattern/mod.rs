@@ -7,9 +7,11 @@
 
 mod error;
 mod glob;
+mod keys;
 
 pub use error::{PatternError, UnusableValue};
 pub use glob::{Asked, Glob};
+pub use keys::{KeyPattern, KeyPatternError};
 
 use self::glob::{Component, held};
 use super::key::NOT_UTF8;

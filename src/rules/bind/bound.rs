@@ -150,6 +150,8 @@ pub enum Reads<'r> {
         /// Which of them counts.
         pick: Pick,
     },
+    /// Nowhere: only a demand makes a record due.
+    Nothing,
 }
 
 /// A dependent that the catalogues bear out.

@@ -61,6 +61,10 @@ impl<'r, 'c> Binder<'r, 'c> {
                 let dataset = BoundDataset::Files(pattern);
                 Some(BoundRule { rule, trigger, dataset, dependents: Vec::new(), shares })
             }
+            Dataset::Objects(_) | Dataset::Keys(_) => {
+                self.not_swept_yet("pattern");
+                None
+            }
         }
     }
 
@@ -98,6 +102,18 @@ impl<'r, 'c> Binder<'r, 'c> {
             integer_key: matches!(key, [only] if own.table.column(only).is_some_and(is_integer_key)),
         };
         Some(BoundRule { rule, trigger, dataset: BoundDataset::Table(table), dependents, shares: shares? })
+    }
+
+    /// The language knows objects and keys; no datastore of this version holds any.
+    fn not_swept_yet(&mut self, at: &str) {
+        let help =
+            "this version sweeps rows of SQLite tables and files: `check --rules` proves the rule offline";
+        self.problems.push(Diagnostic::error(
+            Code::NotSupported,
+            self.places.of(at),
+            "objects and keys cannot be swept yet",
+            help,
+        ));
     }
 
     /// Two numbers may share one printed form: such a column names nobody.
@@ -269,7 +285,13 @@ impl<'r, 'c> Binder<'r, 'c> {
                 self.matches("trigger.match", (other, own), matches);
                 (other, column, Reads::Others { table: name, matches, column, pick: *pick })
             }
-            TriggerPlace::Modified | TriggerPlace::Name => return None, // the document refuses it on rows
+            TriggerPlace::Request => return Some((Reads::Nothing, TriggerKind::Instant)),
+            // The document refuses these on rows.
+            TriggerPlace::Modified
+            | TriggerPlace::Name
+            | TriggerPlace::ObjectModified
+            | TriggerPlace::Field(_)
+            | TriggerPlace::Idle => return None,
         };
         let column = self.column(TRIGGER, of, name)?;
         let kind = self.trigger_kind(of.name, column)?;
@@ -436,6 +458,10 @@ impl<'r, 'c> Binder<'r, 'c> {
                 DependentDataset::Files { pattern, .. } => {
                     self.pattern(pattern, ours);
                     BoundDependents::Files(pattern)
+                }
+                DependentDataset::Keys(_) => {
+                    self.not_swept_yet("pattern");
+                    continue;
                 }
                 DependentDataset::Rows { table: name, key, matches } => {
                     let Some(table) = self.table("table", &dependent.datastore, name) else { continue };

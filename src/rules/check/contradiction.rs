@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::name::DatastoreName;
-use crate::rules::rule::{Dataset, Rule, RuleSet};
+use crate::rules::rule::{Action, Dataset, Mode, Rule, RuleSet};
 use crate::rules::shared::same_dataset;
 
 /// Who makes more has one cause for all of them, and there can be a pair for every two rules.
@@ -21,28 +21,52 @@ pub fn contradictions(set: &RuleSet) -> Vec<Diagnostic> {
         neighbours.entry((&rule.datastore, table(&rule.dataset))).or_default().push(rule);
     }
     let pairs = neighbours.values().flat_map(|rules| {
-        rules
-            .iter()
-            .enumerate()
-            .flat_map(|(i, later)| rules[..i].iter().map(move |earlier| (*earlier, *later)))
+        let with_earlier = |(i, later)| rules[..i].iter().map(move |earlier: &&Rule| (*earlier, later));
+        rules.iter().copied().enumerate().flat_map(with_earlier)
     });
-    let found = pairs.filter(|(earlier, later)| same_records(earlier, later));
-    found
-        .filter_map(|(earlier, later)| precedes(later, earlier).or_else(|| precedes(earlier, later)))
-        .take(MOST)
-        .collect()
+    let (mut contradicting, mut idling) = (Vec::new(), Vec::new());
+    for (earlier, later) in pairs.filter(|(earlier, later)| same_records(earlier, later)) {
+        if let Some(error) = precedes(later, earlier).or_else(|| precedes(earlier, later)) {
+            contradicting.push(error);
+        } else if idling.len() < MOST {
+            idling.extend(idle(later, earlier).or_else(|| idle(earlier, later)));
+        }
+        // Warnings are never a reason to stop: an error may come behind them.
+        if contradicting.len() == MOST {
+            break;
+        }
+    }
+    contradicting.append(&mut idling);
+    contradicting
 }
 
-/// Only rules of one table share a row, and a name is the same in any case; any two patterns may share a file.
+/// Only rules of one table share a row, and a name is the same in any case; any two patterns may share a name.
 fn table(dataset: &Dataset) -> Option<String> {
     match dataset {
         Dataset::Table { table, .. } => Some(table.as_str().to_ascii_lowercase()),
-        Dataset::Files(_) => None,
+        Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_) => None,
     }
 }
 
 fn same_records(a: &Rule, b: &Rule) -> bool {
     a.trigger == b.trigger && same_dataset(&a.dataset, &b.dataset) && overlap(&a.only, &b.only)
+}
+
+/// Whether `first` deletes all that both are about before `second` may do anything with it.
+fn idle(second: &Rule, first: &Rule) -> Option<Diagnostic> {
+    let in_one_zone = first.calendar.zone() == second.calendar.zone();
+    let earlier = || second.calendar.first_earlier_due(&second.retain, &first.retain);
+    if first.mode == Mode::Observe || first.action != Action::Delete || !in_one_zone || earlier().is_some() {
+        return None;
+    }
+    let message = format!(
+        "rule `{}` finds nothing where it overlaps with `{}`, which deletes the same records of `{}` after {} already",
+        second.id,
+        first.id,
+        second.dataset.name(),
+        first.retain
+    );
+    Some(Diagnostic::warning(Code::Idle, second.places.of("retain"), message, FILTERS))
 }
 
 const FILTERS: &str = "narrow one of them with `only`, or correct a bound";
@@ -53,11 +77,13 @@ fn precedes(first: &Rule, second: &Rule) -> Option<Diagnostic> {
     let windows = [first, second].map(|rule| rule.calendar.shortest_window(&second.retain, &first.delete_by));
     let window = windows.into_iter().find(|window| window.length <= TimeDelta::zero())?;
     let (names, help) = match (&first.dataset, &second.dataset) {
-        (Dataset::Files(a), Dataset::Files(b)) if a != b => {
-            (format!("`{}` and `{}`", a.as_str(), b.as_str()), PATTERNS)
-        }
-        (Dataset::Files(a), _) => (format!("`{}`", a.as_str()), PATTERNS),
         (Dataset::Table { .. }, _) => (format!("`{}`", first.dataset.name()), FILTERS),
+        (a @ (Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)), b) if a != b => {
+            (format!("`{}` and `{}`", a.name(), b.name()), PATTERNS)
+        }
+        (a @ (Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)), _) => {
+            (format!("`{}`", a.name()), PATTERNS)
+        }
     };
     let message = format!(
         "rules `{}` and `{}` contradict each other over {names}: gone by {}, kept for {} (trigger on {})",

@@ -5,6 +5,8 @@
 //! 3. What a rule leaves out, its promise leaves out in the same words, or sibling rules take it (`filters`).
 //! 4. Sweeps are frequent enough: two gaps of the schedule and one run fit between due and deadline (`window`).
 //! 5. No two rules over the same records contradict each other (`contradiction`).
+//!
+//! A rule that only observes keeps nothing: what hangs on it alone is a warning, and the promise is not called kept.
 
 mod contradiction;
 mod filters;
@@ -13,15 +15,27 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{Dataset, DependentDataset, Promise, Rule, RuleSet, Service};
+use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
-/// A promise that was proved kept, and how.
+/// What was proved, and what a person should look at all the same.
+#[derive(Debug)]
+pub struct Proof {
+    /// Every promise.
+    pub promises: Vec<ProvedPromise>,
+    /// No reason to refuse the rules.
+    pub warnings: Diagnostics,
+}
+
+/// A promise, and how it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PromiseKept {
+pub struct ProvedPromise {
+    /// Whether it is kept yet.
+    pub standing: PromiseStanding,
     /// Whose promise.
     pub service: ServiceId,
     /// Which.
@@ -36,6 +50,15 @@ pub struct PromiseKept {
     pub except: Option<String>,
 }
 
+/// Whether a promise is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromiseStanding {
+    /// For every class it covers.
+    Kept,
+    /// Not before a rule that only observes is enforced.
+    OnlyObserved,
+}
+
 /// A rule that keeps a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keeper {
@@ -47,10 +70,10 @@ pub struct Keeper {
     pub arithmetic: Vec<String>,
 }
 
-/// Proves the rules; every finding is reported at once.
-pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Vec<PromiseKept>, Diagnostics> {
+/// Proves the rules; every finding is reported at once, warnings too where there is an error.
+pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
     let mut found = Vec::new();
-    let mut kept = Vec::new();
+    let mut promises = Vec::new();
     for service in &set.services {
         let fits: Vec<Fit<'_>> =
             service.rules.iter().map(|rule| (rule, window::fits(rule, defaults))).collect();
@@ -61,11 +84,12 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Vec<PromiseKept>, Dia
         for promise in &service.promises {
             found.extend(strength::possible(promise, service.calendar));
             every_class_is_kept(service, promise, &mut found);
-            kept.push(summary(service, promise, &fits));
+            promises.push(summary(service, promise, &fits));
         }
     }
     found.extend(contradiction::contradictions(set));
-    Diagnostics::new(found).or(kept)
+    let warnings = Diagnostics::new(found);
+    if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
 }
 
 /// What the rules say of datastores that the configuration does not have, or has as another kind.
@@ -75,12 +99,15 @@ pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> 
         let held = match rule.dataset {
             Dataset::Table { .. } => Held::Rows,
             Dataset::Files(_) => Held::Files,
+            Dataset::Objects(_) => Held::Objects,
+            Dataset::Keys(_) => Held::Keys,
         };
         found.extend(datastore(&rule.places, "datastore", &rule.datastore, Some(held), known));
         for dependent in &rule.dependents {
             let held = match dependent.dataset {
                 DependentDataset::Rows { .. } => Held::Rows,
                 DependentDataset::Files { .. } => Held::Files,
+                DependentDataset::Keys(_) => Held::Keys,
             };
             // What it inherits has been looked at, but for whether it can hold this.
             let key = if dependent.places.has("datastore") { "datastore" } else { "" };
@@ -98,6 +125,19 @@ pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> 
 enum Held {
     Rows,
     Files,
+    Objects,
+    Keys,
+}
+
+impl Held {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Files => "files",
+            Self::Objects => "objects",
+            Self::Keys => "keys",
+        }
+    }
 }
 
 fn datastore(
@@ -112,7 +152,11 @@ fn datastore(
             Code::UnknownName,
             places.of(key),
             format!("the configuration has no datastore `{name}`"),
-            format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
+            did_you_mean(
+                name.as_str(),
+                &known.keys().map(DatastoreName::as_str).collect::<Vec<_>>(),
+                format!("add `[datastore.{name}]` to the configuration, or name one that is there"),
+            ),
         ));
     };
     let (holds, kind) = match datastore.kind {
@@ -122,7 +166,8 @@ fn datastore(
     if expected.is_none_or(|expected| expected == holds) {
         return None;
     }
-    let message = format!("datastore `{name}` holds {kind}");
+    let what = expected.map_or("", Held::as_str);
+    let message = format!("datastore `{name}` holds {kind}; the rule is about {what}");
     let help = "correct the datastore, or what the rule expects of it";
     Some(Diagnostic::error(Code::Conflict, places.of(key), message, help))
 }
@@ -138,7 +183,9 @@ fn kept_promises_exist(service: &Service, rule: &Rule, found: &mut Vec<Diagnosti
         let Some(promise) = service.promises.iter().find(|p| p.id == *id) else {
             let message =
                 format!("rule `{}` keeps promise `{id}`, which this service does not make", rule.id.local);
-            found.push(Diagnostic::error(Code::UnknownName, place, message, "declare it as a `[[promise]]`"));
+            let made: Vec<&str> = service.promises.iter().map(|p| p.id.as_str()).collect();
+            let help = did_you_mean(id.as_str(), &made, "declare it as a `[[promise]]`");
+            found.push(Diagnostic::error(Code::UnknownName, place, message, help));
             continue;
         };
         let reached = reached(rule);
@@ -167,15 +214,32 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
     }
     for (i, class) in promise.covers.iter().enumerate() {
         let place = promise.places.of(&format!("covers.{i}"));
-        let of_class: Vec<&Rule> = keepers.iter().copied().filter(|r| reached(r).contains(class)).collect();
-        if !of_class.is_empty() {
-            found.extend(filters::gaps(promise, class, &of_class));
+        let of_class = keepers.iter().copied().filter(|r| reached(r).contains(class));
+        let (enforcing, observing): (Vec<&Rule>, Vec<&Rule>) =
+            of_class.partition(|r| r.mode == Mode::Enforce);
+        if !enforcing.is_empty() {
+            found.extend(filters::gaps(promise, class, &enforcing));
+            continue;
+        }
+        if let Some(rule) = observing.first() {
+            let message = format!(
+                "promise `{}` is not kept for class `{class}`: rule `{}` only observes",
+                promise.id, rule.id.local
+            );
+            let help = "remove `mode` once its plan is right";
+            found.push(Diagnostic::warning(Code::OnlyObserved, rule.places.of("mode"), message, help));
             continue;
         }
         let elsewhere: Vec<_> = service.rules.iter().filter(|r| reached(r).contains(class)).collect();
         let (message, help) = if elsewhere.is_empty() {
             let message = format!("no rule or dependent reaches class `{class}` of promise `{}`", promise.id);
-            (message, "write the rule or dependent that disposes of these records".to_owned())
+            let classes: Vec<&str> = service.rules.iter().flat_map(reached).map(ClassName::as_str).collect();
+            let help = did_you_mean(
+                class.as_str(),
+                &classes,
+                "write the rule or dependent that disposes of these records",
+            );
+            (message, help)
         } else {
             let names = list(elsewhere.iter().map(|r| &r.id.local));
             let message =
@@ -189,7 +253,8 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
 /// A rule, and whether sweeps come often enough for it.
 type Fit<'r> = (&'r Rule, Result<String, Diagnostic>);
 
-fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> PromiseKept {
+fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> ProvedPromise {
+    let kept = |class| service.rules.iter().any(|r| keeps(r, promise, class));
     let keepers = fits.iter().filter(|(rule, _)| rule.keeps.contains(&promise.id));
     let keepers = keepers.map(|(rule, fit)| {
         let reached = reached(rule);
@@ -201,7 +266,12 @@ fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> PromiseKep
             arithmetic,
         }
     });
-    PromiseKept {
+    ProvedPromise {
+        standing: if promise.covers.iter().all(kept) {
+            PromiseStanding::Kept
+        } else {
+            PromiseStanding::OnlyObserved
+        },
         service: service.id.clone(),
         promise: promise.id.clone(),
         text: promise.text.clone(),
@@ -209,6 +279,11 @@ fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> PromiseKep
         decision: promise.decision.clone(),
         except: promise.except.clone(),
     }
+}
+
+/// Whether the rule disposes of this class to keep the promise.
+fn keeps(rule: &Rule, promise: &Promise, class: &ClassName) -> bool {
+    rule.mode == Mode::Enforce && rule.keeps.contains(&promise.id) && reached(rule).contains(class)
 }
 
 fn list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {

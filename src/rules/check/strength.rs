@@ -1,10 +1,10 @@
 //! Whether a rule's bounds are at least as strict as its promise's: its deadline never after, its due never before.
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::calendar::{Calendar, Zone};
-use crate::model::period::Period;
+use crate::model::calendar::{Calendar, Moment, Zone};
+use crate::model::period::{DeleteBy, Period, Retain};
 use crate::rules::rule::{Promise, Rule};
 
 /// A zone whose clocks are set forward and back every year. A civil bound is held against an elapsed one there too:
@@ -28,7 +28,9 @@ pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
         let later = |calendar: Calendar| calendar.first_later_deadline(&rule.delete_by, promised);
         if let Some(weaker) = pointwise(rule.calendar, mixed, later) {
             let bounds = (rule.delete_by.period(), promised.period());
-            found.push(finding(rule, promise, "delete_by", "no later than", bounds, &weaker));
+            let ends =
+                |at: &Moment| Some((deadline(rule, at, promised)?, deadline(rule, at, &rule.delete_by)?));
+            found.push(finding(rule, promise, "delete_by", "no later than", bounds, (&weaker, &ends)));
         }
     }
     if let Some(promised) = &promise.not_before {
@@ -36,7 +38,8 @@ pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
         let earlier = |calendar: Calendar| calendar.first_earlier_due(&rule.retain, promised);
         if let Some(weaker) = pointwise(rule.calendar, mixed, earlier) {
             let bounds = (rule.retain.period(), promised.period());
-            found.push(finding(rule, promise, "retain", "not before", bounds, &weaker));
+            let ends = |at: &Moment| Some((due(rule, at, promised)?, due(rule, at, &rule.retain)?));
+            found.push(finding(rule, promise, "retain", "not before", bounds, (&weaker, &ends)));
         }
     }
     found
@@ -83,6 +86,27 @@ fn pointwise(
     weaker_in(Calendar::new(elsewhere)).map(Weaker::WhereClocksChange)
 }
 
+/// When what is promised ends for a trigger, and when the rule does.
+type Ends<'a> = dyn Fn(&Moment) -> Option<(NaiveDate, NaiveDate)> + 'a;
+
+fn deadline(rule: &Rule, trigger: &Moment, bound: &DeleteBy) -> Option<NaiveDate> {
+    rule.calendar.deadline(trigger, bound).map(|at| rule.calendar.local_date(at))
+}
+
+fn due(rule: &Rule, trigger: &Moment, bound: &Retain) -> Option<NaiveDate> {
+    rule.calendar.due(trigger, bound).map(|at| rule.calendar.local_date(at))
+}
+
+/// Both days, and how long the month of the promised one is, which is what people overlook; none where they are the same: it
+/// is a matter of hours.
+fn figures(calendar: Calendar, day: NaiveDate, word: &str, ends: &Ends<'_>) -> Option<String> {
+    let (promised, ruled) = ends(&Moment::Instant(calendar.first_instant(day)?))?;
+    let (month, length) = (promised.format("%B"), promised.num_days_in_month());
+    let said =
+        format!(": promised is {word} {promised}, in {month} of {length} days, and the rule says {ruled}");
+    (promised != ruled).then_some(said)
+}
+
 fn mixed(a: Period, b: Period) -> bool {
     matches!((a, b), (Period::Civil(_), Period::Elapsed(_)) | (Period::Elapsed(_), Period::Civil(_)))
 }
@@ -93,7 +117,7 @@ fn finding(
     key: &str,
     word: &str,
     (ruled, promised): (Period, Period),
-    weaker: &Weaker,
+    (weaker, ends): (&Weaker, &Ends<'_>),
 ) -> Diagnostic {
     let message = format!(
         "rule `{}` is weaker than promise `{}`: `{key}` is {ruled}, promised is {word} {promised}",
@@ -101,7 +125,13 @@ fn finding(
     );
     let help = match weaker {
         Weaker::On(day) => {
-            format!("a trigger on {day} would break the promise; write `{key} = \"{promised}\"` or stricter")
+            // Of hours and days only the clocks could tell more.
+            let civil = !mixed(ruled, promised);
+            let figures =
+                civil.then(|| figures(rule.calendar, *day, word, ends)).flatten().unwrap_or_default();
+            format!(
+                "a trigger on {day} would break the promise{figures}; write `{key} = \"{promised}\"` or stricter"
+            )
         }
         Weaker::WhereClocksChange(day) => format!(
             "a civil day has 23 or 25 hours where the clocks change (such as {day} in {CLOCKS_CHANGE}), which a law \

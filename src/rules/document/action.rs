@@ -3,6 +3,7 @@
 use toml::de::DeValue;
 
 use super::word;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::name::ColumnName;
@@ -93,7 +94,11 @@ fn strategy(entry: &Entry<'_>) -> Option<Strategy> {
             ),
             "write `keyed` where joins must survive, else `random`",
         ),
-        _ => entry.refuse(Code::BadValue, format!("there is no strategy {}", quoted(text)), STRATEGIES),
+        _ => {
+            let names = ["random", "keyed", "null", "truncate-ip", "truncate-date"];
+            let help = did_you_mean(text, &names, STRATEGIES);
+            entry.refuse(Code::BadValue, format!("there is no strategy {}", quoted(text)), help);
+        }
     }
     None
 }

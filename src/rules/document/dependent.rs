@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{action, word};
 use crate::diagnostic::Code;
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry, Places};
 use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId};
+use crate::model::pattern::{KeyPattern, Pattern};
 use crate::rules::rule::{Action, Dependent, DependentDataset, Orphans};
 
 /// Every dependent of one rule, each after the one it hangs on. `datastore` is the rule's.
@@ -23,11 +25,12 @@ pub fn dependents(mut tables: Vec<Cursor<'_>>, datastore: Option<&DatastoreName>
         if let Some(name) = of.value().as_str().filter(|name| !known.contains(name)) {
             let message =
                 format!("`of` names {}, which is no dependent of this rule", crate::diagnostic::quoted(name));
-            of.refuse(
-                Code::UnknownName,
-                message,
+            let help = did_you_mean(
+                name,
+                &known.iter().copied().collect::<Vec<_>>(),
                 "name a dependent, or remove `of` for the rule's own record",
             );
+            of.refuse(Code::UnknownName, message, help);
         }
     }
     let written = super::all(tables, dependent, |w| w.id.as_str().to_owned());
@@ -98,20 +101,33 @@ fn files(table: &mut Cursor<'_>) -> Option<DependentDataset> {
         }
     }
     let entry = table.required("pattern")?;
-    let pattern = word::pattern(&entry);
-    if pattern.as_ref().is_some_and(|p| p.columns().next().is_none()) {
-        let message = "the pattern names no column, so the files of all would go with the first record";
-        entry.refuse(Code::Conflict, message, "write `{column}` where the path tells whose files they are");
-    }
     let orphans = table.optional("orphans").map_or(Some(false), |e| e.boolean())?;
     let orphans = if orphans { Orphans::Listed } else { Orphans::Ignored };
-    let dataset = DependentDataset::Files { pattern: pattern?, orphans };
+    let dataset = match keys(&entry) {
+        Some(keys) => DependentDataset::Keys(keys),
+        None => DependentDataset::Files { pattern: word::pattern(&entry)?, orphans },
+    };
+    let leads = match &dataset {
+        DependentDataset::Files { pattern, .. } => pattern.columns().next().is_some(),
+        DependentDataset::Keys(keys) => keys.columns().next().is_some(),
+        DependentDataset::Rows { .. } => true,
+    };
+    if !leads {
+        let message = "the pattern names no column, so what it matches would go with the first record";
+        entry.refuse(Code::Conflict, message, "write `{column}` where the name tells whose it is");
+    }
     for key in ["columns", "mark"] {
         if table.has(key) {
             table.refuse(Code::Conflict, "files cannot be pseudonymized", "write `action = \"delete\"`");
         }
     }
     Some(dataset)
+}
+
+/// What cannot be a path, and can be keys: `session:{id}:*`. A path may hold `:` as well, and stays one.
+fn keys(entry: &Entry<'_>) -> Option<KeyPattern> {
+    let text = entry.value().as_str()?;
+    if Pattern::parse(text).is_ok() || text.contains('/') { None } else { KeyPattern::parse(text).ok() }
 }
 
 fn refuse_replaced_key(table: &Cursor<'_>, dataset: Option<&DependentDataset>, action: Option<&Action>) {

@@ -9,9 +9,13 @@ mod dependent;
 mod filter;
 mod promise;
 mod rule;
+mod shapes;
 mod test;
 mod trigger;
+mod waiver;
 mod word;
+
+pub use shapes::FILE;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -20,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use super::rule::{RuleSet, Service};
+use super::rule::{RuleSet, Service, Waiver};
 use crate::diagnostic::reader::{Cursor, File};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, Source, SourceKind};
 use crate::model::calendar::Calendar;
@@ -79,14 +83,14 @@ pub fn parse(source: &Arc<Source>, service: &str, defaults: &Defaults) -> Result
             return Err(Diagnostic::error(Code::BadValue, place, message, "rename the file").into());
         }
     };
-    File::read(source, |root| document(root, id, defaults))
+    File::read(source, &shapes::FILE, |root| document(root, id, defaults))
 }
 
 fn document(mut root: Cursor<'_>, id: ServiceId, defaults: &Defaults) -> Option<Service> {
     let header = root.required("service").and_then(|e| e.table()).and_then(header);
     let promises = root.tables("promise");
     let rules = root.tables("rule");
-    root.later(&["waiver"]);
+    let waivers: Vec<Waiver> = root.tables("waiver").into_iter().filter_map(waiver::waiver).collect();
     if rules.is_empty() && !root.has("rule") {
         root.refuse(Code::MissingKey, "the file has no `[[rule]]`", "add the rule that keeps its promises");
     }
@@ -97,7 +101,8 @@ fn document(mut root: Cursor<'_>, id: ServiceId, defaults: &Defaults) -> Option<
     let rules = all(rules, read, |r| r.id.local.as_str().to_owned());
     root.finish();
     let header = header?;
-    Some(Service { id, name: header.name, owner: header.owner, calendar: header.calendar, promises, rules })
+    let Header { name, owner, calendar } = header;
+    Some(Service { id, name, owner, calendar, promises, rules, waivers })
 }
 
 struct Header {

@@ -13,11 +13,11 @@ use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseI
 use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
 use crate::rules::rule::{
-    Action, Dataset, OnErasure, Promise, Promised, Rule, RuleTest, Subject, Trigger, TriggerPlace,
+    Action, Dataset, Mode, OnErasure, Promise, Promised, Rule, RuleTest, Subject, Trigger, TriggerPlace,
 };
 
 /// What a later version does.
-const LATER: [&str; 2] = ["then", "mode"];
+const LATER: [&str; 1] = ["then"];
 
 pub fn rule(
     mut table: Cursor<'_>,
@@ -28,9 +28,10 @@ pub fn rule(
 ) -> Option<Rule> {
     let names = names(&mut table, service);
     let datastore = table.required("datastore").and_then(|e| word::name(&e, DatastoreName::new));
-    let dataset = dataset(&mut table);
-    let subject = subject(&mut table);
     let bounds = bounds(&mut table, defaults);
+    let dataset = dataset(&mut table, bounds.as_ref().map(|b| &b.trigger.place));
+    let subject = subject(&mut table);
+    let mode = table.optional("mode").map_or(Some(Mode::Enforce), |e| word::one_of(&e, &MODES));
     let except = table.optional("except").and_then(|e| e.sentence());
     let action = action::action(&mut table);
     let only = filter::only(&mut table);
@@ -57,6 +58,7 @@ pub fn rule(
             retain: bounds.retain,
             delete_by: bounds.delete_by,
             schedule: bounds.schedule,
+            mode: mode?,
             action: action?,
             only,
             unless,
@@ -70,10 +72,13 @@ pub fn rule(
         refuse_lost_identity(&mut table, rule);
         refuse_idle_exception(&mut table, rule);
         refuse_another_kind(&mut table, rule);
+        refuse_unasked(&mut table, rule);
     }
     table.finish();
     rule
 }
+
+const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
 
 /// The bounds of the promises that are kept; what is no promise is found when the rules are checked.
 fn promised(keeps: &[PromiseId], promises: &[Promise]) -> Vec<Promised> {
@@ -100,7 +105,8 @@ fn names(table: &mut Cursor<'_>, service: &ServiceId) -> Option<Names> {
     Some(Names { id: RuleId { service: service.clone(), local: id? }, class: class?, keeps: keeps? })
 }
 
-fn dataset(table: &mut Cursor<'_>) -> Option<Dataset> {
+/// The trigger says what a pattern names: files, unless it is read in an object or a key.
+fn dataset(table: &mut Cursor<'_>, trigger: Option<&TriggerPlace>) -> Option<Dataset> {
     let Some(pattern) = table.optional("pattern") else {
         let (name, key) = (table.required("table"), table.required("key"));
         let name = name.and_then(|e| word::table(&e));
@@ -113,12 +119,28 @@ fn dataset(table: &mut Cursor<'_>) -> Option<Dataset> {
             entry.refuse(Code::Conflict, message, "keep `table` and `key` for rows, `pattern` for files");
         }
     }
-    let parsed = word::pattern(&pattern)?;
-    if let Some(column) = parsed.columns().next() {
+    let dataset = match trigger {
+        Some(TriggerPlace::Field(_) | TriggerPlace::Idle) => Dataset::Keys(word::keys(&pattern)?),
+        Some(TriggerPlace::ObjectModified) => Dataset::Objects(word::pattern(&pattern)?),
+        Some(
+            TriggerPlace::Modified
+            | TriggerPlace::Name
+            | TriggerPlace::Column(_)
+            | TriggerPlace::Rows { .. }
+            | TriggerPlace::Request,
+        )
+        | None => Dataset::Files(word::pattern(&pattern)?),
+    };
+    let column = match &dataset {
+        Dataset::Files(pattern) | Dataset::Objects(pattern) => pattern.columns().next(),
+        Dataset::Keys(keys) => keys.columns().next(),
+        Dataset::Table { .. } => None,
+    };
+    if let Some(column) = column {
         let message = format!("`{{{column}}}` has no record whose column it could be");
-        pattern.refuse(Code::Conflict, message, "write `*`, or make the files a dependent of the record");
+        pattern.refuse(Code::Conflict, message, "write `*`, or make it a dependent of the record");
     }
-    Some(Dataset::Files(parsed))
+    Some(dataset)
 }
 
 struct Bounds {
@@ -205,19 +227,35 @@ fn tests(table: &mut Cursor<'_>, dataset: Option<&Dataset>) -> Vec<RuleTest> {
 
 /// What only rows have, on files, and the reverse.
 fn refuse_another_kind(table: &mut Cursor<'_>, rule: &Rule) {
-    let in_file = matches!(rule.trigger.place, TriggerPlace::Modified | TriggerPlace::Name);
+    let in_row = match rule.trigger.place {
+        TriggerPlace::Column(_) | TriggerPlace::Rows { .. } | TriggerPlace::Request => true,
+        TriggerPlace::Modified
+        | TriggerPlace::Name
+        | TriggerPlace::ObjectModified
+        | TriggerPlace::Field(_)
+        | TriggerPlace::Idle => false,
+    };
     let (foreign, what, help): (&[&str], _, _) = match &rule.dataset {
-        Dataset::Files(_) if !in_file => {
-            (&["trigger"], "a column is read", "write `{ file = \"modified\" }` or `{ name = \"…\" }`")
-        }
+        Dataset::Files(_) if in_row => (
+            &["trigger"],
+            "it is read in a row",
+            "write `{ file = \"modified\" }`, `{ name = \"…\" }`, or how objects or keys tell their time",
+        ),
         Dataset::Files(_) => (
             &["subject", "only", "unless", "columns", "dependent"],
             "columns are needed",
             "a file has none; make the row that names it the record, and the file its dependent",
         ),
-        Dataset::Table { .. } if in_file => {
-            (&["trigger"], "a file is read", "write `{ column = \"…\" }`, or `pattern` instead of `table`")
-        }
+        Dataset::Objects(_) | Dataset::Keys(_) => (
+            &["subject", "only", "unless", "columns", "dependent", "backup"],
+            "rows have it, or files",
+            "make the row that names the object or the key the record, and that its dependent",
+        ),
+        Dataset::Table { .. } if !in_row => (
+            &["trigger"],
+            "it is read outside a row",
+            "write `{ column = \"…\" }`, or `pattern` instead of `table`",
+        ),
         Dataset::Table { .. } => {
             (&["backup"], "the dataset is rows", "`backup` says what the files of a `pattern` hold")
         }
@@ -239,11 +277,17 @@ fn refuse_lost_identity(table: &mut Cursor<'_>, rule: &Rule) {
     let Action::Pseudonymize { columns, mark } = &rule.action else { return };
     let trigger = match &rule.trigger.place {
         TriggerPlace::Column(column) => Some(column),
-        TriggerPlace::Rows { .. } | TriggerPlace::Modified | TriggerPlace::Name => None,
+        TriggerPlace::Rows { .. }
+        | TriggerPlace::Modified
+        | TriggerPlace::Name
+        | TriggerPlace::ObjectModified
+        | TriggerPlace::Field(_)
+        | TriggerPlace::Idle
+        | TriggerPlace::Request => None,
     };
     let key: &[ColumnName] = match &rule.dataset {
         Dataset::Table { key, .. } => key,
-        Dataset::Files(_) => &[],
+        Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_) => &[],
     };
     let Some(entry) = table.optional("columns") else { return };
     for column in columns.iter().map(|(column, _)| column).chain([mark]) {
@@ -254,6 +298,22 @@ fn refuse_lost_identity(table: &mut Cursor<'_>, rule: &Rule) {
         };
         let message = format!("`{column}` is {what} and cannot be replaced");
         entry.refuse(Code::Conflict, message, "replace the other columns, or delete the record");
+    }
+}
+
+/// Whose clock only a request starts: somebody must be able to make one, and it is due at once.
+fn refuse_unasked(table: &mut Cursor<'_>, rule: &Rule) {
+    if rule.trigger.place != TriggerPlace::Request {
+        return;
+    }
+    let disposes = rule.subject.as_ref().is_some_and(|s| s.on_erasure == OnErasure::Dispose);
+    if let Some(entry) = table.optional("trigger").filter(|_| !disposes) {
+        let message = "the trigger is a request, and no request would dispose of these records";
+        entry.refuse(Code::Conflict, message, "add `subject` and `on_erasure = \"dispose\"`");
+    }
+    if let Some(entry) = table.optional("retain").filter(|_| rule.retain != Retain::none()) {
+        let message = format!("`retain` is {}, and what is requested is due at once", rule.retain);
+        entry.refuse(Code::Conflict, message, "write `retain = \"0 hours\"`");
     }
 }
 

@@ -14,7 +14,9 @@ pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
     let place = table.place().file_line();
     let name = table.required("name").and_then(|e| e.sentence());
     let (records, own) = match own {
-        Some(Dataset::Files(_)) => (records(&mut table, file).map(TestRecords::Files), None),
+        Some(Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)) => {
+            (records(&mut table, file).map(TestRecords::Files), None)
+        }
         Some(Dataset::Table { table: own, .. }) => {
             (records(&mut table, row).map(TestRecords::Rows), Some(own))
         }

@@ -9,13 +9,12 @@ use crate::rules::reading::{Clock, clock};
 use crate::rules::rule::{Pending, Pick, Reading, Trigger, TriggerPlace, Unit};
 
 pub fn trigger(mut table: Cursor<'_>) -> Option<Trigger> {
-    let later = ["object", "field", "idle", "request"];
-    if later.iter().any(|key| table.has(key)) {
-        table.later(&later);
-        return None;
-    }
-    if table.has("file") || table.has("name") {
-        return of_a_file(table);
+    if let Some(place) = PLACES.into_iter().find(|key| table.has(key)) {
+        return match place {
+            "file" | "name" => of_a_file(table),
+            "object" | "field" | "idle" => of_a_key(table, place),
+            _ => on_request(table),
+        };
     }
     let place = place(&mut table);
     let reading = reading(&mut table);
@@ -23,6 +22,44 @@ pub fn trigger(mut table: Cursor<'_>) -> Option<Trigger> {
     let pending = table.optional("pending").map_or(Pending::default(), |e| pending(&e, in_rows));
     table.finish();
     Some(Trigger { place: place?, reading, pending })
+}
+
+/// The keys that by themselves say where a trigger is read, where that is no column.
+const PLACES: [&str; 6] = ["request", "object", "field", "idle", "file", "name"];
+
+/// `{ request = true }`: nothing but a data subject's demand starts the clock, and until then it has not started.
+fn on_request(mut table: Cursor<'_>) -> Option<Trigger> {
+    let said = table.required("request").and_then(|e| only_true(&e));
+    table.finish();
+    let pending = Pending { null: true, ..Pending::default() };
+    said.map(|()| Trigger { place: TriggerPlace::Request, reading: Reading::default(), pending })
+}
+
+/// `{ object = "modified" }`, `{ field = "deleted_at" }`, `{ idle = true }`.
+fn of_a_key(mut table: Cursor<'_>, place: &'static str) -> Option<Trigger> {
+    let entry = table.required(place)?;
+    let read = match place {
+        "object" => word::one_of(&entry, &[("modified", ())]).map(|()| TriggerPlace::ObjectModified),
+        "idle" => only_true(&entry).map(|()| TriggerPlace::Idle),
+        _ => entry.sentence().map(TriggerPlace::Field),
+    };
+    // A field holds text or a number, as a column does; the others are instants of the store itself.
+    let reading = if place == "field" { reading(&mut table) } else { Reading::default() };
+    let pending = table.optional("pending").map_or(Pending::default(), |e| pending(&e, false));
+    if pending.null && place != "field" {
+        table.refuse(Code::Conflict, "`null` is no state of this trigger", "remove it from `pending`");
+    }
+    table.finish();
+    Some(Trigger { place: read?, reading, pending })
+}
+
+fn only_true(entry: &Entry<'_>) -> Option<()> {
+    if entry.boolean()? {
+        return Some(());
+    }
+    let message = format!("`{}` is false, which says nothing", entry.key());
+    entry.refuse(Code::BadValue, message, "write `true`, or another trigger");
+    None
 }
 
 /// `{ file = "modified" }`, or `{ name = "backup-%Y%m%dT%H%M%SZ.tar.zst" }`.

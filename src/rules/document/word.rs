@@ -5,11 +5,12 @@ use std::str::FromStr as _;
 
 use toml::de::DeValue;
 
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Entry;
 use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::{Calendar, Zone};
 use crate::model::name::{ColumnName, NameError, TableName};
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{KeyPattern, Pattern};
 use crate::model::period::{DeleteBy, Period, Retain};
 use crate::model::value::Value;
 use crate::rules::rule::Match;
@@ -30,6 +31,11 @@ pub fn column(entry: &Entry<'_>) -> Option<ColumnName> {
 pub fn pattern(entry: &Entry<'_>) -> Option<Pattern> {
     let help = "write a path below the datastore's root, such as `uploads/{id}/**` or `*.tar.zst`";
     entry.parsed(Code::BadValue, help, Pattern::parse)
+}
+
+pub fn keys(entry: &Entry<'_>) -> Option<KeyPattern> {
+    let help = "write keys such as `session:{id}:*`";
+    entry.parsed(Code::BadValue, help, KeyPattern::parse)
 }
 
 /// A list of names, none twice. Whether it may be empty is the caller's to say.
@@ -145,7 +151,9 @@ pub fn one_of<T: Copy>(entry: &Entry<'_>, words: &[(&str, T)]) -> Option<T> {
     if found.is_none() {
         let list: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         let message = format!("`{}` is {}, expected one of {}", entry.key(), quoted(text), list.join(", "));
-        entry.refuse(Code::BadValue, message, "write one of these words");
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help = did_you_mean(text, &words, "write one of these words");
+        entry.refuse(Code::BadValue, message, help);
     }
     found.map(|(_, value)| *value)
 }

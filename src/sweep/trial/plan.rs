@@ -123,11 +123,12 @@ impl Plan {
         let parent = dependent.of.as_ref().and_then(|of| rule.dependents.iter().find(|d| &d.id == of));
         let parent = parent.and_then(|parent| match &parent.dataset {
             DependentDataset::Rows { table, .. } => Some((parent.datastore.clone(), table.clone())),
-            DependentDataset::Files { .. } => None,
+            DependentDataset::Files { .. } | DependentDataset::Keys(_) => None,
         });
         let parent = parent.unwrap_or_else(|| own.clone());
         match &dependent.dataset {
             DependentDataset::Files { pattern, .. } => self.columns(&parent, pattern.columns()),
+            DependentDataset::Keys(keys) => self.columns(&parent, keys.columns()),
             DependentDataset::Rows { table, key, matches } => {
                 let table = (dependent.datastore.clone(), table.clone());
                 self.matches(&table, &parent, matches);
@@ -142,7 +143,12 @@ impl Plan {
         let (table, name) = match &rule.trigger.place {
             TriggerPlace::Column(name) => (own.clone(), name),
             TriggerPlace::Rows { table, column, .. } => ((own.0.clone(), table.clone()), column),
-            TriggerPlace::Modified | TriggerPlace::Name => return,
+            TriggerPlace::Modified
+            | TriggerPlace::Name
+            | TriggerPlace::ObjectModified
+            | TriggerPlace::Field(_)
+            | TriggerPlace::Idle
+            | TriggerPlace::Request => return,
         };
         let table = &table;
         self.columns(table, std::iter::once(name));

@@ -1,0 +1,111 @@
+//! The keys of the main configuration.
+
+use crate::diagnostic::shape::{Key, Shape, Text, Type};
+
+/// `expunged.toml`.
+pub static FILE: Shape = Shape::of(
+    "The main configuration: where everything is, and the limits under which rules may act.",
+    &[
+        Key::optional("rules", PATH, "the directory of the rule files; relative to this file"),
+        Key::required("state", SQLITE_URL, "the state database: a file of its own, never a datastore"),
+        Key::required("ledger", Type::Table(&LEDGER), "what the ledger is called, and where its keys are"),
+        Key::optional("http", Type::Table(&HTTP), "where the daemon answers monitoring"),
+        Key::optional("control", Type::Table(&CONTROL), "where the daemon answers `expunged reload`"),
+        Key::optional("defaults", Type::Table(&DEFAULTS), "what rules and datastores inherit"),
+        Key::optional("limits", Type::Table(&LIMITS), "what may happen without approval"),
+        Key::optional("datastore", Type::Table(&DATASTORES), "by the names that rules use"),
+    ],
+);
+
+static LEDGER: Shape = Shape::of(
+    "What the ledger is called, and where its keys are.",
+    &[
+        Key::required("origin", ORIGIN, "this ledger's name, for good"),
+        Key::required(
+            "key",
+            Type::OneOf(&[Type::Table(&KEY_FILE), Type::Table(&KEY_CREDENTIAL)]),
+            "the signing key",
+        ),
+        Key::required("keys", PATH, "the directory of the epoch and pseudonymization keys"),
+    ],
+);
+
+static KEY_FILE: Shape = Shape::of("A file.", &[Key::required("file", PATH, "its path")]);
+static KEY_CREDENTIAL: Shape = Shape::of(
+    "A systemd credential.",
+    &[Key::required("credential", CREDENTIAL, "the name that LoadCredential= gives it")],
+);
+
+static HTTP: Shape = Shape::of(
+    "Where the daemon answers monitoring.",
+    &[Key::required("listen", LISTEN, "a loopback address with a port, or `unix:` and a path")],
+);
+
+static CONTROL: Shape = Shape::of(
+    "Where the daemon answers `expunged reload`.",
+    &[Key::required("socket", PATH, "a path; else beside the state")],
+);
+
+static DEFAULTS: Shape = Shape::of(
+    "What rules and datastores inherit.",
+    &[
+        Key::optional("schedule", SCHEDULE, "when a rule is swept, in UTC"),
+        Key::optional("batch", Type::Integer(1), "records under one intent, at most"),
+        Key::optional("rows_per_second", PACE, "how fast a datastore may be swept"),
+        Key::optional("run_cap", DURATION, "how long one sweep may take"),
+    ],
+);
+
+static LIMITS: Shape = Shape::of(
+    "What a rule digest without a finished sweep may dispose of before someone approves.",
+    &[
+        Key::optional("first_sweep", Type::Integer(0), "records"),
+        Key::optional("first_fraction", Type::Number, "part of a dataset above 200 records, from 0 to 1"),
+    ],
+);
+
+static DATASTORES: Shape = Shape::by_name("Datastores by name.", &DATASTORE_ANY);
+static DATASTORE_ANY: Type = Type::OneOf(&[Type::Table(&SQLITE), Type::Table(&FILES)]);
+
+static SQLITE: Shape = Shape::of(
+    "A database in a file.",
+    &[
+        Key::required("kind", Type::Word(&["sqlite"]), "which engine"),
+        Key::required("url", SQLITE_URL, "the file"),
+        Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+    ],
+);
+
+static FILES: Shape = Shape::of(
+    "A tree of files.",
+    &[
+        Key::required("kind", Type::Word(&["files"]), "which engine"),
+        Key::required("root", PATH, "the directory; relative to this file"),
+        Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+    ],
+);
+
+const PACE: Type = Type::OneOf(&[Type::Integer(1), Type::Word(&["unlimited"])]);
+const PATH: Type = Type::Text(Text { what: "a path", pattern: None, example: "/var/lib/expunged-keys" });
+const SQLITE_URL: Type = Type::Text(Text {
+    what: "the URL of a SQLite file",
+    pattern: Some("^sqlite://"),
+    example: "sqlite:///var/lib/expunged/state.db",
+});
+const ORIGIN: Type = Type::Text(Text {
+    what: "a name without a scheme",
+    pattern: Some("^[^\\s+]+$"),
+    example: "expunged.example.com/ledger",
+});
+const CREDENTIAL: Type = Type::Text(Text { what: "a name", pattern: Some("^[^/]+$"), example: "ledger-key" });
+const LISTEN: Type = Type::Text(Text {
+    what: "a loopback address or a Unix socket",
+    pattern: Some("^(unix:.+|.+:[0-9]+)$"),
+    example: "127.0.0.1:8642",
+});
+const SCHEDULE: Type = Type::Text(Text {
+    what: "cron with seconds, in UTC",
+    pattern: Some("^\\s*\\S+(\\s+\\S+){5,6}\\s*$"),
+    example: "0 0 * * * *",
+});
+const DURATION: Type = Type::Text(Text { what: "hours or minutes", pattern: None, example: "30 minutes" });

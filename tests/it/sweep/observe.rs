@@ -1,0 +1,79 @@
+//! `mode = "observe"`: what is due is counted, and never disposed of.
+
+use serde_json::Value as Json;
+
+use crate::files_rule;
+use crate::world::{DELETED_AT, World, rules, set};
+
+const SCHEMA: &str = "CREATE TABLE account (id INTEGER PRIMARY KEY, person TEXT, deleted_at timestamptz);\
+     CREATE INDEX account_deleted_at ON account (deleted_at);\
+     INSERT INTO account VALUES (1, 'anna', '1971-01-01T00:00:00Z'), (2, 'boris', '1971-01-01T00:00:00Z'), \
+     (3, 'anna', '2001-01-01T00:00:00Z');";
+const OBSERVE: &str = "mode = \"observe\"\nsubject = \"person\"\non_erasure = \"dispose\"\n";
+
+fn swept(world: &World, code: i32) -> Json {
+    let ran = world.ran(&["sweep", "--format", "json"], code);
+    serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0].clone()
+}
+
+#[test]
+fn an_observing_rule_counts_and_disposes_of_nothing() {
+    let world = World::new(&rules(DELETED_AT, OBSERVE), SCHEMA);
+    let report = swept(&world, 0);
+    assert_eq!((&report["result"], &report["disposed"]), (&"observed".into(), &0.into()), "{report}");
+    assert_eq!(report["remaining"], 2, "{report}");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "3"]));
+    assert!(world.entries("batch.intent").is_empty());
+    assert_eq!(world.entries("sweep.finished")[0]["result"], "observed");
+    assert_eq!(world.entries("residue")[0]["remaining"], 2);
+    world.ran(&["ledger", "verify"], 0);
+    world.ran(&["plan"], 0);
+}
+
+/// A deadline that has passed is a broken promise, whoever only looks at it.
+#[test]
+fn what_an_observing_rule_leaves_overdue_is_a_finding() {
+    let text = rules(DELETED_AT, OBSERVE).replace("delete_by = \"200 years\"", "delete_by = \"51 years\"");
+    let world = World::new(&text, SCHEMA);
+    assert_eq!(swept(&world, 1)["result"], "observed");
+    assert_eq!(world.ids("SELECT id FROM account").len(), 3);
+}
+
+#[test]
+fn a_rule_that_was_only_observed_is_guarded_like_a_new_one() {
+    let world = World::new(&rules(DELETED_AT, OBSERVE), SCHEMA);
+    world.configure("first_sweep = 1000000", "first_sweep = 1");
+    swept(&world, 0);
+    world.rules(&rules(DELETED_AT, &OBSERVE.replace("mode = \"observe\"\n", "")));
+    assert_eq!(swept(&world, 5)["result"], "parked");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "3"]));
+    world.ran(&["approve", "site/account", "--up-to", "2"], 0);
+    assert_eq!(swept(&world, 0)["disposed"], 2);
+    world.rules(&rules(DELETED_AT, OBSERVE));
+    world.sql("INSERT INTO account VALUES (4, 'anna', '1971-01-01T00:00:00Z')");
+    assert_eq!(swept(&world, 0)["result"], "observed");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["3", "4"]));
+    world.ran(&["ledger", "verify"], 0);
+}
+
+#[test]
+fn an_erasure_request_to_an_observing_rule_stays_open() {
+    let world = World::new(&rules(DELETED_AT, OBSERVE), SCHEMA);
+    world.ran(&["erase", "request", "site", "anna"], 0);
+    swept(&world, 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "3"]));
+    assert!(world.entries("erasure.answered").is_empty());
+    let status = world.run(&["status"]);
+    assert!(status.text().contains("account"), "{}", status.text());
+}
+
+#[test]
+fn files_are_observed_as_well() {
+    let world = files_rule::world("**", files_rule::MODIFIED, "mode = \"observe\"\n");
+    std::fs::write(world.path("tree/old"), "x").unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(86_400);
+    std::fs::File::options().append(true).open(world.path("tree/old")).unwrap().set_modified(old).unwrap();
+    let report = swept(&world, 0);
+    assert_eq!((&report["result"], &report["remaining"]), (&"observed".into(), &1.into()), "{report}");
+    assert!(world.path("tree/old").exists());
+}
