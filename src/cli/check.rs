@@ -74,7 +74,7 @@ fn show(rules: &RuleSet, proof: &Proof, form: Form) {
             println!("{}", summary(rules, proof));
         }
         Form::Text | Form::Html | Form::Markdown | Form::Csv => {
-            print(rules, &proof.promises);
+            print!("{}", text(rules, &proof.promises));
             if !proof.warnings.is_empty() {
                 eprintln!("{}", proof.warnings.render(Paint::Plain));
             }
@@ -83,26 +83,29 @@ fn show(rules: &RuleSet, proof: &Proof, form: Form) {
     }
 }
 
-fn print(rules: &RuleSet, promises: &[ProvedPromise]) {
+/// One text, to be written at once: line by line, ten thousand rules are as many system calls.
+fn text(rules: &RuleSet, promises: &[ProvedPromise]) -> String {
+    let mut out = String::new();
     for service in &rules.services {
-        println!("{}: {}", service.id, service.name);
+        let _ = writeln!(out, "{}: {}", service.id, service.name);
         for promise in promises.iter().filter(|p| p.service == service.id) {
-            println!("  promise {}: {}", promise.promise, standing(promise.standing));
-            println!("    {}", promise.text);
+            let _ = writeln!(out, "  promise {}: {}", promise.promise, standing(promise.standing));
+            let _ = writeln!(out, "    {}", promise.text);
             for keeper in &promise.keepers {
                 let classes: Vec<&str> = keeper.classes.iter().map(ClassName::as_str).collect();
-                println!("    by {} for {}", keeper.rule, classes.join(", "));
+                let _ = writeln!(out, "    by {} for {}", keeper.rule, classes.join(", "));
                 for line in &keeper.arithmetic {
-                    println!("      {line}");
+                    let _ = writeln!(out, "      {line}");
                 }
             }
             for (word, text) in [("decision", &promise.decision), ("except", &promise.except)] {
                 if let Some(text) = text {
-                    println!("    {word}: {text}");
+                    let _ = writeln!(out, "    {word}: {text}");
                 }
             }
         }
     }
+    out
 }
 
 fn standing(standing: PromiseStanding) -> &'static str {

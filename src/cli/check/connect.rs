@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::super::{Failure, Form, Global, Outcome};
-use super::{object, print, promises_line, told};
+use super::{object, promises_line, told};
 use crate::config::Config;
 use crate::deployment::{Connected, Looked, Seen, connect};
 use crate::diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
@@ -49,7 +49,7 @@ fn read(global: &Global) -> Result<(Config, RuleSet), Failure> {
 
 fn text(rules: &RuleSet, proof: Option<&Proof>, connected: &Connected) {
     if let Some(proof) = proof {
-        print(rules, &proof.promises);
+        print!("{}", super::text(rules, &proof.promises));
     }
     for found in [&connected.rules, &connected.coverage].into_iter().filter(|found| !found.is_empty()) {
         eprintln!("{}", found.render(Paint::Plain));

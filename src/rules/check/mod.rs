@@ -77,14 +77,16 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
     let mut found = Vec::new();
     let mut promises = Vec::new();
     for service in &set.services {
-        for rule in &service.rules {
+        let fits: Vec<Fit<'_>> =
+            service.rules.iter().map(|rule| (rule, window::fits(rule, defaults))).collect();
+        for (rule, fit) in &fits {
             kept_promises_exist(service, rule, &mut found);
-            found.extend(window::fits(rule, defaults).err());
+            found.extend(fit.as_ref().err().cloned());
         }
         for promise in &service.promises {
             found.extend(strength::possible(promise, service.calendar));
             every_class_is_kept(service, promise, &mut found);
-            promises.push(summary(service, promise, defaults));
+            promises.push(summary(service, promise, &fits));
         }
     }
     found.extend(contradiction::contradictions(set));
@@ -269,13 +271,16 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
     }
 }
 
-fn summary(service: &Service, promise: &Promise, defaults: &Defaults) -> ProvedPromise {
+/// A rule, and whether sweeps come often enough for it.
+type Fit<'r> = (&'r Rule, Result<String, Diagnostic>);
+
+fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> ProvedPromise {
     let kept = |class| service.rules.iter().any(|r| keeps(r, promise, class));
-    let keepers = service.rules.iter().filter(|r| r.keeps.contains(&promise.id));
-    let keepers = keepers.map(|rule| {
+    let keepers = fits.iter().filter(|(rule, _)| rule.keeps.contains(&promise.id));
+    let keepers = keepers.map(|(rule, fit)| {
         let reached = reached(rule);
         let mut arithmetic = strength::arithmetic(rule, promise);
-        arithmetic.extend(window::fits(rule, defaults).ok());
+        arithmetic.extend(fit.as_ref().ok().cloned());
         Keeper {
             rule: rule.id.clone(),
             classes: promise.covers.iter().filter(|class| reached.contains(class)).cloned().collect(),

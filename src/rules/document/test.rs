@@ -69,7 +69,7 @@ fn row(entry: &Entry<'_>) -> Option<Row> {
         let (column, value) = (value.column_of(key), word::held(&value));
         Some((column?, value?))
     };
-    Some(entry.table()?.entries().into_iter().filter_map(value).collect())
+    Some(super::kept(entry.table()?.entries().into_iter().filter_map(value)))
 }
 
 /// `{ path = "…", modified = "…" }`.
@@ -95,7 +95,7 @@ fn by_datastore(entry: &Entry<'_>) -> Vec<(DatastoreName, Vec<String>)> {
 }
 
 fn rows(entry: &Entry<'_>) -> Option<Vec<Row>> {
-    Some(entry.list()?.iter().filter_map(row).collect())
+    Some(super::kept(entry.list()?.iter().filter_map(row)))
 }
 
 fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Vec<(TableName, Vec<Row>)> {
@@ -110,6 +110,7 @@ fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Vec<(TableName, 
             Err(e) => value.refuse(Code::BadValue, e.to_string(), "name a table"),
         }
     }
+    all.shrink_to_fit();
     all
 }
 
@@ -151,6 +152,7 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>, own: Option<&TableName>
         }
         steps.push(step);
     }
+    steps.shrink_to_fit();
     Some(steps)
 }
 
