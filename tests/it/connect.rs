@@ -60,10 +60,10 @@ fn the_shipped_rules_pass_on_the_world_of_the_demo() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path();
     let around = expunged::model::now::Now::from_clocks(expunged::clock::now(), None);
-    std::fs::create_dir(home.join("datastores")).unwrap();
+    let datastores = home.join("datastores");
+    std::fs::create_dir(&datastores).unwrap();
     for service in &expunged::cli::demo::world::World::around(around).services {
-        let built = expunged::cli::demo::world::build(service, &home.join("datastores"));
-        crate::world::block(built).unwrap();
+        crate::world::block(expunged::cli::demo::world::build(service, &datastores)).unwrap();
     }
     std::fs::create_dir(home.join("rules")).unwrap();
     for (name, text) in expunged::cli::demo::RULES {
