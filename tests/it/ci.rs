@@ -264,8 +264,12 @@ fn whoever_mends_broken_rules_or_writes_the_first_is_not_stopped() {
 #[test]
 fn a_difference_too_long_for_a_comment_is_only_in_the_summary() {
     let rule = RULES.split("[[rule]]\n").nth(1).unwrap().split("[[rule.test]]").next().unwrap();
-    let many = (0..200)
-        .map(|n| format!("[[rule]]\n{}", rule.replace("id = \"account\"", &format!("id = \"a{n}\""))));
+    let many = (0..200).map(|n| {
+        format!(
+            "[[rule]]\n{}",
+            rule.replace("id = \"account\"", &format!("id = \"a{n}\"")).replace("[\"account\"]", "[]")
+        )
+    });
     let runner = Runner::pull_request(Some(RULES), &(RULES.to_owned() + "\n" + &many.collect::<String>()));
     runner.step("Diff", &[]).expect(0);
     assert!(read(runner.path("summary")).contains("site/a199"));

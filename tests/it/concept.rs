@@ -12,7 +12,7 @@ use expunged::concept::{Concept, Given};
 use expunged::diagnostic::{Paint, Source, SourceKind};
 use expunged::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
 use expunged::model::name::DatastoreName;
-use expunged::rules::check::{PromiseKept, check};
+use expunged::rules::check::{ProvedPromise, check};
 use expunged::rules::document;
 use expunged::rules::rule::RuleSet;
 use pulldown_cmark::{Event, Options, Parser};
@@ -150,18 +150,18 @@ pub fn concept(set: &RuleSet) -> Concept {
 
 /// The same, where what was proved of [`RULES`] stands for what would be proved of these: a proof looks at every day.
 pub fn varied(set: &RuleSet) -> Concept {
-    static PROVED: OnceLock<Vec<PromiseKept>> = OnceLock::new();
+    static PROVED: OnceLock<Vec<ProvedPromise>> = OnceLock::new();
     written(set, PROVED.get_or_init(|| check(&rules(RULES), &Defaults::default()).unwrap()))
 }
 
 /// The same, of what was proved of them.
-pub fn written(set: &RuleSet, promises: &[PromiseKept]) -> Concept {
+pub fn written(set: &RuleSet, promises: &[ProvedPromise]) -> Concept {
     Concept::of(&Given { rules: set, promises, datastores: None }, None)
 }
 
 /// The same, where a configuration says of which kind each datastore is.
 pub fn configured(set: &RuleSet) -> Concept {
-    let promises = check(set, &Defaults::default()).unwrap();
+    let promises = check(set, &Defaults::default()).unwrap().promises;
     let kinds =
         [("site", DatastoreKind::Sqlite), ("uploads", DatastoreKind::Files), ("vault", DatastoreKind::Files)];
     let datastores: BTreeMap<DatastoreName, Datastore> = kinds

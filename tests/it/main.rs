@@ -37,3 +37,4 @@ mod sweep;
 mod trial;
 mod units;
 mod world;
+mod written;

@@ -45,7 +45,10 @@ fn wanted(set: &RuleSet) -> Vec<String> {
             TriggerPlace::Column(column) => vec![format!("{}.{column}", rule.dataset.name())],
             TriggerPlace::Rows { table, column, .. } => vec![format!("{table}.{column}")],
             TriggerPlace::Name => rule.trigger.reading.format.clone().into_iter().collect(),
-            TriggerPlace::Modified => vec!["last modified".to_owned()],
+            TriggerPlace::Modified | TriggerPlace::ObjectModified => vec!["last modified".to_owned()],
+            TriggerPlace::Field(field) => vec![field.clone()],
+            TriggerPlace::Idle => vec!["last used".to_owned()],
+            TriggerPlace::Request => vec!["demands erasure".to_owned()],
         });
         for dependent in &rule.dependents {
             all.extend([
