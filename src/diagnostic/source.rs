@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Code, Diagnostic, Diagnostics, Place};
 
@@ -34,6 +34,8 @@ pub struct Source {
     kind: SourceKind,
     path: PathBuf,
     text: String,
+    /// Where each line begins; found when somebody first asks.
+    lines: OnceLock<Box<[usize]>>,
 }
 
 /// Both count from 1; the column counts characters.
@@ -49,7 +51,7 @@ impl Source {
     /// Text that is already at hand. A byte order mark, which some editors write, is left out.
     pub fn new(kind: SourceKind, path: impl Into<PathBuf>, text: &str) -> Arc<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        Arc::new(Self { kind, path: path.into(), text })
+        Arc::new(Self { kind, path: path.into(), text, lines: OnceLock::new() })
     }
 
     /// The file's text. Refuses what is not a regular file, not UTF-8, or over 1 MiB, before anything is parsed.
@@ -94,12 +96,13 @@ impl Source {
 
     /// Line and column of a byte offset.
     pub fn position(&self, offset: usize) -> Position {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let start = before.rfind('\n').map_or(0, |i| i + 1);
-        Position {
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
-            column: before[start..].chars().count() + 1,
-        }
+        let offset = self.text.floor_char_boundary(offset);
+        let lines = self.lines.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+        });
+        let line = lines.partition_point(|start| *start <= offset);
+        Position { line, column: self.text[lines[line - 1]..offset].chars().count() + 1 }
     }
 }
 

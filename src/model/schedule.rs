@@ -91,16 +91,28 @@ fn longest_gap(cron: &cron::Schedule) -> Option<TimeDelta> {
     let (first, last) = (*times.first()?, *times.last()?);
     let within_a_day = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
 
-    let opens = i64::from(NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1)?.num_days_from_ce()) * DAY;
-    let closes = i64::from(NaiveDate::from_ymd_opt(LAST_YEAR + 1, 1, 1)?.num_days_from_ce()) * DAY;
+    let midnight = |day: NaiveDate| i64::from(day.num_days_from_ce()) * DAY;
+    let opens = midnight(NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1)?);
+    let closes = midnight(NaiveDate::from_ymd_opt(LAST_YEAR + 1, 1, 1)?);
+    if fires_every_day(cron) {
+        return Some(TimeDelta::seconds(within_a_day.max(DAY + first - last)));
+    }
     let (mut longest, mut previous, mut fired) = (within_a_day, opens, false);
     for day in firing_days(cron) {
-        let start = i64::from(day.num_days_from_ce()) * DAY;
+        let start = midnight(day);
         longest = longest.max(start + first - previous);
         previous = start + last;
         fired = true;
     }
     fired.then(|| TimeDelta::seconds(longest.max(closes - previous)))
+}
+
+/// Most schedules do, and their days need not be looked at: no gap is longer than the one over midnight.
+fn fires_every_day(cron: &cron::Schedule) -> bool {
+    cron.years().is_all()
+        && cron.months().is_all()
+        && cron.days_of_month().is_all()
+        && cron.days_of_week().is_all()
 }
 
 /// Seconds since midnight, ascending.
@@ -118,12 +130,19 @@ fn times_of_day(cron: &cron::Schedule) -> Vec<i64> {
 
 /// Day of month *and* weekday must match, as the `cron` crate has it.
 fn firing_days(cron: &cron::Schedule) -> impl Iterator<Item = NaiveDate> {
-    let days = NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1).into_iter().flat_map(|first| first.iter_days());
-    days.take_while(|day| day.year() <= LAST_YEAR).filter(|day| {
-        cron.years().includes(day.year().unsigned_abs())
-            && cron.months().includes(day.month())
-            && cron.days_of_month().includes(day.day())
-            && cron.days_of_week().includes(day.weekday().number_from_sunday())
+    // Asked once a number instead of once a day: cron's own sets are trees.
+    let months: Vec<bool> = (0..=12).map(|n| cron.months().includes(n)).collect();
+    let days: Vec<bool> = (0..=31).map(|n| cron.days_of_month().includes(n)).collect();
+    let weekdays: Vec<bool> = (0..=7).map(|n| cron.days_of_week().includes(n)).collect();
+    let years = (FIRST_YEAR..=LAST_YEAR).filter(|year| cron.years().includes(year.unsigned_abs()));
+    let dates = years.flat_map(|year| {
+        let first = NaiveDate::from_ymd_opt(year, 1, 1).into_iter();
+        first.flat_map(|first| first.iter_days()).take_while(move |day| day.year() == year)
+    });
+    dates.filter(move |day| {
+        months[day.month() as usize]
+            && days[day.day() as usize]
+            && weekdays[day.weekday().number_from_sunday() as usize]
     })
 }
 

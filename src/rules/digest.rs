@@ -57,10 +57,18 @@ pub fn version(service: &Service, rule: &Rule, identity: Identities<'_>) -> Rule
     });
     let mut canonical = String::new();
     write_canonical(&json, &mut canonical);
-    let sha256 = Sha256::digest(canonical.as_bytes())
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sha256 = sha256(canonical.as_bytes());
     RuleVersion { sha256, canonical, json }
+}
+
+/// In lower-case hexadecimal, as `sha256sum` prints it.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn datastore(identity: &DatastoreIdentity) -> Json {

@@ -4,9 +4,10 @@ mod agreement;
 mod comparison;
 mod every_date;
 mod period;
+mod steps;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use expunged::model::calendar::{Calendar, Cutoff, Moment, Zone};
+use expunged::model::calendar::{Calendar, Cutoff, Moment, Zone, tzdb_version};
 use expunged::model::period::{DeleteBy, Retain};
 
 fn zone(name: &str) -> Zone {
@@ -183,6 +184,26 @@ fn the_first_instant_of_a_day_is_found_where_there_is_no_midnight() {
     ] {
         assert_eq!(calendar(zone).first_instant(date(day)), Some(utc(expected)), "{zone} {day}");
     }
+}
+
+#[test]
+fn a_moment_begins_with_the_first_instant_that_it_may_mean() {
+    let berlin = calendar("Europe/Berlin");
+    for (moment, expected) in [
+        (instant("2026-03-01T10:00:00.000001Z"), "2026-03-01T10:00:00.000001Z"),
+        // Shown twice, and never.
+        (Moment::Local(naive("2026-10-25T02:30:00"), berlin.zone()), "2026-10-25T00:30:00Z"),
+        (Moment::Local(naive("2026-03-29T02:30:00"), berlin.zone()), "2026-03-29T01:00:00Z"),
+        (Moment::Date(date("2026-07-01")), "2026-06-30T22:00:00Z"),
+    ] {
+        assert_eq!(berlin.earliest(&moment), Some(utc(expected)), "{moment:?}");
+    }
+    assert_eq!(berlin.earliest(&Moment::Date(NaiveDate::MAX)), None);
+}
+
+#[test]
+fn the_version_of_the_zones_is_the_databases_own() {
+    assert_eq!(tzdb_version(), chrono_tz::IANA_TZDB_VERSION);
 }
 
 #[test]

@@ -11,8 +11,9 @@ use expunged::model::name::{ColumnName, TableName};
 use expunged::model::now::Now;
 use expunged::model::orders::{Orders, SubjectId, Whose};
 use expunged::model::value::Value;
-use expunged::rules::bind::bind;
-use expunged::rules::decide::{Kept, Record, TriggerValue, Verdict, decide};
+use expunged::rules::bind::{BoundRule, bind};
+use expunged::rules::cutoff::Cutoffs;
+use expunged::rules::decide::{Kept, Record, Times, TriggerValue, Verdict, decide};
 use expunged::rules::document;
 
 use crate::world::at;
@@ -35,6 +36,11 @@ impl Case<'_> {
     }
 
     fn judge_under(&self, value: TriggerValue, whose: Whose, orders: &Orders, now: Now) -> String {
+        self.bound(|bound| word(&decide(bound, record(value, whose), orders, now)))
+    }
+
+    /// Asks the rule, bound to its table.
+    fn bound<T>(&self, ask: impl FnOnce(&BoundRule<'_>) -> T) -> T {
         let text = format!(
             "[service]\nname = \"Site\"\nowner = \"o\"\ntime_zone = \"{}\"\n[[rule]]\nid = \"account\"\nclass = \"account\"\n\
              keeps = []\ndatastore = \"site\"\ntable = \"account\"\nkey = [\"id\"]\ntrigger = {{ {} }}\nretain = \"{}\"\n\
@@ -48,8 +54,11 @@ impl Case<'_> {
         let catalogue = catalogue(self.kind);
         let bound =
             bind(rule, &[(rule.datastore.clone(), catalogue)].into()).unwrap_or_else(|e| panic!("{e}"));
-        let key = Key::from_values(&[Value::Integer(1)]).unwrap();
-        word(&decide(&bound, Record { key, trigger: value, whose, position: 0 }, orders, now))
+        ask(&bound)
+    }
+
+    fn cutoffs(&self, now: &str) -> Cutoffs {
+        self.bound(|bound| Cutoffs::of(bound, Now::given(at(now))))
     }
 
     /// The same where one person is held, and one demands erasure.
@@ -98,6 +107,10 @@ impl From<i64> for TestValue {
     }
 }
 
+fn record(trigger: TriggerValue, whose: Whose) -> Record {
+    Record { key: Key::from_values(&[Value::Integer(1)]).unwrap(), trigger, whose, position: 7 }
+}
+
 fn catalogue(kind: ColumnKind) -> Catalogue {
     let name = |text: &str| ColumnName::new(text).unwrap();
     let column = |text: &str, kind, not_null| Column {
@@ -119,7 +132,7 @@ fn catalogue(kind: ColumnKind) -> Catalogue {
     let tables = [("account", "tenant"), ("license", "tenant_id")];
     let tables: BTreeMap<TableName, Table> =
         tables.iter().map(|(t, c)| (TableName::new(t).unwrap(), table(c))).collect();
-    Catalogue { tables }
+    Catalogue { tables, ..Catalogue::default() }
 }
 
 fn word(verdict: &Verdict) -> String {
@@ -447,4 +460,72 @@ fn a_hold_goes_before_a_demand_and_keeps_whoever_it_may_be_about() {
     }
     assert_eq!(case.ordered(Value::Null, person("both"), now), "held");
     assert_eq!(case.ordered(Value::Null, person("held"), now), "undated: null");
+}
+
+/// The times of what became due because somebody demanded it.
+fn demanded(bounds: (&str, &str), trigger: &str, now: &str) -> Times {
+    let asked = SubjectId::typed("asked").unwrap();
+    let orders = Orders { asked: [(asked.clone(), at(ASKED))].into(), ..Orders::default() };
+    let case = Case { bounds, zone: "Etc/UTC", ..INSTANT };
+    let record = record(TriggerValue::Own(text(trigger)), Whose::Subject(asked));
+    match case.bound(|bound| decide(bound, record, &orders, Now::given(at(now)))) {
+        Verdict::Due(due) | Verdict::Overdue(due) => due.times(),
+        verdict => panic!("{verdict:?}"),
+    }
+}
+
+#[test]
+fn a_demand_makes_due_at_once_and_overdue_after_a_month_or_by_the_rules_own_deadline() {
+    let (asked, month) = (at(ASKED), at("2026-02-28T00:00:00Z"));
+    for (bounds, trigger, due, deadline, by_demand) in [
+        // Running: due from the demand on.
+        (("2 years", "3 years"), "2026-01-10T10:00:00Z", asked, month, Some(asked)),
+        (("20 days", "25 days"), "2026-01-20T10:00:00Z", asked, at("2026-02-14T00:00:00Z"), Some(asked)),
+        // Due already: the month may come before the rule's own deadline, never after it.
+        (("1 day", "3 years"), "2026-01-10T10:00:00Z", at("2026-01-12T00:00:00Z"), month, None),
+        (
+            ("1 day", "30 days"),
+            "2026-01-10T10:00:00Z",
+            at("2026-01-12T00:00:00Z"),
+            at("2026-02-09T00:00:00Z"),
+            None,
+        ),
+    ] {
+        let times = demanded(bounds, trigger, "2026-02-01T00:00:00Z");
+        assert_eq!((times.due, times.deadline, times.demanded), (due, deadline, by_demand), "{bounds:?}");
+    }
+}
+
+#[test]
+fn what_is_due_says_where_it_stood_among_the_records_it_came_with() {
+    let record = record(TriggerValue::Own(text("2026-01-01T10:00:00Z")), Whose::Nobody);
+    let now = Now::given(at("2026-01-02T10:00:00Z"));
+    let verdict = INSTANT.bound(|bound| decide(bound, record, &Orders::default(), now));
+    assert!(matches!(verdict, Verdict::Due(due) if due.position() == 7));
+}
+
+#[test]
+fn a_minute_ahead_is_a_clock_a_little_fast_and_the_next_tick_is_the_future() {
+    let date = Case { kind: ColumnKind::Date, bounds: ("1 day", "3 days"), ..INSTANT };
+    for (case, last, first) in [
+        (&INSTANT, "2026-06-15T12:01:00Z", "2026-06-15T12:01:00.000001Z"),
+        (&NAIVE, "2026-06-15 14:01:00", "2026-06-15 14:01:00.000001"),
+        // 15:00 in Moscow: today is a date that has begun, tomorrow one that has not.
+        (&date, "2026-06-15", "2026-06-16"),
+    ] {
+        assert_eq!(case.own(text(last), at(NOW)), "kept", "{last}");
+        assert_eq!(case.own(text(first), at(NOW)), "undated: future", "{first}");
+    }
+}
+
+#[test]
+fn the_cutoff_of_an_integer_is_the_next_whole_unit() {
+    // 24 hours after the trigger, to the microsecond, and one microsecond earlier.
+    for (unit, trigger) in [("s", 1_772_359_200), ("ms", 1_772_359_200_000), ("us", 1_772_359_200_000_000)] {
+        let written = format!("column = \"at\", unit = \"{unit}\"");
+        let case = Case { trigger: &written, kind: ColumnKind::Integer, ..INSTANT };
+        let cut = |now: &str| case.cutoffs(now).due;
+        assert_eq!(cut("2026-03-02T10:00:00Z"), Some(Value::Integer(trigger + 1)), "{unit}");
+        assert_eq!(cut("2026-03-02T09:59:59.999999Z"), Some(Value::Integer(trigger)), "{unit}");
+    }
 }

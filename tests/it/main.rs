@@ -6,9 +6,11 @@ mod calendar;
 mod canaries;
 mod ci;
 mod commands;
+mod concept;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod conformance;
+mod connect;
 #[cfg(feature = "test-hooks")]
 mod crash;
 #[cfg(feature = "test-hooks")]
@@ -17,6 +19,7 @@ mod demo;
 mod deploy;
 mod diff;
 mod docs;
+mod explain;
 mod files;
 mod files_rule;
 mod house;
@@ -34,3 +37,4 @@ mod sweep;
 mod trial;
 mod units;
 mod world;
+mod written;

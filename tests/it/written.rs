@@ -12,7 +12,7 @@ use expunged::diagnostic::shape::{Need, Shape, Type};
 use expunged::rules::document;
 
 use crate::architecture::source::root;
-use crate::world::sqlite;
+use crate::world::statements;
 
 /// Lines of a document, and what stands between its fences.
 struct Document {
@@ -63,7 +63,9 @@ fn the_tables_of_keys_are_those_that_the_reader_obeys() {
     let mut shown = BTreeSet::new();
     while let Some(line) = lines.next() {
         writeln!(document.after, "{line}").unwrap();
-        let Some(path) = line.strip_prefix("<!-- keys ").and_then(|rest| rest.strip_suffix(" -->")) else { continue };
+        let Some(path) = line.strip_prefix("<!-- keys ").and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
         let end = lines.by_ref().find(|line| *line == "<!-- end -->");
         assert!(end.is_some(), "docs/rules.md: no end after `{line}`");
         document.after.push('\n');
@@ -190,7 +192,8 @@ impl Example {
                 _ => {}
             }
         }
-        let (out, into) = (out.join("\n") + "\n", into.iter().fold(String::new(), |text, line| text + line + "\n"));
+        let (out, into) =
+            (out.join("\n") + "\n", into.iter().fold(String::new(), |text, line| text + line + "\n"));
         if out == "\n" {
             // Only new lines: they follow the rules.
             files[0].1.push_str(&into);
@@ -210,7 +213,7 @@ impl Example {
             let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             match name.strip_suffix(".sql") {
-                Some(database) => sqlite(&directory.path().join(format!("{database}.db")), text),
+                Some(database) => statements(&directory.path().join(format!("{database}.db")), text),
                 None => std::fs::write(path, text).unwrap(),
             }
         }

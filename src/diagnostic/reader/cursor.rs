@@ -113,9 +113,9 @@ impl<'a> Cursor<'a> {
         let all = self.file.spans.borrow();
         let inside = all
             .range(prefix.clone()..)
-            .map_while(|(path, span)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), span.clone())));
-        let spans = inside.chain([(String::new(), self.span.clone())]).collect();
-        Places { source: Arc::clone(&self.file.source), spans }
+            .map_while(|(path, span)| path.strip_prefix(&prefix).map(|rest| (rest, span.clone())))
+            .filter(|(path, _)| !path.is_empty());
+        Places::new(Arc::clone(&self.file.source), std::iter::once(("", self.span.clone())).chain(inside))
     }
 
     fn entry(&self, name: &Spanned<DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Entry<'a> {

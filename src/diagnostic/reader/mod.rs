@@ -24,24 +24,68 @@ pub struct File {
 }
 
 /// Where the keys of one table stood, by dotted path, for what is found out later.
+///
+/// Every rule keeps its own, and few are ever asked: one text and one list, where a tree of strings would be larger than the
+/// rule itself.
 #[derive(Clone)]
 pub struct Places {
     source: Arc<Source>,
-    spans: BTreeMap<String, Range<usize>>,
+    /// One after the other.
+    paths: Box<str>,
+    /// In the order of their paths, the table's own empty one first.
+    spots: Box<[Spot]>,
+}
+
+/// One key. 32 bits: no source is larger than [`super::source`] lets in.
+#[derive(Clone, Copy)]
+struct Spot {
+    path: (u32, u32),
+    span: (u32, u32),
 }
 
 impl Places {
+    fn new<'p>(source: Arc<Source>, keys: impl Iterator<Item = (&'p str, Range<usize>)>) -> Self {
+        let (mut paths, mut spots) = (String::new(), Vec::new());
+        let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        for (path, span) in keys {
+            let start = paths.len();
+            paths.push_str(path);
+            spots.push(Spot {
+                path: (short(start), short(paths.len())),
+                span: (short(span.start), short(span.end)),
+            });
+        }
+        Self { source, paths: paths.into(), spots: spots.into() }
+    }
+
+    fn path_of(&self, spot: &Spot) -> &str {
+        &self.paths[spot.path.0 as usize..spot.path.1 as usize]
+    }
+
+    fn span(&self, path: &str) -> Option<Range<usize>> {
+        let found = self.spots.binary_search_by(|spot| self.path_of(spot).cmp(path)).ok()?;
+        let (start, end) = self.spots[found].span;
+        Some(start as usize..end as usize)
+    }
+
+    /// The keys whose paths begin with this, without it, and where their values begin.
+    fn beginning<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = (&'p str, usize)> {
+        let first = self.spots.partition_point(|spot| self.path_of(spot) < prefix);
+        let keys = self.spots[first..].iter().map(|spot| (self.path_of(spot), spot.span.0 as usize));
+        keys.map_while(move |(path, start)| Some((path.strip_prefix(prefix)?, start)))
+    }
+
     /// Whether the key was written.
     pub fn has(&self, path: &str) -> bool {
-        self.spans.contains_key(path)
+        self.span(path).is_some()
     }
 
     /// The place of a key such as `trigger.column`; where that was not written, of what encloses it.
     pub fn of(&self, path: &str) -> Place {
         let mut path = path;
         loop {
-            if let Some(span) = self.spans.get(path) {
-                return Place::new(Arc::clone(&self.source), span.clone());
+            if let Some(span) = self.span(path) {
+                return Place::new(Arc::clone(&self.source), span);
             }
             // Ends: the path gets shorter each time, and the empty path is the last.
             match path.rsplit_once('.') {
@@ -51,24 +95,20 @@ impl Places {
             }
         }
     }
-}
 
-impl Places {
     /// A key's value as it was written, in one line and without comments; `None`: it was not written.
     pub fn written(&self, path: &str) -> Option<String> {
-        let span = self.spans.get(path)?;
+        let span = self.span(path)?;
         let prefix = format!("{path}.");
-        let inside = self.spans.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
         let mut parts: Vec<(&str, usize)> = Vec::new();
-        for (key, span) in inside {
-            let rest = &key[prefix.len()..];
+        for (rest, start) in self.beginning(&prefix) {
             // What a part encloses is written with it.
             if !parts.iter().any(|(part, _)| encloses(part, rest)) {
-                parts.push((rest, span.start));
+                parts.push((rest, start));
             }
         }
         if parts.is_empty() {
-            let text = self.source.text().get(span.clone()).unwrap_or_default();
+            let text = self.source.text().get(span).unwrap_or_default();
             return Some(text.split_whitespace().collect::<Vec<_>>().join(" "));
         }
         parts.sort_by_key(|(_, start)| *start);

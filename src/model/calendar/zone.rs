@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{IANA_TZDB_VERSION, TZ_VARIANTS, Tz};
@@ -18,12 +18,21 @@ use super::error::ZoneError;
 
 /// A time zone of the IANA database: the calendar in which days begin and end.
 ///
-/// Cheap to copy and to compare. The first `Zone` of a name in a process costs some ten milliseconds: its
-/// table is built then.
+/// Cheap to copy and to compare. The first `Zone` of a name in a process costs some milliseconds: its table is built
+/// then.
 #[derive(Clone, Copy)]
 pub struct Zone {
     tz: Tz,
-    spans: &'static [Span],
+    table: &'static Table,
+}
+
+/// What is known of one zone.
+#[derive(Debug)]
+struct Table {
+    /// In order; never empty.
+    spans: Vec<Span>,
+    /// The first instants of the days from [`FIRST_LISTED`] on, for whoever asks about all of them.
+    firsts: OnceLock<Vec<Tick>>,
 }
 
 /// An instant, in whole microseconds since 1970-01-01T00:00Z. The sum of any chrono instant and a day fits.
@@ -52,7 +61,11 @@ struct Span {
 }
 
 const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const DAY: i64 = 86_400 * SECOND;
+
+/// 2024-01-01, from when on rules are compared, and for 40 years: 28 of triggers, and 12 that their periods reach.
+const FIRST_LISTED: Day = Day(19_723);
+const LISTED: i64 = 40 * 365 + 10;
 
 impl Zone {
     /// The zone of a literal `Z`.
@@ -62,7 +75,7 @@ impl Zone {
 
     /// Whether its clocks have never been set, so that no wall-clock time is skipped or comes twice.
     pub fn is_uniform(&self) -> bool {
-        self.spans.len() == 1
+        self.spans().len() == 1
     }
 
     /// What the clock on the wall shows at an instant.
@@ -75,45 +88,66 @@ impl Zone {
         self.tz.name()
     }
 
+    fn spans(&self) -> &'static [Span] {
+        &self.table.spans
+    }
+
+    /// The least instant whose local date is `day` or later.
+    pub(super) fn first(&self, day: Day) -> Tick {
+        let worked_out = |day: Day| self.earliest(day.midnight());
+        let listed = || (0..LISTED).map(|n| worked_out(Day(FIRST_LISTED.0 + n))).collect();
+        let firsts = self.table.firsts.get_or_init(listed);
+        let known = usize::try_from(day.0 - FIRST_LISTED.0).ok().and_then(|at| firsts.get(at));
+        known.copied().unwrap_or_else(|| worked_out(day))
+    }
+
+    /// How much further from UTC its clocks are at one time than at another, from [`FIRST_LISTED`] on. No first instants of
+    /// two days are nearer or further from each other than whole days and this.
+    pub(super) fn swing(&self) -> i64 {
+        let from = self.span_at(FIRST_LISTED.previous().midnight_in_utc());
+        let offsets = || self.spans()[from..].iter().map(|span| span.offset);
+        offsets().max().unwrap_or(0) - offsets().min().unwrap_or(0)
+    }
+
     /// The greatest day the zone's clocks have shown up to and including `at`.
     pub(super) fn day(&self, at: Tick) -> Day {
         let i = self.span_at(at);
-        let now = at.0 + self.spans[i].offset;
-        let before = i.checked_sub(1).map_or(i64::MIN, |i| self.spans[i].reach.0 - 1);
+        let now = at.0 + self.spans()[i].offset;
+        let before = i.checked_sub(1).map_or(i64::MIN, |i| self.spans()[i].reach.0 - 1);
         Day(now.max(before).div_euclid(DAY))
     }
 
     /// The least instant at which a clock shows `wall` or more. In a gap, the transition; in a fold, the first time.
     pub(super) fn earliest(&self, wall: Wall) -> Tick {
         // The last span reaches to the end of time, so there is always one.
-        let span = &self.spans[self.spans.partition_point(|span| span.reach <= wall)];
+        let span = &self.spans()[self.spans().partition_point(|span| span.reach <= wall)];
         Tick((wall.0 - span.offset).max(span.start.0))
     }
 
     /// The instant after which every clock shows more than `wall`. In a gap, the transition; in a fold, the last time.
     pub(super) fn latest(&self, wall: Wall) -> Tick {
         // The first span dips to the beginning of time, so there is always one before the partition point.
-        let i = self.spans.partition_point(|span| span.dip <= wall) - 1;
-        let end = self.spans.get(i + 1).map_or(i64::MAX, |next| next.start.0);
-        Tick((wall.0 - self.spans[i].offset).min(end))
+        let i = self.spans().partition_point(|span| span.dip <= wall) - 1;
+        let end = self.spans().get(i + 1).map_or(i64::MAX, |next| next.start.0);
+        Tick((wall.0 - self.spans()[i].offset).min(end))
     }
 
     /// The least wall-clock time whose [`earliest`](Self::earliest) instant is after `at`: all below it have begun.
     pub(super) fn not_begun(&self, at: Tick) -> Wall {
         let i = self.span_at(at);
-        let shown = Wall(at.0 + self.spans[i].offset + 1);
-        i.checked_sub(1).map_or(shown, |i| shown.max(self.spans[i].reach))
+        let shown = Wall(at.0 + self.spans()[i].offset + 1);
+        i.checked_sub(1).map_or(shown, |i| shown.max(self.spans()[i].reach))
     }
 
     /// The least wall-clock time whose [`latest`](Self::latest) instant is after `at`: all below it are over.
     pub(super) fn not_over(&self, at: Tick) -> Wall {
         let i = self.span_at(at);
-        let shown = Wall(at.0 + self.spans[i].offset + 1);
-        self.spans.get(i + 1).map_or(shown, |next| shown.min(next.dip))
+        let shown = Wall(at.0 + self.spans()[i].offset + 1);
+        self.spans().get(i + 1).map_or(shown, |next| shown.min(next.dip))
     }
 
     fn span_at(&self, at: Tick) -> usize {
-        self.spans.partition_point(|span| span.start <= at) - 1
+        self.spans().partition_point(|span| span.start <= at) - 1
     }
 }
 
@@ -182,32 +216,36 @@ impl Day {
 impl From<Tz> for Zone {
     fn from(tz: Tz) -> Zone {
         // One table per zone and process, never dropped: there are some 600 zones, and a daemon uses a handful.
-        static KNOWN: Mutex<Option<HashMap<Tz, &'static [Span]>>> = Mutex::new(None);
+        static KNOWN: Mutex<Option<HashMap<Tz, &'static Table>>> = Mutex::new(None);
         // A panic while it was held cannot have left half an entry.
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let spans = known.get_or_insert_default().entry(tz).or_insert_with(|| Box::leak(spans(tz).into()));
-        Zone { tz, spans }
+        let new =
+            || Box::leak(Box::new(Table { spans: spans(tz), firsts: OnceLock::new() })) as &'static Table;
+        let table = known.get_or_insert_default().entry(tz).or_insert_with(new);
+        Zone { tz, table }
     }
 }
 
-/// Finds the changes of offset by looking at every day and halving where two days differ: chrono-tz does not
+/// Finds the changes of offset by looking at every third day and halving where two differ: chrono-tz does not
 /// publish its table.
 fn spans(tz: Tz) -> Vec<Span> {
     // The first change in the database is Manila's, in 1844; it works rules out until 2100, and the last offset stands
     // from then on. The two closest changes of one zone are just under seven days apart (Boa Vista, October 2000,
-    // and Gaza's Ramadans to come, in 2025b), so a step of one day passes over none
+    // and Gaza's Ramadans to come, in 2025b), so a step of three days passes over none
     // (`tests/it/calendar/every_date.rs` holds a new database to that).
     const FIRST_DAY: i64 = -62_091; // 1800-01-01
     const LAST_DAY: i64 = 84_371; // 2201-01-01
+    const STEP: u8 = 3;
 
     let offset = |second: i64| {
         let naive = DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::seconds(second);
         i64::from(tz.offset_from_utc_datetime(&naive).fix().local_minus_utc())
     };
     let mut changes = vec![(i64::MIN, offset(FIRST_DAY * 86_400) * SECOND)];
-    for day in FIRST_DAY..LAST_DAY {
-        let (mut before, mut after) = (day * 86_400, (day + 1) * 86_400);
-        let (old, new) = (offset(before), offset(after));
+    let mut new = offset(FIRST_DAY * 86_400);
+    for day in (FIRST_DAY..LAST_DAY).step_by(usize::from(STEP)) {
+        let (mut before, mut after) = (day * 86_400, (day + i64::from(STEP)) * 86_400);
+        let old = std::mem::replace(&mut new, offset(after));
         if old == new {
             continue;
         }

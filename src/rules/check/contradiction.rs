@@ -1,33 +1,55 @@
 //! Two rules over the same records that cannot both be kept.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::name::DatastoreName;
 use crate::rules::rule::{Action, Dataset, Mode, Rule, RuleSet};
 use crate::rules::shared::same_dataset;
+
+/// Who makes more has one cause for all of them, and there can be a pair for every two rules.
+const MOST: usize = 500;
 
 /// With the same trigger and overlapping filters, one's deadline must not precede the other's due. Rules with different
 /// triggers are alternatives: whichever event comes first.
 pub fn contradictions(set: &RuleSet) -> Vec<Diagnostic> {
-    let rules: Vec<&Rule> = set.rules().map(|(_, rule)| rule).collect();
-    let mut found = Vec::new();
-    for (i, later) in rules.iter().enumerate() {
-        for earlier in &rules[..i] {
-            if same_records(earlier, later) {
-                let contradiction = precedes(later, earlier).or_else(|| precedes(earlier, later));
-                found.extend(contradiction.or_else(|| idle(later, earlier)).or_else(|| idle(earlier, later)));
-            }
+    let mut neighbours: BTreeMap<(&DatastoreName, Option<String>), Vec<&Rule>> = BTreeMap::new();
+    for (_, rule) in set.rules() {
+        neighbours.entry((&rule.datastore, table(&rule.dataset))).or_default().push(rule);
+    }
+    let pairs = neighbours.values().flat_map(|rules| {
+        let with_earlier = |(i, later)| rules[..i].iter().map(move |earlier: &&Rule| (*earlier, later));
+        rules.iter().copied().enumerate().flat_map(with_earlier)
+    });
+    let (mut contradicting, mut idling) = (Vec::new(), Vec::new());
+    for (earlier, later) in pairs.filter(|(earlier, later)| same_records(earlier, later)) {
+        if let Some(error) = precedes(later, earlier).or_else(|| precedes(earlier, later)) {
+            contradicting.push(error);
+        } else if idling.len() < MOST {
+            idling.extend(idle(later, earlier).or_else(|| idle(earlier, later)));
+        }
+        // Warnings are never a reason to stop: an error may come behind them.
+        if contradicting.len() == MOST {
+            break;
         }
     }
-    found
+    contradicting.append(&mut idling);
+    contradicting
+}
+
+/// Only rules of one table share a row, and a name is the same in any case; any two patterns may share a name.
+fn table(dataset: &Dataset) -> Option<String> {
+    match dataset {
+        Dataset::Table { table, .. } => Some(table.as_str().to_ascii_lowercase()),
+        Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_) => None,
+    }
 }
 
 fn same_records(a: &Rule, b: &Rule) -> bool {
-    a.datastore == b.datastore
-        && same_dataset(&a.dataset, &b.dataset)
-        && a.trigger == b.trigger
-        && overlap(&a.only, &b.only)
+    a.trigger == b.trigger && same_dataset(&a.dataset, &b.dataset) && overlap(&a.only, &b.only)
 }
 
 /// Whether `first` deletes all that both are about before `second` may do anything with it.

@@ -15,7 +15,9 @@ pub(super) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
+pub use window::{fits, words};
+
+use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service, WaivedDataset};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -75,14 +77,16 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
     let mut found = Vec::new();
     let mut promises = Vec::new();
     for service in &set.services {
-        for rule in &service.rules {
+        let fits: Vec<Fit<'_>> =
+            service.rules.iter().map(|rule| (rule, window::fits(rule, defaults))).collect();
+        for (rule, fit) in &fits {
             kept_promises_exist(service, rule, &mut found);
-            found.extend(window::fits(rule, defaults).err());
+            found.extend(fit.as_ref().err().cloned());
         }
         for promise in &service.promises {
             found.extend(strength::possible(promise, service.calendar));
             every_class_is_kept(service, promise, &mut found);
-            promises.push(summary(service, promise, defaults));
+            promises.push(summary(service, promise, &fits));
         }
     }
     found.extend(contradiction::contradictions(set));
@@ -125,6 +129,14 @@ pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> 
         for (i, of) in rule.backup.iter().flat_map(|b| b.of.iter().enumerate()) {
             found.extend(datastore(&rule.places, &format!("backup.of.{i}"), of, None, known));
         }
+    }
+    for waiver in set.services.iter().flat_map(|service| &service.waivers) {
+        let held = match waiver.dataset {
+            WaivedDataset::Table(_) => Held::Rows,
+            // Its `*` and `**` mean the same of files, objects and keys.
+            WaivedDataset::Pattern(_) => Held::Files,
+        };
+        found.extend(datastore(&waiver.places, "datastore", &waiver.datastore, Some(held), known));
     }
     Diagnostics::new(found)
 }
@@ -176,8 +188,8 @@ fn datastore(
         return None;
     }
     let what = expected.map_or("", Held::as_str);
-    let message = format!("datastore `{name}` holds {kind}; the rule is about {what}");
-    let help = "correct the datastore, or what the rule expects of it";
+    let message = format!("datastore `{name}` holds {kind}; expected one that holds {what}");
+    let help = "correct the datastore's name, or what is said of it";
     Some(Diagnostic::error(Code::Conflict, places.of(key), message, help))
 }
 
@@ -259,13 +271,16 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
     }
 }
 
-fn summary(service: &Service, promise: &Promise, defaults: &Defaults) -> ProvedPromise {
+/// A rule, and whether sweeps come often enough for it.
+type Fit<'r> = (&'r Rule, Result<String, Diagnostic>);
+
+fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> ProvedPromise {
     let kept = |class| service.rules.iter().any(|r| keeps(r, promise, class));
-    let keepers = service.rules.iter().filter(|r| r.keeps.contains(&promise.id));
-    let keepers = keepers.map(|rule| {
+    let keepers = fits.iter().filter(|(rule, _)| rule.keeps.contains(&promise.id));
+    let keepers = keepers.map(|(rule, fit)| {
         let reached = reached(rule);
         let mut arithmetic = strength::arithmetic(rule, promise);
-        arithmetic.extend(window::fits(rule, defaults).ok());
+        arithmetic.extend(fit.as_ref().ok().cloned());
         Keeper {
             rule: rule.id.clone(),
             classes: promise.covers.iter().filter(|class| reached.contains(class)).cloned().collect(),

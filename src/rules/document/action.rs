@@ -65,7 +65,7 @@ fn strategies(entry: &Entry<'_>) -> Option<Vec<(ColumnName, Strategy)>> {
         let (column, strategy) = (value.column_of(key), strategy(&value));
         Some((column?, strategy?))
     };
-    Some(entry.table()?.entries().into_iter().filter_map(replaced).collect())
+    Some(super::kept(entry.table()?.entries().into_iter().filter_map(replaced)))
 }
 
 const STRATEGIES: &str =

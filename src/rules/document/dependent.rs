@@ -60,6 +60,7 @@ fn located(written: Vec<Written>, own: Option<&DatastoreName>) -> Vec<Dependent>
         let Some(datastore) = datastore.or_else(|| parent.cloned()) else { continue };
         located.push(Dependent { id, class, of, datastore, dataset, action, places });
     }
+    located.shrink_to_fit();
     located
 }
 

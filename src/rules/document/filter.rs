@@ -23,7 +23,7 @@ pub fn only(table: &mut Cursor<'_>) -> Vec<Condition> {
         Some(Condition { column: column?, test: test? })
     };
     let entries = entry.table().map(|mut t| t.entries()).unwrap_or_default();
-    entries.into_iter().filter_map(condition).collect()
+    super::kept(entries.into_iter().filter_map(condition))
 }
 
 fn test(entry: &Entry<'_>) -> Option<Test> {

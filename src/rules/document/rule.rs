@@ -37,10 +37,11 @@ pub fn rule(
     let only = filter::only(&mut table);
     let unless = filter::unless(&mut table);
     let backup = table.optional("backup").and_then(|e| backup::backup(e.table()?));
+    // Before the dependents, which keep their own, and the tests, of which nothing is found out later: they are most of a file.
+    let places = table.places();
     let dependents = dependent::dependents(table.tables("dependent"), datastore.as_ref());
     let tests = tests(&mut table, dataset.as_ref());
     table.later(&LATER);
-    let places = table.places();
     let rule = (|| {
         let (names, bounds) = (names?, bounds?);
         Some(Rule {
@@ -77,7 +78,8 @@ pub fn rule(
     rule
 }
 
-const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const MODES: [(&str, Mode); 2] =
+    [(Mode::Enforce.as_str(), Mode::Enforce), (Mode::Observe.as_str(), Mode::Observe)];
 
 /// The bounds of the promises that are kept; what is no promise is found when the rules are checked.
 fn promised(keeps: &[PromiseId], promises: &[Promise]) -> Vec<Promised> {
@@ -86,7 +88,7 @@ fn promised(keeps: &[PromiseId], promises: &[Promise]) -> Vec<Promised> {
         let no_later_than = promise.no_later_than?;
         Some(Promised { promise: promise.id.clone(), no_later_than })
     });
-    let mut bounds: Vec<Promised> = bounds.collect();
+    let mut bounds: Vec<Promised> = super::kept(bounds);
     bounds.sort_by(|a, b| a.promise.cmp(&b.promise));
     bounds
 }
@@ -221,7 +223,7 @@ fn on_erasure(entry: &Entry<'_>) -> Option<OnErasure> {
 }
 
 fn tests(table: &mut Cursor<'_>, dataset: Option<&Dataset>) -> Vec<RuleTest> {
-    table.tables("test").into_iter().filter_map(|t| test::test(t, dataset)).collect()
+    super::kept(table.tables("test").into_iter().filter_map(|t| test::test(t, dataset)))
 }
 
 /// What only rows have, on files, and the reverse.

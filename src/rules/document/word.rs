@@ -90,7 +90,7 @@ pub fn matches(entry: &Entry<'_>) -> Option<Vec<Match>> {
     let pair = |(theirs, ours): (&str, Entry<'_>)| {
         Some(Match { theirs: ours.column_of(theirs)?, ours: column(&ours)? })
     };
-    let pairs = entry.table()?.entries().into_iter().filter_map(pair).collect();
+    let pairs = super::kept(entry.table()?.entries().into_iter().filter_map(pair));
     if entry.is_empty() {
         entry.refuse(
             Code::BadValue,

@@ -1,7 +1,14 @@
 //! Rules held against their schedules and promises.
 
-use chrono::TimeDelta;
+use std::cmp::Ordering;
 
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use expunged::model::calendar::{Calendar, Moment, Window};
+use expunged::model::period::{DeleteBy, Retain};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::agreement::{periods, zones};
 use super::{calendar, date, delete_by, retain};
 
 #[test]
@@ -97,4 +104,101 @@ fn what_lies_beyond_the_calendar_is_later_than_all_within_it() {
     assert!(moscow.first_later_deadline(&delete_by(never), &delete_by(never)).is_none());
     assert!(moscow.first_earlier_due(&retain(soon), &retain(never)).is_some());
     assert!(moscow.first_earlier_due(&retain(never), &retain(soon)).is_none());
+}
+
+/// The first and last microsecond of every local day of 2024–2051: nothing is left out.
+fn triggers(calendar: Calendar) -> impl Iterator<Item = (NaiveDate, Moment)> {
+    let days = date("2024-01-01").iter_days().take_while(|on| *on <= date("2051-12-31"));
+    days.flat_map(move |on| {
+        let first = calendar.first_instant(on).unwrap();
+        let next = calendar.first_instant(on.succ_opt().unwrap()).unwrap();
+        let ends = [first, next - TimeDelta::microseconds(1)];
+        ends.into_iter().filter(move |_| first < next).map(move |at| (on, Moment::Instant(at)))
+    })
+}
+
+fn shortest(calendar: Calendar, retain: &Retain, delete_by: &DeleteBy) -> Window {
+    let mut shortest = Window { length: TimeDelta::MAX, on: date("2024-01-01") };
+    for (on, trigger) in triggers(calendar) {
+        let length = match (calendar.due(&trigger, retain), calendar.deadline(&trigger, delete_by)) {
+            (Some(due), Some(deadline)) => deadline - due,
+            (Some(_), None) => TimeDelta::MAX,
+            (None, _) => TimeDelta::MIN,
+        };
+        if length < shortest.length {
+            shortest = Window { length, on };
+        }
+    }
+    shortest
+}
+
+/// Beyond the calendar is after everything within it.
+fn compare(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> Ordering {
+    one.is_none().cmp(&other.is_none()).then(one.cmp(&other))
+}
+
+#[track_caller]
+fn assert_exhaustive(calendar: Calendar, one: (Retain, DeleteBy), other: (Retain, DeleteBy)) {
+    let zone = calendar.zone();
+    assert_eq!(
+        calendar.shortest_window(&one.0, &one.1),
+        shortest(calendar, &one.0, &one.1),
+        "{one:?} in {zone}"
+    );
+    let later = |(_, trigger): &(NaiveDate, Moment)| {
+        compare(calendar.deadline(trigger, &one.1), calendar.deadline(trigger, &other.1)) == Ordering::Greater
+    };
+    let expected = triggers(calendar).find(later).map(|(on, _)| on);
+    assert_eq!(calendar.first_later_deadline(&one.1, &other.1), expected, "{one:?}, {other:?} in {zone}");
+    let earlier = |(_, trigger): &(NaiveDate, Moment)| {
+        compare(calendar.due(trigger, &one.0), calendar.due(trigger, &other.0)) == Ordering::Less
+    };
+    let expected = triggers(calendar).find(earlier).map(|(on, _)| on);
+    assert_eq!(calendar.first_earlier_due(&one.0, &other.0), expected, "{one:?}, {other:?} in {zone}");
+}
+
+#[test]
+fn what_is_passed_over_is_what_every_single_day_shows() {
+    let cases = if cfg!(debug_assertions) { 60 } else { 1000 };
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
+    let bounds = || (periods(), periods().prop_filter("no deadline is zero", |p| !p.is_zero()));
+    runner
+        .run(&(zones(), bounds(), bounds()), |(zone, one, other)| {
+            let bounds = |(retain, delete_by)| (Retain::new(retain), DeleteBy::new(delete_by).unwrap());
+            assert_exhaustive(Calendar::new(zone), bounds(one), bounds(other));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn what_is_passed_over_is_what_every_single_day_shows_where_it_is_delicate() {
+    let table = [
+        // Both clamped, one clamped, neither; the same day, and a day apart.
+        ("1 month", "1 month", "30 days", "31 days"),
+        ("11 months", "1 year", "335 days", "366 days"),
+        ("1 month 1 day", "2 months", "59 days", "1 month 28 days"),
+        ("12 months", "13 months", "4 years", "48 months 1 day"),
+        // Within a day of each other, in either kind.
+        ("23 hours", "1 day", "0 days", "24 hours"),
+        ("0 days", "24 hours", "25 hours", "1 day"),
+        ("744 hours", "1 month", "1 month", "672 hours"),
+        ("1 month", "743 hours", "31 days", "745 hours"),
+        // Where the periods end after the days that are listed, after the rules for clocks, after the calendar.
+        ("12 years", "13 years", "11 years 11 months", "150 months"),
+        ("200 years", "201 years", "1753200 hours", "2401 months"),
+        ("262000 years", "262100 years", "3145000 months", "95000000 days"),
+        ("262000 years", "300000 years", "4294967295 months", "4294967295 days"),
+        ("4294967295 months", "1 day", "2562047788015 hours", "2562047788014 hours"),
+        ("2562047788015 hours", "1 hour", "1 month", "2562047788015 hours"),
+        // The last year of chrono's: within it for some triggers, and beyond for the others.
+        ("260090 years", "260100 years", "260091 years", "2279940000 hours"),
+        ("260110 years", "1 day", "260105 years", "260110 years"),
+    ];
+    for (retained, gone, other_retained, other_gone) in table {
+        for zone in ["Etc/UTC", "Europe/Berlin", "Africa/Casablanca"] {
+            let one = (retain(retained), delete_by(gone));
+            assert_exhaustive(calendar(zone), one, (retain(other_retained), delete_by(other_gone)));
+        }
+    }
 }
