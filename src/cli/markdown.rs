@@ -63,7 +63,7 @@ mod tests {
             ("a $x$ ~y~ \\|", "a &#36;x&#36; &#126;y&#126; &#92;&#124;"),
             ("for @team", "<code>for &#64;team</code>"),
             ("see #1", "<code>see &#35;1</code>"),
-            (":tada:", "<code>&#58;tada&#58;</code>"),
+            (":tada:", "<code>&#58;tada:</code>"),
             ("https://example.com", "<code>https&#58;//example&#46;com</code>"),
         ] {
             assert_eq!(plain(text), shown, "{text}");
