@@ -28,7 +28,6 @@ use crate::state::Role;
 /// What is known of a record, and what follows from it.
 struct Explanation<'r> {
     rule: &'r Rule,
-    key: &'r [String],
     now: Now,
     trigger: TriggerValue,
     moment: Result<Moment, Undated>,
@@ -54,7 +53,7 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], now: Now) -
         return gone(global, &deployment, rule, key).await;
     };
     let statement = statement(&deployment, &bound, now).await?;
-    let explanation = explain(&bound, key, found, &orders, now, statement);
+    let explanation = explain(&bound, found, &orders, now, statement);
     match global.format {
         Format::Json => println!("{}", explanation.json()),
         Format::Text => explanation.print(),
@@ -76,7 +75,6 @@ pub(super) async fn statement(
 
 fn explain<'r>(
     bound: &BoundRule<'r>,
-    key: &'r [String],
     found: Explained,
     orders: &Orders,
     now: Now,
@@ -98,12 +96,12 @@ fn explain<'r>(
         None => ("kept", "the rule's `only`, `unless` or mark leaves it alone".to_owned(), None),
         Some(verdict) => tell(verdict, now),
     };
-    Explanation { rule, key, now, trigger, moment, bounds, demanded, held, word, reason, times, statement }
+    Explanation { rule, now, trigger, moment, bounds, demanded, held, word, reason, times, statement }
 }
 
 impl Explanation<'_> {
     fn print(&self) {
-        println!("{} {}: {}", self.rule.id, self.key.join(" "), self.word);
+        println!("{}: {}", self.rule.id, self.word);
         let mut sections = Sections::default();
         sections.add("trigger", self.trigger());
         if let Some((due, deadline)) = &self.bounds {
@@ -132,7 +130,11 @@ impl Explanation<'_> {
             TriggerValue::Own(_) if self.rule.trigger.place == TriggerPlace::Modified => {
                 words::trigger(self.rule)
             }
-            TriggerValue::Own(value) => format!("{}: {}", words::trigger(self.rule), shown(value)),
+            TriggerValue::Own(value) if self.moment.is_ok() => {
+                format!("{}: {}", words::trigger(self.rule), shown(value))
+            }
+            // What is no time may be anything, also somebody's name.
+            TriggerValue::Own(_) => words::trigger(self.rule),
             TriggerValue::Rows(values) => format!("{}: {}", words::trigger(self.rule), rows(values.len())),
         };
         let said = match &self.moment {
@@ -144,7 +146,8 @@ impl Explanation<'_> {
 
     fn json(&self) -> Json {
         let (value, rows) = match &self.trigger {
-            TriggerValue::Own(value) => (json_of(value), None),
+            TriggerValue::Own(value) if self.moment.is_ok() => (json_of(value), None),
+            TriggerValue::Own(_) => (Json::Null, None),
             TriggerValue::Rows(values) => (Json::Null, Some(values.len())),
         };
         let calendar = self.rule.calendar;
@@ -157,7 +160,7 @@ impl Explanation<'_> {
         let date = self.moment.as_ref().ok().and_then(date);
         let working = |working: Option<&Working>| working.map(Working::lines);
         json!({
-            "rule": self.rule.id.to_string(), "key": self.key, "verdict": self.word, "reason": self.reason,
+            "rule": self.rule.id.to_string(), "verdict": self.word, "reason": self.reason,
             "due": self.times.map(|t| t.due.to_rfc3339()), "deadline": self.times.map(|t| t.deadline.to_rfc3339()),
             "trigger": {
                 "place": words::trigger(self.rule), "value": value, "rows": rows,
@@ -199,7 +202,7 @@ fn rows(count: usize) -> String {
     if count == 1 { "1 row matches".to_owned() } else { format!("{count} rows match") }
 }
 
-/// A value for the person who asked; it goes to no log.
+/// A value that is a time, for the person who asked; it goes to no log.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),

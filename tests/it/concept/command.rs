@@ -120,7 +120,7 @@ fn a_file_is_replaced_and_a_form_that_it_does_not_have_is_refused() {
     assert!(csv.stderr.contains("`--format csv` is a form of `report` alone"), "{}", csv.text());
     let markdown = world.ran(&["check", "--format", "markdown"], 2);
     assert!(
-        markdown.stderr.contains("`--format markdown` is a form of `concept` alone"),
+        markdown.stderr.contains("`--format markdown` is a form of `concept` and `diff` alone"),
         "{}",
         markdown.text()
     );

@@ -58,8 +58,9 @@ fn wanted(set: &RuleSet) -> Vec<String> {
             ]);
             all.push(dependent.dataset.name().to_owned());
             if let DependentDataset::Rows { matches, .. } = &dependent.dataset {
+                let whose = if dependent.of.is_some() { "dependent" } else { "record" };
                 all.extend(
-                    matches.iter().map(|pair| format!("{} = the record’s {}", pair.theirs, pair.ours)),
+                    matches.iter().map(|pair| format!("{} = the {whose}’s {}", pair.theirs, pair.ours)),
                 );
             }
         }
