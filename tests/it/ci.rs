@@ -247,7 +247,7 @@ fn a_promise_that_is_broken_fails_and_is_told() {
 fn a_failing_test_fails() {
     let runner = Runner::pull_request(Some(RULES), &RULES.replace("expect = \"kept\"", "expect = \"due\""));
     runner.step("Check", &[]).expect(0);
-    assert!(runner.step("Test", &[]).expect(65).contains("FAIL site/account"));
+    assert!(runner.step("Test", &[]).expect(65).contains("FAIL  site/account: an account is kept"));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_commit_of_a_broken_rule_is_refused_and_a_good_one_passes() {
     let refused = runner.staged(&rules("2 months")).expect(1);
     assert!(refused.contains("is weaker than promise"), "{refused}");
     let refused = runner.staged(&RULES.replace("expect = \"kept\"", "expect = \"due\"")).expect(1);
-    assert!(refused.contains("FAIL site/account"), "{refused}");
+    assert!(refused.contains("FAIL  site/account: an account is kept"), "{refused}");
     let passed = runner.staged(&rules("25 days")).expect(0);
     assert!(passed.contains("20 days → 25 days") && passed.contains("Needs a second look"), "{passed}");
 }
