@@ -145,13 +145,13 @@ pub fn rules(text: &str) -> RuleSet {
 /// Their concept, without a configuration.
 pub fn concept(set: &RuleSet) -> Concept {
     let promises = check(set, &Defaults::default()).unwrap_or_else(|e| panic!("{}", e.render(Paint::Plain)));
-    written(set, &promises)
+    written(set, &promises.promises)
 }
 
 /// The same, where what was proved of [`RULES`] stands for what would be proved of these: a proof looks at every day.
 pub fn varied(set: &RuleSet) -> Concept {
     static PROVED: OnceLock<Vec<ProvedPromise>> = OnceLock::new();
-    written(set, PROVED.get_or_init(|| check(&rules(RULES), &Defaults::default()).unwrap()))
+    written(set, PROVED.get_or_init(|| check(&rules(RULES), &Defaults::default()).unwrap().promises))
 }
 
 /// The same, of what was proved of them.
