@@ -59,7 +59,8 @@ fn step(name: &str) -> String {
     let of_step = of_step.split("\n      - ").next().unwrap();
     let block = of_step.split("        run: |\n").nth(1).unwrap_or_else(|| panic!("`{name}` runs nothing"));
     let lines = block.lines().take_while(|line| line.is_empty() || line.starts_with("          "));
-    let script: String = lines.map(|line| format!("{}\n", line.get(10..).unwrap_or_default())).collect();
+    let lines: Vec<&str> = lines.map(|line| line.get(10..).unwrap_or_default()).collect();
+    let script = lines.join("\n");
     assert!(
         !script.trim().is_empty() && !script.contains("${{"),
         "`{name}` runs what a runner would fill in:\n{script}"
@@ -187,7 +188,7 @@ impl Runner {
         let mut lines = output.lines();
         while let Some(line) = lines.next() {
             if let Some(end) = line.strip_prefix(&format!("{name}<<")) {
-                return lines.take_while(|line| *line != end).map(|line| format!("{line}\n")).collect();
+                return lines.take_while(|line| *line != end).collect::<Vec<_>>().join("\n") + "\n";
             }
             if let Some(value) = line.strip_prefix(&format!("{name}=")) {
                 return value.to_owned();

@@ -633,10 +633,7 @@ fn every_kind_of_change_is_judged_with_its_figures() {
     for (from, to, expected) in TABLE {
         let said = lines(&between(BASE, &replaced(from, to)));
         if said != *expected {
-            wrong.push(format!(
-                "({from:?}, {to:?}, &[\n{}]),",
-                said.iter().map(|l| format!("    {l:?},\n")).collect::<String>()
-            ));
+            wrong.push(format!("({from:?}, {to:?}, &{said:#?}),"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -870,11 +867,11 @@ fn the_first_rules_of_a_repository_are_new_and_the_last_are_never_simply_gone() 
     let first = run(dir.path(), &[]);
     assert_eq!(first.code, Some(1), "{}", first.stderr);
     assert!(first.stdout.contains("Rules: 2 new, 0 unchanged"), "{}", first.stdout);
-    std::fs::remove_file(dir.path().join("new/site.toml")).unwrap();
+    std::fs::rename(dir.path().join("new/site.toml"), dir.path().join("moved")).unwrap();
     let last = run(dir.path(), &[]);
     assert_eq!(last.code, Some(65));
     assert!(last.stderr.contains("holds no *.toml"), "{}", last.stderr);
-    std::fs::remove_dir(dir.path().join("old")).unwrap();
+    std::fs::rename(dir.path().join("old"), dir.path().join("older")).unwrap();
     assert!(run(dir.path(), &[]).stderr.contains("OLD, `old`, cannot be read"));
 }
 
