@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 use crate::ledger::name::RoleName;
 use crate::model::calendar::{Moment, Zone};
 use crate::model::period::DeleteBy;
-use crate::rules::rule::{OnErasure, Rule, Service};
+use crate::rules::rule::{Mode, OnErasure, Rule, Service};
 use crate::state::{NewRequest, Request, RequestEnd, Role, State, coverage};
 use crate::sweep::{Reached, reached};
 
@@ -168,7 +168,9 @@ fn text(request: &Request, found: &Found<'_>) {
         Some(RequestEnd::Withdrawn(entry, at)) => {
             println!("  withdrawn  {} (entry {entry}); whom it was about is forgotten", local(at, zone));
         }
-        None => println!("  answered   not yet: each rule disposes of its records in its next sweep"),
+        None => println!(
+            "  answered   not yet: each rule that is enforced disposes of its records in its next sweep"
+        ),
     }
     match found {
         Ok((service, found)) if !found.is_empty() => reach(service, found),
@@ -183,6 +185,9 @@ fn reach(service: &Service, found: &[(&Rule, Reached)]) {
         let happens = match &reached.kept {
             Some(reason) => format!("kept: {reason}"),
             None if reached.left == 0 => "nothing is left".to_owned(),
+            None if rule.mode == Mode::Observe => {
+                "stays, and the request open: the rule only observes".to_owned()
+            }
             None => "disposed of in the next sweep, once no hold and no `unless` keeps it".to_owned(),
         };
         out.add_row(vec![

@@ -201,7 +201,12 @@ fn datastore(place: &Dataset, given: &Given<'_>) -> Datastore {
             .rules
             .rules()
             .any(|(_, r)| r.backup.is_some() && r.datastore.as_str() == place.datastore),
-        backups: given.rules.rules().filter_map(|(s, r)| backed_up(s, r, &place.datastore)).collect(),
+        backups: given
+            .rules
+            .rules()
+            .filter(|(_, r)| r.mode == rule::Mode::Enforce)
+            .filter_map(|(s, r)| backed_up(s, r, &place.datastore))
+            .collect(),
     }
 }
 

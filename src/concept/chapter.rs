@@ -239,7 +239,7 @@ fn backups(datastore: &Datastore) -> Option<Line> {
         let each = more.iter().fold(under(first), |line, backup| line.and(" ").then(under(backup)));
         return Some(Line::words("Backups: ").then(each));
     }
-    let none = "Backups: no rule is over backups of this datastore. What they hold is not reached.";
+    let none = "Backups: no enforced rule is over backups of this datastore. What they hold is not reached.";
     (!datastore.holds_backups).then(|| Line::words(none))
 }
 
@@ -273,6 +273,9 @@ fn on_erasure(rule: &Rule) -> Option<Line> {
         .and(": the records of the data subject (")
         .called(whose);
     match &rule.on_erasure {
+        OnErasure::Dispose if rule.mode == Mode::Observe.as_str() => {
+            Some(records.and(") stay, since the rule only observes. The request stays open."))
+        }
         OnErasure::Dispose => {
             Some(records.and(") go with the next sweep, with what hangs on them, whatever their periods."))
         }

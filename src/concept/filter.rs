@@ -15,8 +15,8 @@ pub(super) fn condition(condition: &Condition) -> Line {
             values => column.and(" is one of ").then(literals(values)),
         },
         Test::NotIn(values) => match &values[..] {
-            [value] => column.and(" is not ").then(literal(value)),
-            values => column.and(" is none of ").then(literals(values)),
+            [value] => column.and(" is empty, or not ").then(literal(value)),
+            values => column.and(" is empty, or none of ").then(literals(values)),
         },
         Test::Null => column.and(" is empty"),
         Test::NotNull => column.and(" is not empty"),

@@ -35,7 +35,7 @@ fn scope(concept: &Concept) -> Section {
                   What no rule names is outside it. It is divided as DIN 66398 divides a deletion concept, and holds what \
                   Art. 30(1)(f) GDPR asks of a record of processing activities, not the rest of that record. It claims \
                   neither certification nor conformity.";
-    let proved = "Before it was written, every promise below was proved kept by the rules, for every data class it covers: \
+    let proved = "Before it was written, every promise below that is called kept was proved so, for every data class it covers: \
                   no rule is weaker than its promise on any day, and sweeps come often enough to meet its deadline. Rules that \
                   fail this proof get no concept.";
     let note = Line::words("A digest is the SHA-256 of the rule file, as ")

@@ -5,6 +5,7 @@ mod exit;
 mod opening;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::Config;
@@ -22,7 +23,7 @@ use crate::rules::check::{Proof, ProvedPromise, check, datastores};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
 use crate::rules::document::{holds_none, load, of_directory};
-use crate::rules::rule::{Rule, RuleSet, Service};
+use crate::rules::rule::{Mode, Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
 use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
@@ -105,15 +106,21 @@ fn unknown_rule(rules: &RuleSet, name: &str) -> Failure {
     Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
 }
 
-/// The backup rules that cover each datastore.
+/// The backup rules that cover each datastore. Where one of them only observes, nobody can say when its backups are gone.
 fn horizons(rules: &RuleSet) -> Horizons {
     let mut horizons = Horizons::new();
+    let mut observed = BTreeSet::new();
     for (_, rule) in rules.rules() {
         let Some(backup) = &rule.backup else { continue };
+        if rule.mode == Mode::Observe {
+            observed.extend(&backup.of);
+            continue;
+        }
         for name in &backup.of {
             horizons.entry(name.clone()).or_default().push(rule.calendar, rule.delete_by, backup.every);
         }
     }
+    horizons.retain(|name, _| !observed.contains(name));
     horizons
 }
 

@@ -83,14 +83,15 @@ pub struct Column {
 }
 
 impl Column {
-    /// Whether it holds numbers, or bytes, and no text.
+    /// Whether it is declared to hold numbers and no text: by the whole words of the type, since `enumeration` has a `num` too.
     pub fn is_number(&self) -> bool {
         let declared = self.declared.to_ascii_lowercase();
+        let mut words = declared.split(|c: char| !c.is_ascii_alphabetic());
         let numbers =
-            ["real", "floa", "doub", "num", "dec", "bool", "serial", "money", "blob", "bytea", "binary"];
+            ["real", "float", "double", "numeric", "decimal", "serial", "bigserial", "smallserial", "money"];
         match self.kind {
             ColumnKind::Integer => true,
-            ColumnKind::Other => numbers.iter().any(|word| declared.contains(word)),
+            ColumnKind::Other => words.any(|word| numbers.contains(&word)),
             ColumnKind::Instant | ColumnKind::Naive | ColumnKind::Date | ColumnKind::Text => false,
         }
     }

@@ -81,7 +81,7 @@ pub struct SweepEnd {
 /// What the ledger knows of one version of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VersionStanding {
-    /// Whether a sweep of exactly this version has completed.
+    /// Whether a sweep of exactly this version has completed, since the rule last only observed.
     pub finished: bool,
     /// What is left of the last approval given since: the rule's own records that went under it are taken off, so that a
     /// crash does not renew it.
@@ -280,7 +280,8 @@ impl State {
         let operation = "look a rule's version up";
         let row = sqlx::query(
             "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
-             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND (cause = ?3 OR ?3 = 'request')), \
+             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND (cause = ?3 OR ?3 = 'request') \
+             AND finished > (SELECT coalesce(max(finished), -1) FROM sweep WHERE rule = ?1 AND result = 'observed')), \
              given AS (SELECT max(approval.entry) AS entry FROM approval, last \
              WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
              SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \

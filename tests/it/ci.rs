@@ -59,7 +59,8 @@ fn step(name: &str) -> String {
     let of_step = of_step.split("\n      - ").next().unwrap();
     let block = of_step.split("        run: |\n").nth(1).unwrap_or_else(|| panic!("`{name}` runs nothing"));
     let lines = block.lines().take_while(|line| line.is_empty() || line.starts_with("          "));
-    let script: String = lines.map(|line| format!("{}\n", line.get(10..).unwrap_or_default())).collect();
+    let lines: Vec<&str> = lines.map(|line| line.get(10..).unwrap_or_default()).collect();
+    let script = lines.join("\n");
     assert!(
         !script.trim().is_empty() && !script.contains("${{"),
         "`{name}` runs what a runner would fill in:\n{script}"
@@ -187,7 +188,7 @@ impl Runner {
         let mut lines = output.lines();
         while let Some(line) = lines.next() {
             if let Some(end) = line.strip_prefix(&format!("{name}<<")) {
-                return lines.take_while(|line| *line != end).map(|line| format!("{line}\n")).collect();
+                return lines.take_while(|line| *line != end).collect::<Vec<_>>().join("\n") + "\n";
             }
             if let Some(value) = line.strip_prefix(&format!("{name}=")) {
                 return value.to_owned();
@@ -247,7 +248,7 @@ fn a_promise_that_is_broken_fails_and_is_told() {
 fn a_failing_test_fails() {
     let runner = Runner::pull_request(Some(RULES), &RULES.replace("expect = \"kept\"", "expect = \"due\""));
     runner.step("Check", &[]).expect(0);
-    assert!(runner.step("Test", &[]).expect(65).contains("FAIL  site/account"));
+    assert!(runner.step("Test", &[]).expect(65).contains("FAIL  site/account: an account is kept"));
 }
 
 #[test]
@@ -375,7 +376,7 @@ fn a_commit_of_a_broken_rule_is_refused_and_a_good_one_passes() {
     let refused = runner.staged(&rules("2 months")).expect(1);
     assert!(refused.contains("is weaker than promise"), "{refused}");
     let refused = runner.staged(&RULES.replace("expect = \"kept\"", "expect = \"due\"")).expect(1);
-    assert!(refused.contains("FAIL  site/account"), "{refused}");
+    assert!(refused.contains("FAIL  site/account: an account is kept"), "{refused}");
     let passed = runner.staged(&rules("25 days")).expect(0);
     assert!(passed.contains("20 days → 25 days") && passed.contains("Needs a second look"), "{passed}");
 }

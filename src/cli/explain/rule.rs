@@ -167,6 +167,10 @@ impl Explanation<'_> {
             None => "no `subject`: neither an erasure request nor a hold on a person reaches these records"
                 .to_owned(),
             Some(subject) => match &subject.on_erasure {
+                OnErasure::Dispose if self.rule.mode == Mode::Observe => {
+                    "the rule only observes: an erasure request stays open, and the records in place"
+                        .to_owned()
+                }
                 OnErasure::Dispose => format!(
                     "an erasure request disposes of the records with the person's id in `{}` at the next sweep, and no later than a \
                      month after it",

@@ -42,7 +42,11 @@ impl<'a> Cursor<'a> {
 
     /// The value of a key that may be absent.
     pub fn optional(&mut self, key: &'static str) -> Option<Entry<'a>> {
-        debug_assert!(self.file.shape.has(&self.path, key), "`{}` has no `{key}` in its shape", self.path);
+        debug_assert!(
+            !self.file.followed(&self.path) || self.file.shape.has(&self.path, key),
+            "`{}` has no `{key}` in its shape",
+            self.path
+        );
         self.ask(key)
     }
 
@@ -121,6 +125,9 @@ impl<'a> Cursor<'a> {
     fn entry(&self, name: &Spanned<DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Entry<'a> {
         let key = name.get_ref();
         let path = if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
+        if key.contains('.') {
+            self.file.dotted.borrow_mut().push(path.clone());
+        }
         // A value that recovery made up stands nowhere; its key does.
         let span = if value.span().is_empty() { name.span() } else { value.span() };
         Entry::new(self.file, value.get_ref(), span, path)

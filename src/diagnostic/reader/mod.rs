@@ -21,6 +21,8 @@ pub struct File {
     shape: &'static Shape,
     found: RefCell<Vec<Diagnostic>>,
     spans: RefCell<BTreeMap<String, Range<usize>>>,
+    /// Paths through a name that holds a dot: they cannot be told from deeper ones.
+    dotted: RefCell<Vec<String>>,
 }
 
 /// Where the keys of one table stood, by dotted path, for what is found out later.
@@ -140,7 +142,13 @@ impl std::fmt::Debug for Places {
 
 impl File {
     fn new(source: Arc<Source>, shape: &'static Shape) -> Self {
-        Self { source, shape, found: RefCell::default(), spans: RefCell::default() }
+        let (found, spans, dotted) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { source, shape, found, spans, dotted }
+    }
+
+    /// Whether a path can be followed through the shape.
+    fn followed(&self, path: &str) -> bool {
+        !self.dotted.borrow().iter().any(|dotted| path.starts_with(dotted.as_str()))
     }
 
     /// Parses the whole file and hands its root table to `read`; `Err` if anything at all was found wrong.

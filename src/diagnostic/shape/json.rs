@@ -39,9 +39,6 @@ impl Shape {
             let all: Vec<Json> = self.choices.iter().map(choice).collect();
             object.insert("allOf".to_owned(), json!(all));
         }
-        if self.names.is_some() {
-            object.insert("minProperties".to_owned(), json!(1));
-        }
         object
     }
 }

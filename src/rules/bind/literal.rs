@@ -25,15 +25,14 @@ impl<'c> Binder<'_, 'c> {
     }
 }
 
-/// What the column holds, where that is something else than the value; none: it may hold it.
+/// What the column holds, where that is something else than the value; none: it may hold it. A text that is a number compares with
+/// numbers, and a number with a text that is one.
 fn mismatch(column: &Column, value: &Value) -> Option<&'static str> {
-    let is_text = matches!(value, Value::Text(_));
+    let Value::Text(text) = value else { return None };
+    let is_number = text.trim().parse::<f64>().is_ok();
     match column.kind {
-        ColumnKind::Integer if is_text => Some("an integer"),
-        ColumnKind::Text if !is_text => Some("text"),
-        ColumnKind::Instant | ColumnKind::Naive if !is_text => Some("the text of a time"),
-        ColumnKind::Date if !is_text => Some("the text of a date"),
-        ColumnKind::Other if is_text && column.is_number() => Some("a number"),
+        ColumnKind::Integer if !is_number => Some("an integer"),
+        ColumnKind::Other if !is_number && column.is_number() => Some("a number"),
         ColumnKind::Integer
         | ColumnKind::Text
         | ColumnKind::Instant

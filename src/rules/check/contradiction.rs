@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::name::DatastoreName;
-use crate::rules::rule::{Action, Dataset, Mode, Rule, RuleSet};
+use crate::rules::rule::{Action, Dataset, Mode, Rule, RuleSet, TriggerPlace};
 use crate::rules::shared::same_dataset;
 
 /// Who makes more has one cause for all of them, and there can be a pair for every two rules.
@@ -49,7 +49,26 @@ fn table(dataset: &Dataset) -> Option<String> {
 }
 
 fn same_records(a: &Rule, b: &Rule) -> bool {
-    a.trigger == b.trigger && same_dataset(&a.dataset, &b.dataset) && overlap(&a.only, &b.only)
+    same_event(&a.trigger.place, &b.trigger.place)
+        && same_dataset(&a.dataset, &b.dataset)
+        && overlap(&a.only, &b.only)
+}
+
+/// Whether two triggers are read in one place. How it is read, and what is normal there, makes no other event of it; names are the same
+/// in any case.
+fn same_event(a: &TriggerPlace, b: &TriggerPlace) -> bool {
+    match (a, b) {
+        (TriggerPlace::Column(a), TriggerPlace::Column(b)) => a.as_str().eq_ignore_ascii_case(b.as_str()),
+        (
+            TriggerPlace::Rows { table: a, column: of_a, pick: one, .. },
+            TriggerPlace::Rows { table: b, column: of_b, pick: other, .. },
+        ) => {
+            a.as_str().eq_ignore_ascii_case(b.as_str())
+                && of_a.as_str().eq_ignore_ascii_case(of_b.as_str())
+                && one == other
+        }
+        (a, b) => a == b,
+    }
 }
 
 /// Whether `first` deletes all that both are about before `second` may do anything with it.

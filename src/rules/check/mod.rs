@@ -238,17 +238,22 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
         let of_class = keepers.iter().copied().filter(|r| reached(r).contains(class));
         let (enforcing, observing): (Vec<&Rule>, Vec<&Rule>) =
             of_class.partition(|r| r.mode == Mode::Enforce);
-        if !enforcing.is_empty() {
-            found.extend(filters::gaps(promise, class, &enforcing));
-            continue;
-        }
-        if let Some(rule) = observing.first() {
+        let enforced: BTreeSet<_> = enforcing.iter().flat_map(|r| places_of(r, class)).collect();
+        for rule in &observing {
+            let Some((_, dataset)) = places_of(rule, class).find(|place| !enforced.contains(place)) else {
+                continue;
+            };
             let message = format!(
-                "promise `{}` is not kept for class `{class}`: rule `{}` only observes",
+                "promise `{}` is not kept for class `{class}` in `{dataset}`: rule `{}` only observes",
                 promise.id, rule.id.local
             );
             let help = "remove `mode` once its plan is right";
             found.push(Diagnostic::warning(Code::OnlyObserved, rule.places.of("mode"), message, help));
+        }
+        if !enforcing.is_empty() {
+            found.extend(filters::gaps(promise, class, &enforcing));
+        }
+        if !enforcing.is_empty() || !observing.is_empty() {
             continue;
         }
         let elsewhere: Vec<_> = service.rules.iter().filter(|r| reached(r).contains(class)).collect();
@@ -275,7 +280,7 @@ fn every_class_is_kept(service: &Service, promise: &Promise, found: &mut Vec<Dia
 type Fit<'r> = (&'r Rule, Result<String, Diagnostic>);
 
 fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> ProvedPromise {
-    let kept = |class| service.rules.iter().any(|r| keeps(r, promise, class));
+    let kept = |class| kept(service, promise, class);
     let keepers = fits.iter().filter(|(rule, _)| rule.keeps.contains(&promise.id));
     let keepers = keepers.map(|(rule, fit)| {
         let reached = reached(rule);
@@ -302,9 +307,20 @@ fn summary(service: &Service, promise: &Promise, fits: &[Fit<'_>]) -> ProvedProm
     }
 }
 
-/// Whether the rule disposes of this class to keep the promise.
-fn keeps(rule: &Rule, promise: &Promise, class: &ClassName) -> bool {
-    rule.mode == Mode::Enforce && rule.keeps.contains(&promise.id) && reached(rule).contains(class)
+/// Whether every place in which rules keep the promise for this class has one that is enforced.
+fn kept(service: &Service, promise: &Promise, class: &ClassName) -> bool {
+    let keepers = || service.rules.iter().filter(|r| r.keeps.contains(&promise.id));
+    let enforced: BTreeSet<_> =
+        keepers().filter(|r| r.mode == Mode::Enforce).flat_map(|r| places_of(r, class)).collect();
+    !enforced.is_empty() && keepers().flat_map(|r| places_of(r, class)).all(|place| enforced.contains(&place))
+}
+
+/// Where a rule disposes of records of a class: datastores and datasets.
+fn places_of<'r>(rule: &'r Rule, class: &'r ClassName) -> impl Iterator<Item = (&'r DatastoreName, &'r str)> {
+    let own = (&rule.class, &rule.datastore, rule.dataset.name());
+    let dependents = rule.dependents.iter().map(|d| (&d.class, &d.datastore, d.dataset.name()));
+    let all = std::iter::once(own).chain(dependents);
+    all.filter(move |(of, _, _)| *of == class).map(|(_, datastore, dataset)| (datastore, dataset))
 }
 
 fn list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {

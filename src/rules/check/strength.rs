@@ -5,7 +5,7 @@ use chrono::{Datelike as _, NaiveDate};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::calendar::{Calendar, Moment, Zone};
 use crate::model::period::{DeleteBy, Period, Retain};
-use crate::rules::rule::{Promise, Rule};
+use crate::rules::rule::{OnErasure, Promise, Rule, TriggerPlace};
 
 /// A zone whose clocks are set forward and back every year. A civil bound is held against an elapsed one there too:
 /// elsewhere no day of 25 hours may be known until 2051, but a law can make one within months (Moscow had them until
@@ -22,7 +22,7 @@ enum Weaker {
 
 /// The bounds of a rule that are weaker than the promise it keeps.
 pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
+    let mut found: Vec<Diagnostic> = another_event(rule, promise).into_iter().collect();
     if let Some(promised) = &promise.no_later_than {
         let mixed = mixed(rule.delete_by.period(), promised.period());
         let later = |calendar: Calendar| calendar.first_later_deadline(&rule.delete_by, promised);
@@ -43,6 +43,32 @@ pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// A request and a promise that speaks of none, or the reverse. Other rows may be the requests that an application records itself.
+fn another_event(rule: &Rule, promise: &Promise) -> Option<Diagnostic> {
+    let by_request = rule.trigger.place == TriggerPlace::Request;
+    let disposes = rule.subject.as_ref().is_some_and(|s| s.on_erasure == OnErasure::Dispose);
+    let recorded = matches!(rule.trigger.place, TriggerPlace::Rows { .. });
+    let (what, key, help) = match promise.on_request {
+        false if by_request => (
+            format!(
+                "starts with a request, and promise `{}` with something else: {}",
+                promise.id, promise.trigger
+            ),
+            "trigger",
+            "name the trigger of the promise, or take it out of `keeps`",
+        ),
+        true if !disposes && !recorded => (
+            format!("is reached by no request, which promise `{}` is about", promise.id),
+            "on_erasure",
+            "add `subject` and `on_erasure = \"dispose\"`, or take the promise out of `keeps`",
+        ),
+        true | false => return None,
+    };
+    let message = format!("rule `{}` {what}", rule.id.local);
+    let key = if rule.places.has(key) { key } else { "trigger" };
+    Some(Diagnostic::error(Code::WeakerThanPromise, rule.places.of(key), message, help))
 }
 
 /// A promise whose own bounds leave no time between them.

@@ -68,8 +68,10 @@ fn changes<B: Copy + PartialEq + ToString>(
     let found = compare(old, new).into_iter().filter_map(|(effect, word, shift)| {
         let Shift { on, by } = shift?;
         let look = match effect {
-            Effect::Stricter | Effect::Narrower => Look::Enough,
-            Effect::Removed
+            Effect::Stricter => Look::Enough,
+            // Later due keeps longer, within whatever is promised.
+            Effect::Narrower
+            | Effect::Removed
             | Effect::Weaker
             | Effect::Wider
             | Effect::New

@@ -5,7 +5,7 @@ use super::pairs::Pair;
 use super::promise::Proofs;
 use super::{Change, Effect, Look, RuleDifference, action, content, dependents, records};
 use crate::rules::check::window;
-use crate::rules::rule::{Mode, OnErasure, Rule, Service, Subject};
+use crate::rules::rule::{Mode, OnErasure, Pick, Rule, Service, Subject, TriggerPlace};
 
 type Side<'r> = (&'r Service, &'r Rule);
 
@@ -24,11 +24,10 @@ pub fn difference(pair: Pair<Side<'_>>, proofs: &Proofs<'_>) -> Option<RuleDiffe
             (std::iter::once(named).chain(both(old, new).0).collect(), true)
         }
         Pair::New((_, rule)) => (
-            vec![
-                Change::new(Effect::New, "rule", Look::Second)
-                    .to(words(rule))
-                    .why("it will dispose of records"),
-            ],
+            vec![Change::new(Effect::New, "rule", Look::Second).to(words(rule)).why(match rule.mode {
+                Mode::Enforce => "it will dispose of records",
+                Mode::Observe => "it observes, and will dispose of records once `mode` goes",
+            })],
             true,
         ),
         Pair::Removed((_, rule)) => {
@@ -202,9 +201,21 @@ fn promises(old: &Rule, new: &Rule) -> Option<Change> {
     })
 }
 
-/// `pending` says what is normal; nothing is due by it or not.
+/// `pending` says what is normal, and nothing is due by it or not; but for the earliest of several times it also says whether one that is
+/// NULL counts.
 fn trigger(old: &Rule, new: &Rule) -> Change {
-    let events = [old, new].map(|rule| (&rule.trigger.place, &rule.trigger.reading));
+    let counts = |rule: &Rule| match rule.trigger.place {
+        TriggerPlace::Rows { pick: Pick::Earliest, .. } => rule.trigger.pending.null,
+        TriggerPlace::Rows { pick: Pick::Latest, .. }
+        | TriggerPlace::Column(_)
+        | TriggerPlace::Modified
+        | TriggerPlace::Name
+        | TriggerPlace::ObjectModified
+        | TriggerPlace::Field(_)
+        | TriggerPlace::Idle
+        | TriggerPlace::Request => false,
+    };
+    let events = [old, new].map(|rule| (&rule.trigger.place, &rule.trigger.reading, counts(rule)));
     let look = if events[0] == events[1] { Look::Enough } else { Look::Second };
     written(old, new, "trigger", look)
 }

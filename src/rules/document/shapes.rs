@@ -8,9 +8,9 @@ pub static FILE: Shape = Shape::of(
     "The rules of one service: what its policy promises, and what keeps it. The file's name is the service's id.",
     &[
         Key::required("service", Type::Table(&SERVICE), "whose rules these are"),
-        Key::optional("promise", Type::List(&Type::Table(&PROMISE)), "what the published policy says"),
+        Key::optional("promise", Type::Any(&Type::Table(&PROMISE)), "what the published policy says"),
         Key::required("rule", Type::List(&Type::Table(&RULE)), "which records go, when and how"),
-        Key::optional("waiver", Type::List(&Type::Table(&WAIVER)), "what no rule needs to cover"),
+        Key::optional("waiver", Type::Any(&Type::Table(&WAIVER)), "what no rule needs to cover"),
     ],
 );
 
@@ -66,10 +66,10 @@ static RULE: Shape = Shape::of(
         Key::optional("backup", Type::Table(&BACKUP), "what the files are copies of"),
         Key::optional(
             "dependent",
-            Type::List(&Type::Table(&DEPENDENT)),
+            Type::Any(&Type::Table(&DEPENDENT)),
             "records that go with it, before it",
         ),
-        Key::optional("test", Type::List(&Type::Table(&TEST)), "what the author says it does"),
+        Key::optional("test", Type::Any(&Type::Table(&TEST)), "what the author says it does"),
     ],
 )
 .choosing(&[&[&["table", "key"], &["pattern"]]]);
