@@ -10,13 +10,14 @@
 //! | 1 | [`config`], [`rules`], [`pseudonym`], [`ledger`] |
 //! | 2 | [`state`] |
 //! | 3 | [`datastore`] |
-//! | 4 | [`sweep`], [`report`] |
+//! | 4 | [`sweep`], [`report`], [`concept`] |
 //! | 5 | [`deployment`] |
 //! | 6 | [`daemon`] |
 //! | 7 | [`cli`] |
 
 pub mod cli;
 pub mod clock;
+pub mod concept;
 pub mod config;
 pub mod daemon;
 pub mod datastore;

@@ -1,4 +1,6 @@
-//! `expunged check`: the rules, proved without touching a datastore.
+//! `expunged check`: the rules, proved without touching a datastore; and with `--connect`, against every one.
+
+mod connect;
 
 use std::fmt::Write as _;
 
@@ -12,14 +14,30 @@ use crate::model::name::ClassName;
 use crate::rules::check::{PromiseStanding, Proof, ProvedPromise, check, datastores};
 use crate::rules::rule::RuleSet;
 
-pub(super) fn run(global: &Global, form: Form) -> Outcome {
+/// What the rules are proved against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Against {
+    /// Each other, and the promises.
+    Themselves,
+    /// What the datastores hold, too.
+    Datastores,
+}
+
+pub(super) async fn run(global: &Global, form: Form, against: Against) -> Outcome {
+    match against {
+        Against::Themselves => offline(global, form),
+        Against::Datastores => connect::run(global, form).await,
+    }
+}
+
+fn offline(global: &Global, form: Form) -> Outcome {
     match (proved(global), form) {
         (Ok((rules, proof)), form) => {
             show(&rules, &proof, form);
             Ok(Exit::Done)
         }
         (Err(failure), Form::Json | Form::Github) => told(failure, form),
-        (Err(failure), Form::Text | Form::Html | Form::Csv) => Err(failure),
+        (Err(failure), Form::Text | Form::Html | Form::Markdown | Form::Csv) => Err(failure),
     }
 }
 
@@ -38,7 +56,7 @@ fn told(failure: Failure, form: Form) -> Outcome {
     let Some(diagnostics) = failure.diagnostics() else { return Err(failure) };
     match form {
         Form::Github => print!("{}", diagnostics.to_github()),
-        Form::Json | Form::Text | Form::Html | Form::Csv => {
+        Form::Json | Form::Text | Form::Html | Form::Markdown | Form::Csv => {
             println!("{}", json!({ "promises": [], "diagnostics": diagnostics.to_json() }));
         }
     }
@@ -55,7 +73,7 @@ fn show(rules: &RuleSet, proof: &Proof, form: Form) {
             print!("{}", proof.warnings.to_github());
             println!("{}", summary(rules, proof));
         }
-        Form::Text | Form::Html | Form::Csv => {
+        Form::Text | Form::Html | Form::Markdown | Form::Csv => {
             print!("{}", text(rules, &proof.promises));
             if !proof.warnings.is_empty() {
                 eprintln!("{}", proof.warnings.render(Paint::Plain));
@@ -97,17 +115,22 @@ fn standing(standing: PromiseStanding) -> &'static str {
     }
 }
 
-fn summary(rules: &RuleSet, proof: &Proof) -> String {
+fn promises_line(rules: &RuleSet, proof: &Proof) -> String {
     let kept = proof.promises.iter().filter(|p| p.standing == PromiseStanding::Kept).count();
     let (count, services) = (rules.rules().count(), rules.services.len());
     let mut line = format!("{kept} promises kept by {count} rules of {services} services");
     let observed = proof.promises.len() - kept;
     if observed > 0 {
-        line.push_str(&format!("; {observed} not kept yet, only observed"));
+        let _ = write!(line, "; {observed} not kept yet, only observed");
     }
+    line
+}
+
+fn summary(rules: &RuleSet, proof: &Proof) -> String {
+    let mut line = promises_line(rules, proof);
     let warnings = proof.warnings.iter().filter(|d| d.severity == Severity::Warning).count();
     if warnings > 0 {
-        line.push_str(&format!("; {warnings} warnings"));
+        let _ = write!(line, "; {warnings} warnings");
     }
     line
 }

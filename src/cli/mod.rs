@@ -2,7 +2,9 @@
 
 mod approve;
 mod check;
+mod concept;
 pub mod demo;
+mod diff;
 mod directory;
 mod erase;
 mod explain;
@@ -10,6 +12,7 @@ mod hold;
 mod key;
 mod ledger;
 mod log;
+mod markdown;
 mod pause;
 mod plan;
 mod prove;
@@ -68,10 +71,10 @@ pub struct Global {
     /// How much is logged to standard error: error, warn, info, debug [default: warn; for `run`: info].
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<tracing::Level>,
-    /// For people, or for programs; a page and a table are forms of `report`.
+    /// For people, or for programs; a page, a table and Markdown are forms of `report`, `concept` and `diff`.
     #[arg(long = "format", global = true, value_enum, default_value_t = Form::Text)]
     form: Form,
-    /// The same, of whatever is neither a page nor a table.
+    /// The same, of whatever is no page, no table and no Markdown.
     #[arg(skip)]
     format: Format,
 }
@@ -111,8 +114,10 @@ enum Form {
     Text,
     /// For programs; documented and stable.
     Json,
-    /// `report`: one page, to be read or printed.
+    /// `report`, `concept`: one page, to be read or printed.
     Html,
+    /// `concept`, `diff`: text for people and for renderers.
+    Markdown,
     /// `report`: one table, a row a figure.
     Csv,
     /// `check`: annotations of a pull request on GitHub.
@@ -130,9 +135,24 @@ enum Command {
         keep: bool,
     },
     /// Prove the rules: every promise kept for every class, every window wide enough.
-    Check,
+    Check {
+        /// Prove them against the datastores too: names, types, indexes, privileges, and that nothing there is forgotten.
+        #[arg(long)]
+        connect: bool,
+    },
     /// Run the tests inside the rule files.
-    Test,
+    Test {
+        /// Only tests with one of these texts in their `service/rule: name`.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
+    /// Show what a change of the rules does to records and promises; ends with 1 where a person should look.
+    Diff {
+        /// The directory of the rules as they were.
+        old: PathBuf,
+        /// The directory of the rules as they shall be.
+        new: PathBuf,
+    },
     /// Print the JSON Schema (draft 2020-12) of a TOML format, for editors.
     Schema {
         /// Which format.
@@ -150,12 +170,11 @@ enum Command {
         #[arg(long)]
         orphans: bool,
     },
-    /// Explain the verdict on one record.
+    /// Explain the verdict on one record, or what a rule does.
     Explain {
         /// SERVICE/RULE.
         rule: String,
-        /// The values of the record's key, in the rule's order.
-        #[arg(required = true)]
+        /// The values of the record's key, in the rule's order; without them, the rule is explained.
         key: Vec<String>,
         /// As if it were then (RFC 3339).
         #[arg(long, value_name = "TIME")]
@@ -232,6 +251,15 @@ enum Command {
         /// The first instant that no longer counts; now without it.
         #[arg(long, value_name = "DATE|TIME", value_parser = report::instant)]
         to: Option<DateTime<Utc>>,
+        /// Only this service.
+        #[arg(long, value_name = "ID")]
+        service: Option<String>,
+        /// Where to write it; replaces a file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the deletion concept: what the rules demand, for whoever answers for it.
+    Concept {
         /// Only this service.
         #[arg(long, value_name = "ID")]
         service: Option<String>,
@@ -421,20 +449,26 @@ pub fn run(cli: Cli) -> Outcome {
     runtime.block_on(dispatch(&global, command))
 }
 
-/// Only a report is a page or a table.
+/// Only what is handed on has other forms than text and JSON.
 fn format(global: &Global, command: &Command) -> Result<Format, Failure> {
-    let form = match (global.form, command) {
-        (Form::Json, _) => return Ok(Format::Json),
+    match (global.form, command) {
+        (Form::Json, _) => Ok(Format::Json),
         (Form::Text, _)
         | (Form::Html | Form::Csv, Command::Report { .. })
-        | (Form::Github, Command::Check) => return Ok(Format::Text),
-        (Form::Html, _) => ("html", "report"),
-        (Form::Csv, _) => ("csv", "report"),
-        (Form::Github, _) => ("github", "check"),
-    };
-    let (form, only) = form;
-    let what = format!("`--format {form}` is a form of `{only}` alone: expected `text` or `json`");
-    Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
+        | (Form::Html | Form::Markdown, Command::Concept { .. })
+        | (Form::Markdown, Command::Diff { .. })
+        | (Form::Github, Command::Check { .. }) => Ok(Format::Text),
+        (Form::Html, _) => Err(refused("html", "`report` and `concept`")),
+        (Form::Csv, _) => Err(refused("csv", "`report`")),
+        (Form::Markdown, _) => Err(refused("markdown", "`concept` and `diff`")),
+        (Form::Github, _) => Err(refused("github", "`check`")),
+    }
+}
+
+/// A form that the command does not have.
+fn refused(form: &str, of: &str) -> Failure {
+    let what = format!("`--format {form}` is a form of {of} alone: expected `text` or `json`");
+    Failure::new(Exit::Usage, anyhow::anyhow!(what))
 }
 
 /// A sweep by other rules than the configuration's would be a trap, and so would an approval of one.
@@ -442,6 +476,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
     let instead = "goes by the configuration's rules alone; try others with `check`, `test` or `plan`";
     let (name, why) = match command {
         Command::Demo { .. } => ("demo", "brings its own rules"),
+        Command::Diff { .. } => ("diff", "compares the two directories that it is given"),
         Command::Sweep { .. } => ("sweep", instead),
         Command::Run => ("run", instead),
         Command::Reload => ("reload", instead),
@@ -450,8 +485,8 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         Command::Erase { .. } => ("erase", instead),
         Command::Pause { .. } => ("pause", instead),
         Command::Resume { .. } => ("resume", instead),
-        Command::Check
-        | Command::Test
+        Command::Check { .. }
+        | Command::Test { .. }
         | Command::Schema { .. }
         | Command::Plan { .. }
         | Command::Explain { .. }
@@ -459,6 +494,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         | Command::Prove { .. }
         | Command::Verify { .. }
         | Command::Report { .. }
+        | Command::Concept { .. }
         | Command::Ledger { .. }
         | Command::Key { .. } => return Ok(()),
     };
@@ -472,8 +508,12 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
     refuse_other_rules(global, &command)?;
     match command {
         Command::Demo { directory, keep } => demo::run(directory, keep, global.format).await,
-        Command::Check => check::run(global, global.form),
-        Command::Test => test::run(global).await,
+        Command::Check { connect } => {
+            let against = if connect { check::Against::Datastores } else { check::Against::Themselves };
+            check::run(global, global.form, against).await
+        }
+        Command::Test { filters } => test::run(global, &filters),
+        Command::Diff { old, new } => diff::run(global, &old, &new),
         Command::Schema { format } => schema::run(format),
         Command::Plan { patterns, at, orphans } => {
             let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };
@@ -496,6 +536,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Report { from, to, service, out } => {
             report::run(global, report::Asked { from, to, service, out }).await
         }
+        Command::Concept { service, out } => concept::run(global, service.as_deref(), out),
         Command::Ledger { command } => match command {
             LedgerCommand::Verify { exported: Some(directory), key: Some(key) } => {
                 ledger::verify_exported(global, &directory, &key)

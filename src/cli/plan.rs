@@ -16,7 +16,7 @@ use crate::model::orders::Orders;
 use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
-use crate::rules::rule::Rule;
+use crate::rules::rule::{Mode, Rule};
 use crate::state::State;
 use crate::sweep::{Counts, Orphan, count, orphans};
 
@@ -80,7 +80,7 @@ async fn plan(
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(datastore, &bound, &cutoffs, &orders, now).await?;
     let Some(rows) = bound.rows() else {
-        let statement = format!("walk of `{}` below the root", rule.dataset.name());
+        let statement = walk(rule);
         return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
@@ -94,6 +94,11 @@ async fn plan(
         Some(_) | None => Vec::new(),
     };
     Ok(Plan { counts, statement, steps, sample, orphans })
+}
+
+/// What selects files, which no statement does.
+pub(super) fn walk(rule: &Rule) -> String {
+    format!("walk of `{}` below the root", rule.dataset.name())
 }
 
 /// Some of what the judge would let go; what SQL selects may still be kept.
@@ -161,6 +166,9 @@ fn text(rows: &[Row<'_>], now: Now, named: Named) {
 
 fn details(rule: &Rule, plan: &Plan, named: Named) {
     println!("\n{}", rule.id);
+    if rule.mode == Mode::Observe {
+        println!("  only observes: a sweep counts this and disposes of nothing");
+    }
     for (why, n) in &plan.counts.undated {
         println!("  undated: {n} ({why})");
     }
@@ -205,7 +213,7 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
     };
     let c = &plan.counts;
     json!({
-        "rule": rule.id.to_string(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
+        "rule": rule.id.to_string(), "mode": rule.mode.as_str(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
         "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),

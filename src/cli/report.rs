@@ -54,21 +54,22 @@ pub(super) async fn run(global: &Global, asked: Asked) -> Outcome {
     check_service(asked.service.as_deref(), &known, &reading)?;
     let report = reading.report(&known, asked.service.as_deref(), evidence);
     let written = match global.form {
-        // Elsewhere it has been refused.
-        Form::Text | Form::Github => text(&report),
+        Form::Text => text(&report),
         Form::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
         Form::Html => report.to_html()?,
         Form::Csv => report.to_csv()?,
+        Form::Markdown => return Err(super::refused("markdown", "`concept`")),
+        Form::Github => return Err(super::refused("github", "`check`")),
     };
     match asked.out {
-        Some(out) => write(&out, &written)?,
+        Some(out) => write(&out, "the report", &written)?,
         None => show(&written)?,
     }
     Ok(exit(&report))
 }
 
 /// Who pages through it may leave before the end.
-fn show(text: &str) -> Result<(), Failure> {
+pub(super) fn show(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
@@ -129,13 +130,14 @@ fn check_service(wanted: Option<&str>, known: &Known, reading: &Reading) -> Resu
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+/// Replaces a file by what a person asked for.
+pub(super) fn write(path: &Path, what: &str, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| {
         let exit = match error.kind() {
             ErrorKind::PermissionDenied => Exit::Denied,
             _ => Exit::Usage,
         };
-        let what = format!("cannot write the report to `{}`", path.display());
+        let what = format!("cannot write {what} to `{}`", path.display());
         Failure::new(exit, anyhow::Error::new(error).context(what))
     })
 }

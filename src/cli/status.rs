@@ -6,7 +6,8 @@ use super::table::{length, local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::model::now::Now;
-use crate::rules::rule::Rule;
+use crate::rules::check::{PromiseStanding, ProvedPromise};
+use crate::rules::rule::{Mode, Rule};
 use crate::state::RuleOverview;
 use crate::sweep::Counts;
 
@@ -33,7 +34,7 @@ pub(super) async fn run(global: &Global) -> Outcome {
             println!("{}", json!({ "rules": rows, "lost_orders": lost }));
         }
         Format::Text => {
-            text(&rows, now, deployment.promises.len());
+            text(&rows, now, &deployment.promises);
             for lost in &lost {
                 eprintln!("{lost}");
             }
@@ -53,7 +54,7 @@ fn exit((_, overview, counts): &Row<'_>) -> Exit {
 
 type Row<'r> = (&'r Rule, RuleOverview, Result<Counts, Failure>);
 
-fn text(rows: &[Row<'_>], now: Now, promises: usize) {
+fn text(rows: &[Row<'_>], now: Now, promises: &[ProvedPromise]) {
     let mut out = table(
         &[
             "rule",
@@ -93,10 +94,14 @@ fn text(rows: &[Row<'_>], now: Now, promises: usize) {
         out.add_row(row);
     }
     print(&out);
-    println!("{promises} promises declared and kept by these rules.");
+    let kept = promises.iter().filter(|p| p.standing == PromiseStanding::Kept).count();
+    println!("{kept} of {} promises declared are kept by these rules.", promises.len());
     for (rule, overview, counts) in rows {
         if let Err(failure) = counts {
             eprintln!("{}", failure.about(&rule.id));
+        }
+        if rule.mode == Mode::Observe {
+            println!("{}: only observes; nothing is disposed of", rule.id);
         }
         if let Some(by) = overview.gone_everywhere_by {
             let by = local(by, rule.calendar.zone());
@@ -121,7 +126,7 @@ fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
     let error = counts.as_ref().err().map(Failure::text);
     let counts = counts.as_ref().ok();
     json!({
-        "rule": rule.id.to_string(),
+        "rule": rule.id.to_string(), "mode": rule.mode.as_str(),
         "last_sweep": overview.last.as_ref().map(|l| json!({ "started_at": l.started_at.to_rfc3339(), "result": l.result })),
         "disposed": overview.disposed, "dependents": overview.dependents, "open_intents": overview.open_intents,
         "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held), "demanded": counts.map(|c| c.demanded),

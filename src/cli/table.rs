@@ -27,6 +27,14 @@ pub(super) fn print(table: &Table) {
     }
 }
 
+/// Rows of text as lines, each cell under the one above.
+pub(super) fn aligned(rows: Vec<Vec<String>>) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.add_rows(rows);
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
 /// An instant on the wall of a zone, with its offset.
 pub(super) fn local(at: DateTime<Utc>, zone: Zone) -> String {
     let wall = zone.wall_clock(at);

@@ -55,6 +55,7 @@ pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
         limits: limits?,
         control: control?,
         http,
+        places: places.iter().map(|(name, entry)| (name.clone(), entry.place())).collect(),
         datastores,
     })
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::reader::File;
-use crate::diagnostic::{Diagnostics, Source, SourceKind};
+use crate::diagnostic::{Diagnostics, Place, Source, SourceKind};
 pub use crate::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
 use crate::model::name::DatastoreName;
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub http: Option<Listen>,
     /// By the names that rules use.
     pub datastores: BTreeMap<DatastoreName, Datastore>,
+    /// Where each of them stands in the file.
+    pub places: BTreeMap<DatastoreName, Place>,
 }
 
 /// `[ledger]`.

@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod files;
+pub mod inspection;
 mod prepared;
 pub mod sqlite;
 mod writer;

@@ -1,5 +1,6 @@
 //! What the daemon and most commands start from: the configuration, the rules, the state; and how each failure ends a process.
 
+mod connect;
 mod exit;
 mod opening;
 mod turn;
@@ -20,12 +21,13 @@ use crate::rules::bind::{BoundRule, bind};
 use crate::rules::check::{Proof, ProvedPromise, check, datastores};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::digest::version;
-use crate::rules::document::load;
+use crate::rules::document::{holds_none, load, of_directory};
 use crate::rules::rule::{Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
 use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
 
+pub use connect::{Connected, Looked, Seen, connect};
 pub use exit::{Exit, Failure};
 pub use opening::open_state;
 pub use turn::{Swept, Turn, sweep_rule};
@@ -42,6 +44,44 @@ pub fn rules_only(config: &Path, rules: Option<&Path>) -> Result<(RuleSet, Defau
     Ok((load(&directory, &defaults)?, defaults))
 }
 
+/// The service of this name.
+pub fn service<'r>(rules: &'r RuleSet, name: &str) -> Result<&'r Service, Failure> {
+    rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = rules.services.iter().map(|service| service.id.as_str()).collect();
+        let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
+        Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
+    })
+}
+
+/// Two directories of rules, read with the same defaults: what was, and what shall be. Everything wrong in either is reported
+/// at once, and which of the two cannot be read.
+///
+/// No rules at all are something to compare with, but nothing that shall be.
+pub fn two_rules(config: &Path, old: &Path, new: &Path) -> Result<(RuleSet, RuleSet, Defaults), Failure> {
+    let defaults = if config.exists() { Config::load(config)?.defaults } else { Defaults::default() };
+    let before = if holds_none(old) { Ok(RuleSet { services: Vec::new() }) } else { load(old, &defaults) };
+    let sides =
+        [(before, "OLD", old), (load(new, &defaults), "NEW", new)].map(|(loaded, side, directory)| {
+            loaded.map_err(|found| {
+                let message = format!(
+                    "{side}, `{}`, cannot be read, so there is nothing to compare",
+                    directory.display()
+                );
+                of_directory(
+                    directory,
+                    message,
+                    "mend its rules, listed with this, or name another directory",
+                )
+                .merged(found)
+            })
+        });
+    match sides {
+        [Ok(old), Ok(new)] => Ok((old, new, defaults)),
+        [Err(old), Err(new)] => Err(old.merged(new).into()),
+        [Err(found), Ok(_)] | [Ok(_), Err(found)] => Err(found.into()),
+    }
+}
+
 /// The configuration and the rules, each proved by itself.
 pub struct Deployment {
     /// The configuration.
@@ -51,6 +91,18 @@ pub struct Deployment {
     /// Every promise, and what keeps it.
     pub promises: Vec<ProvedPromise>,
     horizons: Horizons,
+}
+
+/// The rule of this name, `service/rule`, with its service.
+pub fn find_rule<'r>(rules: &'r RuleSet, name: &str) -> Result<(&'r Service, &'r Rule), Failure> {
+    rules.find(name).ok_or_else(|| unknown_rule(rules, name))
+}
+
+fn unknown_rule(rules: &RuleSet, name: &str) -> Failure {
+    let names: Vec<String> = rules.rules().map(|(_, r)| r.id.to_string()).collect();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
+    Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
 }
 
 /// The backup rules that cover each datastore.
@@ -91,7 +143,7 @@ impl Deployment {
                 .copied()
                 .collect();
             if matching.is_empty() {
-                return Err(self.unknown_rule(pattern));
+                return Err(unknown_rule(&self.rules, pattern));
             }
             for (service, rule) in matching {
                 if !chosen.iter().any(|(_, r)| r.id == rule.id) {
@@ -104,23 +156,12 @@ impl Deployment {
 
     /// The rule of this name, `service/rule`.
     pub fn one(&self, name: &str) -> Result<(&Service, &Rule), Failure> {
-        self.rules.find(name).ok_or_else(|| self.unknown_rule(name))
+        find_rule(&self.rules, name)
     }
 
     /// The service of this name.
     pub fn service(&self, name: &str) -> Result<&Service, Failure> {
-        self.rules.services.iter().find(|service| service.id.as_str() == name).ok_or_else(|| {
-            let names: Vec<&str> = self.rules.services.iter().map(|service| service.id.as_str()).collect();
-            let help = did_you_mean(name, &names, format!("the services are {}", names.join(", ")));
-            Failure::new(Exit::Usage, anyhow::anyhow!("there is no service `{name}`: {help}"))
-        })
-    }
-
-    fn unknown_rule(&self, name: &str) -> Failure {
-        let names: Vec<String> = self.rules.rules().map(|(_, r)| r.id.to_string()).collect();
-        let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let help = did_you_mean(name, &known, format!("the rules are {}", names.join(", ")));
-        Failure::new(Exit::Usage, anyhow::anyhow!("there is no rule `{name}`: {help}"))
+        service(&self.rules, name)
     }
 
     /// Where the rule's own records are.

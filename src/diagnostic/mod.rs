@@ -68,9 +68,55 @@ pub enum Code {
     OnlyObserved,
     /// The state is a datastore.
     StateIsDatastore,
+    /// A disposal that writes what no dependent declares.
+    UndeclaredReach,
+    /// A search without an index.
+    MissingIndex,
+    /// Something that a sweep has to do and may not.
+    TooFewPrivileges,
+    /// Something that somebody may do and no sweep needs.
+    TooManyPrivileges,
+    /// Records that no rule covers and no waiver names.
+    NotCovered,
+    /// A waiver of nothing.
+    IdleWaiver,
 }
 
 impl Code {
+    /// Every code, in the order of their numbers.
+    pub const ALL: [Self; 30] = [
+        Self::Unreadable,
+        Self::Syntax,
+        Self::UnknownKey,
+        Self::MissingKey,
+        Self::WrongType,
+        Self::BadValue,
+        Self::Duplicate,
+        Self::NotSupported,
+        Self::Conflict,
+        Self::Period,
+        Self::Zone,
+        Self::Schedule,
+        Self::UnknownName,
+        Self::Catalogue,
+        Self::PlainHash,
+        Self::PromiseNotKept,
+        Self::ClassNotReached,
+        Self::WeakerThanPromise,
+        Self::Narrowed,
+        Self::WindowTooShort,
+        Self::Contradiction,
+        Self::Idle,
+        Self::OnlyObserved,
+        Self::StateIsDatastore,
+        Self::UndeclaredReach,
+        Self::MissingIndex,
+        Self::TooFewPrivileges,
+        Self::TooManyPrivileges,
+        Self::NotCovered,
+        Self::IdleWaiver,
+    ];
+
     /// The number after the letter.
     pub fn number(self) -> u16 {
         match self {
@@ -98,6 +144,12 @@ impl Code {
             Self::Idle => 26,
             Self::OnlyObserved => 27,
             Self::StateIsDatastore => 30,
+            Self::UndeclaredReach => 31,
+            Self::MissingIndex => 32,
+            Self::TooFewPrivileges => 33,
+            Self::TooManyPrivileges => 34,
+            Self::NotCovered => 35,
+            Self::IdleWaiver => 36,
         }
     }
 }
@@ -189,6 +241,15 @@ impl Diagnostic {
     /// The same problem with a word beside the underlined text.
     pub fn labelled(mut self, label: impl Into<String>) -> Self {
         self.label = Some(printable(&label.into()));
+        self
+    }
+
+    /// The same problem with lines that a person may paste into the file, below its help.
+    pub fn pasting(mut self, block: &str) -> Self {
+        for line in block.lines() {
+            self.help.push('\n');
+            self.help.push_str(&printable(line));
+        }
         self
     }
 
@@ -288,19 +349,23 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Messages repeat what stands in the file: a control character there must not reach a terminal, nor a megabyte a log.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     const LONGEST: usize = 600;
-    // These ranges turn the direction of writing, so that a line reads as something else than it says.
-    let visible = |c: char| match c {
-        c if c.is_control() => '\u{fffd}',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c => c,
-    };
     let mut shown: String = text.chars().take(LONGEST).map(visible).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The character itself, or U+FFFD for one that a reader would obey and not see.
+pub fn visible(c: char) -> char {
+    match c {
+        c if c.is_control() => '\u{fffd}',
+        // These ranges turn the direction of writing, so that a line reads as something else than it says.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    }
 }
 
 /// User text for a message: in backticks, without control characters, cut to a length a line can hold.
@@ -310,4 +375,52 @@ pub fn quoted(text: &str) -> String {
     // `escape_debug` also escapes quotes, which stand between backticks here and need no escape.
     let shown = shown.replace("\\\"", "\"").replace("\\'", "'");
     if text.chars().nth(LONGEST).is_some() { format!("`{shown}…`") } else { format!("`{shown}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands behind a code in [`Code::ALL`]; the compiler asks for every code here.
+    fn next(code: Code) -> Option<Code> {
+        Some(match code {
+            Code::Unreadable => Code::Syntax,
+            Code::Syntax => Code::UnknownKey,
+            Code::UnknownKey => Code::MissingKey,
+            Code::MissingKey => Code::WrongType,
+            Code::WrongType => Code::BadValue,
+            Code::BadValue => Code::Duplicate,
+            Code::Duplicate => Code::NotSupported,
+            Code::NotSupported => Code::Conflict,
+            Code::Conflict => Code::Period,
+            Code::Period => Code::Zone,
+            Code::Zone => Code::Schedule,
+            Code::Schedule => Code::UnknownName,
+            Code::UnknownName => Code::Catalogue,
+            Code::Catalogue => Code::PlainHash,
+            Code::PlainHash => Code::PromiseNotKept,
+            Code::PromiseNotKept => Code::ClassNotReached,
+            Code::ClassNotReached => Code::WeakerThanPromise,
+            Code::WeakerThanPromise => Code::Narrowed,
+            Code::Narrowed => Code::WindowTooShort,
+            Code::WindowTooShort => Code::Contradiction,
+            Code::Contradiction => Code::Idle,
+            Code::Idle => Code::OnlyObserved,
+            Code::OnlyObserved => Code::StateIsDatastore,
+            Code::StateIsDatastore => Code::UndeclaredReach,
+            Code::UndeclaredReach => Code::MissingIndex,
+            Code::MissingIndex => Code::TooFewPrivileges,
+            Code::TooFewPrivileges => Code::TooManyPrivileges,
+            Code::TooManyPrivileges => Code::NotCovered,
+            Code::NotCovered => Code::IdleWaiver,
+            Code::IdleWaiver => return None,
+        })
+    }
+
+    #[test]
+    fn every_code_is_listed_once_in_the_order_of_its_number() {
+        let chain: Vec<Code> = std::iter::successors(Some(Code::Unreadable), |code| next(*code)).collect();
+        assert_eq!(chain, Code::ALL);
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+    }
 }

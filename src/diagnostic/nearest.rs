@@ -10,12 +10,17 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     (near.0 <= (near.1.len().max(name.len()) / 3).clamp(1, 3)).then_some(near.1)
 }
 
-/// The help for an unknown name: the one that was probably meant, or what there is to say otherwise.
+/// The help for an unknown name: the one that was probably meant, and why the two differ where the eye cannot tell; or what there
+/// is to say otherwise.
 pub fn did_you_mean(name: &str, known: &[&str], otherwise: impl Into<String>) -> String {
-    match nearest(name, known) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => otherwise.into(),
-    }
+    let Some(near) = nearest(name, known) else { return otherwise.into() };
+    let strange = |one: &str, other: &str| one.chars().find(|c| !c.is_ascii() && !other.contains(*c));
+    let why = match (strange(name, near), strange(near, name)) {
+        (Some(c), _) => format!(" It differs in `{c}` (U+{:04X}), which this name holds", u32::from(c)),
+        (None, Some(c)) => format!(" It differs in `{c}` (U+{:04X}), which that name holds", u32::from(c)),
+        (None, None) => String::new(),
+    };
+    format!("did you mean `{near}`?{why}")
 }
 
 /// Insertions, deletions and replacements between the two (Levenshtein).
@@ -46,5 +51,19 @@ mod tests {
         assert_eq!(nearest("tables_", &known), Some("table"));
         assert_eq!(nearest("colour", &known), None);
         assert_eq!(nearest("", &known), None);
+    }
+
+    #[test]
+    fn a_letter_that_only_looks_alike_is_pointed_out() {
+        let cyrillic = "\u{430}ccount";
+        assert_eq!(did_you_mean("acount", &["account"], ""), "did you mean `account`?");
+        assert_eq!(
+            did_you_mean(cyrillic, &["account"], ""),
+            "did you mean `account`? It differs in `\u{430}` (U+0430), which this name holds"
+        );
+        assert_eq!(
+            did_you_mean("account", &[cyrillic], ""),
+            format!("did you mean `{cyrillic}`? It differs in `\u{430}` (U+0430), which that name holds")
+        );
     }
 }

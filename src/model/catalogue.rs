@@ -10,8 +10,32 @@ pub type Catalogues = BTreeMap<DatastoreName, Catalogue>;
 /// A datastore's schema, as read from its own catalogue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    /// Every table the datastore's account can reach.
+    /// Every table the datastore's account can reach, and a rule can be about.
     pub tables: BTreeMap<TableName, Table>,
+    /// What holds data beside them.
+    pub beside: Beside,
+}
+
+/// What holds data and that no rule can be about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Tables that an extension of the engine answers for, such as a full-text index.
+    pub virtual_tables: BTreeSet<TableName>,
+    /// Of [`Catalogue::tables`], those in which a virtual table keeps its data: they go with it.
+    pub shadow_tables: BTreeSet<TableName>,
+    /// How many tables have a name that no rule can write.
+    pub nameless: u64,
+}
+
+/// How large a table is, by figures that cost the engine little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableSize {
+    /// Rows.
+    pub rows: u64,
+    /// Pages, of the table itself and without its indexes.
+    pub pages: u64,
+    /// What these pages hold.
+    pub bytes: u64,
 }
 
 /// One table.
@@ -23,6 +47,8 @@ pub struct Table {
     pub primary_key: Vec<ColumnName>,
     /// Sets of columns that the engine keeps unique, the primary key among them, each without NULLs.
     pub unique: Vec<BTreeSet<ColumnName>>,
+    /// Columns in which no value may stand twice, whatever the others hold; NULL may.
+    pub distinct: BTreeSet<ColumnName>,
     /// The first column of every index.
     pub indexed: BTreeSet<ColumnName>,
     /// Foreign keys that other tables hold on this one.
@@ -54,6 +80,20 @@ pub struct Column {
     pub declared: String,
     /// Whether NULL is refused.
     pub not_null: bool,
+}
+
+impl Column {
+    /// Whether it holds numbers, or bytes, and no text.
+    pub fn is_number(&self) -> bool {
+        let declared = self.declared.to_ascii_lowercase();
+        let numbers =
+            ["real", "floa", "doub", "num", "dec", "bool", "serial", "money", "blob", "bytea", "binary"];
+        match self.kind {
+            ColumnKind::Integer => true,
+            ColumnKind::Other => numbers.iter().any(|word| declared.contains(word)),
+            ColumnKind::Instant | ColumnKind::Naive | ColumnKind::Date | ColumnKind::Text => false,
+        }
+    }
 }
 
 /// What a declared type means to a rule.
@@ -91,6 +131,20 @@ pub enum OnDelete {
     Refuse,
     /// The referencing rows go too.
     Cascade,
-    /// The referencing rows are changed.
-    Change,
+    /// The referencing rows no longer point anywhere.
+    SetNull,
+    /// The referencing rows point to their default.
+    SetDefault,
+}
+
+impl OnDelete {
+    /// As the schema writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "RESTRICT",
+            Self::Cascade => "CASCADE",
+            Self::SetNull => "SET NULL",
+            Self::SetDefault => "SET DEFAULT",
+        }
+    }
 }

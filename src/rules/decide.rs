@@ -183,7 +183,7 @@ enum ByTrigger {
 }
 
 fn by_trigger(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> ByTrigger {
-    let moment = match read(rule, value, now) {
+    let moment = match trigger_moment(rule, value, now) {
         Ok(moment) => moment,
         Err(why) => return ByTrigger::Undated(why),
     };
@@ -226,8 +226,8 @@ fn undated(rule: &BoundRule<'_>, why: Undated) -> Verdict {
     if normal { Verdict::Kept(Kept::NotStarted(why)) } else { Verdict::Undated(why) }
 }
 
-/// The moment that counts, of one value or of several rows'.
-fn read(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> Result<Moment, Undated> {
+/// The moment that counts, of one value or of several rows', or why there is none.
+pub fn trigger_moment(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> Result<Moment, Undated> {
     let limit = now.late + FUTURE;
     match value {
         TriggerValue::Own(value) => plausible(moment(rule.trigger(), value)?, rule, limit),

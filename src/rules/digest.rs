@@ -57,10 +57,18 @@ pub fn version(service: &Service, rule: &Rule, identity: Identities<'_>) -> Rule
     });
     let mut canonical = String::new();
     write_canonical(&json, &mut canonical);
-    let sha256 = Sha256::digest(canonical.as_bytes())
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sha256 = sha256(canonical.as_bytes());
     RuleVersion { sha256, canonical, json }
+}
+
+/// In lower-case hexadecimal, as `sha256sum` prints it.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn datastore(identity: &DatastoreIdentity) -> Json {
@@ -80,7 +88,7 @@ fn promises(service: &Service, rule: &Rule) -> Json {
     sorted(kept.map(promise).collect())
 }
 
-fn promise(promise: &Promise) -> Json {
+pub(super) fn promise(promise: &Promise) -> Json {
     let mut covers: Vec<&str> = promise.covers.iter().map(crate::model::name::ClassName::as_str).collect();
     covers.sort_unstable();
     json!({
@@ -160,7 +168,7 @@ fn literal(value: &Value) -> Json {
     }
 }
 
-fn unless(unless: &Unless) -> Json {
+pub(super) fn unless(unless: &Unless) -> Json {
     json!({ "table": unless.table.as_str(), "match": matches(&unless.matches), "only": only(&unless.only) })
 }
 
@@ -192,7 +200,7 @@ fn dependents(all: &[Dependent], of: Option<&LocalId>, identity: Identities<'_>)
     sorted(here.map(|d| dependent(d, all, identity)).collect())
 }
 
-fn dependent(dependent: &Dependent, all: &[Dependent], identity: Identities<'_>) -> Json {
+pub(super) fn dependent(dependent: &Dependent, all: &[Dependent], identity: Identities<'_>) -> Json {
     let dataset = match &dependent.dataset {
         DependentDataset::Rows { table, key, matches } => json!({
             "table": table.as_str(),

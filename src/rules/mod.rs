@@ -6,14 +6,17 @@
 //!                               │
 //!                 Catalogue ── bind ──▶ BoundRule ── cutoff ──▶ what a query compares with
 //!                                           └─────── decide ──▶ Verdict: the one judge
+//!           what datastores say of themselves ── connect ──▶ what is not covered, not indexed, not permitted
 //! ```
 //!
 //! Past [`document`] nothing looks at TOML again.
 
 pub mod bind;
 pub mod check;
+pub mod connect;
 pub mod cutoff;
 pub mod decide;
+pub mod diff;
 pub mod digest;
 pub mod document;
 pub mod reading;

@@ -168,6 +168,16 @@ pub enum Mode {
     Observe,
 }
 
+impl Mode {
+    /// The word for it in the rule file and in results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+        }
+    }
+}
+
 /// By when a promise wants records gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promised {
@@ -517,8 +527,21 @@ pub type Row = Vec<(ColumnName, Value)>;
 pub struct Step {
     /// Both eligible and late.
     pub at: DateTime<Utc>,
+    /// What other tables hold from then on, such as a licence that was renewed; those that are not named stay as they are.
+    pub rows: Vec<(TableName, Vec<Row>)>,
     /// In the records' order.
     pub expect: Vec<Expected>,
+    /// What follows the verdicts.
+    pub then: Then,
+}
+
+/// What follows the verdicts of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: the next step looks at the same world.
+    Look,
+    /// A sweep: the next step looks at what it left.
+    Sweep,
 }
 
 impl std::fmt::Display for Expected {
@@ -529,6 +552,7 @@ impl std::fmt::Display for Expected {
             Self::Overdue => "overdue",
             Self::Held => "held",
             Self::Undated => "undated",
+            Self::Gone => "gone",
         })
     }
 }
@@ -546,4 +570,6 @@ pub enum Expected {
     Held,
     /// Its trigger gives no plausible instant.
     Undated,
+    /// The sweep of an earlier step disposed of it.
+    Gone,
 }

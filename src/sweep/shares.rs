@@ -46,6 +46,11 @@ impl Remote {
         Ok(Self { writers })
     }
 
+    /// The datastores, in the order of the rule's shares.
+    pub(super) fn into_writers(self) -> Vec<Writer> {
+        self.writers
+    }
+
     /// Whether the rule has dependents elsewhere.
     pub(super) fn any(&self) -> bool {
         !self.writers.is_empty()

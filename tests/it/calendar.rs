@@ -4,6 +4,7 @@ mod agreement;
 mod comparison;
 mod every_date;
 mod period;
+mod steps;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use expunged::model::calendar::{Calendar, Cutoff, Moment, Zone, tzdb_version};

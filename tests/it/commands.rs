@@ -115,6 +115,71 @@ fn a_proof_has_a_name_without_the_key_and_is_for_its_owner_alone() {
     }
 }
 
+/// Three tests, of which the last two fail, and a rule without any.
+const TESTED: &str = r#"
+[[rule.test]]
+name = "kept for fifty years"
+record = { id = 1, deleted_at = "1971-01-01T00:00:00Z" }
+at = "2021-01-01T23:59:59Z"
+expect = "kept"
+
+[[rule.test]]
+name = "due after fifty years"
+record = { id = 1, deleted_at = "1971-01-01T00:00:00Z" }
+at = "2021-01-01T00:00:00Z"
+expect = "due"
+
+[[rule.test]]
+name = "gone with the sweep"
+records = [{ id = 1, deleted_at = "1971-01-01T00:00:00Z" }, { id = 2, deleted_at = { null = true } }]
+at = "2021-01-02T00:00:00Z"
+expect = ["due", "kept"]
+after = { account = [{ id = 1 }] }
+
+[[rule]]
+id = "untested"
+class = "account"
+keeps = []
+datastore = "site"
+table = "other"
+key = ["id"]
+trigger = { column = "deleted_at" }
+retain = "50 years"
+delete_by = "200 years"
+action = "delete"
+"#;
+
+#[test]
+fn tests_that_fail_are_shown_in_full() {
+    let world = World::new(&rules(DELETED_AT, TESTED), SCHEMA);
+    let ran = world.ran(&["test"], 65);
+    let seconds = |text: &str| {
+        let line = text.lines().find(|line| line.contains(" passed, ")).unwrap();
+        let took = line.rsplit("; ").next().unwrap();
+        assert!(took.strip_suffix(" s").unwrap().parse::<f64>().is_ok(), "{took}");
+        text.replace(took, "[time]")
+    };
+    insta::assert_snapshot!(seconds(&ran.text()));
+    let told = json(&world.ran(&["test", "--format", "json"], 65).stdout);
+    assert_eq!((&told["passed"], &told["failed"], &told["left_out"]), (&1.into(), &2.into(), &0.into()));
+    assert_eq!(told["untested"], serde_json::json!(["site/untested"]));
+    assert!(told["seconds"].is_f64(), "{told}");
+    let failed = &told["tests"][1];
+    assert_eq!(failed["failures"][0], failed["details"][0]["what"]);
+    assert_eq!(failed["details"][0]["why"][0], "due 2021-01-02T00:00:00+00:00, 24 hours later");
+}
+
+#[test]
+fn a_filter_chooses_tests_by_their_rule_and_name() {
+    let world = World::new(&rules(DELETED_AT, TESTED), SCHEMA);
+    let chosen = world.ran(&["test", "kept for", "--format", "json"], 0);
+    assert_eq!((&json(&chosen.stdout)["passed"], &json(&chosen.stdout)["left_out"]), (&1.into(), &2.into()));
+    world.ran(&["test", "account: kept"], 0);
+    world.ran(&["test", "kept for", "gone with"], 65);
+    let none = world.ran(&["test", "kept for", "no such"], 2);
+    assert!(none.stderr.contains("`no such`") && none.stdout.is_empty(), "{}", none.text());
+}
+
 const TWO: &str = r#"
 [[rule]]
 id = "elsewhere"

@@ -132,7 +132,7 @@ fn catalogue(kind: ColumnKind) -> Catalogue {
     let tables = [("account", "tenant"), ("license", "tenant_id")];
     let tables: BTreeMap<TableName, Table> =
         tables.iter().map(|(t, c)| (TableName::new(t).unwrap(), table(c))).collect();
-    Catalogue { tables }
+    Catalogue { tables, ..Catalogue::default() }
 }
 
 fn word(verdict: &Verdict) -> String {
@@ -483,7 +483,13 @@ fn a_demand_makes_due_at_once_and_overdue_after_a_month_or_by_the_rules_own_dead
         (("20 days", "25 days"), "2026-01-20T10:00:00Z", asked, at("2026-02-14T00:00:00Z"), Some(asked)),
         // Due already: the month may come before the rule's own deadline, never after it.
         (("1 day", "3 years"), "2026-01-10T10:00:00Z", at("2026-01-12T00:00:00Z"), month, None),
-        (("1 day", "30 days"), "2026-01-10T10:00:00Z", at("2026-01-12T00:00:00Z"), at("2026-02-09T00:00:00Z"), None),
+        (
+            ("1 day", "30 days"),
+            "2026-01-10T10:00:00Z",
+            at("2026-01-12T00:00:00Z"),
+            at("2026-02-09T00:00:00Z"),
+            None,
+        ),
     ] {
         let times = demanded(bounds, trigger, "2026-02-01T00:00:00Z");
         assert_eq!((times.due, times.deadline, times.demanded), (due, deadline, by_demand), "{bounds:?}");

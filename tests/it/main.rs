@@ -4,17 +4,22 @@ mod architecture;
 mod calendar;
 #[cfg(feature = "test-hooks")]
 mod canaries;
+mod ci;
 mod commands;
+mod concept;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod conformance;
+mod connect;
 #[cfg(feature = "test-hooks")]
 mod crash;
 #[cfg(feature = "test-hooks")]
 mod daemon;
 mod demo;
 mod deploy;
+mod diff;
 mod docs;
+mod explain;
 mod files;
 mod files_rule;
 mod house;
@@ -32,3 +37,4 @@ mod sweep;
 mod trial;
 mod units;
 mod world;
+mod written;

@@ -3,6 +3,6 @@
 mod book;
 mod command;
 mod figures;
-mod forms;
+pub mod forms;
 mod oracle;
 mod standing;

@@ -52,7 +52,12 @@ fn tried(rule: &Rule, test: &RuleTest) -> trial::Failures {
     runtime.block_on(trial::run(rule, test))
 }
 
-fn tried_on_the_site(test: &str) -> trial::Failures {
+/// What failed, without why.
+fn tried_on_the_site(test: &str) -> Vec<String> {
+    failures_on_the_site(test).into_iter().map(|failure| failure.what).collect()
+}
+
+fn failures_on_the_site(test: &str) -> trial::Failures {
     let source = Source::new(SourceKind::Rules, "rules/site.toml", &format!("{SITE}{test}"));
     let service =
         document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|found| panic!("{found}"));
@@ -71,7 +76,7 @@ fn every_test_of_the_shipped_rules_passes() {
         for test in &rule.tests {
             ran += 1;
             let failures = tried(rule, test);
-            failed.extend(failures.iter().map(|f| format!("{}, \"{}\": {f}", rule.id, test.name)));
+            failed.extend(failures.iter().map(|f| format!("{}, \"{}\": {f:?}", rule.id, test.name)));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -86,7 +91,7 @@ at = "2026-03-01T12:00:00Z"
 expect = "kept"
 "#,
     );
-    assert_eq!(failures, ["at 2026-03-01T12:00:00+00:00, record 1: expected kept, observed due"]);
+    assert_eq!(failures, ["at 2026-03-01T15:00:00+03:00, record 1 (id = 1): expected kept, observed due"]);
 }
 
 #[test]
@@ -133,4 +138,178 @@ after = { account = [{ id = 2 }], comment = [{ id = 8, author_id = 2 }] }
 "#,
     );
     assert_eq!(failures, [""; 0]);
+}
+
+/// A rule whose trigger is in other rows.
+const LICENCES: &str = r#"[service]
+name = "Site"
+owner = "site@example.com"
+time_zone = "Europe/Moscow"
+
+[[rule]]
+id = "licence"
+class = "account"
+keeps = []
+datastore = "site"
+table = "account"
+key = ["id"]
+trigger = { table = "licence", match = { owner = "id" }, column = "until", pick = "latest", pending = ["future", "no_row"] }
+unless = { table = "invoice", match = { owner = "id" }, only = { paid = false } }
+except = "open invoices"
+retain = "7 days"
+delete_by = "1 month"
+schedule = "0 0 * * * *"
+action = "delete"
+
+[[rule.test]]
+name = "the one"
+"#;
+
+fn failures_of(file: &str) -> trial::Failures {
+    let source = Source::new(SourceKind::Rules, "rules/site.toml", file);
+    let service =
+        document::parse(&source, "site", &Defaults::default()).unwrap_or_else(|found| panic!("{found}"));
+    let [rule] = service.rules.as_slice() else { panic!("one rule") };
+    let [test] = rule.tests.as_slice() else { panic!("one test") };
+    tried(rule, test)
+}
+
+fn whats(failures: trial::Failures) -> Vec<String> {
+    failures.into_iter().map(|failure| failure.what).collect()
+}
+
+const RENEWAL: &str = r#"records = [{ id = 1 }, { id = 2 }, { id = 3 }]
+steps = [
+    { at = "2026-03-20T00:00:00Z", expect = ["due", "due", "kept"] },
+    { at = "2026-03-20T00:00:00Z", rows = { licence = [{ owner = 1, until = "2027-03-01T10:00:00Z" }, { owner = 2, until = "2026-03-01T10:00:00Z" }] }, expect = ["kept", "due", "kept"], sweep = true },
+    { at = "2026-03-21T00:00:00Z", expect = ["kept", "gone", "kept"] },
+    { at = "2027-03-21T00:00:00Z", expect = ["due", "gone", "kept"], rows = { invoice = [{ owner = 2, paid = false }] } },
+    { at = "2027-03-21T00:00:00Z", expect = ["kept", "gone", "kept"], rows = { invoice = [{ owner = 1, paid = false }] } },
+]
+
+[rule.test.rows]
+licence = [{ owner = 1, until = "2026-03-01T10:00:00Z" }, { owner = 2, until = "2026-03-01T10:00:00Z" }]
+"#;
+
+#[test]
+fn a_renewal_moves_a_record_and_what_a_sweep_disposed_of_is_gone() {
+    assert_eq!(failures_of(&format!("{LICENCES}{RENEWAL}")), []);
+}
+
+#[test]
+fn without_the_renewal_the_same_scenario_fails() {
+    let stays = RENEWAL.replace("until = \"2027-03-01T10:00:00Z\"", "until = \"2026-03-01T10:00:00Z\"");
+    let failed = whats(failures_of(&format!("{LICENCES}{stays}")));
+    assert_eq!(failed[0], "at 2026-03-20T03:00:00+03:00, record 1 (id = 1): expected kept, observed due");
+    assert_eq!(failed[1], "at 2026-03-21T03:00:00+03:00, record 1 (id = 1): expected kept, observed gone");
+}
+
+#[test]
+fn a_step_that_only_looks_leaves_the_world_as_it_is() {
+    let looks = RENEWAL.replace(", sweep = true", "");
+    let source = Source::new(SourceKind::Rules, "rules/site.toml", &format!("{LICENCES}{looks}"));
+    let refused = document::parse(&source, "site", &Defaults::default()).unwrap_err().to_string();
+    assert!(refused.contains("nothing is `gone` before a sweep"), "{refused}");
+    let due = looks.replace("\"gone\"", "\"overdue\"");
+    let failed = whats(failures_of(&format!("{LICENCES}{due}")));
+    assert_eq!(
+        failed,
+        [
+            "at 2026-03-21T03:00:00+03:00, record 2 (id = 2): expected overdue, observed due",
+            "at 2027-03-21T03:00:00+03:00, record 2 (id = 2): expected overdue, observed kept",
+        ]
+    );
+}
+
+/// Both phases of a sweep take effect, and what goes along stays gone.
+#[test]
+fn a_sweep_takes_what_sql_compares_and_what_only_the_judge_reads_with_what_hangs_on_them() {
+    let failures = tried_on_the_site(
+        r#"records = [{ id = 1, deleted_at = "2026-03-01T10:00:00Z" }, { id = 2, deleted_at = "2026-03-01T13:00:00+03:00" }]
+steps = [
+    { at = "2026-03-01T12:00:00Z", expect = ["due", "due"], sweep = true },
+    { at = "2026-03-09T12:00:00Z", expect = ["gone", "gone"] },
+]
+
+[rule.test.rows]
+comment = [{ id = 7, author_id = 1 }, { id = 8, author_id = 2 }, { id = 9, author_id = 3 }]
+
+[rule.test.after]
+account = []
+comment = [{ id = 9 }]
+"#,
+    );
+    assert_eq!(failures, [""; 0]);
+}
+
+#[test]
+fn a_failure_says_how_the_judge_came_to_its_verdict() {
+    let renewed = r#"record = { id = 1 }
+at = "2026-02-27T21:00:00Z"
+expect = "due"
+
+[rule.test.rows]
+licence = [{ owner = 1, until = "2026-01-31T20:59:59Z" }]
+"#;
+    let [failure] = <[trial::Failure; 1]>::try_from(failures_of(&format!("{LICENCES}{renewed}"))).unwrap();
+    assert_eq!(
+        failure.what,
+        "at 2026-02-28T00:00:00+03:00, record 1 (id = 1): expected due, observed overdue"
+    );
+    assert_eq!(
+        failure.why,
+        [
+            "due 2026-02-08T00:00:00+03:00, 20 days earlier",
+            "  D = 2026-01-31 (Europe/Moscow)",
+            "  D + 7 days = 2026-02-07",
+            "  first instant of the next day: 2026-02-08T00:00:00+03:00 = 2026-02-07T21:00:00Z",
+            "deadline 2026-02-28T00:00:00+03:00, at that instant",
+            "  D = 2026-01-31 (Europe/Moscow)",
+            "  D + 1 month = 2026-02-28 (the month's last day)",
+            "  first instant of that day: 2026-02-28T00:00:00+03:00 = 2026-02-27T21:00:00Z",
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_world_of_a_test_is_said_with_the_remedy() {
+    let at = "at = \"2026-03-01T12:00:00Z\"\nexpect = \"kept\"\n";
+    for (test, what, help) in [
+        (
+            format!("record = {{ until = 1 }}\n{at}"),
+            "record 1 lacks `id`, expected the whole key of `account`",
+            "add `id` to the record",
+        ),
+        (
+            format!("record = {{ id = 1 }}\nrows = {{ licenc = [] }}\n{at}"),
+            "`rows` names table `licenc`, which the rule neither looks at nor disposes of",
+            "did you mean `licence`?",
+        ),
+        (
+            format!("record = {{ id = 1 }}\n{at}after = {{ licence = [{{ untl = 1 }}] }}\n"),
+            "`after` names column `untl` of `licence`, which neither the rule nor a row of the test has",
+            "did you mean `until`?",
+        ),
+    ] {
+        let [failure] = <[trial::Failure; 1]>::try_from(failures_of(&format!("{LICENCES}{test}"))).unwrap();
+        assert_eq!((failure.what.as_str(), failure.why), (what, vec![help.to_owned()]));
+    }
+    let twice =
+        "records = [{ id = 1 }, { id = 1 }]\nat = \"2026-03-01T12:00:00Z\"\nexpect = [\"kept\", \"kept\"]\n";
+    let failed = whats(failures_of(&format!("{LICENCES}{twice}")));
+    assert_eq!(failed, ["records 1 and 2 have the same key, expected one record a key"]);
+}
+
+/// Databases go from test to test: nothing of one may be seen in another, whatever the shapes and the order.
+#[test]
+fn tests_that_run_beside_and_after_each_other_have_worlds_of_their_own() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let rules = document::load(&directory, &Defaults::default()).unwrap_or_else(|found| panic!("{found}"));
+    let cases: Vec<trial::Case<'_>> =
+        rules.rules().flat_map(|(_, rule)| rule.tests.iter().map(move |test| (rule, test))).collect();
+    let mixed: Vec<_> = cases.iter().rev().chain(&cases).copied().collect();
+    for threads in [1, 3] {
+        let failures = trial::run_all(&mixed, threads.try_into().unwrap()).unwrap();
+        assert_eq!(failures, vec![Vec::new(); mixed.len()]);
+    }
 }

@@ -248,11 +248,7 @@ impl World {
     }
 
     pub fn sql_on(&self, file: &str, statements: &str) {
-        block(async {
-            let mut connection = open(&self.path(file)).await;
-            sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        });
+        self::statements(&self.path(file), statements);
     }
 
     /// Rows as a set, each with its columns' SQL literals between bars.
@@ -401,8 +397,17 @@ async fn list(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
     rows.iter().map(|row| row.try_get(0).unwrap()).collect()
 }
 
-fn block<T>(future: impl Future<Output = T>) -> T {
+pub fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Statements on a database, which is made if it is not there.
+pub fn statements(database: &Path, statements: &str) {
+    block(async {
+        let mut connection = open(database).await;
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
 }
 
 /// A set of ids, for the survivors of a sweep.

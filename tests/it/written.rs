@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +13,7 @@ use expunged::diagnostic::shape::{Need, Shape, Type};
 use expunged::rules::document;
 
 use crate::architecture::source::root;
-use crate::world::sqlite;
+use crate::world::statements;
 
 /// Lines of a document, and what stands between its fences.
 struct Document {
@@ -63,7 +64,9 @@ fn the_tables_of_keys_are_those_that_the_reader_obeys() {
     let mut shown = BTreeSet::new();
     while let Some(line) = lines.next() {
         writeln!(document.after, "{line}").unwrap();
-        let Some(path) = line.strip_prefix("<!-- keys ").and_then(|rest| rest.strip_suffix(" -->")) else { continue };
+        let Some(path) = line.strip_prefix("<!-- keys ").and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
         let end = lines.by_ref().find(|line| *line == "<!-- end -->");
         assert!(end.is_some(), "docs/rules.md: no end after `{line}`");
         document.after.push('\n');
@@ -190,7 +193,8 @@ impl Example {
                 _ => {}
             }
         }
-        let (out, into) = (out.join("\n") + "\n", into.iter().fold(String::new(), |text, line| text + line + "\n"));
+        let (out, into) =
+            (out.join("\n") + "\n", into.iter().fold(String::new(), |text, line| text + line + "\n"));
         if out == "\n" {
             // Only new lines: they follow the rules.
             files[0].1.push_str(&into);
@@ -204,17 +208,21 @@ impl Example {
         Self { files }
     }
 
-    fn checked(&self, arguments: &[&str]) -> String {
+    /// What the program says of it, after the mode of one file was set.
+    fn checked(&self, arguments: &[&str], mode: Option<(&str, &str)>) -> String {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in &self.files {
             let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             match name.strip_suffix(".sql") {
-                Some(database) => sqlite(&directory.path().join(format!("{database}.db")), text),
+                Some(database) => statements(&directory.path().join(format!("{database}.db")), text),
                 None => std::fs::write(path, text).unwrap(),
             }
         }
-        std::fs::create_dir_all(directory.path().join("uploads")).unwrap();
+        if let Some((mode, file)) = mode {
+            let mode = std::fs::Permissions::from_mode(u32::from_str_radix(mode, 8).unwrap());
+            std::fs::set_permissions(directory.path().join(file), mode).unwrap();
+        }
         let ran = Command::new(env!("CARGO_BIN_EXE_expunged"))
             .args(["--config", "expunged.toml"])
             .args(arguments)
@@ -233,7 +241,7 @@ fn every_code_has_a_wrong_example_and_the_documents_say_what_the_program_says() 
     let mut lines = text.lines();
     let mut example = Example { files: Vec::new() };
     let mut code = String::new();
-    let mut diff: Option<(String, bool)> = None;
+    let mut diff: Option<(String, String)> = None;
     let mut shown = BTreeSet::new();
     while let Some(line) = lines.next() {
         writeln!(document.after, "{line}").unwrap();
@@ -248,11 +256,13 @@ fn every_code_has_a_wrong_example_and_the_documents_say_what_the_program_says() 
                 let name = name.trim_start_matches("example/").to_owned();
                 example.files.push((name, body.clone()));
             }
-            ("diff", how) => diff = Some((body.clone(), how == "connect")),
+            ("diff", how) => diff = Some((body.clone(), how.to_owned())),
             ("text", "message") => {
-                let (change, connect) = diff.take().expect("a message follows a diff");
-                let arguments: &[&str] = if connect { &["check", "--connect"] } else { &["check"] };
-                let said = example.with(&change).checked(arguments);
+                let (change, how) = diff.take().expect("a message follows a diff");
+                let arguments: &[&str] =
+                    if how.starts_with("connect") { &["check", "--connect"] } else { &["check"] };
+                let mode = change.trim().strip_prefix("$ chmod ").and_then(|rest| rest.split_once(' '));
+                let said = example.with(&change).checked(arguments, mode);
                 let found = format!("[{code}]");
                 assert!(said.contains(&found), "docs/rules.md: the example of {code} gives:\n{said}");
                 shown.insert(code.clone());

@@ -4,6 +4,7 @@
 //! a path that another process may bend meanwhile. A symbolic link is never followed, a mount point never crossed.
 //! A file is looked at again right before it goes: another one at its path, or a changed one, stays.
 
+mod access;
 mod batch;
 mod dispose;
 mod error;
@@ -12,7 +13,9 @@ mod look;
 mod open;
 mod pages;
 mod plan;
+mod privileges;
 mod prune;
+mod survey;
 mod walk;
 
 use std::os::unix::ffi::OsStrExt as _;
@@ -23,10 +26,13 @@ use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
+pub use self::access::{closed, unwritable};
 pub use self::batch::{Identities, Prepared, key, typed_key};
 pub use self::error::RootError;
 pub use self::listed::{Found, Identity, Listed, Obstacle, Outcome, Presence, Seen, path_value};
 pub use self::pages::{FilePage, Pages, find, record};
+pub use self::privileges::{privileges, refused};
+pub use self::survey::{Survey, survey};
 pub use self::walk::Walk;
 
 use self::open::Resolver;

@@ -8,7 +8,7 @@ use super::connect::{all, failed};
 use super::marker;
 use super::sql::{Sql, quote};
 use crate::datastore::error::DatastoreError;
-use crate::model::catalogue::{Catalogue, Column, ColumnKind, OnDelete, Reference, Table};
+use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, OnDelete, Reference, Table};
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
 
@@ -21,6 +21,7 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     );
     let mut tables: BTreeMap<TableName, Table> = BTreeMap::new();
     let mut pages: BTreeMap<i64, TableName> = BTreeMap::new();
+    let mut beside = beside(connection).await?;
     for row in all(connection, &names, OPERATION).await? {
         let name: String = get(&row, 0)?;
         if name == marker::TABLE {
@@ -31,6 +32,7 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
             tables.insert(name, Table::default());
         } else if let Ok(nameless) = TableName::new(NAMELESS) {
             // No rule can name it, but a deletion may reach it.
+            beside.nameless += 1;
             pages.insert(get(&row, 1)?, nameless);
         }
     }
@@ -57,7 +59,24 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
             table.referenced_by.push(reference);
         }
     }
-    Ok(Catalogue { tables })
+    Ok(Catalogue { tables, beside })
+}
+
+/// Virtual tables, and those in which they keep their data.
+async fn beside(connection: &mut SqliteConnection) -> Result<Beside, DatastoreError> {
+    let listed = Sql::new(
+        "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow')",
+    );
+    let mut beside = Beside::default();
+    for row in all(connection, &listed, OPERATION).await? {
+        let is_virtual = get::<String>(&row, 1)? == "virtual";
+        match TableName::new(&get::<String>(&row, 0)?) {
+            Ok(name) if is_virtual => drop(beside.virtual_tables.insert(name)),
+            Ok(name) => drop(beside.shadow_tables.insert(name)),
+            Err(_) => beside.nameless += u64::from(is_virtual),
+        }
+    }
+    Ok(beside)
 }
 
 /// `REFERENCES t` without columns means t's primary key; named ones are spelled as `t` spells them.
@@ -104,6 +123,7 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
         {
             column.not_null = true;
             table.unique.push(BTreeSet::from([only.clone()]));
+            table.distinct.insert(only.clone());
             table.indexed.insert(only.clone());
         }
     }
@@ -135,6 +155,10 @@ async fn indexes(
         found.entry(get(&row, 0)?).or_insert((unique != 0, partial != 0, Vec::new())).2.push(column);
     }
     for (unique, partial, columns) in found.into_values() {
+        if let ([Some(only)], true) = (columns.as_slice(), unique) {
+            // Within its rows, a partial index refuses a second value as any other does.
+            table.distinct.insert(only.clone());
+        }
         if partial {
             continue;
         }
@@ -168,7 +192,8 @@ async fn foreign_keys(
         let (Ok(table), Ok(theirs), Ok(ours)) = names else { continue };
         let on_delete = match get::<String>(&row, 4)?.as_str() {
             "CASCADE" => OnDelete::Cascade,
-            "SET NULL" | "SET DEFAULT" => OnDelete::Change,
+            "SET NULL" => OnDelete::SetNull,
+            "SET DEFAULT" => OnDelete::SetDefault,
             _ => OnDelete::Refuse,
         };
         let reference = Reference { from: from.clone(), columns: Vec::new(), on_delete };

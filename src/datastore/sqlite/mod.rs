@@ -7,8 +7,10 @@ mod identity;
 mod layer;
 mod marker;
 mod prepared;
+mod privileges;
 mod read;
 mod share;
+mod size;
 mod sql;
 mod trial;
 
@@ -16,8 +18,9 @@ pub use batch::{Judged, Selected, Writer};
 pub use identity::Identities;
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
+pub use privileges::privileges;
 pub use read::{Census, Page, Reader};
-pub use trial::TrialTable;
+pub use trial::{Filling, TrialTable};
 
 use crate::model::value::Value;
 

@@ -9,10 +9,10 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::connect::{Access, all, connect, failed, json, one, text};
 use super::sql::{Sql, TriggerSql, column, decoded, demanded, encoded, filters, same, selected, table};
-use super::{Cursor, Phase, catalogue};
+use super::{Cursor, Phase, catalogue, size};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
-use crate::model::catalogue::{Catalogue, ColumnKind};
+use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::orders::Whose;
@@ -78,6 +78,11 @@ impl Reader {
     /// The schema.
     pub async fn catalogue(&mut self) -> Result<Catalogue, DatastoreError> {
         catalogue::read(&mut self.connection).await
+    }
+
+    /// How large a table is, by figures that cost little; none: the engine cannot say.
+    pub async fn size(&mut self, table: &TableName) -> Result<Option<TableSize>, DatastoreError> {
+        size::estimate(&mut self.connection, table).await
     }
 
     /// Counts the rule's dataset by class.

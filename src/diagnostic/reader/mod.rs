@@ -58,11 +58,21 @@ impl Places {
         Self { source, paths: paths.into(), spots: spots.into() }
     }
 
+    fn path_of(&self, spot: &Spot) -> &str {
+        &self.paths[spot.path.0 as usize..spot.path.1 as usize]
+    }
+
     fn span(&self, path: &str) -> Option<Range<usize>> {
-        let path_of = |spot: &Spot| &self.paths[spot.path.0 as usize..spot.path.1 as usize];
-        let found = self.spots.binary_search_by(|spot| path_of(spot).cmp(path)).ok()?;
+        let found = self.spots.binary_search_by(|spot| self.path_of(spot).cmp(path)).ok()?;
         let (start, end) = self.spots[found].span;
         Some(start as usize..end as usize)
+    }
+
+    /// The keys whose paths begin with this, without it, and where their values begin.
+    fn beginning<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = (&'p str, usize)> {
+        let first = self.spots.partition_point(|spot| self.path_of(spot) < prefix);
+        let keys = self.spots[first..].iter().map(|spot| (self.path_of(spot), spot.span.0 as usize));
+        keys.map_while(move |(path, start)| Some((path.strip_prefix(prefix)?, start)))
     }
 
     /// Whether the key was written.
@@ -85,6 +95,41 @@ impl Places {
             }
         }
     }
+
+    /// A key's value as it was written, in one line and without comments; `None`: it was not written.
+    pub fn written(&self, path: &str) -> Option<String> {
+        let span = self.span(path)?;
+        let prefix = format!("{path}.");
+        let mut parts: Vec<(&str, usize)> = Vec::new();
+        for (rest, start) in self.beginning(&prefix) {
+            // What a part encloses is written with it.
+            if !parts.iter().any(|(part, _)| encloses(part, rest)) {
+                parts.push((rest, start));
+            }
+        }
+        if parts.is_empty() {
+            let text = self.source.text().get(span).unwrap_or_default();
+            return Some(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+        parts.sort_by_key(|(_, start)| *start);
+        let list = parts.iter().all(|(part, _)| part.bytes().all(|b| b.is_ascii_digit()));
+        let shown = parts.iter().filter_map(|(part, _)| {
+            let value = self.written(&format!("{prefix}{part}"))?;
+            Some(if list { value } else { format!("{} = {value}", bare(part)) })
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        Some(if list { format!("[{shown}]") } else { format!("{{ {shown} }}") })
+    }
+}
+
+fn encloses(outer: &str, path: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// A key, quoted where TOML wants it.
+fn bare(key: &str) -> String {
+    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) }
 }
 
 impl std::fmt::Debug for Places {

@@ -17,16 +17,21 @@
 mod compare;
 mod error;
 mod moment;
+mod shift;
+mod steps;
 mod zone;
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Utc};
 
 use super::period::{Civil, DeleteBy, Elapsed, Period, Retain};
+use steps::{Listener, Nobody, end_of, showing};
 use zone::{Day, Tick, Wall};
 
 pub use compare::Window;
 pub use error::ZoneError;
 pub use moment::{Cutoff, Moment, MomentKind};
+pub use shift::Shift;
+pub use steps::{Showing, Step, Working};
 pub use zone::Zone;
 
 /// The calendar of one service: every civil day in its periods begins and ends in this zone.
@@ -76,7 +81,7 @@ impl Calendar {
 
     /// The first instant that a moment can mean; `None`: beyond the calendar.
     pub fn earliest(&self, moment: &Moment) -> Option<DateTime<Utc>> {
-        self.read(moment, Reading::Earliest)?.instant()
+        self.read(moment, Reading::Earliest, &mut Nobody)?.instant()
     }
 
     /// The instant from which a record with this trigger is due; `None`: beyond the calendar, so never.
@@ -84,13 +89,7 @@ impl Calendar {
     /// A date with an hour bound is refused when a rule is bound. Should one get here, the hours run from the first
     /// instant of the day *after* the date.
     pub fn due(&self, trigger: &Moment, retain: &Retain) -> Option<DateTime<Utc>> {
-        match retain.period() {
-            Period::Elapsed(elapsed) => after(self.read(trigger, Reading::Latest)?, elapsed)?.instant(),
-            Period::Civil(civil) => {
-                let last = end_of(self.day_of(trigger, Reading::Latest)?, civil)?;
-                self.first(Day::of(last).next()).instant()
-            }
-        }
+        self.due_heard(trigger, retain, &mut Nobody)
     }
 
     /// The instant from which a record with this trigger, if still there, is overdue; `None`: beyond the calendar.
@@ -98,13 +97,58 @@ impl Calendar {
     /// A date with an hour bound is refused when a rule is bound. Should one get here, the hours run from the first
     /// instant *of* the date.
     pub fn deadline(&self, trigger: &Moment, delete_by: &DeleteBy) -> Option<DateTime<Utc>> {
-        match delete_by.period() {
-            Period::Elapsed(elapsed) => after(self.read(trigger, Reading::Earliest)?, elapsed)?.instant(),
+        self.deadline_heard(trigger, delete_by, &mut Nobody)
+    }
+
+    fn due_heard(
+        &self,
+        trigger: &Moment,
+        retain: &Retain,
+        heard: &mut impl Listener,
+    ) -> Option<DateTime<Utc>> {
+        match retain.period() {
+            Period::Elapsed(elapsed) => self.elapsed(trigger, Reading::Latest, elapsed, heard),
             Period::Civil(civil) => {
-                let last = end_of(self.day_of(trigger, Reading::Earliest)?, civil)?;
-                self.first(Day::of(last)).instant()
+                let last = end_of(self.day_of(trigger, Reading::Latest, heard)?, civil, heard)?;
+                self.opening(last, Day::of(last).next(), heard)
             }
         }
+    }
+
+    fn deadline_heard(
+        &self,
+        trigger: &Moment,
+        delete_by: &DeleteBy,
+        heard: &mut impl Listener,
+    ) -> Option<DateTime<Utc>> {
+        match delete_by.period() {
+            Period::Elapsed(elapsed) => self.elapsed(trigger, Reading::Earliest, elapsed, heard),
+            Period::Civil(civil) => {
+                let last = end_of(self.day_of(trigger, Reading::Earliest, heard)?, civil, heard)?;
+                self.opening(last, Day::of(last), heard)
+            }
+        }
+    }
+
+    /// The trigger's instant and the period.
+    fn elapsed(
+        &self,
+        trigger: &Moment,
+        reading: Reading,
+        length: Elapsed,
+        heard: &mut impl Listener,
+    ) -> Option<DateTime<Utc>> {
+        let from = self.read(trigger, reading, heard)?;
+        let at = after(from, length)?.instant()?;
+        heard.hear(|| Some(Step::Elapsed { from: from.instant()?, length, at, zone: self.zone }));
+        Some(at)
+    }
+
+    /// The first instant of a day on which, or before which, a period ends.
+    fn opening(&self, last: NaiveDate, day: Day, heard: &mut impl Listener) -> Option<DateTime<Utc>> {
+        let at = self.first(day).instant()?;
+        heard.hear(|| Some(Step::First { last, of: day.date()?, zone: self.zone, at }));
+        Some(at)
     }
 
     /// The bound below which triggers of this kind are due: for each of them, `trigger < cutoff` exactly when
@@ -143,8 +187,8 @@ impl Calendar {
         self.zone.earliest(day.midnight())
     }
 
-    fn read(&self, moment: &Moment, reading: Reading) -> Option<Tick> {
-        Some(match (moment, reading) {
+    fn read(&self, moment: &Moment, reading: Reading, heard: &mut impl Listener) -> Option<Tick> {
+        let tick = match (moment, reading) {
             (Moment::Instant(at), Reading::Earliest) => Tick::floor(*at),
             (Moment::Instant(at), Reading::Latest) => Tick::ceil(*at),
             (Moment::Local(at, zone), Reading::Earliest) => zone.earliest(Wall::floor(*at)),
@@ -152,15 +196,25 @@ impl Calendar {
             (Moment::Date(NaiveDate::MAX), _) => return None,
             (Moment::Date(date), Reading::Earliest) => self.first(Day::of(*date)),
             (Moment::Date(date), Reading::Latest) => self.first(Day::of(*date).next()),
-        })
+        };
+        if let Moment::Local(shown, zone) = *moment {
+            let read =
+                || Some(Step::Read { shown, zone, showing: showing(zone, shown), at: tick.instant()? });
+            heard.hear(read);
+        }
+        Some(tick)
     }
 
-    fn day_of(&self, moment: &Moment, reading: Reading) -> Option<NaiveDate> {
-        match moment {
-            Moment::Date(NaiveDate::MAX) => None,
-            Moment::Date(date) => Some(*date),
-            Moment::Instant(_) | Moment::Local(..) => self.zone.day(self.read(moment, reading)?).date(),
-        }
+    fn day_of(&self, moment: &Moment, reading: Reading, heard: &mut impl Listener) -> Option<NaiveDate> {
+        let (day, zone) = match moment {
+            Moment::Date(NaiveDate::MAX) => return None,
+            Moment::Date(date) => (*date, None),
+            Moment::Instant(_) | Moment::Local(..) => {
+                (self.zone.day(self.read(moment, reading, heard)?).date()?, Some(self.zone))
+            }
+        };
+        heard.hear(|| Some(Step::Day { day, zone }));
+        Some(day)
     }
 
     /// The bound below which a moment's reading is at or before `until`.
@@ -190,11 +244,6 @@ impl Calendar {
             MomentKind::Date => date_bound(open),
         }
     }
-}
-
-/// The day a civil period ends on when it is counted from `day`; monotone in `day`.
-fn end_of(day: NaiveDate, civil: Civil) -> Option<NaiveDate> {
-    day.checked_add_months(Months::new(civil.months))?.checked_add_days(Days::new(u64::from(civil.days)))
 }
 
 /// The last day from which a civil period ends on `limit` or before: [`end_of`] solved for its first argument.

@@ -60,6 +60,25 @@ impl Glob {
         depth && self.components.iter().zip(&other.components).all(|(a, b)| meet(&a.symbols(), &b.symbols()))
     }
 
+    /// Whether every path that matches the other matches this one. For patterns without columns.
+    pub fn includes(&self, other: &Self) -> bool {
+        // No pattern can say this byte, so that only a run of any characters takes it; and what takes it takes every run.
+        const ANY: &[u8] = &[0xff];
+        let mut path: Vec<Vec<u8>> = other
+            .components
+            .iter()
+            .map(|component| match component {
+                Component::Literal(own) | Component::Bound(own) => own.clone(),
+                Component::Star(parts) => parts.join(ANY),
+                Component::Open(before, behind) => [before, ANY, behind].concat(),
+            })
+            .collect();
+        if other.everything {
+            path.push(ANY.to_vec());
+        }
+        (self.everything || !other.everything) && self.matches(&path.join(&b'/'))
+    }
+
     /// What it asks of the names in a directory that lies `depth` directories below the root, and that itself fits.
     pub fn asked(&self, depth: usize) -> Asked<'_> {
         match self.components.get(depth) {

@@ -1,6 +1,8 @@
 //! A rule proved against its datastores' catalogues. Only a bound rule can be planned or swept.
 
+mod action;
 mod bound;
+mod literal;
 mod reach;
 
 pub use bound::{
@@ -11,9 +13,8 @@ pub use bound::{
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reading::{Clock, clock};
-use super::rule::{
-    Action, Condition, Dataset, Dependent, DependentDataset, Match, Rule, Strategy, TriggerPlace, Unit,
-};
+use super::rule::{Action, Condition, Dataset, Dependent, DependentDataset, Match, Rule, TriggerPlace, Unit};
+use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::calendar::{MomentKind, Zone};
@@ -169,7 +170,11 @@ impl<'r, 'c> Binder<'r, 'c> {
     }
 
     fn problem(&mut self, at: &str, what: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Diagnostic::error(Code::Catalogue, self.places.of(at), what, help));
+        self.found(Code::Catalogue, at, what, help);
+    }
+
+    fn found(&mut self, code: Code, at: &str, what: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Diagnostic::error(code, self.places.of(at), what, help));
     }
 
     fn table(&mut self, at: &str, datastore: &DatastoreName, name: &TableName) -> Option<&'c Table> {
@@ -179,16 +184,14 @@ impl<'r, 'c> Binder<'r, 'c> {
         };
         let found = catalogue.tables.get(name);
         if found.is_none() {
-            let tables = list(catalogue.tables.keys());
-            self.problem(
-                at,
-                format!("table `{name}` does not exist in datastore `{datastore}`"),
-                if tables.is_empty() {
-                    "the datastore has no tables".into()
-                } else {
-                    format!("its tables are {tables}")
-                },
-            );
+            let known: Vec<&str> = catalogue.tables.keys().map(TableName::as_str).collect();
+            let what = format!("table `{name}` does not exist in datastore `{datastore}`");
+            let otherwise = match known.as_slice() {
+                [] => "the datastore has no tables".to_owned(),
+                known => format!("its tables are {}", list(known.iter())),
+            };
+            let help = did_you_mean(name.as_str(), &known, otherwise);
+            self.problem(at, what, help);
         }
         found
     }
@@ -196,19 +199,20 @@ impl<'r, 'c> Binder<'r, 'c> {
     fn column(&mut self, at: &str, of: Side<'_, 'c>, name: &ColumnName) -> Option<&'c Column> {
         let found = of.table.column(name);
         if found.is_none() {
-            let columns = list(of.table.columns.iter().map(|c| &c.name));
-            self.problem(
-                at,
-                format!("column `{name}` does not exist in `{}`", of.name),
-                format!("its columns are {columns}"),
-            );
+            let known: Vec<&str> = of.table.columns.iter().map(|c| c.name.as_str()).collect();
+            let otherwise = format!("its columns are {}", list(known.iter()));
+            let help = did_you_mean(name.as_str(), &known, otherwise);
+            self.problem(at, format!("column `{name}` does not exist in `{}`", of.name), help);
         }
         found
     }
 
     fn conditions(&mut self, at: &str, of: Side<'_, 'c>, conditions: &[Condition]) {
         for condition in conditions {
-            self.column(&format!("{at}.{}", condition.column), of, &condition.column);
+            let at = format!("{at}.{}", condition.column);
+            if let Some(column) = self.column(&at, of, &condition.column) {
+                self.literals(&at, (of, column), &condition.test);
+            }
         }
     }
 
@@ -394,50 +398,6 @@ impl<'r, 'c> Binder<'r, 'c> {
             }
         };
         Some(TriggerKind::Text(format, written))
-    }
-
-    fn action(&mut self, of: Side<'_, 'c>, key: &[ColumnName], action: &Action) -> Option<MarkKind> {
-        let Action::Pseudonymize { columns, mark } = action else { return None };
-        for (name, strategy) in columns {
-            let at = format!("columns.{name}");
-            let Some(column) = self.column(&at, of, name) else { continue };
-            if key.contains(name) {
-                self.problem(
-                    &at,
-                    format!(
-                        "column `{name}` of `{}` is part of the key and cannot be pseudonymized",
-                        of.name
-                    ),
-                    "delete the record instead, or choose a key that says nothing of the person",
-                );
-            }
-            if *strategy == Strategy::Null && column.not_null {
-                self.problem(
-                    &at,
-                    format!("column `{name}` of `{}` is NOT NULL and cannot be set to NULL", of.name),
-                    "use `random` or `{ fixed = \"...\" }`",
-                );
-            }
-        }
-        let column = self.column("mark", of, mark)?;
-        match column.kind {
-            _ if column.not_null => {
-                self.problem(
-                    "mark",
-                    format!(
-                        "mark `{mark}` of `{}` is NOT NULL, so every record would count as done",
-                        of.name
-                    ),
-                    "let the column be NULL until the record has been pseudonymized",
-                );
-                None
-            }
-            ColumnKind::Instant | ColumnKind::Text | ColumnKind::Other | ColumnKind::Naive => {
-                Some(MarkKind::Instant)
-            }
-            ColumnKind::Date => Some(MarkKind::Date),
-            ColumnKind::Integer => Some(MarkKind::Integer),
-        }
     }
 
     fn dependents(&mut self, own: Side<'r, 'c>) -> Vec<BoundDependent<'r>> {

@@ -48,6 +48,44 @@ pub fn overlap(a: &[Condition], b: &[Condition]) -> bool {
     combinations(&[a, b]).is_none_or(|mut all| all.any(|c| holds(a, &c) && holds(b, &c)))
 }
 
+/// What one filter admits and another does not.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Beyond {
+    /// Nothing.
+    Nothing,
+    /// Such a record, in words.
+    Such(String),
+    /// Too many combinations to look at.
+    Unknown,
+}
+
+/// What `a` admits beyond `b`.
+pub fn beyond(a: &[Condition], b: &[Condition]) -> Beyond {
+    let both = [a, b];
+    let Some(mut all) = combinations(&both) else { return Beyond::Unknown };
+    all.find(|c| holds(a, c) && !holds(b, c)).map_or(Beyond::Nothing, |c| Beyond::Such(words(&c)))
+}
+
+fn words(combination: &Combination<'_>) -> String {
+    let cell = |(column, cell): &(&ColumnName, Cell)| match cell {
+        Cell::Null => format!("{column} is NULL"),
+        Cell::Listed(value) => format!("{column} is {}", literal(value)),
+        Cell::Other => format!("{column} is anything not listed"),
+    };
+    combination.iter().map(cell).collect::<Vec<_>>().join(", ")
+}
+
+/// A value of the rule file, which its author wrote for everyone to read.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(n) => n.to_string(),
+        Value::Real(x) => x.to_string(),
+        Value::Text(text) => format!("\"{}\"", text.escape_debug()),
+        Value::Blob(bytes) => format!("{} bytes", bytes.len()),
+    }
+}
+
 type Combination<'c> = Vec<(&'c ColumnName, Cell)>;
 
 /// Every combination of cells of the columns that any of them looks at; `None`: too many.

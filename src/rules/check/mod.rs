@@ -9,13 +9,15 @@
 //! A rule that only observes keeps nothing: what hangs on it alone is a warning, and the promise is not called kept.
 
 mod contradiction;
-mod filters;
+pub(super) mod filters;
 mod strength;
-mod window;
+pub(super) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service};
+pub use window::{fits, words};
+
+use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service, WaivedDataset};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -92,6 +94,17 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
     if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
 }
 
+/// Why a service's rules do not keep a promise; empty: they do.
+pub(super) fn broken(service: &Service, promise: &Promise, defaults: &Defaults) -> Diagnostics {
+    let mut found: Vec<Diagnostic> = strength::possible(promise, service.calendar).into_iter().collect();
+    every_class_is_kept(service, promise, &mut found);
+    for rule in service.rules.iter().filter(|rule| rule.keeps.contains(&promise.id)) {
+        found.extend(strength::weaker(rule, promise));
+        found.extend(window::fits(rule, defaults).err());
+    }
+    Diagnostics::new(found)
+}
+
 /// What the rules say of datastores that the configuration does not have, or has as another kind.
 pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> Diagnostics {
     let mut found = Vec::new();
@@ -116,6 +129,14 @@ pub fn datastores(set: &RuleSet, known: &BTreeMap<DatastoreName, Datastore>) -> 
         for (i, of) in rule.backup.iter().flat_map(|b| b.of.iter().enumerate()) {
             found.extend(datastore(&rule.places, &format!("backup.of.{i}"), of, None, known));
         }
+    }
+    for waiver in set.services.iter().flat_map(|service| &service.waivers) {
+        let held = match waiver.dataset {
+            WaivedDataset::Table(_) => Held::Rows,
+            // Its `*` and `**` mean the same of files, objects and keys.
+            WaivedDataset::Pattern(_) => Held::Files,
+        };
+        found.extend(datastore(&waiver.places, "datastore", &waiver.datastore, Some(held), known));
     }
     Diagnostics::new(found)
 }
@@ -167,8 +188,8 @@ fn datastore(
         return None;
     }
     let what = expected.map_or("", Held::as_str);
-    let message = format!("datastore `{name}` holds {kind}; the rule is about {what}");
-    let help = "correct the datastore, or what the rule expects of it";
+    let message = format!("datastore `{name}` holds {kind}; expected one that holds {what}");
+    let help = "correct the datastore's name, or what is said of it";
     Some(Diagnostic::error(Code::Conflict, places.of(key), message, help))
 }
 

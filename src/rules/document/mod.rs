@@ -73,6 +73,11 @@ fn read(path: &Path, defaults: &Defaults) -> Result<Service, Diagnostics> {
     parse(&Source::read(SourceKind::Rules, path)?, &stem, defaults)
 }
 
+/// Whether it is a directory that can be read and holds no `*.toml`.
+pub fn holds_none(dir: &Path) -> bool {
+    toml_files(dir).is_ok_and(|files| files.is_empty())
+}
+
 /// One file's text, as the service of that id.
 pub fn parse(source: &Arc<Source>, service: &str, defaults: &Defaults) -> Result<Service, Diagnostics> {
     let id = match ServiceId::new(service) {
@@ -160,7 +165,8 @@ fn toml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn of_directory(dir: &Path, message: String, help: &str) -> Diagnostics {
+/// A problem of the directory as a whole.
+pub fn of_directory(dir: &Path, message: String, help: &str) -> Diagnostics {
     let place = Place::new(Source::new(SourceKind::Rules, dir, ""), 0..0);
     Diagnostic::error(Code::Unreadable, place, message, help).into()
 }

@@ -78,7 +78,8 @@ pub fn rule(
     rule
 }
 
-const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const MODES: [(&str, Mode); 2] =
+    [(Mode::Enforce.as_str(), Mode::Enforce), (Mode::Observe.as_str(), Mode::Observe)];
 
 /// The bounds of the promises that are kept; what is no promise is found when the rules are checked.
 fn promised(keeps: &[PromiseId], promises: &[Promise]) -> Vec<Promised> {

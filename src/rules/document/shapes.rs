@@ -127,7 +127,13 @@ static STEP: Shape = Shape::of(
     "One instant of a test.",
     &[
         Key::required("at", Type::Instant, "when, never before the step above"),
+        Key::optional("rows", Type::Table(&ROWS), "what other tables hold from now on, by table"),
         Key::required("expect", VERDICTS, "the verdict; a list for several records"),
+        Key::optional(
+            "sweep",
+            Type::Boolean,
+            "whether a sweep then disposes of what is due, for the steps below",
+        ),
     ],
 );
 
@@ -317,7 +323,7 @@ static HELD: Type = Type::OneOf(&[
     Type::Instant,
     Type::Table(&NULL_VALUE),
 ]);
-const VERDICT: Type = Type::Word(&["kept", "due", "overdue", "held", "undated"]);
+const VERDICT: Type = Type::Word(&["kept", "due", "overdue", "held", "undated", "gone"]);
 const VERDICTS: Type = Type::OneOf(&[VERDICT, Type::List(&VERDICT)]);
 const INTEGER_LITERAL: Type = Type::Integer(i64::MIN);
 const TEXT_LITERAL: Type = Type::Text(Text { what: "a text", pattern: Some("^"), example: "closed" });

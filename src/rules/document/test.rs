@@ -7,7 +7,7 @@ use super::word;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::name::{DatastoreName, TableName};
-use crate::rules::rule::{Dataset, Expected, Row, RuleTest, Step, TestFile, TestRecords};
+use crate::rules::rule::{Dataset, Expected, Row, RuleTest, Step, TestFile, TestRecords, Then};
 
 /// `own` is the rule's dataset, which holds the records.
 pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
@@ -26,7 +26,7 @@ pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
     let files = table.optional("files").map_or(Vec::new(), |e| by_datastore(&e));
     let after_files = table.optional("after_files").map_or(Vec::new(), |e| by_datastore(&e));
     let held = table.optional("held").map_or(Some(false), |e| e.boolean());
-    let steps = steps(&mut table, records.as_ref().map(TestRecords::len));
+    let steps = steps(&mut table, records.as_ref().map(TestRecords::len), own);
     let after = table.optional("after").map_or(Vec::new(), |e| rows_by_table(&e, None));
     table.finish();
     Some(RuleTest {
@@ -115,9 +115,18 @@ fn rows_by_table(entry: &Entry<'_>, own: Option<&TableName>) -> Vec<(TableName, 
 }
 
 /// `at` and `expect`, or `steps`. `records`: how many verdicts each step must name.
-fn steps(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Step>> {
+fn steps(table: &mut Cursor<'_>, records: Option<usize>, own: Option<&TableName>) -> Option<Vec<Step>> {
     let Some(entry) = table.optional("steps") else {
-        return step(table, records).map(|step| vec![step]);
+        let (at, expect) = (instant_of(table), verdicts(table, records));
+        let expect = expect.filter(|expect| {
+            let gone = expect.contains(&Expected::Gone);
+            if gone {
+                let help = "a test of one instant has no sweep before it: write `steps`";
+                table.refuse(Code::Conflict, "nothing is `gone` before a sweep", help);
+            }
+            !gone
+        });
+        return Some(vec![Step { at: at?, rows: Vec::new(), expect: expect?, then: Then::Look }]);
     };
     for key in ["at", "expect"] {
         if let Some(extra) = table.optional(key) {
@@ -131,9 +140,13 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     for item in entry.list()? {
         let mut table = item.table()?;
-        let step = step(&mut table, records);
+        let step = step(&mut table, records, own);
         table.finish();
         let Some(step) = step else { continue };
+        if step.expect.contains(&Expected::Gone) && !steps.iter().any(|s| s.then == Then::Sweep) {
+            let message = "nothing is `gone` before a sweep";
+            item.refuse(Code::Conflict, message, "write `sweep = true` in the step that disposes of it");
+        }
         if steps.last().is_some_and(|last| last.at > step.at) {
             item.refuse(Code::BadValue, "this step's `at` is before the last one's", "time never goes back");
         }
@@ -143,10 +156,21 @@ fn steps(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Step>> {
     Some(steps)
 }
 
-fn step(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Step> {
-    let at = table.required("at").and_then(|e| instant(&e));
-    let expect = table.required("expect").and_then(|e| expected(&e, records));
-    Some(Step { at: at?, expect: expect? })
+fn step(table: &mut Cursor<'_>, records: Option<usize>, own: Option<&TableName>) -> Option<Step> {
+    let at = instant_of(table);
+    let rows = table.optional("rows").map_or(Vec::new(), |e| rows_by_table(&e, own));
+    let expect = verdicts(table, records);
+    let sweep = table.optional("sweep").map_or(Some(false), |e| e.boolean());
+    let then = if sweep? { Then::Sweep } else { Then::Look };
+    Some(Step { at: at?, rows, expect: expect?, then })
+}
+
+fn instant_of(table: &mut Cursor<'_>) -> Option<DateTime<Utc>> {
+    table.required("at").and_then(|e| instant(&e))
+}
+
+fn verdicts(table: &mut Cursor<'_>, records: Option<usize>) -> Option<Vec<Expected>> {
+    table.required("expect").and_then(|e| expected(&e, records))
 }
 
 fn instant(entry: &Entry<'_>) -> Option<DateTime<Utc>> {
@@ -163,12 +187,13 @@ fn instant(entry: &Entry<'_>) -> Option<DateTime<Utc>> {
     parsed.ok().map(|at| at.with_timezone(&Utc))
 }
 
-const VERDICTS: [(&str, Expected); 5] = [
+const VERDICTS: [(&str, Expected); 6] = [
     ("kept", Expected::Kept),
     ("due", Expected::Due),
     ("overdue", Expected::Overdue),
     ("held", Expected::Held),
     ("undated", Expected::Undated),
+    ("gone", Expected::Gone),
 ];
 
 /// One verdict, or one a record in their order.

@@ -1,325 +1,159 @@
 //! The tests inside rule files: each builds a small world, tables in memory and files in a temporary directory, asks the
-//! judge, and lets the very statements of a sweep run on it.
+//! judge about every record at every step, and lets the very statements of a sweep run on it.
 
+mod after;
+mod disposal;
+mod inputs;
 mod plan;
 mod tree;
+mod verdicts;
+mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tempfile::TempDir;
-
-use super::shares::{Remote, give_up};
-use crate::datastore::sqlite::{self, Cursor, Phase};
-use crate::datastore::{DatastoreError, Explained, Prepared, Writer, files};
-use crate::model::catalogue::Catalogues;
-use crate::model::key::Key;
-use crate::model::name::{ColumnName, DatastoreName};
+use self::disposal::{Court, Swept, sweep};
+use self::world::{Spares, World};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
-use crate::model::value::Value;
-use crate::pseudonym::PseudonymKey;
-use crate::rules::bind::{BoundDataset, BoundRule, RowRule, bind};
-use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Due, Verdict, decide};
-use crate::rules::rule::{Expected, Row, Rule, RuleTest, Step, TestRecords};
+use crate::rules::bind::{BoundRule, bind};
+use crate::rules::rule::{Rule, RuleTest, Step, Then};
+
+/// Something that a test found wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What was expected of what, and what was observed, in one line.
+    pub what: String,
+    /// How that came about, or what to do.
+    pub why: Vec<String>,
+}
+
+impl Failure {
+    /// One that says everything itself.
+    fn plain(what: impl Into<String>) -> Self {
+        Self { what: what.into(), why: Vec::new() }
+    }
+}
 
 /// What a test found wrong; empty when it passed.
-pub type Failures = Vec<String>;
+pub type Failures = Vec<Failure>;
 
-/// A test's world holds no more records than this; one selection sees them all.
-const WORLD: u32 = 10_000;
+/// A test with its rule.
+pub type Case<'r> = (&'r Rule, &'r RuleTest);
 
 /// Runs one test.
 pub async fn run(rule: &Rule, test: &RuleTest) -> Failures {
-    let mut failures = Vec::new();
-    if let Err(error) = attempt(rule, test, &mut failures).await {
-        failures.push(error);
+    in_a_world(&mut Spares::default(), rule, test).await
+}
+
+/// Runs tests on several threads at a time; what each found wrong, in their order. Blocking.
+///
+/// Those of one rule should stand together: they run on one thread, whose databases keep the rule's tables from one to the
+/// next.
+pub fn run_all(cases: &[Case<'_>], threads: NonZeroUsize) -> std::io::Result<Vec<Failures>> {
+    let groups: Vec<&[Case<'_>]> = cases.chunk_by(|a, b| std::ptr::eq(a.0, b.0)).collect();
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, Vec<Failures>)> = std::thread::scope(|scope| {
+        let worker = || worker(&groups, &next);
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(worker)).collect();
+        let mut done = Vec::new();
+        for worker in workers {
+            // A panic in a test is a bug of ours, wherever it happens.
+            done.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        std::io::Result::Ok(done)
+    })?;
+    done.sort_by_key(|(number, _)| *number);
+    Ok(done.into_iter().flat_map(|(_, failures)| failures).collect())
+}
+
+/// Takes one rule's tests after another, until none are left.
+fn worker(groups: &[&[Case<'_>]], next: &AtomicUsize) -> std::io::Result<Vec<(usize, Vec<Failures>)>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut spares = Spares::default();
+    let mut done = Vec::new();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(group) = groups.get(number) else { return Ok(done) };
+        let mut failures = Vec::with_capacity(group.len());
+        for (rule, test) in *group {
+            failures.push(runtime.block_on(in_a_world(&mut spares, rule, test)));
+        }
+        done.push((number, failures));
+    }
+}
+
+async fn in_a_world(spares: &mut Spares, rule: &Rule, test: &RuleTest) -> Failures {
+    let mut failures = inputs::check(rule, test);
+    if failures.is_empty()
+        && let Err(error) = attempt(spares, rule, test, &mut failures).await
+    {
+        failures.push(Failure::plain(error));
     }
     failures
 }
 
-/// What a test is about: databases in memory, trees on the disk.
-struct World {
-    databases: BTreeMap<DatastoreName, sqlite::Writer>,
-    catalogues: Catalogues,
-    trees: BTreeMap<DatastoreName, TempDir>,
-}
-
-impl World {
-    async fn of(rule: &Rule, test: &RuleTest) -> Result<Self, String> {
-        let chain = |error: DatastoreError| crate::diagnostic::chain(&error);
-        let (mut databases, mut catalogues) = (BTreeMap::new(), Catalogues::new());
-        for (name, tables) in plan::tables(rule, test) {
-            let mut database = sqlite::Writer::trial(&tables).await.map_err(chain)?;
-            catalogues.insert(name.clone(), database.catalogue().await.map_err(chain)?);
-            databases.insert(name, database);
-        }
-        Ok(Self { databases, catalogues, trees: tree::plant(rule, test)? })
-    }
-}
-
-async fn attempt(rule: &Rule, test: &RuleTest, failures: &mut Failures) -> Result<(), String> {
-    let chain = |error: DatastoreError| crate::diagnostic::chain(&error);
-    let mut world = World::of(rule, test).await?;
-    let bound = bind(rule, &world.catalogues)
-        .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
-    if let (Some(rows), Some(own)) = (bound.rows(), world.databases.get_mut(&rule.datastore)) {
-        own.begin_rule(rows).await.map_err(chain)?;
-    }
-    let orders = if test.held { Orders::hold_on_all() } else { Orders::default() };
-    for step in &test.steps {
-        verdicts(&mut world, &bound, test, &orders, step, failures).await?;
-    }
-    let Some(step) = test.steps.last() else { return Ok(()) };
-    if test.after.is_empty() && test.after_files.is_empty() {
-        return Ok(());
-    }
-    if let Some(rows) = bound.rows() {
-        return aftermath(&mut world, rows, test, &orders, step, failures).await.map_err(chain);
-    }
-    let gone = due(&mut world, &bound, &orders, Now::given(step.at)).await.map_err(chain)?;
-    let gone = gone.into_iter().collect();
-    tree::compare(&world.trees, test, &BTreeMap::from([(rule.datastore.clone(), gone)]), failures)
-}
-
-/// Each record's verdict against the expected one, and the records a sweep's own statements select against the verdicts.
-async fn verdicts(
-    world: &mut World,
-    bound: &BoundRule<'_>,
+async fn attempt(
+    spares: &mut Spares,
+    rule: &Rule,
     test: &RuleTest,
-    orders: &Orders,
-    step: &Step,
     failures: &mut Failures,
 ) -> Result<(), String> {
-    let chain = |error: DatastoreError| crate::diagnostic::chain(&error);
-    let now = Now::given(step.at);
-    let mut judged_due = BTreeSet::new();
-    for (number, expected) in (1..).zip(&step.expect) {
-        let found = look_up(world, bound, &test.records, number).await?;
-        let Some(found) = found else { return Err(format!("record {number} cannot be found by its key")) };
-        let verdict = if found.selected {
-            let identity = found.record.key.as_str().to_owned();
-            let verdict = decide(bound, found.record, orders, now);
-            if matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_)) {
-                judged_due.insert(identity);
-            }
-            word(&verdict)
-        } else {
-            Expected::Kept
-        };
-        if verdict != *expected {
-            failures.push(format!(
-                "at {}, record {number}: expected {expected}, observed {verdict}",
-                step.at.to_rfc3339()
-            ));
-        }
+    let mut world = World::of(spares, rule, test).await?;
+    let bound = bind(rule, &world.catalogues)
+        .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
+    if let Some(rows) = bound.rows() {
+        world.begin(rows).await?;
     }
-    let swept: BTreeSet<String> = due(world, bound, orders, now).await.map_err(chain)?.into_iter().collect();
-    if swept != judged_due {
-        failures.push(format!(
-            "at {}, a sweep selects {} records where the judge finds {} due: report this as a bug",
-            step.at.to_rfc3339(),
-            swept.len(),
-            judged_due.len()
-        ));
-    }
+    steps(&mut world, &bound, test, failures).await?;
+    world.give_back(rule, spares);
     Ok(())
 }
 
-/// A record of the test by its number, from 1.
-async fn look_up(
+async fn steps(
     world: &mut World,
     bound: &BoundRule<'_>,
-    records: &TestRecords,
-    number: usize,
-) -> Result<Option<Explained>, String> {
-    let chain = |error: DatastoreError| crate::diagnostic::chain(&error);
-    let datastore = &bound.rule().datastore;
-    match (records, bound.rows()) {
-        (TestRecords::Rows(records), Some(rows)) => {
-            let (Some(record), Some(database), Some(catalogue)) = (
-                records.get(number - 1),
-                world.databases.get_mut(datastore),
-                world.catalogues.get(datastore),
-            ) else {
-                return Ok(None);
-            };
-            let key = typed_key(rows, record)
-                .ok_or_else(|| format!("record {number} does not name every column of the key"))?;
-            database.look_up(rows, catalogue, &key).await.map_err(chain)
-        }
-        (TestRecords::Files(records), _) => {
-            let (Some(file), Some(tree)) = (records.get(number - 1), world.trees.get(datastore)) else {
-                return Ok(None);
-            };
-            files::find(tree.path(), bound, &file.path).map_err(chain)
-        }
-        (TestRecords::Rows(_), None) => Ok(None),
-    }
-}
-
-/// The keys a sweep would dispose of.
-async fn due(
-    world: &mut World,
-    bound: &BoundRule<'_>,
-    orders: &Orders,
-    now: Now,
-) -> Result<Vec<String>, DatastoreError> {
-    let mut keys = Vec::new();
-    let datastore = &bound.rule().datastore;
-    let mut add = |verdict| {
-        if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
-            keys.push(Due::key(&due).as_str().to_owned());
-        }
-    };
-    if let BoundDataset::Files(pattern) = bound.dataset() {
-        let Some(tree) = world.trees.get(datastore) else { return Ok(keys) };
-        let mut pages = files::Pages::open(tree.path(), pattern, WORLD)?;
-        while let Some(page) = pages.next().await? {
-            for found in &page.files {
-                add(decide(bound, files::record(bound, found, 0)?, orders, now));
-            }
-        }
-        return Ok(keys);
-    }
-    let (Some(rows), Some(database)) = (bound.rows(), world.databases.get_mut(datastore)) else {
-        return Ok(keys);
-    };
-    let cutoffs = Cutoffs::of(bound, now);
-    for phase in [Phase::Exact, Phase::Candidates] {
-        let mut selected = database.select(rows, &cutoffs, phase, &Cursor::default(), WORLD).await?;
-        for record in std::mem::take(&mut selected.page.records) {
-            add(decide(bound, record, orders, now));
-        }
-        selected.rollback().await?;
-    }
-    Ok(keys)
-}
-
-/// What is left after a sweep at the step, against `after` and `after_files`.
-async fn aftermath(
-    world: &mut World,
-    rows: RowRule<'_>,
     test: &RuleTest,
-    orders: &Orders,
+    failures: &mut Failures,
+) -> Result<(), String> {
+    let orders = if test.held { Orders::hold_on_all() } else { Orders::default() };
+    let compares = !test.after.is_empty() || !test.after_files.is_empty();
+    let mut found = Vec::new();
+    let mut stale = true;
+    for (left, step) in (0..test.steps.len()).rev().zip(&test.steps) {
+        world.change(bound.rule(), step).await?;
+        if stale || !step.rows.is_empty() {
+            found = verdicts::find_all(world, bound, &test.records).await?;
+        }
+        let court = Court { bound, orders: &orders, now: Now::given(step.at) };
+        let due = verdicts::compare(court, &test.records, &found, step, failures);
+        let then = if left == 0 && compares { Then::Sweep } else { step.then };
+        let swept = sweep(world, court, then).await?;
+        agreement(step, bound, &due.into_iter().collect(), &swept, failures);
+        stale = then == Then::Sweep;
+    }
+    after::compare(world, bound.rule(), test, failures).await
+}
+
+/// What a sweep disposes of, and what the judge called due when it was asked about each record by its key.
+fn agreement(
     step: &Step,
+    bound: &BoundRule<'_>,
+    due: &BTreeSet<String>,
+    swept: &Swept,
     failures: &mut Failures,
-) -> Result<(), DatastoreError> {
-    let now = Now::given(step.at);
-    let cutoffs = Cutoffs::of(rows.bound(), now);
-    // A test's key: pseudonyms of a trial join with nothing outside it.
-    let pseudonyms = PseudonymKey::from_bytes(zeroize::Zeroizing::new([7; 32]));
-    let mut writers = Vec::new();
-    for share in rows.bound().shares().iter().skip(1) {
-        match (world.databases.remove(share.datastore), world.trees.get(share.datastore)) {
-            (Some(database), _) => writers.push(Writer::Sqlite(Box::new(database))),
-            (None, Some(tree)) => writers.push(Writer::Files(Arc::new(files::Tree::open(tree.path())?))),
-            (None, None) => {}
-        }
+) {
+    if swept.keys != *due || swept.disagreed > 0 {
+        failures.push(Failure {
+            what: format!(
+                "at {}, a sweep disposes of {} records where the judge finds {} due, and differs from the cut-off on {}",
+                bound.rule().calendar.zone().rfc3339(step.at),
+                swept.keys.len(),
+                due.len(),
+                swept.disagreed
+            ),
+            why: vec!["this is a bug in expunged: please report it with the rule and the test".to_owned()],
+        });
     }
-    let mut remote = Remote::over(writers, rows).await?;
-    let Some(database) = world.databases.get_mut(&rows.rule().datastore) else { return Ok(()) };
-    // One transaction holds one phase. A test whose records need both would be told what the first leaves.
-    let exact = due_in(database, rows, &cutoffs, orders, now, Phase::Exact).await?;
-    let phase = if exact == 0 { Phase::Candidates } else { Phase::Exact };
-    let mut selected = database.select(rows, &cutoffs, phase, &Cursor::default(), WORLD).await?;
-    let due: Vec<Due> = std::mem::take(&mut selected.page.records)
-        .into_iter()
-        .filter_map(|record| match decide(rows.bound(), record, orders, now) {
-            Verdict::Due(due) | Verdict::Overdue(due) => Some(due),
-            Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_) => None,
-        })
-        .collect();
-    let judged = selected.keep_only(due).await?;
-    let prepared = judged.dispose(now.eligible, Some(&pseudonyms)).await?;
-    let mut own = Prepared::Sqlite(Box::new(prepared));
-    let mut others = remote.prepare(rows, &mut own, now.eligible, Some(&pseudonyms)).await?;
-    for (table, expected) in &test.after {
-        let (datastore, table) = plan::located(rows.rule(), table);
-        let share = rows.bound().shares().iter().position(|share| share.datastore == &datastore);
-        let holder = match share {
-            Some(number) if number > 0 => others.get_mut(number - 1),
-            Some(_) | None => Some(&mut own),
-        };
-        if let Some(Prepared::Sqlite(prepared)) = holder {
-            compare(prepared, &table, expected, failures).await?;
-        }
-    }
-    let mut gone: BTreeMap<DatastoreName, BTreeSet<String>> = BTreeMap::new();
-    for (share, prepared) in rows.bound().shares().iter().skip(1).zip(&others) {
-        let keys = prepared.parts().iter().flat_map(|part| &part.keys).map(Key::as_str).map(str::to_owned);
-        gone.insert(share.datastore.clone(), keys.collect());
-    }
-    tree::compare(&world.trees, test, &gone, failures).unwrap_or_else(|error| failures.push(error));
-    give_up(others).await?;
-    own.rollback().await
-}
-
-async fn compare(
-    prepared: &mut sqlite::Prepared<'_>,
-    table: &crate::model::name::TableName,
-    rows: &[Row],
-    failures: &mut Failures,
-) -> Result<(), DatastoreError> {
-    let mut columns: Vec<ColumnName> = rows.iter().flatten().map(|(name, _)| name.clone()).collect();
-    columns.sort();
-    columns.dedup();
-    let mut left = prepared.holds(table, &columns).await?;
-    for (number, row) in (1..).zip(rows) {
-        let fits = |held: &Vec<Value>| {
-            row.iter().all(|(name, value)| {
-                columns.iter().position(|c| c == name).is_some_and(|i| held.get(i) == Some(value))
-            })
-        };
-        match left.iter().position(fits) {
-            Some(at) => drop(left.remove(at)),
-            None => {
-                failures.push(format!("after the sweep, `{table}` does not hold row {number} of `after`"));
-            }
-        }
-    }
-    if !left.is_empty() {
-        failures
-            .push(format!("after the sweep, `{table}` holds {} rows that `after` does not name", left.len()));
-    }
-    Ok(())
-}
-
-async fn due_in(
-    database: &mut sqlite::Writer,
-    rows: RowRule<'_>,
-    cutoffs: &Cutoffs,
-    orders: &Orders,
-    now: Now,
-    phase: Phase,
-) -> Result<usize, DatastoreError> {
-    let mut selected = database.select(rows, cutoffs, phase, &Cursor::default(), WORLD).await?;
-    let records = std::mem::take(&mut selected.page.records);
-    let count = records
-        .into_iter()
-        .map(|record| decide(rows.bound(), record, orders, now))
-        .filter(|verdict| matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_)))
-        .count();
-    selected.rollback().await?;
-    Ok(count)
-}
-
-fn word(verdict: &Verdict) -> Expected {
-    match verdict {
-        Verdict::Kept(_) => Expected::Kept,
-        Verdict::Due(_) => Expected::Due,
-        Verdict::Overdue(_) => Expected::Overdue,
-        Verdict::Held(_) => Expected::Held,
-        Verdict::Undated(_) => Expected::Undated,
-    }
-}
-
-fn typed_key(rows: RowRule<'_>, record: &Row) -> Option<Vec<String>> {
-    let part = |name: &ColumnName| match record.iter().find(|(column, _)| column == name)?.1.clone() {
-        Value::Integer(n) => Some(n.to_string()),
-        Value::Text(text) => Some(text),
-        Value::Null | Value::Real(_) | Value::Blob(_) => None,
-    };
-    rows.table().key.iter().map(part).collect()
 }

@@ -10,8 +10,14 @@ use crate::rules::rule::{
     Action, Dataset, Dependent, DependentDataset, Match, Row, Rule, RuleTest, TestRecords, TriggerPlace,
 };
 
+/// A table, and what it holds at first.
+pub(super) struct PlannedTable {
+    pub table: TrialTable,
+    pub rows: Vec<Row>,
+}
+
 /// The tables that the rule and the test speak of.
-pub(super) fn tables(rule: &Rule, test: &RuleTest) -> BTreeMap<DatastoreName, Vec<TrialTable>> {
+pub(super) fn tables(rule: &Rule, test: &RuleTest) -> BTreeMap<DatastoreName, Vec<PlannedTable>> {
     let mut plan = Plan::default();
     let Dataset::Table { table: own, key } = &rule.dataset else { return BTreeMap::new() };
     let own = (rule.datastore.clone(), own.clone());
@@ -38,6 +44,9 @@ pub(super) fn tables(rule: &Rule, test: &RuleTest) -> BTreeMap<DatastoreName, Ve
     }
     for (table, rows) in &test.rows {
         plan.rows(&located(rule, table), rows);
+    }
+    for (table, rows) in test.steps.iter().flat_map(|step| &step.rows) {
+        plan.typed(&located(rule, table), rows);
     }
     plan.trigger(rule, &own);
     plan.tables()
@@ -102,6 +111,14 @@ impl Plan {
     }
 
     fn rows(&mut self, table: &Located, rows: &[Row]) {
+        self.typed(table, rows);
+        if let Some(planned) = self.tables.get_mut(table) {
+            planned.rows.extend(rows.iter().cloned());
+        }
+    }
+
+    /// Columns for rows that are there from the start, or come later.
+    fn typed(&mut self, table: &Located, rows: &[Row]) {
         self.columns(table, rows.iter().flatten().map(|(name, _)| name));
         for (name, value) in rows.iter().flatten() {
             let guess = match value {
@@ -113,9 +130,6 @@ impl Plan {
             {
                 *declared = guess;
             }
-        }
-        if let Some(planned) = self.tables.get_mut(table) {
-            planned.rows.extend(rows.iter().cloned());
         }
     }
 
@@ -167,9 +181,9 @@ impl Plan {
     }
 
     /// A table whose key nobody names has `id`, or a number of its own.
-    fn tables(self) -> BTreeMap<DatastoreName, Vec<TrialTable>> {
+    fn tables(self) -> BTreeMap<DatastoreName, Vec<PlannedTable>> {
         let own = |text: &str| ColumnName::new(text).ok();
-        let mut tables: BTreeMap<DatastoreName, Vec<TrialTable>> = BTreeMap::new();
+        let mut tables: BTreeMap<DatastoreName, Vec<PlannedTable>> = BTreeMap::new();
         for ((datastore, name), mut planned) in self.tables {
             if planned.key.is_empty() {
                 let id =
@@ -180,12 +194,8 @@ impl Plan {
                 planned.key = id.into_iter().collect();
             }
             let columns = planned.columns.into_iter().collect();
-            tables.entry(datastore).or_default().push(TrialTable {
-                name,
-                columns,
-                key: planned.key,
-                rows: planned.rows,
-            });
+            let table = TrialTable { name, columns, key: planned.key };
+            tables.entry(datastore).or_default().push(PlannedTable { table, rows: planned.rows });
         }
         tables
     }

@@ -7,37 +7,56 @@ use std::time::SystemTime;
 
 use tempfile::TempDir;
 
-use super::Failures;
+use super::{Failure, Failures};
 use crate::datastore::files;
 use crate::model::name::DatastoreName;
-use crate::rules::rule::{DependentDataset, Rule, RuleTest, TestRecords};
+use crate::rules::rule::{Dependent, DependentDataset, Rule, RuleTest, TestFile, TestRecords};
+
+/// Files in a temporary directory, by their path, each with the time of its modification where the test says it.
+pub(super) struct Tree {
+    root: TempDir,
+    files: BTreeMap<String, Option<SystemTime>>,
+}
+
+impl Tree {
+    fn plant(files: BTreeMap<String, Option<SystemTime>>) -> Result<Self, String> {
+        let root =
+            TempDir::with_prefix("expunged-test-").map_err(|e| format!("no temporary directory: {e}"))?;
+        for (path, modified) in &files {
+            write(root.path(), path, *modified)?;
+        }
+        Ok(Self { root, files })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Lets go of the files with these keys, in a directory of its own.
+    pub(super) fn without(&mut self, gone: &BTreeSet<String>) -> Result<(), String> {
+        let mut files = std::mem::take(&mut self.files);
+        let key = |path: &str| files::typed_key(path).map(|key| key.as_str().to_owned());
+        files.retain(|path, _| key(path).is_ok_and(|key| !gone.contains(&key)));
+        *self = Self::plant(files)?;
+        Ok(())
+    }
+}
 
 /// A tree for every files datastore that the rule or the test names.
-pub(super) fn plant(rule: &Rule, test: &RuleTest) -> Result<BTreeMap<DatastoreName, TempDir>, String> {
-    let mut trees = BTreeMap::new();
-    let of_files = |d: &&crate::rules::rule::Dependent| matches!(d.dataset, DependentDataset::Files { .. });
-    let dependents = rule.dependents.iter().filter(of_files).map(|d| &d.datastore);
-    let own = matches!(test.records, TestRecords::Files(_)).then_some(&rule.datastore);
-    for name in dependents.chain(own).chain(test.files.iter().map(|(name, _)| name)) {
-        if !trees.contains_key(name) {
-            let tree =
-                TempDir::with_prefix("expunged-test-").map_err(|e| format!("no temporary directory: {e}"))?;
-            trees.insert(name.clone(), tree);
-        }
+pub(super) fn plant(rule: &Rule, test: &RuleTest) -> Result<BTreeMap<DatastoreName, Tree>, String> {
+    let mut trees: BTreeMap<&DatastoreName, BTreeMap<String, Option<SystemTime>>> = BTreeMap::new();
+    let of_files = |d: &&Dependent| matches!(d.dataset, DependentDataset::Files { .. });
+    for dependent in rule.dependents.iter().filter(of_files) {
+        trees.entry(&dependent.datastore).or_default();
     }
-    if let (TestRecords::Files(records), Some(tree)) = (&test.records, trees.get(&rule.datastore)) {
-        for record in records {
-            let modified = record.modified.map(SystemTime::from);
-            write(tree.path(), &record.path, modified)?;
-        }
+    if let TestRecords::Files(records) = &test.records {
+        let modified = |record: &TestFile| (record.path.clone(), record.modified.map(SystemTime::from));
+        trees.entry(&rule.datastore).or_default().extend(records.iter().map(modified));
     }
     for (name, paths) in &test.files {
-        let Some(tree) = trees.get(name) else { continue };
-        for path in paths {
-            write(tree.path(), path, None)?;
-        }
+        trees.entry(name).or_default().extend(paths.iter().map(|path| (path.clone(), None)));
     }
-    Ok(trees)
+    trees.into_iter().map(|(name, files)| Ok((name.clone(), Tree::plant(files)?))).collect()
 }
 
 fn write(root: &Path, path: &str, modified: Option<SystemTime>) -> Result<(), String> {
@@ -54,11 +73,10 @@ fn write(root: &Path, path: &str, modified: Option<SystemTime>) -> Result<(), St
     modified.map_or(Ok(()), |at| file.set_modified(at)).map_err(wrong)
 }
 
-/// What is left in each tree, once these keys are gone, against `after_files`.
+/// What is left in each tree against `after_files`.
 pub(super) fn compare(
-    trees: &BTreeMap<DatastoreName, TempDir>,
+    trees: &BTreeMap<DatastoreName, Tree>,
     test: &RuleTest,
-    gone: &BTreeMap<DatastoreName, BTreeSet<String>>,
     failures: &mut Failures,
 ) -> Result<(), String> {
     for (name, expected) in &test.after_files {
@@ -67,16 +85,16 @@ pub(super) fn compare(
             list(tree.path(), Path::new(""), &mut left)
                 .map_err(|e| format!("the files of the test cannot be read: {e}"))?;
         }
-        let key = |path: &String| files::typed_key(path).map(|key| key.as_str().to_owned());
-        let gone = gone.get(name);
-        left.retain(|path| key(path).is_ok_and(|key| gone.is_none_or(|gone| !gone.contains(&key))));
         let expected: BTreeSet<String> = expected.iter().cloned().collect();
         for path in expected.difference(&left) {
-            failures.push(format!("after the sweep, `{name}` does not hold `{path}` of `after_files`"));
+            failures.push(Failure::plain(format!(
+                "after the sweep, `{name}` does not hold `{path}` of `after_files`"
+            )));
         }
         for path in left.difference(&expected) {
-            failures
-                .push(format!("after the sweep, `{name}` holds `{path}`, which `after_files` does not name"));
+            failures.push(Failure::plain(format!(
+                "after the sweep, `{name}` holds `{path}`, which `after_files` does not name"
+            )));
         }
     }
     Ok(())

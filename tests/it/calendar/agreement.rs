@@ -46,7 +46,7 @@ pub(super) fn periods() -> impl Strategy<Value = Period> {
 }
 
 /// Any microsecond of 300 years, and those around midnight and an hour from it, where clocks change.
-fn instants() -> impl Strategy<Value = DateTime<Utc>> {
+pub(super) fn instants() -> impl Strategy<Value = DateTime<Utc>> {
     let years = -4_100_000_000_000_000..5_400_000_000_000_000i64;
     let near = (
         zones(),
@@ -92,7 +92,7 @@ fn changes() -> impl Strategy<Value = (Zone, DateTime<Utc>, TimeDelta, TimeDelta
     })
 }
 
-fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
+pub(super) fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
     let (min, max) =
         (DateTime::<Utc>::MIN_UTC.timestamp_micros(), DateTime::<Utc>::MAX_UTC.timestamp_micros());
     let days = 3 * 86_400_000_000;
@@ -100,7 +100,7 @@ fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
         .prop_map(|us| DateTime::from_timestamp_micros(us).unwrap())
 }
 
-fn any_period() -> impl Strategy<Value = Period> {
+pub(super) fn any_period() -> impl Strategy<Value = Period> {
     prop_oneof![
         (0..=i64::MAX / 1000).prop_map(|s| Period::Elapsed(Elapsed::new(TimeDelta::seconds(s)).unwrap())),
         (any::<u32>(), any::<u32>()).prop_map(|(months, days)| Period::Civil(Civil { months, days })),
@@ -110,7 +110,7 @@ fn any_period() -> impl Strategy<Value = Period> {
 }
 
 /// The same time as each kind of trigger; the naive one in a zone that may be another than the service's.
-fn kinds(at: DateTime<Utc>, local: Zone) -> [Moment; 3] {
+pub(super) fn kinds(at: DateTime<Utc>, local: Zone) -> [Moment; 3] {
     [Moment::Instant(at), Moment::Local(at.naive_utc(), local), Moment::Date(at.date_naive())]
 }
 

@@ -116,7 +116,7 @@ fn figures(value: &serde_json::Value) -> usize {
 }
 
 /// Runs the page past a second program: well formed, everything accessible, nothing from elsewhere.
-fn checked(html: &str) -> String {
+pub fn checked(html: &str) -> String {
     let mut checker = Command::new("python3")
         .arg(root().join("tests/it/report/page.py"))
         .stdin(Stdio::piped())

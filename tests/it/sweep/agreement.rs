@@ -231,7 +231,7 @@ impl Case {
             ..Table::default()
         };
         let tables = ["account", "other"].map(|t| (TableName::new(t).unwrap(), table()));
-        Catalogue { tables: BTreeMap::from(tables) }
+        Catalogue { tables: BTreeMap::from(tables), ..Catalogue::default() }
     }
 
     /// Sweeps, and asks the judge by itself.

@@ -1,0 +1,50 @@
+//! What `only` and `unless` say, in words.
+
+use super::line::Line;
+use super::start::matched;
+use crate::model::value::Value;
+use crate::rules::digest::hex;
+use crate::rules::rule::{Condition, Test, Unless};
+
+/// One condition.
+pub(super) fn condition(condition: &Condition) -> Line {
+    let column = Line::name(condition.column.as_str());
+    match &condition.test {
+        Test::In(values) => match &values[..] {
+            [value] => column.and(" is ").then(literal(value)),
+            values => column.and(" is one of ").then(literals(values)),
+        },
+        Test::NotIn(values) => match &values[..] {
+            [value] => column.and(" is not ").then(literal(value)),
+            values => column.and(" is none of ").then(literals(values)),
+        },
+        Test::Null => column.and(" is empty"),
+        Test::NotNull => column.and(" is not empty"),
+    }
+}
+
+/// What keeps a record.
+pub(super) fn unless(unless: &Unless) -> Line {
+    let row = Line::words("a row of ")
+        .called(unless.table.as_str())
+        .and(" with ")
+        .then(matched(&unless.matches, "the record’s"))
+        .and(" exists");
+    let narrowed = Line::all(unless.only.iter().map(condition));
+    if unless.only.is_empty() { row } else { row.and(", in which ").then(narrowed) }
+}
+
+fn literals(values: &[Value]) -> Line {
+    Line::list(values.iter().map(literal))
+}
+
+/// A value that stands in a rule file is policy, not a person's.
+fn literal(value: &Value) -> Line {
+    match value {
+        Value::Null => Line::words("empty"),
+        Value::Integer(number) => Line::name(number.to_string()),
+        Value::Real(number) => Line::name(number.to_string()),
+        Value::Text(text) => Line::name(text),
+        Value::Blob(bytes) => Line::name(format!("hex:{}", hex(bytes))),
+    }
+}

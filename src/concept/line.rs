@@ -1,0 +1,164 @@
+//! A line of text in which names are told from words.
+
+use serde::{Serialize, Serializer};
+
+use crate::diagnostic::visible;
+
+/// Words and names, in order. What a person wrote into a rule file comes in here and nowhere else: on one line, without
+/// characters that a reader would obey and not see. Each form escapes what is left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line(Vec<Span>);
+
+/// A stretch of a line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Span {
+    /// Words.
+    Words(String),
+    /// Words that matter.
+    Strong(String),
+    /// A name as a datastore, a rule file or the command line has it.
+    Name(String),
+    /// Where a promise was found kept.
+    Kept,
+    /// Words that lead to a section of this document.
+    To {
+        /// The section's id.
+        id: String,
+        /// The words.
+        words: String,
+    },
+}
+
+impl Line {
+    /// A line that begins with these words.
+    pub(super) fn words(words: impl AsRef<str>) -> Self {
+        Self::default().and(words)
+    }
+
+    /// A line that begins with this name.
+    pub(super) fn name(name: impl AsRef<str>) -> Self {
+        Self::default().called(name)
+    }
+
+    /// Goes on with words.
+    pub(super) fn and(self, words: impl AsRef<str>) -> Self {
+        self.with(Span::Words(one_line(words.as_ref())))
+    }
+
+    /// Goes on with words that matter.
+    pub(super) fn strong(self, words: impl AsRef<str>) -> Self {
+        self.with(Span::Strong(one_line(words.as_ref())))
+    }
+
+    /// Goes on with a name.
+    pub(super) fn called(self, name: impl AsRef<str>) -> Self {
+        self.with(Span::Name(one_line(name.as_ref())))
+    }
+
+    /// Says that a promise is kept.
+    pub(super) fn kept(self) -> Self {
+        self.with(Span::Kept)
+    }
+
+    /// Goes on with words that lead to a section.
+    pub(super) fn to(self, id: &str, words: impl AsRef<str>) -> Self {
+        self.with(Span::To { id: id.to_owned(), words: one_line(words.as_ref()) })
+    }
+
+    /// Goes on with another line.
+    pub(super) fn then(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Text with names between backticks, as messages have them.
+    pub(super) fn marked(text: &str) -> Self {
+        let mut line = Self::default();
+        for (at, part) in text.split('`').enumerate() {
+            line = if at % 2 == 0 { line.and(part) } else { line.called(part) };
+        }
+        line
+    }
+
+    /// Lines one after the other, with commas between them.
+    pub(super) fn list(lines: impl IntoIterator<Item = Self>) -> Self {
+        Self::joined(lines, ", ")
+    }
+
+    /// Lines that hold together.
+    pub(super) fn all(lines: impl IntoIterator<Item = Self>) -> Self {
+        Self::joined(lines, " and ")
+    }
+
+    fn joined(lines: impl IntoIterator<Item = Self>, between: &str) -> Self {
+        let join = |all: Self, line: Self| all.and(between).then(line);
+        lines.into_iter().reduce(join).unwrap_or_default()
+    }
+
+    /// Names, with commas between them.
+    pub(super) fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self::list(names.into_iter().map(Self::name))
+    }
+
+    pub(super) fn spans(&self) -> &[Span] {
+        &self.0
+    }
+
+    fn with(mut self, span: Span) -> Self {
+        let empty = matches!(&span, Span::Words(words) if words.is_empty());
+        if !empty {
+            self.0.push(span);
+        }
+        self
+    }
+}
+
+/// Its text alone, names without marks.
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|span| {
+            f.write_str(match span {
+                Span::Words(text) | Span::Strong(text) | Span::Name(text) | Span::To { words: text, .. } => {
+                    text
+                }
+                Span::Kept => "kept",
+            })
+        })
+    }
+}
+
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Every stretch of white space that is more than a space becomes one: a line break would end a row of a table.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_whitespace() {
+            line.push(visible(c));
+        } else if !line.ends_with(' ') {
+            line.push(' ');
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_break_a_line_or_turn_it_round_does_neither() {
+        let line = Line::words("a\r\n\t b\u{2028}c\u{202e}d\u{0}").called("e\nf");
+        assert_eq!(line.to_string(), "a b c\u{fffd}d\u{fffd}e f");
+    }
+
+    #[test]
+    fn backticks_mark_names() {
+        let spans = [Span::Name("retain".into()), Span::Words(" 1 day ≥ 1 day".into())];
+        assert_eq!(Line::marked("`retain` 1 day ≥ 1 day").spans(), spans);
+    }
+}

@@ -1,0 +1,60 @@
+//! What one datastore says of itself, for `check --connect`: read, never written. One arm a kind of datastore; what a kind
+//! has to say beyond this has no other way out.
+
+use std::path::Path;
+
+use super::error::DatastoreError;
+use super::{files, sqlite};
+use crate::model::catalogue::Catalogue;
+use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::name::DatastoreName;
+use crate::rules::connect::prefixes::Prefixes;
+use crate::rules::connect::privilege::PrivilegeFinding;
+
+/// What a datastore holds, and what may be done there.
+pub struct Inspection {
+    /// What it holds.
+    pub holds: Holds,
+    /// What about its privileges should be otherwise.
+    pub privileges: Vec<PrivilegeFinding>,
+}
+
+/// What a datastore holds.
+pub enum Holds {
+    /// Tables; the connection can be asked for their sizes.
+    Tables(Catalogue, sqlite::Reader),
+    /// Files.
+    Files(Prefixes),
+    /// It was not looked at: what it lets others do comes first.
+    Unseen,
+}
+
+/// Looks at a datastore. `prefixes` is what the rules say of it, where it holds files.
+pub async fn inspect(
+    name: &DatastoreName,
+    datastore: &Datastore,
+    prefixes: Prefixes,
+) -> Result<Inspection, DatastoreError> {
+    match datastore.kind {
+        DatastoreKind::Sqlite => {
+            let mut reader = sqlite::Reader::open(&datastore.path).await?;
+            let catalogue = reader.catalogue().await?;
+            let privileges = sqlite::privileges(name, &datastore.path);
+            Ok(Inspection { holds: Holds::Tables(catalogue, reader), privileges })
+        }
+        DatastoreKind::Files => files_of(name, &datastore.path, prefixes),
+    }
+}
+
+fn files_of(name: &DatastoreName, root: &Path, prefixes: Prefixes) -> Result<Inspection, DatastoreError> {
+    match files::survey(root, prefixes) {
+        Ok(survey) => {
+            let privileges = files::privileges(name, root, &survey);
+            Ok(Inspection { holds: Holds::Files(survey.prefixes), privileges })
+        }
+        Err(error) => match files::refused(name, &error) {
+            Some(finding) => Ok(Inspection { holds: Holds::Unseen, privileges: vec![finding] }),
+            None => Err(error),
+        },
+    }
+}

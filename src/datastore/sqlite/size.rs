@@ -1,0 +1,80 @@
+//! How large a table is, without reading all of it.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::connect::{all, failed, one};
+use super::sql::{Sql, table};
+use crate::datastore::error::DatastoreError;
+use crate::model::catalogue::TableSize;
+use crate::model::name::TableName;
+use crate::model::value::Value;
+
+const OPERATION: &str = "estimate the size of a table";
+
+/// So many pages of a table are looked at: some 4 MiB.
+const SAMPLE: i64 = 1000;
+
+/// Exact for tables of up to [`SAMPLE`] pages. Beyond that the numbers of the first and the last row stand for the number of rows,
+/// and the rows a page of the sample for the others; a table without row numbers is counted. None: the engine cannot say.
+pub(super) async fn estimate(
+    connection: &mut SqliteConnection,
+    name: &TableName,
+) -> Result<Option<TableSize>, DatastoreError> {
+    let numbering = numbering(connection, name).await?;
+    // Without row numbers, rows stand in the inner pages of the tree, too.
+    let rows_of_page = match numbering {
+        Numbering::Numbered => "CASE pagetype WHEN 'leaf' THEN ncell END",
+        Numbering::ByKey => "ncell",
+    };
+    let sample = Sql {
+        text: format!(
+            "SELECT count(*), coalesce(sum({rows_of_page}), 0), coalesce(sum(pgsize), 0) \
+             FROM (SELECT pagetype, ncell, pgsize FROM dbstat WHERE name = ?1 LIMIT {SAMPLE})"
+        ),
+        args: vec![Value::Text(name.as_str().to_owned())],
+    };
+    let row = one(connection, &sample, OPERATION).await?;
+    let figure = |at: usize| row.try_get::<i64, _>(at).map(i64::unsigned_abs).map_err(failed(OPERATION));
+    let (seen, cells, bytes) = (figure(0)?, figure(1)?, figure(2)?);
+    if seen < SAMPLE.unsigned_abs() {
+        return Ok((seen > 0).then_some(TableSize { rows: cells, pages: seen, bytes }));
+    }
+    let rows = rows(connection, name, numbering).await?.max(cells);
+    let pages = rows.saturating_mul(seen).div_ceil(cells.max(1));
+    Ok(Some(TableSize { rows, pages, bytes: pages.saturating_mul(bytes / seen) }))
+}
+
+/// Whether the rows of a table have numbers of their own.
+#[derive(Clone, Copy, PartialEq)]
+enum Numbering {
+    Numbered,
+    /// `WITHOUT ROWID`.
+    ByKey,
+}
+
+async fn numbering(connection: &mut SqliteConnection, name: &TableName) -> Result<Numbering, DatastoreError> {
+    let listed = Sql {
+        text: "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1".to_owned(),
+        args: vec![Value::Text(name.as_str().to_owned())],
+    };
+    let rows = all(connection, &listed, OPERATION).await?;
+    let without: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed(OPERATION))?;
+    Ok(if without == 0 { Numbering::Numbered } else { Numbering::ByKey })
+}
+
+async fn rows(
+    connection: &mut SqliteConnection,
+    name: &TableName,
+    numbering: Numbering,
+) -> Result<u64, DatastoreError> {
+    let from = table(name);
+    let sql = match numbering {
+        // Two looks, one at either end: both at once would read the table.
+        Numbering::Numbered => format!(
+            "SELECT coalesce((SELECT max(_rowid_) FROM {from}) - (SELECT min(_rowid_) FROM {from}) + 1, 0)"
+        ),
+        Numbering::ByKey => format!("SELECT count(*) FROM {from}"),
+    };
+    let row = one(connection, &Sql::new(sql), OPERATION).await?;
+    row.try_get::<i64, _>(0).map(i64::unsigned_abs).map_err(failed(OPERATION))
+}

@@ -1,0 +1,44 @@
+//! The literals of a filter against the column that they are compared with.
+
+use super::{Binder, Side};
+use crate::model::catalogue::{Column, ColumnKind};
+use crate::model::value::Value;
+use crate::rules::rule::Test;
+
+impl<'c> Binder<'_, 'c> {
+    /// A number and a text never match: the filter would leave out every record, or none.
+    pub(super) fn literals(&mut self, at: &str, (of, column): (Side<'_, 'c>, &Column), test: &Test) {
+        let values = match test {
+            Test::In(values) | Test::NotIn(values) => values,
+            Test::Null | Test::NotNull => return,
+        };
+        if let Some((value, expected)) = values.iter().find_map(|v| Some((v, mismatch(column, v)?))) {
+            let what = format!(
+                "`{}` of `{}` is declared `{}` and compared with {}, which it never holds: expected {expected}",
+                column.name,
+                of.name,
+                column.declared,
+                value.kind()
+            );
+            self.problem(at, what, format!("write {expected}, or name another column"));
+        }
+    }
+}
+
+/// What the column holds, where that is something else than the value; none: it may hold it.
+fn mismatch(column: &Column, value: &Value) -> Option<&'static str> {
+    let is_text = matches!(value, Value::Text(_));
+    match column.kind {
+        ColumnKind::Integer if is_text => Some("an integer"),
+        ColumnKind::Text if !is_text => Some("text"),
+        ColumnKind::Instant | ColumnKind::Naive if !is_text => Some("the text of a time"),
+        ColumnKind::Date if !is_text => Some("the text of a date"),
+        ColumnKind::Other if is_text && column.is_number() => Some("a number"),
+        ColumnKind::Integer
+        | ColumnKind::Text
+        | ColumnKind::Instant
+        | ColumnKind::Naive
+        | ColumnKind::Date
+        | ColumnKind::Other => None,
+    }
+}

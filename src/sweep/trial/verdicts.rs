@@ -1,0 +1,178 @@
+//! Each record's verdict against the expected one, and why it is what it is.
+
+use chrono::{DateTime, Utc};
+
+use super::disposal::Court;
+use super::world::World;
+use super::{Failure, Failures};
+use crate::datastore::{Explained, files};
+use crate::diagnostic::chain;
+use crate::model::key::Key;
+use crate::model::name::ColumnName;
+use crate::model::orders::Whose;
+use crate::model::value::Value;
+use crate::rules::bind::{BoundRule, RowRule};
+use crate::rules::check::words;
+use crate::rules::decide::{Record, TriggerValue, Verdict, decide, trigger_moment};
+use crate::rules::rule::{Expected, Row, Step, TestRecords};
+
+/// A record as it was found. What it reads does not depend on the instant, so it is read once for several steps.
+pub(super) struct Found {
+    key: Key,
+    trigger: TriggerValue,
+    whose: Whose,
+    selected: bool,
+}
+
+impl From<Explained> for Found {
+    fn from(Explained { record, selected }: Explained) -> Self {
+        let Record { key, trigger, whose, position: _ } = record;
+        Self { key, trigger, whose, selected }
+    }
+}
+
+/// Every record of the test by its number, from 0; none: it is not there.
+pub(super) async fn find_all(
+    world: &mut World,
+    bound: &BoundRule<'_>,
+    records: &TestRecords,
+) -> Result<Vec<Option<Found>>, String> {
+    let wrong = |error| chain(&error);
+    let datastore = &bound.rule().datastore;
+    let mut all = Vec::with_capacity(records.len());
+    match (records, bound.rows()) {
+        (TestRecords::Rows(records), Some(rows)) => {
+            for record in records {
+                let (Some(database), Some(catalogue)) =
+                    (world.writers.get_mut(datastore), world.catalogues.get(datastore))
+                else {
+                    return Err("the rule's own table is in no database of the test".to_owned());
+                };
+                let key = typed_key(rows, record).ok_or("the key of a record is no integer and no text")?;
+                all.push(database.look_up(rows, catalogue, &key).await.map_err(wrong)?.map(Found::from));
+            }
+        }
+        (TestRecords::Files(records), None) => {
+            for file in records {
+                let Some(tree) = world.trees.get(datastore) else {
+                    return Err("the rule's own files are in no tree of the test".to_owned());
+                };
+                all.push(files::find(tree.path(), bound, &file.path).map_err(wrong)?.map(Found::from));
+            }
+        }
+        (TestRecords::Rows(_), None) | (TestRecords::Files(_), Some(_)) => {}
+    }
+    Ok(all)
+}
+
+fn typed_key(rows: RowRule<'_>, record: &Row) -> Option<Vec<String>> {
+    let part = |name: &ColumnName| match &record.iter().find(|(column, _)| column == name)?.1 {
+        Value::Integer(n) => Some(n.to_string()),
+        Value::Text(text) => Some(text.clone()),
+        Value::Null | Value::Real(_) | Value::Blob(_) => None,
+    };
+    rows.table().key.iter().map(part).collect()
+}
+
+/// Compares every verdict with the expected one. Returns the keys of those that the judge would let go.
+pub(super) fn compare(
+    court: Court<'_>,
+    records: &TestRecords,
+    found: &[Option<Found>],
+    step: &Step,
+    failures: &mut Failures,
+) -> Vec<String> {
+    let mut due = Vec::new();
+    for ((number, expected), found) in (1..).zip(&step.expect).zip(found) {
+        let observed = match found {
+            None => Expected::Gone,
+            Some(found) if !found.selected => Expected::Kept,
+            Some(found) => {
+                let verdict = decide(court.bound, record(found), court.orders, court.now);
+                if matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_)) {
+                    due.push(found.key.as_str().to_owned());
+                }
+                word(&verdict)
+            }
+        };
+        if observed != *expected {
+            let zone = court.bound.rule().calendar.zone();
+            let who = who(records, number, court.bound);
+            failures.push(Failure {
+                what: format!(
+                    "at {}, record {number}{who}: expected {expected}, observed {observed}",
+                    zone.rfc3339(step.at)
+                ),
+                why: found.as_ref().map_or_else(|| vec![GONE.to_owned()], |found| why(court, found, step.at)),
+            });
+        }
+    }
+    due
+}
+
+fn record(found: &Found) -> Record {
+    let Found { key, trigger, whose, selected: _ } = found;
+    Record { key: key.clone(), trigger: trigger.clone(), whose: whose.clone(), position: 0 }
+}
+
+fn word(verdict: &Verdict) -> Expected {
+    match verdict {
+        Verdict::Kept(_) => Expected::Kept,
+        Verdict::Due(_) => Expected::Due,
+        Verdict::Overdue(_) => Expected::Overdue,
+        Verdict::Held(_) => Expected::Held,
+        Verdict::Undated(_) => Expected::Undated,
+    }
+}
+
+const GONE: &str = "there is no such record: an earlier sweep disposed of it, or its key is of another type";
+
+/// The record's key as the test has it.
+fn who(records: &TestRecords, number: usize, bound: &BoundRule<'_>) -> String {
+    match records {
+        TestRecords::Rows(records) => {
+            let Some((rows, record)) = bound.rows().zip(records.get(number - 1)) else {
+                return String::new();
+            };
+            let Some(parts) = typed_key(rows, record) else { return String::new() };
+            let pairs: Vec<String> =
+                rows.table().key.iter().zip(parts).map(|(name, value)| format!("{name} = {value}")).collect();
+            format!(" ({})", pairs.join(", "))
+        }
+        TestRecords::Files(records) => {
+            records.get(number - 1).map_or_else(String::new, |file| format!(" ({})", file.path))
+        }
+    }
+}
+
+/// What the judge went by.
+fn why(court: Court<'_>, found: &Found, at: DateTime<Utc>) -> Vec<String> {
+    if !found.selected {
+        return vec!["`only`, `unless` or the mark leaves it alone".to_owned()];
+    }
+    let rule = court.bound.rule();
+    let moment = match trigger_moment(court.bound, &found.trigger, court.now) {
+        Ok(moment) => moment,
+        Err(why) => return vec![format!("its trigger gives no plausible instant ({})", why.as_str())],
+    };
+    let due = rule.calendar.due_working(&moment, &rule.retain);
+    let deadline = rule.calendar.deadline_working(&moment, &rule.delete_by);
+    let mut lines = Vec::new();
+    for (word, working) in [("due", due), ("deadline", deadline)] {
+        lines.push(match working.end {
+            Some(end) => format!("{word} {}, {}", rule.calendar.zone().rfc3339(end), apart(at, end)),
+            None => format!("{word}: never"),
+        });
+        lines.extend(working.lines().into_iter().map(|line| format!("  {line}")));
+    }
+    lines
+}
+
+/// How far a bound lies from the instant of the step.
+fn apart(at: DateTime<Utc>, bound: DateTime<Utc>) -> String {
+    match bound.cmp(&at) {
+        std::cmp::Ordering::Less => format!("{} earlier", words(at - bound)),
+        std::cmp::Ordering::Equal => "at that instant".to_owned(),
+        std::cmp::Ordering::Greater => format!("{} later", words(bound - at)),
+    }
+}
