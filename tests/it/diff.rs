@@ -916,5 +916,8 @@ fn what_it_does_not_take_is_refused() {
         .output()
         .unwrap();
     assert_eq!(check.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&check.stderr).contains("`--format markdown` is a form of `concept` and `diff` alone"));
+    assert!(
+        String::from_utf8_lossy(&check.stderr)
+            .contains("`--format markdown` is a form of `concept` and `diff` alone")
+    );
 }
