@@ -86,9 +86,11 @@ fn show(rules: &RuleSet, proof: &Proof, form: Form) {
 /// One text, to be written at once: line by line, ten thousand rules are as many system calls.
 fn text(rules: &RuleSet, promises: &[ProvedPromise]) -> String {
     let mut out = String::new();
+    // In the order of their services.
+    let mut promises = promises.iter().peekable();
     for service in &rules.services {
         let _ = writeln!(out, "{}: {}", service.id, service.name);
-        for promise in promises.iter().filter(|p| p.service == service.id) {
+        while let Some(promise) = promises.next_if(|p| p.service == service.id) {
             let _ = writeln!(out, "  promise {}: {}", promise.promise, standing(promise.standing));
             let _ = writeln!(out, "    {}", promise.text);
             for keeper in &promise.keepers {

@@ -8,7 +8,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::super::nearest::did_you_mean;
 use super::super::{Code, Place, Source, quoted};
-use super::{Entry, File, Places, last_key};
+use super::{Entry, File, Places, last_key, span_of};
 
 /// A table being read. Ask for every key it may have, then [`finish`](Self::finish).
 pub struct Cursor<'a> {
@@ -21,7 +21,6 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(file: &'a File, table: &'a DeTable<'a>, span: Range<usize>, path: String) -> Self {
-        file.spans.borrow_mut().insert(path.clone(), span.clone());
         Self { file, table, span, path, asked: Vec::new() }
     }
 
@@ -113,13 +112,12 @@ impl<'a> Cursor<'a> {
 
     /// Where its keys stood.
     pub fn places(&self) -> Places {
-        let prefix = if self.path.is_empty() { String::new() } else { format!("{}.", self.path) };
-        let all = self.file.spans.borrow();
-        let inside = all
-            .range(prefix.clone()..)
-            .map_while(|(path, span)| path.strip_prefix(&prefix).map(|rest| (rest, span.clone())))
-            .filter(|(path, _)| !path.is_empty());
-        Places::new(Arc::clone(&self.file.source), std::iter::once(("", self.span.clone())).chain(inside))
+        self.places_without(&[])
+    }
+
+    /// The same without those below some keys, for tables that are large because of them.
+    pub fn places_without(&self, others: &[&str]) -> Places {
+        Places::of_table(Arc::clone(&self.file.source), self.table, &self.span, others)
     }
 
     fn entry(&self, name: &Spanned<DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Entry<'a> {
@@ -128,9 +126,7 @@ impl<'a> Cursor<'a> {
         if key.contains('.') {
             self.file.dotted.borrow_mut().push(path.clone());
         }
-        // A value that recovery made up stands nowhere; its key does.
-        let span = if value.span().is_empty() { name.span() } else { value.span() };
-        Entry::new(self.file, value.get_ref(), span, path)
+        Entry::new(self.file, value.get_ref(), span_of(name, value), path)
     }
 
     fn name(&self) -> String {

@@ -20,7 +20,6 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(super) fn new(file: &'a File, value: &'a DeValue<'a>, span: Range<usize>, path: String) -> Self {
-        file.spans.borrow_mut().insert(path.clone(), span.clone());
         Self { file, value, span, path }
     }
 

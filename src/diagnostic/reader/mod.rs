@@ -4,23 +4,23 @@ mod cursor;
 mod entry;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::shape::Shape;
 use super::{Code, Diagnostic, Diagnostics, Place, Source};
 pub use cursor::Cursor;
 pub use entry::Entry;
 
-/// One file under the eyes of a reader: its text, the problems found so far, and where each key stood.
+/// One file under the eyes of a reader: its text, and the problems found so far.
 pub struct File {
     source: Arc<Source>,
     shape: &'static Shape,
     found: RefCell<Vec<Diagnostic>>,
-    spans: RefCell<BTreeMap<String, Range<usize>>>,
     /// Paths through a name that holds a dot: they cannot be told from deeper ones.
     dotted: RefCell<Vec<String>>,
 }
@@ -46,17 +46,16 @@ struct Spot {
 }
 
 impl Places {
-    fn new<'p>(source: Arc<Source>, keys: impl Iterator<Item = (&'p str, Range<usize>)>) -> Self {
-        let (mut paths, mut spots) = (String::new(), Vec::new());
-        let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        for (path, span) in keys {
-            let start = paths.len();
-            paths.push_str(path);
-            spots.push(Spot {
-                path: (short(start), short(paths.len())),
-                span: (short(span.start), short(span.end)),
-            });
+    /// What a table's own keys lead to, but for those of `others`, which stands at `own`.
+    fn of_table(source: Arc<Source>, table: &DeTable<'_>, own: &Range<usize>, others: &[&str]) -> Self {
+        let mut collected = Collected::default();
+        collected.add("", own);
+        for (name, value) in table.iter().filter(|(name, _)| !others.contains(&name.get_ref().as_ref())) {
+            collected.walk(&mut name.get_ref().to_string(), &span_of(name, value), value.get_ref());
         }
+        let Collected { paths, mut spots } = collected;
+        let path_of = |spot: &Spot| &paths[spot.path.0 as usize..spot.path.1 as usize];
+        spots.sort_by(|a, b| path_of(a).cmp(path_of(b)));
         Self { source, paths: paths.into(), spots: spots.into() }
     }
 
@@ -124,6 +123,56 @@ impl Places {
     }
 }
 
+/// Places on their way into one text and one list.
+#[derive(Default)]
+struct Collected {
+    paths: String,
+    spots: Vec<Spot>,
+}
+
+impl Collected {
+    fn add(&mut self, path: &str, span: &Range<usize>) {
+        let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let start = short(self.paths.len());
+        self.paths.push_str(path);
+        let path = (start, short(self.paths.len()));
+        self.spots.push(Spot { path, span: (short(span.start), short(span.end)) });
+    }
+
+    /// The value at `path` and all that it holds. No deeper than the parser lets anything nest.
+    fn walk(&mut self, path: &mut String, span: &Range<usize>, value: &DeValue<'_>) {
+        self.add(path, span);
+        let here = path.len();
+        match value {
+            DeValue::Table(table) => {
+                for (name, value) in table {
+                    path.push('.');
+                    path.push_str(name.get_ref());
+                    self.walk(path, &span_of(name, value), value.get_ref());
+                    path.truncate(here);
+                }
+            }
+            DeValue::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    let _ = write!(path, ".{i}");
+                    self.walk(path, &item.span(), item.get_ref());
+                    path.truncate(here);
+                }
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
+    }
+}
+
+/// A value that recovery made up stands nowhere; its key does.
+fn span_of(name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Range<usize> {
+    if value.span().is_empty() { name.span() } else { value.span() }
+}
+
 fn encloses(outer: &str, path: &str) -> bool {
     path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -142,8 +191,7 @@ impl std::fmt::Debug for Places {
 
 impl File {
     fn new(source: Arc<Source>, shape: &'static Shape) -> Self {
-        let (found, spans, dotted) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Self { source, shape, found, spans, dotted }
+        Self { source, shape, found: RefCell::default(), dotted: RefCell::default() }
     }
 
     /// Whether a path can be followed through the shape.

@@ -52,12 +52,18 @@ impl Calendar {
 
     /// A local day on which the rule's deadline is after the promise's; `None`: the rule is at least as strict.
     pub fn first_later_deadline(&self, rule: &DeleteBy, promise: &DeleteBy) -> Option<NaiveDate> {
+        if rule == promise {
+            return None;
+        }
         let bounds = (Bound::deadline(rule), Bound::deadline(promise));
         Comparison::of(*self, bounds, 0).below(0).next().map(|(_, on)| on)
     }
 
     /// A local day on which the rule's due is before the promise's; `None`: the rule is at least as strict.
     pub fn first_earlier_due(&self, rule: &Retain, promise: &Retain) -> Option<NaiveDate> {
+        if rule == promise {
+            return None;
+        }
         let bounds = (Bound::due(promise), Bound::due(rule));
         Comparison::of(*self, bounds, 0).below(0).next().map(|(_, on)| on)
     }

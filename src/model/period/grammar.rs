@@ -109,6 +109,9 @@ fn iso(text: &str, rest: &str) -> Result<Parts, PeriodError> {
         Some((date, time)) => (date, time),
         None => (rest, ""),
     };
+    if !text.starts_with('P') {
+        return Err(malformed());
+    }
     let designators = [
         (date, &[('Y', Unit::Years), ('M', Unit::Months), ('W', Unit::Weeks), ('D', Unit::Days)][..]),
         (time, &[('H', Unit::Hours), ('M', Unit::Minutes), ('S', Unit::Seconds)][..]),

@@ -14,6 +14,9 @@ mod strength;
 pub(super) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
 
 pub use window::{fits, words};
 
@@ -74,9 +77,25 @@ pub struct Keeper {
 
 /// Proves the rules; every finding is reported at once, warnings too where there is an error.
 pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
-    let mut found = Vec::new();
-    let mut promises = Vec::new();
-    for service in &set.services {
+    // Services say nothing of each other's promises, so each core takes its share of them.
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let shares = set.services.chunks(set.services.len().div_ceil(cores).max(1));
+    let (mut found, promises): (Vec<_>, Vec<_>) = thread::scope(|scope| {
+        let provers: Vec<_> = shares.map(|share| scope.spawn(|| prove(share, defaults))).collect();
+        let proved =
+            provers.into_iter().map(|prover| prover.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let (found, promises): (Vec<_>, Vec<_>) = proved.unzip();
+        (found.concat(), promises.into_iter().flatten().collect())
+    });
+    found.extend(contradiction::contradictions(set));
+    let warnings = Diagnostics::new(found);
+    if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
+}
+
+/// What is wrong with each service by itself, and its promises.
+fn prove(services: &[Service], defaults: &Defaults) -> (Vec<Diagnostic>, Vec<ProvedPromise>) {
+    let (mut found, mut promises) = (Vec::new(), Vec::new());
+    for service in services {
         let fits: Vec<Fit<'_>> =
             service.rules.iter().map(|rule| (rule, window::fits(rule, defaults))).collect();
         for (rule, fit) in &fits {
@@ -89,9 +108,7 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
             promises.push(summary(service, promise, &fits));
         }
     }
-    found.extend(contradiction::contradictions(set));
-    let warnings = Diagnostics::new(found);
-    if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
+    (found, promises)
 }
 
 /// Why a service's rules do not keep a promise; empty: they do.

@@ -37,8 +37,8 @@ pub fn rule(
     let only = filter::only(&mut table);
     let unless = filter::unless(&mut table);
     let backup = table.optional("backup").and_then(|e| backup::backup(e.table()?));
-    // Before the dependents, which keep their own, and the tests, of which nothing is found out later: they are most of a file.
-    let places = table.places();
+    // Dependents keep their own, and of tests nothing is found out later: they are most of a file.
+    let places = table.places_without(&["dependent", "test"]);
     let dependents = dependent::dependents(table.tables("dependent"), datastore.as_ref());
     let tests = tests(&mut table, dataset.as_ref());
     table.later(&LATER);

@@ -64,11 +64,7 @@ static RULE: Shape = Shape::of(
         Key::optional("unless", UNLESS_ANY, "keeps a record while a matching row exists"),
         Key::optional("except", WORDS, "what the filters leave out, word for word as the promise says it"),
         Key::optional("backup", Type::Table(&BACKUP), "what the files are copies of"),
-        Key::optional(
-            "dependent",
-            Type::Any(&Type::Table(&DEPENDENT)),
-            "records that go with it, before it",
-        ),
+        Key::optional("dependent", Type::Any(&Type::Table(&DEPENDENT)), "records that go with it, before it"),
         Key::optional("test", Type::Any(&Type::Table(&TEST)), "what the author says it does"),
     ],
 )

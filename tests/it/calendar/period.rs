@@ -50,6 +50,13 @@ fn words_and_iso_8601_are_read_and_written_canonically() {
 }
 
 #[test]
+fn iso_8601_has_capitals_only() {
+    for written in ["pT4H", "p1m", "P1m", "PT4h", "Pt4H"] {
+        assert_eq!(parse(written), Err(PeriodError::Iso { written: written.to_owned() }), "{written}");
+    }
+}
+
+#[test]
 fn every_refusal_says_why_and_what_to_write() {
     let refusals: Vec<String> = [
         "",
