@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::report::show;
 use super::{Exit, Outcome};
 use crate::{config, rules};
 
@@ -23,6 +24,6 @@ pub(super) fn run(schema: Schema) -> Outcome {
             config::FILE.json_schema("urn:expunged:schema:configuration", "Configuration (expunged)")
         }
     };
-    println!("{json:#}");
+    show(&format!("{json:#}\n"))?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,5 @@
-//! The rules proved against what every configured datastore says of itself. Reads, and never writes.
+//! The rules proved against what every configured datastore says of itself. Reads, and writes nothing of its own; an engine may keep
+//! files beside a database that is read (`-wal` and `-shm` of `SQLite`).
 
 use std::collections::BTreeMap;
 

@@ -87,8 +87,19 @@ impl Column {
     pub fn is_number(&self) -> bool {
         let declared = self.declared.to_ascii_lowercase();
         let mut words = declared.split(|c: char| !c.is_ascii_alphabetic());
-        let numbers =
-            ["real", "float", "double", "numeric", "decimal", "serial", "bigserial", "smallserial", "money"];
+        let numbers = [
+            "real",
+            "float",
+            "double",
+            "numeric",
+            "decimal",
+            "serial",
+            "bigserial",
+            "smallserial",
+            "money",
+            "bool",
+            "boolean",
+        ];
         match self.kind {
             ColumnKind::Integer => true,
             ColumnKind::Other => words.any(|word| numbers.contains(&word)),

@@ -146,7 +146,7 @@ fn a_hold_and_a_demand_are_said_where_they_decide() {
     world.ran(&["erase", "request", "site", "1", "--received", "2026-02-01T10:00:00Z"], 0);
     let asked = world.ran(&["explain", "site/account", "1", "--at", "2026-02-02T00:00:00Z"], 0).stdout;
     for said in [
-        "site/account 1: due",
+        "site/account: due",
         "its erasure was demanded at 2026-02-01T10:00:00Z: due from then",
         "D + 1 month = 2026-03-01",
     ] {
@@ -154,7 +154,7 @@ fn a_hold_and_a_demand_are_said_where_they_decide() {
     }
     world.ran(&["hold", "place", "site", "--reference", "case-1"], 0);
     let held = world.ran(&["explain", "site/account", "1", "--at", "2026-02-02T00:00:00Z"], 0).stdout;
-    assert!(held.contains("site/account 1: held") && held.contains("a hold covers it"), "{held}");
+    assert!(held.contains("site/account: held") && held.contains("a hold covers it"), "{held}");
 }
 
 #[test]

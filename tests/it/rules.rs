@@ -175,6 +175,38 @@ fn an_observing_rule_keeps_no_promise_and_a_waiver_is_read() {
     assert!(said.contains("warning[R027]: promise `account` is not kept for class `account`"), "{said}");
 }
 
+/// One enforced rule of a class says nothing about another place where it is only observed.
+#[test]
+fn a_promise_is_kept_where_each_of_its_datasets_is_enforced() {
+    let copies = "\n[[rule]]\nid = \"copies\"\nclass = \"account\"\nkeeps = [\"account\"]\ndatastore = \"site\"\ntable = \"copy\"\n\
+                  key = [\"id\"]\ntrigger = { column = \"deleted_at\", pending = [\"null\"] }\nretain = \"0 hours\"\n\
+                  delete_by = \"24 hours\"\nschedule = \"0 */15 * * * *\"\naction = \"delete\"\n";
+    let proof = |text: &str| {
+        let service = parse(text).unwrap_or_else(|e| panic!("{e}"));
+        check::check(&RuleSet { services: vec![service] }, &Defaults::default()).unwrap()
+    };
+    assert_eq!(proof(&format!("{GOOD}{copies}")).promises[0].standing, PromiseStanding::Kept);
+    let observed = proof(&format!("{GOOD}{copies}mode = \"observe\"\n"));
+    assert_eq!(observed.promises[0].standing, PromiseStanding::OnlyObserved);
+    let said = observed.warnings.render(Paint::Plain);
+    assert!(said.contains("in `copy`: rule `copies` only observes"), "{said}");
+}
+
+/// A name that holds a dot stands beside the shapes of what is deeper, and is a name all the same.
+#[test]
+fn names_with_dots_are_read() {
+    for only in
+        ["\"x.null\" = 3", "\"x.0\" = [\"a\"]", "\"x.null\" = { null = true }", "\"\" = 1, \"a.\" = 1"]
+    {
+        let text = with("action = \"delete\"", &format!("only = {{ {only} }}\naction = \"delete\""));
+        if let Ok(service) = parse(&text) {
+            assert_eq!(service.rules[0].only.len(), 1, "{only}");
+        } else {
+            assert!(only.starts_with("\"\""), "{only}");
+        }
+    }
+}
+
 /// Whoever deletes first leaves nothing; a record that is pseudonymized first can still be deleted.
 #[test]
 fn a_rule_that_finds_nothing_is_a_warning() {
@@ -272,6 +304,17 @@ bad_input! {
         with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = true }\nsubject = \"id\"\non_erasure = \"dispose\"")
             .replace("retain = \"0 hours\"", "retain = \"1 hours\"") =>
         ["`retain` is 1 hour, and what is requested is due at once"];
+    a_request_keeps_no_promise_about_something_else:
+        with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = true }\nsubject = \"id\"\non_erasure = \"dispose\"") =>
+        ["error[R022]: rule `account` starts with a request, and promise `account` with something else"];
+    a_promise_on_request_needs_a_rule_that_a_request_reaches:
+        with("no_later_than = \"24 hours\"", "on_request = true") =>
+        ["error[R022]: rule `account` is reached by no request, which promise `account` is about"];
+    what_is_normal_for_a_trigger_makes_no_other_event_of_it:
+        format!("{GOOD}\n[[rule]]\nid = \"longer\"\nclass = \"account\"\nkeeps = []\ndatastore = \"site\"\n\
+            table = \"Account\"\nkey = [\"id\"]\ntrigger = {{ column = \"Deleted_at\" }}\n\
+            retain = \"30 days\"\ndelete_by = \"60 days\"\naction = \"delete\"\n") =>
+        ["error[R025]: rules `site/account` and `site/longer` contradict each other"];
     a_request_is_or_is_not:
         with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = false, idle = 1 }") =>
         ["`request` is false, which says nothing", "error[R003]: `trigger` has no key `idle`"];

@@ -138,8 +138,11 @@ fn fill(path: &str, holed: &str, value: &str) -> Case {
     Case { key: path.to_owned(), text, value: at..at + value.len() }
 }
 
+/// Whether a value of a kind fits a type.
+type Fits = fn(&Type) -> bool;
+
 /// Values of every kind that TOML has.
-const KINDS: [(&str, fn(&Type) -> bool); 7] = [
+const KINDS: [(&str, Fits); 7] = [
     ("\"zz zz\"", |t| matches!(t, Type::Text(_) | Type::Word(_) | Type::Instant)),
     ("77", |t| matches!(t, Type::Integer(_) | Type::Number)),
     ("1.5", |t| matches!(t, Type::Number)),
@@ -287,7 +290,7 @@ fn files_of(directory: &str) -> impl Iterator<Item = PathBuf> {
     entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
 }
 
-/// What `tests/run` installs from PyPI, beside the build.
+/// What `tests/run` installs from `PyPI`, beside the build.
 fn python(program: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_expunged")).parent().and_then(Path::parent).unwrap();
     let path = target.join("python/bin").join(program);

@@ -91,7 +91,9 @@ fn with_keys(shape: &'static Shape, all: &mut BTreeSet<*const Shape>) {
         return;
     }
     for value in values {
-        tables(value).into_iter().for_each(|inner| with_keys(inner, all));
+        for inner in tables(value) {
+            with_keys(inner, all);
+        }
     }
 }
 
@@ -230,7 +232,7 @@ impl Example {
             .output()
             .unwrap();
         let said = String::from_utf8(ran.stderr).unwrap();
-        said.trim().to_owned()
+        said.trim().replace(&directory.path().display().to_string(), "…")
     }
 }
 
@@ -337,5 +339,16 @@ fn shell(directory: &Path, command: &str) -> String {
     if let Some(code) = ran.status.code().filter(|code| *code != 0) {
         writeln!(said, "(exit {code})").unwrap();
     }
-    said.replace(&directory.display().to_string(), "…")
+    let said = said.replace(&directory.display().to_string(), "…");
+    said.lines().map(timeless).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// A line without the time that something took.
+fn timeless(line: &str) -> String {
+    match line.rsplit_once("; ") {
+        Some((before, took)) if took.strip_suffix(" s").is_some_and(|n| n.parse::<f64>().is_ok()) => {
+            format!("{before}; … s")
+        }
+        Some(_) | None => line.to_owned(),
+    }
 }

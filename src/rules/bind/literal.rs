@@ -29,7 +29,7 @@ impl<'c> Binder<'_, 'c> {
 /// numbers, and a number with a text that is one.
 fn mismatch(column: &Column, value: &Value) -> Option<&'static str> {
     let Value::Text(text) = value else { return None };
-    let is_number = text.trim().parse::<f64>().is_ok();
+    let is_number = text.trim().parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false");
     match column.kind {
         ColumnKind::Integer if !is_number => Some("an integer"),
         ColumnKind::Other if !is_number && column.is_number() => Some("a number"),

@@ -1,7 +1,7 @@
 //! Files that no pattern covers, gathered by the directories they lie in, as far as those may be named.
 //!
-//! A path may be personal data. A directory's name is shown only where a pattern holds it word for word: whoever wrote the rules
-//! wrote it too. What lies elsewhere is counted.
+//! A path may be personal data. A directory's name is shown only where the patterns that lead there name directories
+//! themselves: below `uploads/{id}/**`, names at the top are the application's own words, and those beneath are people.
 
 use std::collections::BTreeMap;
 
@@ -118,8 +118,9 @@ impl Prefixes {
         for (depth, name) in path.split(|b| *b == b'/').enumerate() {
             let is_directory = shown + name.len() < path.len();
             let directories = leading.iter().filter(|glob| !glob.ends(depth) || is_everything(glob, depth));
-            let mut asked = directories.map(|glob| glob.asked(depth));
-            if !is_directory || !asked.any(|asked| matches!(asked, Asked::Name(known) if known == name)) {
+            let named = directories.clone().any(|glob| matches!(glob.asked(depth), Asked::Name(_)));
+            let personal = directories.clone().any(|glob| !matches!(glob.asked(depth), Asked::Name(_)));
+            if !is_directory || !named || personal {
                 break;
             }
             shown += name.len() + 1;
@@ -232,17 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn names_are_shown_only_where_a_pattern_holds_them_word_for_word() {
+    fn names_are_shown_only_where_every_pattern_that_leads_there_names_directories() {
         let shown = |patterns: &[&str], path: &str| {
             let shown = prefixes(patterns).shown(path.as_bytes());
             path[..shown].to_owned()
         };
-        assert_eq!(shown(&["up/{id}/**"], "anna.petrova/x"), "");
+        assert_eq!(shown(&["up/{id}/**"], "other/bob/x"), "other/");
         assert_eq!(shown(&["up/{id}/mail"], "up/bob/x"), "up/");
         assert_eq!(shown(&["up/{id}/**", "up/shared/x"], "up/bob"), "up/");
         assert_eq!(shown(&["{id}/a/**", "shared/**"], "bob/x"), "");
         assert_eq!(shown(&["*.zst"], "bob/x"), "");
-        assert_eq!(shown(&["a/b/{id}", "a/*.zst"], "a/c/bob/x"), "a/");
+        assert_eq!(shown(&["a/b/{id}", "a/*.zst"], "a/c/bob/x"), "a/c/");
         assert_eq!(shown(&["a/b/{id}"], "bob"), "");
         assert_eq!(shown(&[], "bob/x"), "");
     }

@@ -37,7 +37,7 @@ pub fn due(key: &str, old: On<Retain>, new: On<Retain>) -> Vec<Change> {
 pub fn not_before(key: &str, old: On<Retain>, new: On<Retain>) -> Vec<Change> {
     let promised = |change: Change| match change.effect {
         Effect::Wider => Change { effect: Effect::Weaker, ..change },
-        Effect::Narrower => Change { effect: Effect::Stricter, ..change },
+        Effect::Narrower => Change { effect: Effect::Stricter, look: Look::Enough, ..change },
         Effect::Removed
         | Effect::Weaker
         | Effect::New

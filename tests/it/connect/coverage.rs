@@ -1,5 +1,7 @@
 //! What no rule covers and no waiver names; and waivers of nothing.
 
+use std::fmt::Write as _;
+
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -155,14 +157,11 @@ fn tree_of(world: &World, files: &[&[u8]]) {
 fn files(patterns: &[&str], waived: &[&str], files: &[&[u8]], code: i32) -> (World, Ran) {
     let mut rest = String::new();
     for (number, pattern) in patterns.iter().enumerate() {
-        rest.push_str(&format!(
-            "\n[[rule.dependent]]\nid = \"files-{number}\"\nclass = \"account\"\ndatastore = \"tree\"\npattern = \"{pattern}\"\naction = \"delete\"\n"
-        ));
+        write!(rest, "\n[[rule.dependent]]\nid = \"files-{number}\"\nclass = \"account\"\ndatastore = \"tree\"\npattern = \"{pattern}\"\naction = \"delete\"\n").unwrap();
     }
     for pattern in waived {
-        rest.push_str(&format!(
-            "\n[[waiver]]\ndatastore = \"tree\"\npattern = \"{pattern}\"\nreason = \"a test\"\n"
-        ));
+        write!(rest, "\n[[waiver]]\ndatastore = \"tree\"\npattern = \"{pattern}\"\nreason = \"a test\"\n")
+            .unwrap();
     }
     let world = World::new(&rules(DELETED_AT, &rest), ACCOUNT);
     configure(&world, "[datastore.tree]\nkind = \"files\"\nroot = \"tree\"");

@@ -38,7 +38,7 @@ fn nothing_goes_before_somebody_asks_and_then_what_is_theirs() {
 #[test]
 fn the_rules_own_deadline_counts_from_the_request() {
     let world = world();
-    let received = Utc::now() - TimeDelta::days(4);
+    let received = expunged::clock::now() - TimeDelta::days(4);
     json(&world, &["erase", "request", "site", "anna", "--received", &received.to_rfc3339()], 0);
     let explained = json(&world, &["explain", "site/account", "1"], 0);
     assert_eq!(explained["verdict"], "overdue", "{explained}");

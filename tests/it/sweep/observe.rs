@@ -53,7 +53,34 @@ fn a_rule_that_was_only_observed_is_guarded_like_a_new_one() {
     world.sql("INSERT INTO account VALUES (4, 'anna', '1971-01-01T00:00:00Z')");
     assert_eq!(swept(&world, 0)["result"], "observed");
     assert_eq!(world.ids("SELECT id FROM account"), set(&["3", "4"]));
+    // Its version has completed a sweep, and somebody had a reason to watch it again.
+    world.sql("INSERT INTO account VALUES (5, 'anna', '1971-01-01T00:00:00Z')");
+    world.rules(&rules(DELETED_AT, &OBSERVE.replace("mode = \"observe\"\n", "")));
+    assert_eq!(swept(&world, 5)["result"], "parked");
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["3", "4", "5"]));
     world.ran(&["ledger", "verify"], 0);
+}
+
+/// What nobody disposes of is not gone by any date.
+#[test]
+fn backups_that_are_only_observed_are_gone_by_no_date() {
+    let backups = "\n[[rule]]\nid = \"backup\"\nclass = \"backup\"\nkeeps = []\ndatastore = \"files\"\npattern = \"*\"\n\
+        backup = { of = [\"site\"], every = \"1 day\" }\ntrigger = { file = \"modified\" }\nretain = \"1 day\"\n\
+        delete_by = \"8 days\"\naction = \"delete\"\n";
+    let date = |mode: &str| {
+        let world = World::new(&rules(DELETED_AT, &format!("{backups}{mode}")), SCHEMA);
+        let files = "[datastore.files]\nkind = \"files\"\nroot = \"tree\"\n\n[datastore.site]\n";
+        world.configure("[datastore.site]\n", files);
+        std::fs::create_dir(world.path("tree")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(world.path("tree"), mode).unwrap();
+        world.run(&["sweep"]);
+        let status: Json = serde_json::from_str(&world.run(&["status", "--format", "json"]).stdout).unwrap();
+        assert_eq!(world.ids("SELECT id FROM account"), set(&["3"]));
+        status["rules"][0]["gone_everywhere_by"].clone()
+    };
+    assert!(date("").is_string());
+    assert_eq!(date("mode = \"observe\"\n"), Json::Null);
 }
 
 #[test]
@@ -71,7 +98,7 @@ fn an_erasure_request_to_an_observing_rule_stays_open() {
 fn files_are_observed_as_well() {
     let world = files_rule::world("**", files_rule::MODIFIED, "mode = \"observe\"\n");
     std::fs::write(world.path("tree/old"), "x").unwrap();
-    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(86_400);
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(24);
     std::fs::File::options().append(true).open(world.path("tree/old")).unwrap().set_modified(old).unwrap();
     let report = swept(&world, 0);
     assert_eq!((&report["result"], &report["remaining"]), (&"observed".into(), &1.into()), "{report}");
