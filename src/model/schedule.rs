@@ -99,7 +99,7 @@ fn longest_gap(cron: &cron::Schedule) -> Option<TimeDelta> {
     }
     let (mut longest, mut previous, mut fired) = (within_a_day, opens, false);
     for day in firing_days(cron) {
-        let start = midnight(day);
+        let start = day * DAY;
         longest = longest.max(start + first - previous);
         previous = start + last;
         fired = true;
@@ -117,32 +117,33 @@ fn fires_every_day(cron: &cron::Schedule) -> bool {
 
 /// Seconds since midnight, ascending.
 fn times_of_day(cron: &cron::Schedule) -> Vec<i64> {
+    let listed = |ordinals: &mut dyn Iterator<Item = u32>| ordinals.map(i64::from).collect::<Vec<i64>>();
+    let minutes = listed(&mut cron.minutes().iter());
+    let seconds = listed(&mut cron.seconds().iter());
     let mut times = Vec::new();
-    for hour in cron.hours().iter() {
-        for minute in cron.minutes().iter() {
-            for second in cron.seconds().iter() {
-                times.push(i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second));
-            }
+    for hour in listed(&mut cron.hours().iter()) {
+        for minute in &minutes {
+            times.extend(seconds.iter().map(|second| hour * 3600 + minute * 60 + second));
         }
     }
     times
 }
 
-/// Day of month *and* weekday must match, as the `cron` crate has it.
-fn firing_days(cron: &cron::Schedule) -> impl Iterator<Item = NaiveDate> {
+/// Days of the common era, ascending. Day of month *and* weekday must match, as the `cron` crate has it.
+fn firing_days(cron: &cron::Schedule) -> impl Iterator<Item = i64> {
     // Asked once a number instead of once a day: cron's own sets are trees.
-    let months: Vec<bool> = (0..=12).map(|n| cron.months().includes(n)).collect();
     let days: Vec<bool> = (0..=31).map(|n| cron.days_of_month().includes(n)).collect();
-    let weekdays: Vec<bool> = (0..=7).map(|n| cron.days_of_week().includes(n)).collect();
+    let weekdays: Vec<bool> = (1..=7).map(|n| cron.days_of_week().includes(n)).collect();
     let years = (FIRST_YEAR..=LAST_YEAR).filter(|year| cron.years().includes(year.unsigned_abs()));
-    let dates = years.flat_map(|year| {
-        let first = NaiveDate::from_ymd_opt(year, 1, 1).into_iter();
-        first.flat_map(|first| first.iter_days()).take_while(move |day| day.year() == year)
-    });
-    dates.filter(move |day| {
-        months[day.month() as usize]
-            && days[day.day() as usize]
-            && weekdays[day.weekday().number_from_sunday() as usize]
+    let months =
+        years.flat_map(|year| (1..=12).filter_map(move |month| NaiveDate::from_ymd_opt(year, month, 1)));
+    months.filter(|first| cron.months().includes(first.month())).flat_map(move |first| {
+        let (start, weekday) = (i64::from(first.num_days_from_ce()), first.weekday().num_days_from_sunday());
+        let fires = |n: &u8| {
+            let weekday = (weekday + u32::from(*n)) % 7;
+            days[usize::from(*n) + 1] && weekdays[weekday as usize]
+        };
+        (0..first.num_days_in_month()).filter(fires).map(|n| start + i64::from(n)).collect::<Vec<_>>()
     })
 }
 

@@ -94,6 +94,14 @@ impl Bound {
         }
     }
 
+    /// Whether no month's length makes a difference to it, nor the calendar's end.
+    fn is_alike_in_every_month(self) -> bool {
+        match self {
+            Bound::After(length) => length.is_some_and(|length| length < FAR),
+            Bound::FirstOf(civil, _) => civil.months == 0 && civil.days < 1_000_000,
+        }
+    }
+
     /// The same for triggers of one month, counted from January 2024.
     fn in_month(self, month: i64) -> Reach {
         let (civil, days_after) = match self {
@@ -155,6 +163,12 @@ impl Month {
         known.copied().or_else(|| Month::work_out(number))
     }
 
+    /// The least of what grows or shrinks evenly over its days, but for these turns.
+    fn least(self, turns: [i64; 2], of: impl Fn(i64) -> i64) -> i64 {
+        let inner = of(turns[0].min(self.length)).min(of(turns[1].min(self.length)));
+        of(1).min(of(self.length)).min(inner)
+    }
+
     fn work_out(number: i64) -> Option<Month> {
         let year = i32::try_from(i64::from(FIRST_YEAR) + number.div_euclid(12)).ok()?;
         let first = NaiveDate::from_ymd_opt(year, u32::try_from(number.rem_euclid(12) + 1).ok()?, 1)?;
@@ -184,12 +198,18 @@ impl Comparison {
     /// Each day on which `to` lies less far behind than `limit` and than on all days before, and how far, in microseconds;
     /// the greatest number where it never comes, the least where only `from` never does.
     fn below(self, limit: i64) -> impl Iterator<Item = (i64, NaiveDate)> {
-        let mut shortest = limit;
+        let (mut shortest, mut done) = (limit, false);
+        let alike = self.from.is_alike_in_every_month() && self.to.is_alike_in_every_month();
         (0..MONTHS).flat_map(move |number| {
             let mut found = Vec::new();
+            if done {
+                return found;
+            }
             let Some(month) = Month::at(number) else { return found };
             let (from, to) = (self.from.in_month(number), self.to.in_month(number));
             if self.floor(month, from, to) >= shortest {
+                // The floor of one is that of all.
+                done = alike;
                 return found;
             }
             for of_month in 1..=month.length {
@@ -238,25 +258,21 @@ impl Comparison {
     /// the days are in order. How many grows or shrinks evenly from day to day of the month, and turns only where one of the
     /// two begins to stand still at its own month's end: the least stands at such a turn, or at the first or last day.
     fn floor(&self, month: Month, from: Reach, to: Reach) -> i64 {
-        let days = |turns: [i64; 2], distance: &dyn Fn(i64) -> i64| {
-            let turns = [1, turns[0].min(month.length), turns[1].min(month.length), month.length];
-            turns.map(distance).into_iter().min().unwrap_or(i64::MIN)
-        };
         match (from, to) {
             (Reach::After(Some(from)), Reach::After(Some(to))) if from < FAR => to - from,
             (Reach::FirstOf(from), Reach::FirstOf(to)) if from.is_within(month) => {
-                let days = days([from.length, to.length], &|on| to.day(on) - from.day(on));
+                let days = month.least([from.length, to.length], |on| to.day(on) - from.day(on));
                 let least = days.saturating_mul(DAY) - self.swing;
                 if days < 0 { least } else { least.max(0) }
             }
             // From the last microsecond of the day on.
             (Reach::After(Some(from)), Reach::FirstOf(to)) if from < FAR => {
-                let days = days([to.length; 2], &|on| to.day(on) - (month.first + on));
+                let days = month.least([to.length; 2], |on| to.day(on) - (month.first + on));
                 days.saturating_mul(DAY).saturating_sub(from - 1 + self.swing)
             }
             // To the first microsecond of the day.
             (Reach::FirstOf(from), Reach::After(Some(to))) if from.is_within(month) => {
-                let days = days([from.length; 2], &|on| month.first + on - 1 - from.day(on));
+                let days = month.least([from.length; 2], |on| month.first + on - 1 - from.day(on));
                 days.saturating_mul(DAY).saturating_add(to - self.swing)
             }
             // Near the calendar's end, or beyond it.

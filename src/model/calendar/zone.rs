@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{IANA_TZDB_VERSION, TZ_VARIANTS, Tz};
 
 use super::error::ZoneError;
@@ -218,28 +218,31 @@ impl From<Tz> for Zone {
         // One table per zone and process, never dropped: there are some 600 zones, and a daemon uses a handful.
         static KNOWN: Mutex<Option<HashMap<Tz, &'static Table>>> = Mutex::new(None);
         // A panic while it was held cannot have left half an entry.
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let new =
-            || Box::leak(Box::new(Table { spans: spans(tz), firsts: OnceLock::new() })) as &'static Table;
-        let table = known.get_or_insert_default().entry(tz).or_insert_with(new);
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known().as_ref().and_then(|known| known.get(&tz).copied());
+        let table = found.unwrap_or_else(|| {
+            // Built while nobody waits for another zone. Of two that were built at once, the first to be there stays.
+            let built = Box::new(Table { spans: spans(tz), firsts: OnceLock::new() });
+            known().get_or_insert_default().entry(tz).or_insert_with(|| Box::leak(built))
+        });
         Zone { tz, table }
     }
 }
 
-/// Finds the changes of offset by looking at every third day and halving where two differ: chrono-tz does not
+/// Finds the changes of offset by looking at every sixth day and halving where two differ: chrono-tz does not
 /// publish its table.
 fn spans(tz: Tz) -> Vec<Span> {
     // The first change in the database is Manila's, in 1844; it works rules out until 2100, and the last offset stands
     // from then on. The two closest changes of one zone are just under seven days apart (Boa Vista, October 2000,
-    // and Gaza's Ramadans to come, in 2025b), so a step of three days passes over none
+    // and Gaza's Ramadans to come, in 2025b), so a step of six days passes over none
     // (`tests/it/calendar/every_date.rs` holds a new database to that).
     const FIRST_DAY: i64 = -62_091; // 1800-01-01
     const LAST_DAY: i64 = 84_371; // 2201-01-01
-    const STEP: u8 = 3;
+    const STEP: u8 = 6;
 
     let offset = |second: i64| {
-        let naive = DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::seconds(second);
-        i64::from(tz.offset_from_utc_datetime(&naive).fix().local_minus_utc())
+        let at = DateTime::from_timestamp(second, 0).unwrap_or_default();
+        i64::from(tz.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())
     };
     let mut changes = vec![(i64::MIN, offset(FIRST_DAY * 86_400) * SECOND)];
     let mut new = offset(FIRST_DAY * 86_400);
