@@ -1,6 +1,6 @@
 //! The keys of the main configuration.
 
-use crate::diagnostic::shape::{Key, Shape, Text, Type};
+use crate::diagnostic::shape::{Key, SCHEDULE, Shape, Text, Type};
 
 /// `expunged.toml`.
 pub static FILE: Shape = Shape::of(
@@ -49,7 +49,7 @@ static CONTROL: Shape = Shape::of(
 static DEFAULTS: Shape = Shape::of(
     "What rules and datastores inherit.",
     &[
-        Key::optional("schedule", SCHEDULE, "when a rule is swept, in UTC"),
+        Key::optional("schedule", Type::Text(SCHEDULE), "when a rule is swept, in UTC"),
         Key::optional("batch", Type::Integer(1), "records under one intent, at most"),
         Key::optional("rows_per_second", PACE, "how fast a datastore may be swept"),
         Key::optional("run_cap", DURATION, "how long one sweep may take"),
@@ -102,10 +102,5 @@ const LISTEN: Type = Type::Text(Text {
     what: "a loopback address or a Unix socket",
     pattern: Some("^(unix:.+|.+:[0-9]+)$"),
     example: "127.0.0.1:8642",
-});
-const SCHEDULE: Type = Type::Text(Text {
-    what: "cron with seconds, in UTC",
-    pattern: Some("^\\s*\\S+(\\s+\\S+){5,6}\\s*$"),
-    example: "0 0 * * * *",
 });
 const DURATION: Type = Type::Text(Text { what: "hours or minutes", pattern: None, example: "30 minutes" });

@@ -80,6 +80,13 @@ pub struct Text {
     pub example: &'static str,
 }
 
+/// A schedule, which rules and the configuration write alike.
+pub const SCHEDULE: Text = Text {
+    what: "cron with seconds, in UTC",
+    pattern: Some("^\\s*\\S+(\\s+\\S+){5,6}\\s*$"),
+    example: "0 */15 * * * *",
+};
+
 impl Shape {
     /// A table whose keys are all known.
     pub const fn of(about: &'static str, keys: &'static [Key]) -> Self {

@@ -1,7 +1,7 @@
 //! The keys of a rule file. What they mean together is the reader's; what each is for stands here, for editors and for
 //! `docs/rules.md`.
 
-use crate::diagnostic::shape::{Key, Shape, Text, Type};
+use crate::diagnostic::shape::{Key, SCHEDULE, Shape, Text, Type};
 
 /// A rule file.
 pub static FILE: Shape = Shape::of(
@@ -55,7 +55,7 @@ static RULE: Shape = Shape::of(
         Key::required("trigger", TRIGGER, "what starts the clock, and where its time is read"),
         Key::required("retain", PERIOD, "not before; may be zero"),
         Key::required("delete_by", PERIOD, "no later than"),
-        Key::optional("schedule", SCHEDULE, "when it is swept, in UTC; else `defaults.schedule`"),
+        Key::optional("schedule", Type::Text(SCHEDULE), "when it is swept, in UTC; else `defaults.schedule`"),
         Key::optional("mode", Type::Word(&["enforce", "observe"]), "`observe` counts and never disposes"),
         Key::required("action", ACTION, "what is done with a due record"),
         Key::optional("columns", Type::Table(&COLUMNS), "for `pseudonymize`: a strategy for each column"),
@@ -160,17 +160,7 @@ static KEEP: Shape = Shape::of(
 
 static COLUMN_TRIGGER: Shape = Shape::of(
     "The time stands in a column of the record.",
-    &[
-        Key::required("column", NAME, "the column"),
-        UNIT,
-        FORMAT,
-        TRIGGER_ZONE,
-        Key::optional(
-            "pending",
-            Type::Any(&Type::Word(&["null", "future"])),
-            "states in which it has not happened yet",
-        ),
-    ],
+    &[Key::required("column", NAME, "the column"), UNIT, FORMAT, TRIGGER_ZONE, NULL_OR_FUTURE],
 );
 
 static ROWS_TRIGGER: Shape = Shape::of(
@@ -212,17 +202,7 @@ static OBJECT_TRIGGER: Shape = Shape::of(
 
 static FIELD_TRIGGER: Shape = Shape::of(
     "The time stands in a field of a Redis hash.",
-    &[
-        Key::required("field", WORDS, "the field"),
-        UNIT,
-        FORMAT,
-        TRIGGER_ZONE,
-        Key::optional(
-            "pending",
-            Type::Any(&Type::Word(&["null", "future"])),
-            "states in which it has not happened yet",
-        ),
-    ],
+    &[Key::required("field", WORDS, "the field"), UNIT, FORMAT, TRIGGER_ZONE, NULL_OR_FUTURE],
 );
 
 static IDLE_TRIGGER: Shape = Shape::of(
@@ -279,6 +259,11 @@ const FORMAT: Key =
     Key::optional("format", DATE_FORMAT, "for text: how the time is written, in strftime notation");
 const TRIGGER_ZONE: Key =
     Key::optional("time_zone", ZONE, "for times without an offset: where their clock stands");
+const NULL_OR_FUTURE: Key = Key::optional(
+    "pending",
+    Type::Any(&Type::Word(&["null", "future"])),
+    "states in which it has not happened yet",
+);
 const FUTURE_ONLY: Key =
     Key::optional("pending", Type::Any(&Type::Word(&["future"])), "states in which it has not happened yet");
 
@@ -346,11 +331,6 @@ const PATTERN: Type = Type::Text(Text {
 });
 const DATE_FORMAT: Type =
     Type::Text(Text { what: "a strftime format", pattern: Some("%"), example: "%Y-%m-%d" });
-const SCHEDULE: Type = Type::Text(Text {
-    what: "cron with seconds, in UTC",
-    pattern: Some("^\\s*\\S+(\\s+\\S+){5,6}\\s*$"),
-    example: "0 */15 * * * *",
-});
 const PERIOD: Type = Type::Text(Text {
     what: "a period in words or ISO 8601",
     pattern: Some(
