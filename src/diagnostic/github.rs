@@ -40,8 +40,8 @@ impl Diagnostic {
     }
 }
 
-/// Text after the command's `::`.
-fn data(text: &str) -> String {
+/// Text after the command's `::`, which a line's end would end.
+pub fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -3,7 +3,7 @@
 //! Whoever reads such a file collects every problem instead of stopping at the first: an engineer who mends a pull
 //! request sees all of them at once. [`reader`] reads TOML that way, [`render`] prints the result.
 
-mod github;
+pub mod github;
 pub mod nearest;
 pub mod reader;
 pub mod render;

@@ -8,7 +8,7 @@ use super::super::{Failure, Form, Global, Outcome};
 use super::{object, promises_line, told};
 use crate::config::Config;
 use crate::deployment::{Connected, Looked, Seen, connect};
-use crate::diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Paint, Severity, github as annotation};
 use crate::rules::check::{Proof, check, datastores};
 use crate::rules::document::load;
 use crate::rules::rule::RuleSet;
@@ -64,10 +64,7 @@ fn github(rules: &RuleSet, proof: Option<&Proof>, connected: &Connected) {
     print!("{}{}", connected.rules.to_github(), connected.coverage.to_github());
     for (looked, failure) in failed(connected) {
         let what = format!("datastore `{}` was not checked: {}", looked.name, failure.text());
-        println!(
-            "::error title=datastore::{}",
-            what.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-        );
+        println!("::error title=datastore::{}", annotation::data(&what));
     }
     println!("{}", last_line(rules, proof, connected));
 }
