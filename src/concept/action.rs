@@ -1,8 +1,7 @@
 //! What is done with a record, in words.
 
-use super::line::Line;
 use super::view::{Action, Replaced};
-use crate::model::strategy::Strategy;
+use crate::rules::prose::{Line, strategy};
 use crate::rules::rule;
 
 /// Of a rule or a dependent.
@@ -17,19 +16,6 @@ pub(super) fn action(action: &rule::Action) -> Action {
                 .collect(),
             mark: Some(mark.to_string()),
         },
-    }
-}
-
-fn strategy(strategy: &Strategy) -> Line {
-    match strategy {
-        Strategy::Random => Line::words("replaced by random text"),
-        Strategy::Keyed => {
-            Line::words("replaced by a pseudonym, the same for the same value while its key exists")
-        }
-        Strategy::Null => Line::words("emptied"),
-        Strategy::Fixed(text) => Line::words("replaced by ").called(text).and(" for everybody"),
-        Strategy::TruncateIp => Line::words("cut to the network of the address (/24 or /48)"),
-        Strategy::TruncateDate => Line::words("cut to the month"),
     }
 }
 

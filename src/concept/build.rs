@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::action::action;
-use super::filter;
-use super::line::Line;
-use super::start::{matched, start};
+use super::start::start;
 use super::view::{
     BackedUp, Backup, Concept, Dataset, Datastore, Dependent, Holds, Keeper, OnErasure, Promise, Rule,
     Service, Waiver,
@@ -14,6 +12,7 @@ use super::{classes, view};
 use crate::model::name::{ColumnName, DatastoreName, ServiceId};
 use crate::rules::check::{self, PromiseStanding, ProvedPromise};
 use crate::rules::digest::sha256;
+use crate::rules::prose::{self, Line, matched};
 use crate::rules::rule::{self, DependentDataset, RuleSet};
 
 /// What a concept is written from.
@@ -115,8 +114,8 @@ fn rule(service: &rule::Service, rule: &rule::Rule) -> Rule {
         longest_gap_seconds: rule.schedule.longest_gap().num_seconds(),
         mode: rule.mode.as_str(),
         action: action(&rule.action),
-        only: rule.only.iter().map(filter::condition).collect(),
-        unless: rule.unless.iter().map(filter::unless).collect(),
+        only: rule.only.iter().map(prose::condition).collect(),
+        unless: rule.unless.iter().map(prose::unless).collect(),
         except: rule.except.clone(),
         backup: rule.backup.as_ref().map(|backup| Backup {
             of: texts(&backup.of),

@@ -1,13 +1,13 @@
 //! The part about one service: its promises, data classes, deletion classes, datastores and special cases.
 
 use super::document::{Block, Cell, Section, Table, TableKind};
-use super::line::Line;
 use super::overview::{Named, gone, head, matrix, unpromised};
 use super::view::{
     Action, BackedUp, Class, ClassUnderRule, Concept, Datastore, DeletionClass, Dependent, Holds, OnErasure,
     Promise, Rule, Service, Waiver,
 };
 use crate::rules::check;
+use crate::rules::prose::Line;
 use crate::rules::rule::Mode;
 
 /// What leads to the part about a service.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::action::action;
-use super::start::{StartKind, start};
+use super::start::start;
 use super::view::{Class, ClassUnderRule, DeletionClass, Member, Place, PromiseRef};
 use crate::model::name::ClassName;
 use crate::model::period::{DeleteBy, Period};
+use crate::rules::prose::StartKind;
 use crate::rules::rule::{Rule, Service};
 
 /// The data classes of a service, in the order in which its rules reach them.

@@ -1,6 +1,6 @@
 //! What stands in the concept, before it is Markdown or a page.
 
-use super::line::Line;
+use crate::rules::prose::Line;
 
 /// The whole text.
 pub(super) struct Document {

@@ -1,8 +1,8 @@
 //! The parts that are the same for every service, because the program is: special cases, enforcement, limits; and whom to ask.
 
 use super::document::{Block, Section};
-use super::line::Line;
 use super::view::Concept;
+use crate::rules::prose::Line;
 
 pub(super) fn sections(concept: &Concept) -> Vec<Section> {
     vec![special_cases(), enforcement(), limits(concept), responsibilities(concept)]

@@ -3,9 +3,9 @@
 use askama::Template;
 
 use super::document::{Block, CellLine, Document};
-use super::line::Span;
 use super::overview::document;
 use super::view::Concept;
+use crate::rules::prose::Span;
 
 /// The page could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,9 @@
 //! Markdown lacks: `<br>` in cells, `<code>` around names that backticks cannot hold, and the anchors of sections.
 
 use super::document::{Block, Cell, CellLine, Document, Section, Table};
-use super::line::{Line, Span};
 use super::overview::document;
 use super::view::Concept;
+use crate::rules::prose::{Line, Span};
 
 impl Concept {
     /// As Markdown.

@@ -16,10 +16,8 @@ mod build;
 mod chapter;
 mod classes;
 mod document;
-mod filter;
 mod general;
 mod html;
-mod line;
 mod markdown;
 mod overview;
 mod start;
@@ -27,8 +25,6 @@ mod view;
 
 pub use build::Given;
 pub use html::PageError;
-pub use line::Line;
-pub use start::StartKind;
 pub use view::{
     Action, BackedUp, Backup, Class, ClassUnderRule, Concept, Dataset, Datastore, DeletionClass, Dependent,
     Holds, Keeper, Member, OnErasure, Place, Promise, PromiseRef, Replaced, Rule, Service, Start,

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::document::{Block, Cell, Document, Section, Table, TableKind};
-use super::line::Line;
-use super::start::StartKind;
 use super::view::{BackedUp, ClassUnderRule, Concept, DeletionClass, Member, Rule, Service};
 use super::{chapter, general};
+use crate::rules::prose::{Line, StartKind};
 
 /// The whole concept, put into words.
 pub(super) fn document(concept: &Concept) -> Document {

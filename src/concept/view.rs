@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::line::Line;
-use super::start::StartKind;
+use crate::rules::prose::{Line, StartKind};
 
 /// A deletion concept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -19,6 +19,7 @@ pub mod decide;
 pub mod diff;
 pub mod digest;
 pub mod document;
+pub mod prose;
 pub mod reading;
 pub mod rule;
 pub mod shared;

@@ -11,7 +11,7 @@ pub struct Line(Vec<Span>);
 
 /// A stretch of a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Span {
+pub enum Span {
     /// Words.
     Words(String),
     /// Words that matter.
@@ -29,50 +29,59 @@ pub(super) enum Span {
     },
 }
 
+impl Span {
+    fn text(&self) -> &str {
+        match self {
+            Self::Words(text) | Self::Strong(text) | Self::Name(text) | Self::To { words: text, .. } => text,
+            Self::Kept => "kept",
+        }
+    }
+}
+
 impl Line {
     /// A line that begins with these words.
-    pub(super) fn words(words: impl AsRef<str>) -> Self {
+    pub fn words(words: impl AsRef<str>) -> Self {
         Self::default().and(words)
     }
 
     /// A line that begins with this name.
-    pub(super) fn name(name: impl AsRef<str>) -> Self {
+    pub fn name(name: impl AsRef<str>) -> Self {
         Self::default().called(name)
     }
 
     /// Goes on with words.
-    pub(super) fn and(self, words: impl AsRef<str>) -> Self {
+    pub fn and(self, words: impl AsRef<str>) -> Self {
         self.with(Span::Words(one_line(words.as_ref())))
     }
 
     /// Goes on with words that matter.
-    pub(super) fn strong(self, words: impl AsRef<str>) -> Self {
+    pub fn strong(self, words: impl AsRef<str>) -> Self {
         self.with(Span::Strong(one_line(words.as_ref())))
     }
 
     /// Goes on with a name.
-    pub(super) fn called(self, name: impl AsRef<str>) -> Self {
+    pub fn called(self, name: impl AsRef<str>) -> Self {
         self.with(Span::Name(one_line(name.as_ref())))
     }
 
     /// Says that a promise is kept.
-    pub(super) fn kept(self) -> Self {
+    pub fn kept(self) -> Self {
         self.with(Span::Kept)
     }
 
     /// Goes on with words that lead to a section.
-    pub(super) fn to(self, id: &str, words: impl AsRef<str>) -> Self {
+    pub fn to(self, id: &str, words: impl AsRef<str>) -> Self {
         self.with(Span::To { id: id.to_owned(), words: one_line(words.as_ref()) })
     }
 
     /// Goes on with another line.
-    pub(super) fn then(mut self, other: Self) -> Self {
+    pub fn then(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
     /// Text with names between backticks, as messages have them.
-    pub(super) fn marked(text: &str) -> Self {
+    pub fn marked(text: &str) -> Self {
         let mut line = Self::default();
         for (at, part) in text.split('`').enumerate() {
             line = if at % 2 == 0 { line.and(part) } else { line.called(part) };
@@ -81,12 +90,12 @@ impl Line {
     }
 
     /// Lines one after the other, with commas between them.
-    pub(super) fn list(lines: impl IntoIterator<Item = Self>) -> Self {
+    pub fn list(lines: impl IntoIterator<Item = Self>) -> Self {
         Self::joined(lines, ", ")
     }
 
     /// Lines that hold together.
-    pub(super) fn all(lines: impl IntoIterator<Item = Self>) -> Self {
+    pub fn all(lines: impl IntoIterator<Item = Self>) -> Self {
         Self::joined(lines, " and ")
     }
 
@@ -96,12 +105,22 @@ impl Line {
     }
 
     /// Names, with commas between them.
-    pub(super) fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+    pub fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
         Self::list(names.into_iter().map(Self::name))
     }
 
-    pub(super) fn spans(&self) -> &[Span] {
+    /// Its stretches, for a form to write.
+    pub fn spans(&self) -> &[Span] {
         &self.0
+    }
+
+    /// Its text with names between backticks, as messages have them.
+    pub fn ticked(&self) -> String {
+        let span = |span: &Span| match span {
+            Span::Name(name) => format!("`{name}`"),
+            Span::Words(_) | Span::Strong(_) | Span::To { .. } | Span::Kept => span.text().to_owned(),
+        };
+        self.0.iter().map(span).collect()
     }
 
     fn with(mut self, span: Span) -> Self {
@@ -116,14 +135,7 @@ impl Line {
 /// Its text alone, names without marks.
 impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|span| {
-            f.write_str(match span {
-                Span::Words(text) | Span::Strong(text) | Span::Name(text) | Span::To { words: text, .. } => {
-                    text
-                }
-                Span::Kept => "kept",
-            })
-        })
+        self.0.iter().try_for_each(|span| f.write_str(span.text()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! What `only` and `unless` say, in words.
 
 use super::line::Line;
-use super::start::matched;
+use super::trigger::matched;
 use crate::model::value::Value;
 use crate::rules::digest::hex;
 use crate::rules::rule::{Condition, Test, Unless};
 
 /// One condition.
-pub(super) fn condition(condition: &Condition) -> Line {
+pub fn condition(condition: &Condition) -> Line {
     let column = Line::name(condition.column.as_str());
     match &condition.test {
         Test::In(values) => match &values[..] {
@@ -24,7 +24,7 @@ pub(super) fn condition(condition: &Condition) -> Line {
 }
 
 /// What keeps a record.
-pub(super) fn unless(unless: &Unless) -> Line {
+pub fn unless(unless: &Unless) -> Line {
     let row = Line::words("a row of ")
         .called(unless.table.as_str())
         .and(" with ")
