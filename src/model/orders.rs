@@ -100,6 +100,11 @@ impl Orders {
         Self { all_held: true, ..Self::default() }
     }
 
+    /// One person's demand.
+    pub fn demand(subject: SubjectId, received: DateTime<Utc>) -> Self {
+        Self { asked: BTreeMap::from([(subject, received)]), ..Self::default() }
+    }
+
     /// Whether it has to be read whose a record is.
     pub fn name_people(&self) -> bool {
         !self.held.is_empty() || !self.asked.is_empty()

@@ -1,5 +1,6 @@
 //! A rule as far as it can be known offline. Every value here has been parsed; nothing is checked again above.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,6 +10,7 @@ use crate::model::calendar::{Calendar, Zone};
 use crate::model::name::{
     ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
 };
+use crate::model::orders::SubjectId;
 use crate::model::pattern::{KeyPattern, Pattern};
 use crate::model::period::{DeleteBy, Retain};
 use crate::model::schedule::Schedule;
@@ -478,6 +480,8 @@ pub struct RuleTest {
     pub files: Vec<(DatastoreName, Vec<String>)>,
     /// Whether a hold covers every record.
     pub held: bool,
+    /// When data subjects request erasure.
+    pub requests: BTreeMap<SubjectId, DateTime<Utc>>,
     /// What is expected when; `at` never goes back.
     pub steps: Vec<Step>,
     /// What each table holds after a sweep at the last step, as far as the columns are named.

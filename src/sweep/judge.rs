@@ -13,7 +13,7 @@ use crate::rules::decide::{Due, Record, TriggerValue, Undated, Verdict, decide};
 /// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
 pub(super) fn judge(run: &Run<'_>, mut records: Vec<Record>, phase: Phase) -> Result<Vec<Due>, SweepError> {
     let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, &*run.orders, run.now);
-    let judge_all = |records| judge_half(bound, cutoffs, orders, now, phase, records);
+    let judge_all = |records| due_among(bound, cutoffs, orders, now, phase, records);
     // The datastore waits meanwhile, so its processor is free.
     let second =
         records.split_off(if records.len() < WORTH_A_THREAD { records.len() } else { records.len() / 2 });
@@ -39,7 +39,7 @@ pub(super) fn judge(run: &Run<'_>, mut records: Vec<Record>, phase: Phase) -> Re
 const WORTH_A_THREAD: usize = 1_000;
 
 /// The due among the records, in their order, and on how many the two derivations differ.
-fn judge_half(
+pub(super) fn due_among(
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     orders: &Orders,

@@ -313,3 +313,123 @@ fn tests_that_run_beside_and_after_each_other_have_worlds_of_their_own() {
         assert_eq!(failures, vec![Vec::new(); mixed.len()]);
     }
 }
+
+/// A rule whose records have somebody, with this trigger and this answer to a request; a test goes behind it.
+fn people(trigger: &str, retain: &str, on_erasure: &str) -> String {
+    SITE.replace(
+        "trigger = { column = \"deleted_at\", pending = [\"null\"] }",
+        &format!("trigger = {trigger}"),
+    )
+    .replace("retain = \"0 hours\"", &format!("retain = \"{retain}\""))
+    .replace("delete_by = \"24 hours\"", "delete_by = \"10 days\"")
+    .replace("no_later_than = \"24 hours\"", "no_later_than = \"10 days\"")
+    .replace("key = [\"id\"]", &format!("key = [\"id\"]\nsubject = \"who\"\non_erasure = {on_erasure}"))
+}
+
+const ON_REQUEST: &str = "{ request = true }";
+const ON_DELETION: &str = "{ column = \"deleted_at\", pending = [\"null\"] }";
+
+/// Two people; one asks on 1 March.
+const ONE_ASKS: &str = r#"
+records = [{ id = 1, who = "anna" }, { id = 2, who = "boris" }, { id = 3, who = { null = true } }]
+rows = { comment = [{ id = 10, author_id = 1 }, { id = 20, author_id = 2 }] }
+requests = { anna = 2026-03-01T12:00:00Z }
+"#;
+
+/// The promise of a rule on request is one on request.
+fn on_request(test: &str) -> trial::Failures {
+    let file = people(ON_REQUEST, "0 hours", "\"dispose\"")
+        .replace("no_later_than = \"10 days\"", "on_request = true");
+    failures_of(&format!("{file}{test}"))
+}
+
+#[test]
+fn a_request_makes_due_what_is_its_subjects_from_that_instant_on() {
+    let steps = r#"
+steps = [
+    { at = 2026-03-01T11:59:59Z, expect = ["kept", "kept", "kept"], sweep = true },
+    { at = 2026-03-01T12:00:00Z, expect = ["due", "kept", "kept"] },
+    { at = 2026-03-10T20:59:59Z, expect = ["due", "kept", "kept"] },
+    { at = 2026-03-10T21:00:00Z, expect = ["overdue", "kept", "kept"], sweep = true },
+    { at = 2026-03-11T13:00:00Z, expect = ["gone", "kept", "kept"] },
+]
+after = { account = [{ id = 2 }, { id = 3 }], comment = [{ id = 20 }] }
+"#;
+    assert_eq!(on_request(&format!("{ONE_ASKS}{steps}")), []);
+}
+
+#[test]
+fn a_request_ends_a_period_that_runs_and_starts_one_that_has_not_begun() {
+    let test = r#"
+records = [
+    { id = 1, who = 7, deleted_at = "2026-03-01T00:00:00Z" },
+    { id = 2, who = 7, deleted_at = { null = true } },
+    { id = 3, who = 8, deleted_at = "2026-03-01T00:00:00Z" },
+]
+requests = { 7 = "2026-03-02T00:00:00Z" }
+steps = [
+    { at = "2026-03-01T23:59:59Z", expect = ["kept", "kept", "kept"] },
+    { at = "2026-03-02T00:00:00Z", expect = ["due", "due", "kept"], sweep = true },
+    { at = "2026-03-09T00:00:00Z", expect = ["gone", "gone", "due"] },
+]
+after = { account = [] }
+"#;
+    assert_eq!(failures_of(&format!("{}{test}", people(ON_DELETION, "7 days", "\"dispose\""))), []);
+    // A legal reason keeps them.
+    let kept = test
+        .replace("[\"due\", \"due\", \"kept\"], sweep", "[\"kept\", \"kept\", \"kept\"], sweep")
+        .replace("[\"gone\", \"gone\", \"due\"]", "[\"due\", \"kept\", \"due\"]")
+        .replace("account = []", "account = [{ id = 2 }]");
+    let keeps = people(ON_DELETION, "7 days", "{ keep = \"tax law\" }");
+    assert_eq!(failures_of(&format!("{keeps}{kept}")), []);
+    // And so does a hold.
+    let held = "held = true\nsteps = [{ at = 2026-03-02T12:00:00Z, expect = [\"held\", \"kept\", \"kept\"], sweep = true }, \
+                { at = 2026-03-02T13:00:00Z, expect = [\"held\", \"kept\", \"kept\"] }]\n";
+    assert_eq!(on_request(&format!("{ONE_ASKS}{held}")), []);
+}
+
+#[test]
+fn a_failure_says_what_a_request_has_to_do_with_it() {
+    let at = "at = 2026-03-02T12:00:00Z\nexpect = [\"kept\", \"due\", \"kept\"]\n";
+    let failed = on_request(&format!("{ONE_ASKS}{at}"));
+    assert_eq!(
+        whats(failed.clone()),
+        [
+            "at 2026-03-02T15:00:00+03:00, record 1 (id = 1): expected kept, observed due",
+            "at 2026-03-02T15:00:00+03:00, record 2 (id = 2): expected due, observed kept"
+        ]
+    );
+    assert_eq!(
+        failed[0].why[0],
+        "its erasure was requested 2026-03-01T15:00:00+03:00, 24 hours earlier: due from then on"
+    );
+    assert_eq!(failed[1].why, ["nobody has requested its erasure by then"]);
+}
+
+#[test]
+fn a_request_that_can_reach_nothing_is_refused() {
+    let at = "at = 2026-03-02T12:00:00Z\nexpect = [\"due\", \"kept\", \"kept\"]\n";
+    for (from, to, what, why) in [
+        (
+            "anna = 2026-03-01T12:00:00Z",
+            "ana = 2026-03-01T12:00:00Z",
+            "`requests` names `ana`, whose none of the records is",
+            "did you mean `anna`?",
+        ),
+        (
+            "anna = 2026-03-01T12:00:00Z",
+            "anna = 2026-03-02T12:00:01Z",
+            "`anna` requests erasure after the last instant of the test",
+            "look at the records at that instant, or later",
+        ),
+    ] {
+        let failed = on_request(&format!("{}{at}", ONE_ASKS.replace(from, to)));
+        assert_eq!(failed, [trial::Failure { what: what.to_owned(), why: vec![why.to_owned()] }]);
+    }
+    let nobodys = "record = { id = 1 }\nrequests = { anna = 2026-03-01T12:00:00Z }\nat = 2026-03-02T12:00:00Z\nexpect = \"kept\"\n";
+    let failed = tried_on_the_site(nobodys);
+    assert_eq!(
+        failed,
+        ["`requests` names data subjects, but the rule has no `subject`: no request reaches its records"]
+    );
+}

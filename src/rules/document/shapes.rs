@@ -106,6 +106,11 @@ static TEST: Shape = Shape::of(
         Key::optional("rows", Type::Table(&ROWS), "rows of other tables, by table"),
         Key::optional("files", Type::Table(&PATHS), "paths of files, by datastore"),
         Key::optional("held", Type::Boolean, "whether a hold covers every record"),
+        Key::optional(
+            "requests",
+            Type::Table(&REQUESTS),
+            "when a data subject requests erasure, by their id",
+        ),
         Key::optional("at", Type::Instant, "when it is looked at, with an offset"),
         Key::optional("expect", VERDICTS, "the verdict; a list for several records"),
         Key::optional("steps", Type::List(&Type::Table(&STEP)), "several instants, each with its verdicts"),
@@ -229,6 +234,8 @@ static COLUMNS: Shape = Shape::by_name("A strategy for each column that is repla
 static ONLY: Shape = Shape::by_name("A condition for each column.", &CONDITION);
 static ROWS: Shape = Shape::by_name("Rows by table.", &ROW_LIST);
 static PATHS: Shape = Shape::by_name("Paths by datastore.", &PATH_LIST);
+static REQUESTS: Shape =
+    Shape::by_name("When each requests erasure, by the data subject's id.", &Type::Instant);
 static ROW: Shape = Shape::by_name("Values by column.", &HELD);
 
 static NULL_CONDITION: Shape = Shape::of(

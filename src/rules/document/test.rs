@@ -1,5 +1,7 @@
 //! `[[rule.test]]`: what the author says the rule does.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use toml::de::DeValue;
 
@@ -7,6 +9,7 @@ use super::word;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::name::{DatastoreName, TableName};
+use crate::model::orders::SubjectId;
 use crate::rules::rule::{Dataset, Expected, Row, RuleTest, Step, TestFile, TestRecords, Then};
 
 /// `own` is the rule's dataset, which holds the records.
@@ -26,6 +29,7 @@ pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
     let files = table.optional("files").map_or(Vec::new(), |e| by_datastore(&e));
     let after_files = table.optional("after_files").map_or(Vec::new(), |e| by_datastore(&e));
     let held = table.optional("held").map_or(Some(false), |e| e.boolean());
+    let requests = table.optional("requests").map_or(BTreeMap::new(), |e| requests(&e));
     let steps = steps(&mut table, records.as_ref().map(TestRecords::len), own);
     let after = table.optional("after").map_or(Vec::new(), |e| rows_by_table(&e, None));
     table.finish();
@@ -36,6 +40,7 @@ pub fn test(mut table: Cursor<'_>, own: Option<&Dataset>) -> Option<RuleTest> {
         rows,
         files,
         held: held?,
+        requests,
         steps: steps?,
         after,
         after_files,
@@ -90,6 +95,24 @@ fn by_datastore(entry: &Entry<'_>) -> Vec<(DatastoreName, Vec<String>)> {
             Ok(name) => all.push((name, paths)),
             Err(e) => value.refuse(Code::BadValue, e.to_string(), "name a datastore"),
         }
+    }
+    all
+}
+
+/// `{ anna = 2026-03-02T10:00:00+03:00 }`.
+fn requests(entry: &Entry<'_>) -> BTreeMap<SubjectId, DateTime<Utc>> {
+    let mut all = BTreeMap::new();
+    for (key, value) in entry.table().map(|mut t| t.entries()).unwrap_or_default() {
+        let Some(subject) = SubjectId::typed(key) else {
+            let message = format!("{} is no id of a data subject", quoted(key));
+            value.refuse(
+                Code::BadValue,
+                message,
+                "write the id as the records hold it; bytes as `hex:` and lower case",
+            );
+            continue;
+        };
+        all.extend(instant(&value).map(|at| (subject, at)));
     }
     all
 }

@@ -14,9 +14,9 @@ use crate::model::orders::Orders;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::{BoundDataset, BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Due, Record, TriggerValue, Verdict, decide};
+use crate::rules::decide::{Due, Verdict, decide};
 use crate::rules::rule::{Row, Then};
-use crate::sweep::judge::agree;
+use crate::sweep::judge::due_among;
 use crate::sweep::shares::{Remote, give_up};
 
 /// A test's world holds no more records than this; one selection sees them all.
@@ -28,7 +28,7 @@ pub(super) struct Swept {
     /// The keys of the rule's own records.
     pub keys: BTreeSet<String>,
     /// On how many records the comparison with the cut-off and the judge differ.
-    pub disagreed: usize,
+    pub disagreed: u64,
 }
 
 /// Who judges, by which orders, and when.
@@ -37,6 +37,13 @@ pub(super) struct Court<'c> {
     pub bound: &'c BoundRule<'c>,
     pub orders: &'c Orders,
     pub now: Now,
+}
+
+impl<'c> Court<'c> {
+    /// The rule, where its records are rows, reading what the orders ask for.
+    pub(super) fn rows(self) -> Option<RowRule<'c>> {
+        self.bound.rows().map(|rows| rows.heeding(self.orders))
+    }
 }
 
 /// Sweeps the world once; [`Then::Sweep`]: for good.
@@ -57,16 +64,23 @@ pub(super) async fn sweep(world: &mut World, court: Court<'_>, then: Then) -> Re
         if then == Then::Sweep {
             tree.without(&swept.keys)?;
         }
-    } else if let Some(rows) = court.bound.rows() {
+    } else if let Some(rows) = court.rows() {
         let cutoffs = Cutoffs::of(court.bound, court.now);
         let datastore = &rows.rule().datastore;
         let Some(own) = world.writers.get_mut(datastore) else { return Ok(swept) };
+        let by_trigger = court.orders.without_requests();
         // What one phase takes for good may be what kept a record of the next.
-        let phases = match then {
+        let mut phases = match then {
             Then::Look => own.busy_phases(rows, &cutoffs).await.map_err(|error| chain(&error))?,
             Then::Sweep => vec![Phase::Exact, Phase::Candidates],
         };
+        if !court.orders.asked.is_empty() {
+            phases.push(Phase::Demanded);
+        }
         for phase in phases {
+            // A sweep on schedule goes by the trigger alone; what people demand has one of its own.
+            let orders = if phase == Phase::Demanded { court.orders } else { &by_trigger };
+            let court = Court { orders, ..court };
             let left = batch(world, court, rows, &cutoffs, phase, then, &mut swept)
                 .await
                 .map_err(|error| chain(&error))?;
@@ -112,7 +126,8 @@ async fn batch(
     let Some(own) = world.writers.get_mut(datastore) else { return Ok(left) };
     let mut selected = own.select(rows, cutoffs, phase, &Cursor::default(), WORLD).await?;
     let records = std::mem::take(&mut selected.page.records);
-    let due = judged(court, cutoffs, phase, records, swept);
+    let (due, disagreed) = due_among(court.bound, cutoffs, court.orders, court.now, phase, records);
+    swept.disagreed += disagreed;
     if due.is_empty() {
         selected.rollback().await?;
     } else {
@@ -151,27 +166,6 @@ fn elsewhere(world: &mut World, bound: &BoundRule<'_>) -> Result<Vec<Writer>, Da
         }
     }
     Ok(writers)
-}
-
-/// The due among what was selected.
-fn judged(
-    court: Court<'_>,
-    cutoffs: &Cutoffs,
-    phase: Phase,
-    records: Vec<Record>,
-    swept: &mut Swept,
-) -> Vec<Due> {
-    let mut all = Vec::with_capacity(records.len());
-    for record in records {
-        let compared = match &record.trigger {
-            TriggerValue::Own(value) => cutoffs.compare(court.bound.trigger(), value),
-            TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
-        };
-        let verdict = decide(court.bound, record, court.orders, court.now);
-        swept.disagreed += usize::from(!agree(compared, &verdict));
-        all.extend(due(verdict));
-    }
-    all
 }
 
 fn due(verdict: Verdict) -> Option<Due> {

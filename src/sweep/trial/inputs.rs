@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Failure, Failures};
 use crate::diagnostic::nearest::did_you_mean;
+use crate::diagnostic::quoted;
 use crate::model::name::{ColumnName, TableName};
+use crate::model::orders::SubjectId;
 use crate::rules::rule::{
     Action, Dataset, DependentDataset, Match, Row, Rule, RuleTest, TestRecords, TriggerPlace,
 };
@@ -15,6 +17,7 @@ pub(super) fn check(rule: &Rule, test: &RuleTest) -> Failures {
     if let (TestRecords::Rows(records), Dataset::Table { table, key }) = (&test.records, &rule.dataset) {
         keys(records, table, key, &mut found);
     }
+    requests(rule, test, &mut found);
     let known = tables(rule);
     let of_steps = test.steps.iter().flat_map(|step| &step.rows);
     for (place, table) in test.rows.iter().chain(of_steps).map(|(table, _)| ("rows", table)) {
@@ -56,6 +59,43 @@ fn keys(records: &[Row], table: &TableName, key: &[ColumnName], found: &mut Fail
             });
         }
         seen.push((own, number));
+    }
+}
+
+/// Every request can reach a record while somebody looks.
+fn requests(rule: &Rule, test: &RuleTest, found: &mut Failures) {
+    if test.requests.is_empty() {
+        return;
+    }
+    let Some(subject) = &rule.subject else {
+        found.push(Failure {
+            what: "`requests` names data subjects, but the rule has no `subject`: no request reaches its records"
+                .to_owned(),
+            why: vec!["take it out, or say in the rule which column holds the data subject's id".to_owned()],
+        });
+        return;
+    };
+    let TestRecords::Rows(records) = &test.records else { return };
+    let values = records.iter().flatten().filter(|(name, _)| *name == subject.column);
+    let subjects: BTreeSet<SubjectId> = values.filter_map(|(_, value)| SubjectId::stored(value)).collect();
+    let names: Vec<String> = subjects.iter().map(SubjectId::text).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let last = test.steps.iter().map(|step| step.at).max();
+    for (asking, at) in &test.requests {
+        let id = asking.text();
+        if !subjects.contains(asking) {
+            let otherwise = format!("give a record `{} = …` of this value", subject.column);
+            found.push(Failure {
+                what: format!("`requests` names {}, whose none of the records is", quoted(&id)),
+                why: vec![did_you_mean(&id, &names, otherwise)],
+            });
+        }
+        if last.is_some_and(|last| last < *at) {
+            found.push(Failure {
+                what: format!("{} requests erasure after the last instant of the test", quoted(&id)),
+                why: vec!["look at the records at that instant, or later".to_owned()],
+            });
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use self::world::{Spares, World};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
-use crate::rules::rule::{Rule, RuleTest, Step, Then};
+use crate::rules::rule::{OnErasure, Rule, RuleTest, Step, Then};
 
 /// Something that a test found wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,9 +103,6 @@ async fn attempt(
     let mut world = World::of(spares, rule, test).await?;
     let bound = bind(rule, &world.catalogues)
         .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
-    if let Some(rows) = bound.rows() {
-        world.begin(rows).await?;
-    }
     steps(&mut world, &bound, test, failures).await?;
     world.give_back(rule, spares);
     Ok(())
@@ -117,16 +114,20 @@ async fn steps(
     test: &RuleTest,
     failures: &mut Failures,
 ) -> Result<(), String> {
-    let orders = if test.held { Orders::hold_on_all() } else { Orders::default() };
     let compares = !test.after.is_empty() || !test.after_files.is_empty();
     let mut found = Vec::new();
-    let mut stale = true;
+    let (mut stale, mut known) = (true, 0);
     for (left, step) in (0..test.steps.len()).rev().zip(&test.steps) {
         world.change(bound.rule(), step).await?;
-        if stale || !step.rows.is_empty() {
-            found = verdicts::find_all(world, bound, &test.records).await?;
-        }
+        let orders = orders(bound.rule(), test, step);
         let court = Court { bound, orders: &orders, now: Now::given(step.at) };
+        if let Some(rows) = court.rows() {
+            world.begin(rows).await?;
+        }
+        if stale || !step.rows.is_empty() || orders.asked.len() > known {
+            found = verdicts::find_all(world, court, &test.records).await?;
+            known = orders.asked.len();
+        }
         let due = verdicts::compare(court, &test.records, &found, step, failures);
         let then = if left == 0 && compares { Then::Sweep } else { step.then };
         let swept = sweep(world, court, then).await?;
@@ -134,6 +135,14 @@ async fn steps(
         stale = then == Then::Sweep;
     }
     after::compare(world, bound.rule(), test, failures).await
+}
+
+/// What people have ordered by then. A request does nothing where the rule says so.
+fn orders(rule: &Rule, test: &RuleTest, step: &Step) -> Orders {
+    let held = if test.held { Orders::hold_on_all() } else { Orders::default() };
+    let disposes = rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose);
+    let received = test.requests.iter().filter(|(_, at)| disposes && **at <= step.at);
+    Orders { asked: received.map(|(subject, at)| (subject.clone(), *at)).collect(), ..held }
 }
 
 /// What a sweep disposes of, and what the judge called due when it was asked about each record by its key.

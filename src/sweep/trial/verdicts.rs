@@ -7,14 +7,16 @@ use super::world::World;
 use super::{Failure, Failures};
 use crate::datastore::{Explained, files};
 use crate::diagnostic::chain;
+use crate::model::calendar::{Moment, Working};
 use crate::model::key::Key;
 use crate::model::name::ColumnName;
 use crate::model::orders::Whose;
+use crate::model::period::DeleteBy;
 use crate::model::value::Value;
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::check::words;
 use crate::rules::decide::{Record, TriggerValue, Verdict, decide, trigger_moment};
-use crate::rules::rule::{Expected, Row, Step, TestRecords};
+use crate::rules::rule::{Expected, Row, Rule, Step, TestRecords, TriggerPlace};
 
 /// A record as it was found. What it reads does not depend on the instant, so it is read once for several steps.
 pub(super) struct Found {
@@ -31,16 +33,17 @@ impl From<Explained> for Found {
     }
 }
 
-/// Every record of the test by its number, from 0; none: it is not there.
+/// Every record of the test in their order; none: it is not there.
 pub(super) async fn find_all(
     world: &mut World,
-    bound: &BoundRule<'_>,
+    court: Court<'_>,
     records: &TestRecords,
 ) -> Result<Vec<Option<Found>>, String> {
     let wrong = |error| chain(&error);
+    let bound = court.bound;
     let datastore = &bound.rule().datastore;
     let mut all = Vec::with_capacity(records.len());
-    match (records, bound.rows()) {
+    match (records, court.rows()) {
         (TestRecords::Rows(records), Some(rows)) => {
             for record in records {
                 let (Some(database), Some(catalogue)) =
@@ -84,15 +87,15 @@ pub(super) fn compare(
 ) -> Vec<String> {
     let mut due = Vec::new();
     for ((number, expected), found) in (1..).zip(&step.expect).zip(found) {
-        let observed = match found {
-            None => Expected::Gone,
-            Some(found) if !found.selected => Expected::Kept,
+        let (observed, why) = match found {
+            None => (Expected::Gone, vec![GONE.to_owned()]),
+            Some(found) if !found.selected => (Expected::Kept, vec![LEFT_ALONE.to_owned()]),
             Some(found) => {
                 let verdict = decide(court.bound, record(found), court.orders, court.now);
                 if matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_)) {
                     due.push(found.key.as_str().to_owned());
                 }
-                word(&verdict)
+                (word(&verdict), why(court, found, step.at))
             }
         };
         if observed != *expected {
@@ -103,7 +106,7 @@ pub(super) fn compare(
                     "at {}, record {number}{who}: expected {expected}, observed {observed}",
                     zone.rfc3339(step.at)
                 ),
-                why: found.as_ref().map_or_else(|| vec![GONE.to_owned()], |found| why(court, found, step.at)),
+                why,
             });
         }
     }
@@ -127,6 +130,8 @@ fn word(verdict: &Verdict) -> Expected {
 
 const GONE: &str = "there is no such record: an earlier sweep disposed of it, or its key is of another type";
 
+const LEFT_ALONE: &str = "`only`, `unless` or the mark leaves it alone";
+
 /// The record's key as the test has it.
 fn who(records: &TestRecords, number: usize, bound: &BoundRule<'_>) -> String {
     match records {
@@ -147,25 +152,44 @@ fn who(records: &TestRecords, number: usize, bound: &BoundRule<'_>) -> String {
 
 /// What the judge went by.
 fn why(court: Court<'_>, found: &Found, at: DateTime<Utc>) -> Vec<String> {
-    if !found.selected {
-        return vec!["`only`, `unless` or the mark leaves it alone".to_owned()];
-    }
     let rule = court.bound.rule();
-    let moment = match trigger_moment(court.bound, &found.trigger, court.now) {
-        Ok(moment) => moment,
-        Err(why) => return vec![format!("its trigger gives no plausible instant ({})", why.as_str())],
-    };
-    let due = rule.calendar.due_working(&moment, &rule.retain);
-    let deadline = rule.calendar.deadline_working(&moment, &rule.delete_by);
+    let moment = trigger_moment(court.bound, &found.trigger, court.now);
+    let demanded = court.orders.demanded(&found.whose);
     let mut lines = Vec::new();
-    for (word, working) in [("due", due), ("deadline", deadline)] {
-        lines.push(match working.end {
-            Some(end) => format!("{word} {}, {}", rule.calendar.zone().rfc3339(end), apart(at, end)),
-            None => format!("{word}: never"),
-        });
-        lines.extend(working.lines().into_iter().map(|line| format!("  {line}")));
+    match moment {
+        Ok(moment) => {
+            let due = rule.calendar.due_working(&moment, &rule.retain);
+            lines.extend(bound(rule, "due", &due, at));
+            let deadline = rule.calendar.deadline_working(&moment, &rule.delete_by);
+            lines.extend(bound(rule, "deadline", &deadline, at));
+        }
+        Err(_) if rule.trigger.place == TriggerPlace::Request => {
+            lines.extend(demanded.is_none().then(|| "nobody has requested its erasure by then".to_owned()));
+        }
+        Err(why) => lines.push(format!("its trigger gives no plausible instant ({})", why.as_str())),
+    }
+    if let Some(demanded) = demanded {
+        let when = rule.calendar.zone().rfc3339(demanded);
+        lines.push(format!("its erasure was requested {when}, {}: due from then on", apart(at, demanded)));
+        let demanded = Moment::Instant(demanded);
+        let deadline = rule.calendar.deadline_working(&demanded, &DeleteBy::on_request());
+        lines.extend(bound(rule, "deadline of a request", &deadline, at));
+        if rule.trigger.place == TriggerPlace::Request {
+            let own = rule.calendar.deadline_working(&demanded, &rule.delete_by);
+            lines.extend(bound(rule, "the rule's own deadline", &own, at));
+        }
     }
     lines
+}
+
+/// A bound, and how it was worked out.
+fn bound(rule: &Rule, word: &str, working: &Working, at: DateTime<Utc>) -> Vec<String> {
+    let end = match working.end {
+        Some(end) => format!("{word} {}, {}", rule.calendar.zone().rfc3339(end), apart(at, end)),
+        None => format!("{word}: never"),
+    };
+    let steps = working.lines().into_iter().map(|line| format!("  {line}"));
+    std::iter::once(end).chain(steps).collect()
 }
 
 /// How far a bound lies from the instant of the step.

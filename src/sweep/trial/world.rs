@@ -17,8 +17,14 @@ pub(super) struct World {
     pub tables: BTreeMap<DatastoreName, Vec<TrialTable>>,
     pub catalogues: Catalogues,
     pub trees: BTreeMap<DatastoreName, Tree>,
-    /// Whose temporary tables the rule's own database has.
-    begun: Option<RuleId>,
+    begun: Option<Begun>,
+}
+
+/// The rule whose temporary tables a database has, and whether they tell whose a record is.
+#[derive(PartialEq, Eq)]
+struct Begun {
+    rule: RuleId,
+    people: bool,
 }
 
 /// A database that no test uses at the moment.
@@ -26,7 +32,7 @@ struct Spare {
     writer: sqlite::Writer,
     tables: Vec<TrialTable>,
     catalogue: Catalogue,
-    begun: Option<RuleId>,
+    begun: Option<Begun>,
 }
 
 /// Databases between two tests: most tests of a rule have the same tables, and reading their catalogue is what costs.
@@ -76,15 +82,15 @@ impl World {
         Ok(world)
     }
 
-    /// Makes the rule's temporary tables, unless the last test has left them.
+    /// Makes the rule's temporary tables, unless the last step or test has left them.
     pub(super) async fn begin(&mut self, rows: RowRule<'_>) -> Result<(), String> {
-        let rule = rows.rule();
-        if self.begun.as_ref() == Some(&rule.id) {
+        let begun = Begun { rule: rows.rule().id.clone(), people: rows.people().is_some() };
+        if self.begun.as_ref() == Some(&begun) {
             return Ok(());
         }
-        let Some(own) = self.writers.get_mut(&rule.datastore) else { return Ok(()) };
+        let Some(own) = self.writers.get_mut(&rows.rule().datastore) else { return Ok(()) };
         own.begin_rule(rows).await.map_err(|error| chain(&error))?;
-        self.begun = Some(rule.id.clone());
+        self.begun = Some(begun);
         Ok(())
     }
 
