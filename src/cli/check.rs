@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Exit, Failure, Form, Global, Outcome};
 use crate::config::Config;
 use crate::deployment::rules_only;
-use crate::diagnostic::{Paint, Severity};
+use crate::diagnostic::{Paint, Severity, counted};
 use crate::model::name::ClassName;
 use crate::rules::check::{PromiseStanding, Proof, ProvedPromise, check, datastores};
 use crate::rules::rule::RuleSet;
@@ -120,7 +120,12 @@ fn standing(standing: PromiseStanding) -> &'static str {
 fn promises_line(rules: &RuleSet, proof: &Proof) -> String {
     let kept = proof.promises.iter().filter(|p| p.standing == PromiseStanding::Kept).count();
     let (count, services) = (rules.rules().count(), rules.services.len());
-    let mut line = format!("{kept} promises kept by {count} rules of {services} services");
+    let mut line = format!(
+        "{} kept by {} of {}",
+        counted(kept, "promise"),
+        counted(count, "rule"),
+        counted(services, "service")
+    );
     let observed = proof.promises.len() - kept;
     if observed > 0 {
         let _ = write!(line, "; {observed} not kept yet, only observed");
@@ -132,7 +137,7 @@ fn summary(rules: &RuleSet, proof: &Proof) -> String {
     let mut line = promises_line(rules, proof);
     let warnings = proof.warnings.iter().filter(|d| d.severity == Severity::Warning).count();
     if warnings > 0 {
-        let _ = write!(line, "; {warnings} warnings");
+        let _ = write!(line, "; {}", counted(warnings, "warning"));
     }
     line
 }

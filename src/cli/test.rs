@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock::Stopwatch;
 use crate::deployment::rules_only;
+use crate::diagnostic::counted;
 use crate::rules::rule::{Rule, RuleSet};
 use crate::sweep::trial::{Case, Failures, run_all};
 
@@ -87,8 +88,8 @@ impl Results<'_> {
         }
         for (rule, (failed, total)) in &by_rule {
             match failed {
-                0 => println!("PASS  {rule}  {}", tests(*total)),
-                _ => println!("FAIL  {rule}  {failed} of {}", tests(*total)),
+                0 => println!("PASS  {rule}  {}", counted(*total, "test")),
+                _ => println!("FAIL  {rule}  {failed} of {}", counted(*total, "test")),
             }
         }
         for (case, failures) in self.all().filter(|(_, failures)| !failures.is_empty()) {
@@ -110,13 +111,13 @@ impl Results<'_> {
         let seconds = self.took.as_secs_f64();
         println!(
             "{}: {} passed, {} failed{left_out}; {seconds:.2} s",
-            tests(self.cases.len()),
+            counted(self.cases.len(), "test"),
             self.passed(),
             self.failed()
         );
         if !self.untested.is_empty() {
             let names: Vec<String> = self.untested.iter().map(|rule| rule.id.to_string()).collect();
-            eprintln!("warning: {} without a test: {}", rules(names.len()), names.join(", "));
+            eprintln!("warning: {} without a test: {}", counted(names.len(), "rule"), names.join(", "));
         }
     }
 
@@ -135,12 +136,4 @@ impl Results<'_> {
             "seconds": self.took.as_secs_f64(), "tests": self.all().map(test).collect::<Vec<_>>(),
         })
     }
-}
-
-fn tests(count: usize) -> String {
-    if count == 1 { "1 test".to_owned() } else { format!("{count} tests") }
-}
-
-fn rules(count: usize) -> String {
-    if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") }
 }

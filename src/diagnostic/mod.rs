@@ -368,6 +368,14 @@ pub fn visible(c: char) -> char {
     }
 }
 
+/// `3 files`, `1 file`.
+pub fn counted(count: impl TryInto<u64>, one: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    }
+}
+
 /// User text for a message: in backticks, without control characters, cut to a length a line can hold.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{NamedAt, are, counted, waiver};
-use crate::diagnostic::{Code, Diagnostic, Place};
+use super::{NamedAt, are, waiver};
+use crate::diagnostic::{Code, Diagnostic, Place, counted};
 use crate::model::catalogue::Catalogue;
 use crate::model::name::{DatastoreName, TableName};
 use crate::rules::rule::{Dataset, DependentDataset, Rule, RuleSet, TriggerPlace, WaivedDataset};

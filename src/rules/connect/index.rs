@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::reader::Places;
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic, Place, counted};
 use crate::model::catalogue::{Catalogues, Table, TableSize};
 use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::rules::rule::{Action, Dataset, DependentDataset, Match, Rule, TriggerPlace};
@@ -159,8 +159,8 @@ impl Scan {
         let cost = match size {
             Some(TableSize { rows, pages, bytes }) => format!(
                 "by estimate {} in {}, {}",
-                super::counted(rows, "row"),
-                super::counted(pages, "page"),
+                counted(rows, "row"),
+                counted(pages, "page"),
                 in_bytes(bytes)
             ),
             None => "its size could not be estimated".to_owned(),

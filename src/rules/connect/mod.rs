@@ -74,8 +74,3 @@ fn waiver(datastore: &DatastoreName, key: &str, dataset: &str) -> String {
 fn are(count: u64) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
-
-/// `3 files`, `1 file`.
-fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{NamedAt, are, counted, waiver};
-use crate::diagnostic::{Code, Diagnostic, quoted};
+use super::{NamedAt, are, waiver};
+use crate::diagnostic::{Code, Diagnostic, counted, quoted};
 use crate::model::name::DatastoreName;
 use crate::model::pattern::{Asked, Glob, Pattern};
 use crate::rules::rule::{Dataset, DependentDataset, RuleSet, WaivedDataset};
