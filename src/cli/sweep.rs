@@ -155,6 +155,13 @@ fn requests(rule: &Rule, requests: Option<&Result<Report, Failure>>) {
         Some(Err(failure)) => return eprintln!("{}", failure.about(&rule.id)),
         Some(Ok(report)) => report,
     };
+    if report.result == SweepResult::Observed {
+        let left = report.remaining().map_or_else(|| "?".to_owned(), |n| n.to_string());
+        return println!(
+            "{}: {left} records are demanded by erasure requests and stay: it only observes",
+            rule.id
+        );
+    }
     let (disposed, dependents) = (report.disposed, report.dependents);
     println!("{}: {disposed} records and {dependents} dependents went on erasure requests", rule.id);
     match (&report.parked, report.remaining()) {

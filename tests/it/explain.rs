@@ -208,6 +208,23 @@ fn a_rule_says_what_it_does() {
 }
 
 #[test]
+fn a_rule_that_waits_for_requests_and_one_that_only_observes_say_so() {
+    let trigger = "{ request = true }";
+    let rest = "subject = \"who\"\non_erasure = \"dispose\"\nmode = \"observe\"\n";
+    let rules = rule("Europe/Moscow", trigger, "0 hours", "1 month", rest)
+        .replace("no_later_than = \"1 month\"", "on_request = true");
+    let schema =
+        "CREATE TABLE account (id integer PRIMARY KEY, who text); INSERT INTO account VALUES (1, 'anna');";
+    let world = World::new(&rules, schema);
+    let at = ["--at", "2026-01-31T20:59:59Z"];
+    let of_rule = world.ran(&[&["explain", "site/account"][..], &at].concat(), 0);
+    let before = world.ran(&[&["explain", "site/account", "1"][..], &at].concat(), 0);
+    world.ran(&["erase", "request", "site", "anna", "--received", "2026-01-31T20:59:59Z"], 0);
+    let after = world.ran(&[&["explain", "site/account", "1"][..], &at].concat(), 0);
+    insta::assert_snapshot!([of_rule.stdout, before.stdout, after.stdout].join("\n"));
+}
+
+#[test]
 fn a_rule_is_explained_without_its_datastore_and_without_a_configuration() {
     let world = whole_rule();
     let at = ["explain", "site/account", "--at", "2026-01-31T20:59:59Z"];

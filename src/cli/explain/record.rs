@@ -7,7 +7,7 @@ use super::{Sections, told, utc, words};
 use crate::cli::plan::walk;
 use crate::cli::table::length;
 use crate::cli::{Exit, Failure, Format, Global, Outcome};
-use crate::datastore::sqlite::Reader;
+use crate::datastore::sqlite::{Phase, Reader};
 use crate::datastore::{Explained, files};
 use crate::deployment::Deployment;
 use crate::diagnostic::quoted;
@@ -52,7 +52,9 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], now: Now) -
     let Some(found) = find(&deployment, &bound, &catalogues, &orders, key).await? else {
         return gone(global, &deployment, rule, key).await;
     };
-    let statement = statement(&deployment, &bound, now).await?;
+    let demanded = orders.demanded(&found.record.whose).is_some();
+    let phase = if demanded { Phase::Demanded } else { Phase::first(rule) };
+    let statement = statement(&deployment, &bound, phase, now).await?;
     let explanation = explain(&bound, found, &orders, now, statement);
     match global.format {
         Format::Json => println!("{}", explanation.json()),
@@ -65,11 +67,12 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], now: Now) -
 pub(super) async fn statement(
     deployment: &Deployment,
     bound: &BoundRule<'_>,
+    phase: Phase,
     now: Now,
 ) -> Result<String, Failure> {
     let Some(rows) = bound.rows() else { return Ok(walk(bound.rule())) };
     let mut reader = Reader::open(&deployment.datastore(bound.rule())?.path).await?;
-    let (statement, _) = reader.statement(rows, &Cutoffs::of(bound, now)).await?;
+    let (statement, _) = reader.statement(rows, &Cutoffs::of(bound, now), phase).await?;
     Ok(statement)
 }
 
@@ -94,7 +97,7 @@ fn explain<'r>(
     let verdict = found.selected.then(|| decide(bound, found.record, orders, now));
     let (word, reason, times) = match &verdict {
         None => ("kept", "the rule's `only`, `unless` or mark leaves it alone".to_owned(), None),
-        Some(verdict) => tell(verdict, now),
+        Some(verdict) => tell(rule, verdict, now),
     };
     Explanation { rule, now, trigger, moment, bounds, demanded, held, word, reason, times, statement }
 }
@@ -113,6 +116,10 @@ impl Explanation<'_> {
             let after = "gone a month after that, or by the rule's own deadline, whichever is earlier";
             let lines = [said, after.to_owned()].into_iter().chain(deadline.lines());
             sections.add("request", lines);
+            if by_request(self.rule) {
+                let own = self.rule.calendar.deadline_working(&Moment::Instant(*at), &self.rule.delete_by);
+                sections.add("deadline", bound_lines(&format!("delete_by {}", self.rule.delete_by), &own));
+            }
         }
         sections.add("hold", self.held.then(|| "a hold covers it: it is not disposed of".to_owned()));
         let now = format!("{}; overdue is judged at {}", utc(self.now.eligible), utc(self.now.late));
@@ -139,6 +146,8 @@ impl Explanation<'_> {
         };
         let said = match &self.moment {
             Ok(moment) => told(moment, self.rule.calendar),
+            Err(_) if by_request(self.rule) && self.demanded.is_some() => return vec![read],
+            Err(_) if by_request(self.rule) => NOBODY_ASKED.to_owned(),
             Err(why) => format!("no instant ({})", why.as_str()),
         };
         vec![read, said]
@@ -259,6 +268,13 @@ pub(in crate::cli) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failu
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
+const NOBODY_ASKED: &str = "nobody has demanded its erasure";
+
+/// Whether nothing but a data subject's demand starts the clock.
+fn by_request(rule: &Rule) -> bool {
+    rule.trigger.place == TriggerPlace::Request
+}
+
 /// Why a record is due: its trigger, or somebody's demand.
 fn demand(times: &Times, by_trigger: &str) -> String {
     match times.demanded {
@@ -280,8 +296,9 @@ fn check_integers(rows: RowRule<'_>, catalogue: &Catalogue, key: &[String]) -> R
     Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)))
 }
 
-fn tell(verdict: &Verdict, now: Now) -> (&'static str, String, Option<Times>) {
+fn tell(rule: &Rule, verdict: &Verdict, now: Now) -> (&'static str, String, Option<Times>) {
     match verdict {
+        Verdict::Kept(Kept::NotStarted(_)) if by_request(rule) => ("kept", NOBODY_ASKED.to_owned(), None),
         Verdict::Kept(Kept::NotStarted(why)) => {
             ("kept", format!("its clock has not started ({})", why.as_str()), None)
         }

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::record::{bound_lines, next_sweep, statement};
 use super::{Sections, told, words};
 use crate::cli::{Exit, Failure, Format, Global, Outcome};
+use crate::datastore::sqlite::Phase;
 use crate::deployment::{Deployment, find_rule, rules_only};
 use crate::model::calendar::{Moment, MomentKind, Window, Working};
 use crate::model::datastore::Defaults;
@@ -57,7 +58,7 @@ pub(super) async fn run(global: &Global, name: &str, now: Now) -> Outcome {
 /// What only the datastore knows.
 async fn asked(deployment: &Deployment, rule: &Rule, now: Now) -> Result<(MomentKind, String), Failure> {
     let (bound, _) = deployment.bind(rule).await?;
-    Ok((bound.trigger().moment(), statement(deployment, &bound, now).await?))
+    Ok((bound.trigger().moment(), statement(deployment, &bound, Phase::first(rule), now).await?))
 }
 
 fn explain<'r>(

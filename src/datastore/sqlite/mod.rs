@@ -23,6 +23,7 @@ pub use read::{Census, Page, Reader};
 pub use trial::{Filling, TrialTable};
 
 use crate::model::value::Value;
+use crate::rules::rule::{Rule, TriggerPlace};
 
 /// Which records a selection is after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,13 @@ pub enum Phase {
     Candidates,
     /// Those of people who demand their erasure, whatever their trigger says.
     Demanded,
+}
+
+impl Phase {
+    /// What a rule's sweep is after before anything else.
+    pub fn first(rule: &Rule) -> Self {
+        if rule.trigger.place == TriggerPlace::Request { Self::Demanded } else { Self::Exact }
+    }
 }
 
 /// Where a walk through a dataset goes on: after the last record seen, in the walk's own order.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use chrono::DateTime;
 use serde::de::{self, Deserialize, Deserializer};
 use sqlx::{Row as _, SqliteConnection};
 
@@ -15,7 +16,7 @@ use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
-use crate::model::orders::Whose;
+use crate::model::orders::{Orders, SubjectId, Whose};
 use crate::model::value::Value;
 use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
@@ -164,16 +165,21 @@ impl Reader {
         page(rule, phase, limit, &json)
     }
 
-    /// The statement a sweep selects with, and how the engine would execute it.
+    /// The statement a sweep selects with, and how the engine would execute it. Which values are bound to it is not shown.
     pub async fn statement(
         &mut self,
         rule: RowRule<'_>,
         cutoffs: &Cutoffs,
+        phase: Phase,
     ) -> Result<(String, Vec<String>), DatastoreError> {
         let operation = "ask for a query plan";
+        // Anybody's demand reads the same.
+        let anybody = SubjectId::stored(&Value::Integer(0));
+        let orders = anybody.map(|anybody| Orders::demand(anybody, DateTime::UNIX_EPOCH)).unwrap_or_default();
+        let rule = if phase == Phase::Demanded { rule.heeding(&orders) } else { rule };
         let sources = sources(rule);
         let mut sql = Sql::default();
-        selection(&mut sql, rule, cutoffs, Phase::Exact, &Cursor::default(), 1, &sources);
+        selection(&mut sql, rule, cutoffs, phase, &Cursor::default(), 1, &sources);
         let explain = Sql { text: format!("EXPLAIN QUERY PLAN {}", sql.text), args: sql.args.clone() };
         let mut plan = Vec::new();
         for row in all(&mut self.connection, &explain, operation).await? {

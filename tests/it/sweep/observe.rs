@@ -87,7 +87,14 @@ fn backups_that_are_only_observed_are_gone_by_no_date() {
 fn an_erasure_request_to_an_observing_rule_stays_open() {
     let world = World::new(&rules(DELETED_AT, OBSERVE), SCHEMA);
     world.ran(&["erase", "request", "site", "anna"], 0);
-    swept(&world, 0);
+    let report = swept(&world, 0);
+    assert_eq!(
+        (&report["requests"]["result"], &report["requests"]["remaining"]),
+        (&"observed".into(), &2.into())
+    );
+    let said = world.ran(&["sweep"], 0).stdout;
+    let line = "site/account: 2 records are demanded by erasure requests and stay: it only observes\n";
+    assert!(said.contains(line), "{said}");
     assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "3"]));
     assert!(world.entries("erasure.answered").is_empty());
     let status = world.run(&["status"]);
