@@ -1,12 +1,15 @@
 //! The rule language: shipped files, and what every kind of bad input says.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use expunged::diagnostic::{Diagnostics, Paint, Source, SourceKind};
-use expunged::model::datastore::Defaults;
+use expunged::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
+use expunged::model::name::DatastoreName;
 use expunged::rules::check::{PromiseStanding, ProvedPromise};
+use expunged::rules::diff::{self, Standing};
 use expunged::rules::rule::{DependentDataset, Expected, RuleSet, RuleTest, Service, Step};
 use expunged::rules::{check, document};
 use proptest::prelude::*;
@@ -466,4 +469,99 @@ proptest! {
             Err(found) => prop_assert!(!found.to_string().is_empty()),
         }
     }
+}
+
+/// Three datastores: `site` holds rows, `tree` and `dumps` hold files.
+fn known() -> BTreeMap<DatastoreName, Datastore> {
+    let of = |(name, kind): (&str, DatastoreKind)| {
+        let datastore = Datastore { kind, path: PathBuf::from("/nowhere"), pace: Pace::Unlimited };
+        (DatastoreName::new(name).unwrap(), datastore)
+    };
+    [("site", DatastoreKind::Sqlite), ("tree", DatastoreKind::Files), ("dumps", DatastoreKind::Files)]
+        .map(of)
+        .into()
+}
+
+/// What is said of the datastores that a file names, without its help.
+fn misplaced(text: &str) -> Vec<String> {
+    let service = parse(text).unwrap_or_else(|e| panic!("{e}"));
+    let found = check::datastores(&RuleSet { services: vec![service] }, &known());
+    found.into_iter().map(|problem| format!("{}: {}", problem.place.file_line(), problem.message)).collect()
+}
+
+#[test]
+fn a_rule_names_datastores_that_can_hold_what_it_says() {
+    let tree = files("files", "**", "1 day", "3 days");
+    let file = "\n[[rule.dependent]]\nid = \"pictures\"\nclass = \"comments\"\ndatastore = \"tree\"\npattern = \"{id}/*\"\n\
+                action = \"delete\"\n";
+    let waivers = "\n[[waiver]]\ndatastore = \"site\"\ntable = \"country\"\nreason = \"countries\"\n\
+                   \n[[waiver]]\ndatastore = \"tree\"\npattern = \"public/**\"\nreason = \"nobody's\"\n";
+    assert_eq!(misplaced(&format!("{GOOD}{file}{tree}{waivers}")), [""; 0]);
+    let rows = "holds rows: `table` names them; expected one that holds";
+    let held = "holds files: `pattern` names them; expected one that holds rows";
+    for (text, said) in [
+        (
+            with("datastore = \"site\"", "datastore = \"sit\""),
+            "16: the configuration has no datastore `sit`".to_owned(),
+        ),
+        (with("datastore = \"site\"", "datastore = \"tree\""), format!("16: datastore `tree` {held}")),
+        (
+            GOOD.to_owned() + &tree.replace("\"tree\"", "\"site\""),
+            format!("37: datastore `site` {rows} files"),
+        ),
+        (
+            keyed("object = \"modified\"", "exports/**", "").replace("\"tree\"", "\"site\""),
+            format!("37: datastore `site` {rows} objects"),
+        ),
+        (
+            keyed("idle = true", "session:*", "").replace("\"tree\"", "\"site\""),
+            format!("37: datastore `site` {rows} keys"),
+        ),
+        (
+            GOOD.to_owned() + &file.replace("\"tree\"", "\"site\""),
+            format!("36: datastore `site` {rows} files"),
+        ),
+        (GOOD.to_owned() + &waivers.replace("\"site\"", "\"tree\""), format!("34: datastore `tree` {held}")),
+        (
+            GOOD.to_owned() + &waivers.replace("\"tree\"", "\"site\""),
+            format!("39: datastore `site` {rows} files"),
+        ),
+        (
+            GOOD.to_owned() + &tree + "\n[rule.backup]\nof = [\"site\", \"lost\"]\nevery = \"1 day\"\n",
+            "45: the configuration has no datastore `lost`".to_owned(),
+        ),
+    ] {
+        let found: Vec<String> = misplaced(&text)
+            .iter()
+            .map(|line| line.trim_start_matches("rules/site.toml:").to_owned())
+            .collect();
+        assert!(found.contains(&said), "{found:?} lack {said}\n{text}");
+    }
+    // What a dependent inherits is told once, where it stands.
+    let found = misplaced(&with("datastore = \"site\"", "datastore = \"tree\""));
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+/// What `diff` says of the promise of the small file, before and after.
+fn standings(old: &str, new: &str) -> Option<(Standing, Standing)> {
+    let set = |text: &str| RuleSet { services: vec![parse(text).unwrap_or_else(|e| panic!("{e}"))] };
+    let found = diff::diff(&set(old), &set(new), &Defaults::default());
+    let mut affected = found.rules.into_iter().flat_map(|rule| rule.promises);
+    affected.next().map(|promise| (promise.before, promise.after))
+}
+
+#[test]
+fn a_difference_says_which_promises_no_longer_hold() {
+    let broken = |text: &str| match standings(GOOD, text) {
+        Some((Standing::Kept, Standing::Broken(why))) => why,
+        other => panic!("{other:?}"),
+    };
+    insta::assert_debug_snapshot!([
+        broken(&with("delete_by = \"24 hours\"", "delete_by = \"48 hours\"")),
+        broken(&with("0 */15 * * * *", "0 0 0 * * *")),
+        broken(&with("id = \"comments\"\nclass = \"comments\"", "id = \"comments\"\nclass = \"others\"")),
+        broken(&with("keeps = [\"account\"]", "keeps = []")),
+    ]);
+    let shorter = standings(GOOD, &with("delete_by = \"24 hours\"", "delete_by = \"20 hours\""));
+    assert_eq!(shorter, Some((Standing::Kept, Standing::Kept)));
 }

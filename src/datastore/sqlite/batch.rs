@@ -264,34 +264,36 @@ impl<'w> Selected<'w> {
             && *self.layers[0].action == Action::Delete
             && self.rule.table().integer_key
             && !self.reads_other_tables();
-        let mut read = json_rows(self.rule);
-        if stretch {
+        let mut read = if stretch {
+            let mut read = json_rows(self.rule);
             let sources = named_sources(self.rule);
             selection(&mut read, self.rule, self.cutoffs, self.phase, &self.from, self.limit, &sources);
+            read
         } else {
-            self.list().await?;
-            read.push(&format!("SELECT * FROM {} ORDER BY n", self.layers[0].temp()));
-        }
+            // One call for both: it is the way to the engine that costs.
+            let (mut list, read) = (self.list(), json_rows(self.rule).text);
+            list.push(&format!("; {read}SELECT * FROM {} ORDER BY n", self.layers[0].temp()));
+            self.listed = true;
+            list
+        };
         let rows = text(&mut self.transaction, read.push(") AS b"), operation).await?;
         self.page = page(self.rule, self.phase, self.limit, &rows)?;
         self.identities = Identities::of(self.rule, rows);
         Ok(())
     }
 
-    /// Fills the temporary table with the selection. The transaction keeps every other writer out, so it is the same one
+    /// What fills the temporary table with the selection. The transaction keeps every other writer out, so it is the same one
     /// whenever it is made.
-    async fn list(&mut self) -> Result<(), DatastoreError> {
-        let operation = "list a batch";
+    fn list(&self) -> Sql {
+        let mut list = Sql::default();
         for layer in &self.layers {
-            run(&mut self.transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
+            list.push(&format!("DELETE FROM {}; ", layer.temp()));
         }
         let root = &self.layers[0];
-        let mut fill = Sql::new(format!("INSERT INTO {} ({}) ", root.temp(), root.columns().join(", ")));
+        list.push(&format!("INSERT INTO {} ({}) ", root.temp(), root.columns().join(", ")));
         let sources = root.sources(&TriggerSql::of(self.rule).reading());
-        selection(&mut fill, self.rule, self.cutoffs, self.phase, &self.from, self.limit, &sources);
-        run(&mut self.transaction, &fill, operation).await?;
-        self.listed = true;
-        Ok(())
+        selection(&mut list, self.rule, self.cutoffs, self.phase, &self.from, self.limit, &sources);
+        list
     }
 
     /// The batch as a condition over the rule's own table.
@@ -310,7 +312,9 @@ impl<'w> Selected<'w> {
     pub async fn keep_only(mut self, due: Vec<Due>) -> Result<Judged<'w>, DatastoreError> {
         if due.len() < self.page.selected() {
             if !self.listed {
-                self.list().await?;
+                let list = self.list();
+                run(&mut self.transaction, &list, "list a batch").await?;
+                self.listed = true;
             }
             let keep: Vec<u32> = due.iter().map(Due::position).collect();
             self.identities.keep(&keep)?;

@@ -87,6 +87,34 @@ pub(super) async fn run(
     Ok(done.rows_affected())
 }
 
+/// What a statement changed.
+pub(super) struct Changed {
+    /// Rows that it changed itself.
+    pub itself: u64,
+    /// The same with those that triggers and foreign keys changed.
+    pub reached: u64,
+}
+
+/// Runs a statement that changes rows.
+pub(super) async fn changing(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    operation: &'static str,
+) -> Result<Changed, DatastoreError> {
+    // One call for all three: it is the way to the engine that costs.
+    let text = format!("SELECT 0, total_changes(); {}; SELECT changes(), total_changes()", sql.text);
+    let rows = all(connection, &Sql { text, args: sql.args.clone() }, operation).await?;
+    let [before, after] = &rows[..] else {
+        let source = EngineError::Refused("the engine did not say what it changed");
+        return Err(DatastoreError::Statement { operation, source });
+    };
+    let count = |row: &sqlx::sqlite::SqliteRow, at| row.try_get::<i64, usize>(at).map_err(failed(operation));
+    Ok(Changed {
+        itself: count(after, 0)?.unsigned_abs(),
+        reached: (count(after, 1)? - count(before, 1)?).unsigned_abs(),
+    })
+}
+
 /// Runs a statement that returns exactly one row.
 pub(super) async fn one(
     connection: &mut SqliteConnection,

@@ -4,9 +4,9 @@
 use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::connect::{failed, one, run};
+use super::connect::{Changed, changing, run};
 use super::layer::{HangsOn, Layer, quoted_match, vector};
 use super::sql::{Sql, column, same, table};
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -112,9 +112,7 @@ pub(super) async fn change(
     expected: usize,
 ) -> Result<(), DatastoreError> {
     let operation = "dispose of a batch";
-    let before = changes(connection).await?;
-    let changed = run(connection, sql, operation).await?;
-    let reached = (changes(connection).await? - before).unsigned_abs();
+    let Changed { itself: changed, reached } = changing(connection, sql, operation).await?;
     let refused = |why| Err(DatastoreError::Statement { operation, source: EngineError::Refused(why) });
     // Nobody else can have written: the transaction has held the lock since the selection.
     match changed.cmp(&(expected as u64)) {
@@ -125,13 +123,6 @@ pub(super) async fn change(
         }
         Ordering::Equal => Ok(()),
     }
-}
-
-/// How many rows this connection has changed, those changed by triggers and foreign keys among them.
-async fn changes(connection: &mut SqliteConnection) -> Result<i64, DatastoreError> {
-    let operation = "count what a statement changed";
-    let row = one(connection, &Sql::new("SELECT total_changes()"), operation).await?;
-    row.try_get(0).map_err(failed(operation))
 }
 
 pub(super) fn unexpected(

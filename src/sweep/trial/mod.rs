@@ -5,6 +5,7 @@ mod after;
 mod disposal;
 mod inputs;
 mod plan;
+mod processor;
 mod tree;
 mod verdicts;
 mod world;
@@ -47,7 +48,7 @@ pub async fn run(rule: &Rule, test: &RuleTest) -> Failures {
     in_a_world(&mut Spares::default(), rule, test).await
 }
 
-/// Runs tests on several threads at a time; what each found wrong, in their order. Blocking.
+/// Runs tests on several threads at a time, each on a processor of its own; what each test found wrong, in their order. Blocking.
 ///
 /// Those of one rule should stand together: they run on one thread, whose databases keep the rule's tables from one to the
 /// next.
@@ -55,8 +56,14 @@ pub fn run_all(cases: &[Case<'_>], threads: NonZeroUsize) -> std::io::Result<Vec
     let groups: Vec<&[Case<'_>]> = cases.chunk_by(|a, b| std::ptr::eq(a.0, b.0)).collect();
     let next = AtomicUsize::new(0);
     let mut done: Vec<(usize, Vec<Failures>)> = std::thread::scope(|scope| {
-        let worker = || worker(&groups, &next);
-        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(worker)).collect();
+        let (groups, next) = (&groups, &next);
+        let worker = |number| {
+            scope.spawn(move || {
+                processor::stay_on(number);
+                worker(groups, next)
+            })
+        };
+        let workers: Vec<_> = (0..threads.get()).map(worker).collect();
         let mut done = Vec::new();
         for worker in workers {
             // A panic in a test is a bug of ours, wherever it happens.
@@ -70,7 +77,7 @@ pub fn run_all(cases: &[Case<'_>], threads: NonZeroUsize) -> std::io::Result<Vec
 
 /// Takes one rule's tests after another, until none are left.
 fn worker(groups: &[&[Case<'_>]], next: &AtomicUsize) -> std::io::Result<Vec<(usize, Vec<Failures>)>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut spares = Spares::default();
     let mut done = Vec::new();
     loop {
