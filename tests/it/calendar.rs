@@ -6,8 +6,8 @@ mod every_date;
 mod period;
 mod steps;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use expunged::model::calendar::{Calendar, Cutoff, Moment, Zone, tzdb_version};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use expunged::model::calendar::{Calendar, Cutoff, Moment, MomentKind, Zone, tzdb_version};
 use expunged::model::period::{DeleteBy, Retain};
 
 fn zone(name: &str) -> Zone {
@@ -304,4 +304,22 @@ fn a_zone_is_read_by_its_exact_name_and_a_wrong_one_is_met_with_the_nearest() {
             chrono_tz::IANA_TZDB_VERSION
         )
     );
+}
+
+#[test]
+fn nothing_ends_before_the_calendars_first_day_and_what_ends_on_it_does() {
+    let first = NaiveDate::MIN.and_time(NaiveTime::MIN).and_utc();
+    // West of Greenwich it is still the day before, which no date stands for.
+    let west = calendar("America/New_York");
+    for kind in [MomentKind::Instant, MomentKind::Local(zone("Asia/Tokyo")), MomentKind::Date] {
+        assert_eq!(west.deadline_cutoff(first, &delete_by("1 day"), kind), None, "{kind:?}");
+    }
+    // The first day is over: what is to be kept for none is due.
+    let (utc, none) = (calendar("Etc/UTC"), retain("0 days"));
+    let over = first + TimeDelta::days(1);
+    assert_eq!(
+        utc.due_cutoff(over, &none, MomentKind::Date),
+        Some(Cutoff::Date(NaiveDate::MIN.succ_opt().unwrap()))
+    );
+    assert_eq!(utc.due_cutoff(over - TimeDelta::microseconds(1), &none, MomentKind::Date), None);
 }

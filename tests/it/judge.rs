@@ -391,6 +391,26 @@ fn of_several_rows_the_picked_one_counts() {
     }
 }
 
+/// Times of the other kinds are picked by their own order.
+#[test]
+fn of_several_rows_dates_and_times_of_day_are_picked_too() {
+    let (old, young) = ("2026-06-01", "2026-06-15");
+    for (kind, time) in [(ColumnKind::Date, ""), (ColumnKind::Naive, " 00:00:00")] {
+        for (pick, expected) in [("latest", "kept"), ("earliest", "overdue")] {
+            let zone = if time.is_empty() { "" } else { ", time_zone = \"Europe/Berlin\"" };
+            let trigger = format!(
+                "table = \"license\", match = {{ tenant_id = \"tenant\" }}, column = \"at\", pick = \"{pick}\"{zone}"
+            );
+            let case = Case { trigger: &trigger, kind, bounds: ("2 days", "4 days"), ..INSTANT };
+            let (old, young) = (format!("{old}{time}"), format!("{young}{time}"));
+            for values in [[&*old, &*young], [&*young, &*old]] {
+                let verdict = case.judge(rows(&values), Now::given(at(NOW)), false);
+                assert_eq!(verdict, expected, "{pick} of {values:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_hold_stands_above_the_bounds_and_below_the_doubt() {
     let now = Now::given(at(NOW));
@@ -528,4 +548,131 @@ fn the_cutoff_of_an_integer_is_the_next_whole_unit() {
         assert_eq!(cut("2026-03-02T10:00:00Z"), Some(Value::Integer(trigger + 1)), "{unit}");
         assert_eq!(cut("2026-03-02T09:59:59.999999Z"), Some(Value::Integer(trigger)), "{unit}");
     }
+}
+
+/// What the comparison with the cut-off says of a value; none: it has not the form that compares as it sorts.
+fn compared(case: &Case<'_>, now: &str, value: &Value) -> Option<bool> {
+    case.bound(|bound| Cutoffs::of(bound, Now::given(at(now))).compare(bound.trigger(), value))
+}
+
+#[test]
+fn a_text_is_compared_with_the_cutoff_where_it_has_the_one_form_that_sorts() {
+    let date = Case { kind: ColumnKind::Date, bounds: ("21 days", "1 month"), zone: "Etc/UTC", ..INSTANT };
+    let instant = (&INSTANT, "2026-03-02T10:00:00Z");
+    let naive = (&NAIVE, "2026-02-11T11:00:00Z");
+    let date = (&date, "2026-03-04T00:00:00Z");
+    for ((case, now), value, expected) in [
+        (instant, "2026-03-01T10:00:00Z", Some(true)),
+        (instant, "2026-03-01T10:00:00.000Z", Some(true)),
+        (instant, "2026-03-01T10:00:00.000000Z", Some(true)),
+        (instant, "2026-03-01T10:00:00.000001Z", Some(false)),
+        (instant, "2026-03-01T10:00:00.001Z", Some(false)),
+        (instant, "1970-01-01T00:00:00Z", Some(false)),
+        (instant, "1970-01-01T00:00:00.000001Z", Some(true)),
+        (instant, "1969-12-31T23:59:59Z", Some(false)),
+        (instant, "2026-03-01T10:00:00.0000Z", None),
+        (instant, "2026-03-01T10:00:00.00000Z", None),
+        (instant, "2026-03-01T10:00:00,000Z", None),
+        (instant, "2026-03-01 10:00:00Z", None),
+        (instant, "2026-03-01T10:00:00", None),
+        (instant, "2026-03-01T10:00:00+00:00", None),
+        (instant, "", None),
+        (naive, "2026-02-10 12:00:00", Some(true)),
+        (naive, "2026-02-10T12:00:00", Some(true)),
+        (naive, "2026-02-10 12:00:00.000", Some(true)),
+        (naive, "2026-02-10T12:00:00.000000", Some(true)),
+        (naive, "2026-02-10 12:00:00.000001", Some(false)),
+        (naive, "1970-01-01 00:00:00", Some(false)),
+        (naive, "1970-01-01 00:00:00.001", Some(true)),
+        (naive, "2026-02-10 12:00:00Z", None),
+        (naive, "2026-02-10 12:00:00.0", None),
+        (naive, "2026-02-10", None),
+        (date, "2026-02-10", Some(true)),
+        (date, "2026-02-11", Some(false)),
+        (date, "1970-01-01", Some(false)),
+        (date, "1970-01-02", Some(true)),
+        (date, "2026-2-10", None),
+        (date, "2026-02-10T00:00:00", None),
+    ] {
+        assert_eq!(compared(case, now, &text(value)), expected, "{value:?} at {now}");
+    }
+    for other in
+        [Value::Null, Value::Integer(1), Value::Real(1.0), Value::Blob(b"2026-03-01T10:00:00Z".to_vec())]
+    {
+        assert_eq!(compared(&INSTANT, instant.1, &other), None, "{other:?}");
+    }
+    // What is written in a form of the rule's own sorts as it likes.
+    let written =
+        Case { trigger: "column = \"at\", format = \"%Y-%m-%d\"", kind: ColumnKind::Text, ..*date.0 };
+    assert_eq!(compared(&written, date.1, &text("2026-02-10")), None);
+    // Where nothing can be due, nothing is.
+    let long = Case { bounds: ("264200 years", "264300 years"), ..INSTANT };
+    assert_eq!(compared(&long, instant.1, &text("2026-03-01T10:00:00Z")), Some(false));
+    assert_eq!(compared(&long, instant.1, &text("whatever")), Some(false));
+}
+
+#[test]
+fn an_integer_is_compared_with_the_cutoff_in_its_unit() {
+    for (unit, trigger) in [("s", 1_772_359_200), ("ms", 1_772_359_200_000), ("us", 1_772_359_200_000_000)] {
+        let written = format!("column = \"at\", unit = \"{unit}\"");
+        let case = Case { trigger: &written, kind: ColumnKind::Integer, ..INSTANT };
+        let compared = |n: i64| compared(&case, "2026-03-02T10:00:00Z", &Value::Integer(n));
+        for (n, expected) in
+            [(trigger, true), (trigger + 1, false), (1, true), (0, false), (-1, false), (i64::MIN, false)]
+        {
+            assert_eq!(compared(n), Some(expected), "{n} {unit}");
+        }
+        assert_eq!(self::compared(&case, NOW, &text("1772359200")), None);
+    }
+}
+
+/// Each cut-off by itself, a tick from where it turns.
+#[test]
+fn the_cutoffs_stand_where_the_bounds_turn() {
+    let date =
+        Case { kind: ColumnKind::Date, bounds: ("21 days", "1 month"), zone: "Europe/Moscow", ..INSTANT };
+    let seconds = Case { trigger: "column = \"at\", unit = \"s\"", kind: ColumnKind::Integer, ..INSTANT };
+    let of = |case: &Case<'_>, now: &str| {
+        let Cutoffs { due, overdue, future, epoch, instant } = case.cutoffs(now);
+        let shown = |value: Value| match value {
+            Value::Text(text) => text,
+            Value::Integer(n) => n.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let [due, overdue] = [due, overdue].map(|value| value.map_or_else(|| "none".to_owned(), shown));
+        [due, overdue, shown(future), shown(epoch), instant.to_rfc3339()]
+    };
+    let midnight = "1970-01-01T00:00:00.000000";
+    assert_eq!(
+        of(&INSTANT, "2026-03-03T10:00:00.5Z"),
+        [
+            "2026-03-02T10:00:00.500001Z",
+            "2026-03-01T10:00:00.500001Z",
+            "2026-03-03T10:01:00.500001Z",
+            &format!("{midnight}Z"),
+            "2026-03-02T10:00:00.500001+00:00"
+        ]
+    );
+    // The hour that comes twice ends the retain period when it is over for the second time, the deadline when it begins.
+    assert_eq!(
+        of(&NAIVE, "2025-10-27T00:30:00Z"),
+        [
+            "2025-10-26T02:00:00.000000",
+            "2025-10-25T02:30:00.000001",
+            "2025-10-27T01:31:00.000001",
+            midnight,
+            "2025-10-26T01:00:00+00:00"
+        ]
+    );
+    assert_eq!(
+        of(&date, "2026-03-03T21:00:00Z"),
+        ["2026-02-11", "2026-02-05", "2026-03-05", "1970-01-01", "2026-02-10T21:00:00+00:00"]
+    );
+    assert_eq!(
+        of(&seconds, "2026-03-03T10:00:00.5Z"),
+        ["1772445601", "1772359201", "1772532061", "0", "2026-03-02T10:00:00.500001+00:00"]
+    );
+    let long = Case { bounds: ("264200 years", "264300 years"), ..INSTANT };
+    assert_eq!(of(&long, NOW)[0..2], ["none", "none"]);
+    assert_eq!(of(&long, NOW)[4], "1970-01-01T00:00:00+00:00");
 }

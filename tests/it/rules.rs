@@ -502,33 +502,33 @@ fn a_rule_names_datastores_that_can_hold_what_it_says() {
     for (text, said) in [
         (
             with("datastore = \"site\"", "datastore = \"sit\""),
-            "16: the configuration has no datastore `sit`".to_owned(),
+            "18: the configuration has no datastore `sit`".to_owned(),
         ),
-        (with("datastore = \"site\"", "datastore = \"tree\""), format!("16: datastore `tree` {held}")),
+        (with("datastore = \"site\"", "datastore = \"tree\""), format!("18: datastore `tree` {held}")),
         (
             GOOD.to_owned() + &tree.replace("\"tree\"", "\"site\""),
-            format!("37: datastore `site` {rows} files"),
+            format!("40: datastore `site` {rows} files"),
         ),
         (
             keyed("object = \"modified\"", "exports/**", "").replace("\"tree\"", "\"site\""),
-            format!("37: datastore `site` {rows} objects"),
+            format!("40: datastore `site` {rows} objects"),
         ),
         (
             keyed("idle = true", "session:*", "").replace("\"tree\"", "\"site\""),
-            format!("37: datastore `site` {rows} keys"),
+            format!("40: datastore `site` {rows} keys"),
         ),
         (
             GOOD.to_owned() + &file.replace("\"tree\"", "\"site\""),
-            format!("36: datastore `site` {rows} files"),
+            format!("39: datastore `site` {rows} files"),
         ),
-        (GOOD.to_owned() + &waivers.replace("\"site\"", "\"tree\""), format!("34: datastore `tree` {held}")),
+        (GOOD.to_owned() + &waivers.replace("\"site\"", "\"tree\""), format!("37: datastore `tree` {held}")),
         (
             GOOD.to_owned() + &waivers.replace("\"tree\"", "\"site\""),
-            format!("39: datastore `site` {rows} files"),
+            format!("42: datastore `site` {rows} files"),
         ),
         (
             GOOD.to_owned() + &tree + "\n[rule.backup]\nof = [\"site\", \"lost\"]\nevery = \"1 day\"\n",
-            "45: the configuration has no datastore `lost`".to_owned(),
+            "48: the configuration has no datastore `lost`".to_owned(),
         ),
     ] {
         let found: Vec<String> = misplaced(&text)
