@@ -11,6 +11,16 @@ pub(super) fn plain(text: &str) -> String {
     if emoji || text.contains(['@', '#']) { code(text) } else { escaped(text) }
 }
 
+/// A message, in which names stand between backticks.
+pub(super) fn message(text: &str) -> String {
+    let part = |(at, part): (usize, &str)| match (part, at % 2) {
+        ("", _) => String::new(),
+        (words, 0) => plain(words),
+        (name, _) => code(name),
+    };
+    text.split('`').enumerate().map(part).collect()
+}
+
 /// Text as code.
 pub(super) fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(text))

@@ -1,6 +1,6 @@
 //! `expunged diff`: what every kind of change is said to do, and what a person and a program are shown of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -10,6 +10,7 @@ use expunged::rules::diff::{Change, Difference, Effect, Look, Standing, diff};
 use expunged::rules::document::{load, parse};
 use expunged::rules::rule::RuleSet;
 use proptest::prelude::*;
+use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use crate::architecture::source::root;
 
@@ -816,6 +817,47 @@ fn a_pull_request_is_told_to_people_to_programs_and_to_reviewers() {
     let markdown = run(dir.path(), &["--format", "markdown"]);
     insta::assert_snapshot!("pull_request_markdown", markdown.stdout);
     assert_eq!([text.code, json.code, markdown.code], [Some(1); 3], "{}", text.stderr);
+}
+
+/// Read by a Markdown reader with GitHub's tables: every name is shown as the files have it, and nothing of them is obeyed.
+#[test]
+fn a_comment_shows_what_the_files_say_and_obeys_none_of_it() {
+    const HOSTILE: &str =
+        "a | b</code> <img src=x> [c](https://example.com) **d** # @all :e: ~~f~~ \\ &amp; g";
+    let dir = tempfile::tempdir().unwrap();
+    directory(&dir.path().join("old"), &[("site.toml", BASE)]);
+    let changed = replaced(
+        "only = { status = [\"closed\", \"spam\"] }",
+        &format!("only = {{ status = ['{HOSTILE}'] }}"),
+    );
+    directory(&dir.path().join("new"), &[("site.toml", &changed)]);
+    let markdown = run(dir.path(), &["--format", "markdown"]).stdout;
+    let (mut shown, mut rows, mut cells, mut tags) = (String::new(), 0, 0, BTreeSet::new());
+    for event in Parser::new_ext(&markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
+        match event {
+            Event::Text(text) => shown.push_str(&text),
+            Event::InlineHtml(tag) | Event::Html(tag) => drop(tags.insert(tag.trim().to_owned())),
+            Event::Start(Tag::TableRow) => rows += 1,
+            Event::Start(Tag::TableCell) => cells += 1,
+            Event::Start(
+                Tag::Paragraph
+                | Tag::Strong
+                | Tag::List(_)
+                | Tag::Item
+                | Tag::Table(_)
+                | Tag::TableHead
+                | Tag::HtmlBlock,
+            )
+            | Event::End(_)
+            | Event::SoftBreak => shown.push(' '),
+            other => panic!("{other:?} in\n{markdown}"),
+        }
+    }
+    assert_eq!(shown.matches(HOSTILE).count(), 4, "twice in the table and in the details: {shown}");
+    assert!(shown.contains("rule site/account"), "{shown}");
+    assert_eq!(cells, 4 * (rows + 1), "{markdown}");
+    let ours = ["<code>", "</code>", "<br>", "<details><summary>Details</summary>", "</details>"];
+    assert!(tags.iter().all(|tag| ours.contains(&tag.as_str())), "{tags:?}");
 }
 
 #[test]

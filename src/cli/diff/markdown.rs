@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::markdown::{code, plain};
+use super::super::markdown::{code, message, plain};
 use super::{Part, parts, summary};
 use crate::rules::diff::{Change, Difference, Look, effects};
 
@@ -24,7 +24,7 @@ pub fn page(difference: &Difference) -> String {
             cells.push(format!("and {more} more"));
         }
         if part.changes.is_empty() {
-            cells.extend(part.notes.iter().map(|note| plain(&note.text)));
+            cells.extend(part.notes.iter().map(|note| message(&note.text)));
         }
         let look = match part.look {
             Look::Second => "second look",
@@ -60,9 +60,9 @@ fn details(part: &Part<'_>, page: &mut String) {
         let _ = writeln!(page, "- **{}**{look} {}", change.effect.as_str(), figures(change));
     }
     for note in &part.notes {
-        let _ = writeln!(page, "- {}", plain(&note.text));
+        let _ = writeln!(page, "- {}", message(&note.text));
         for reason in note.reasons {
-            let _ = writeln!(page, "  - {}", plain(reason));
+            let _ = writeln!(page, "  - {}", message(reason));
         }
     }
 }
@@ -75,6 +75,6 @@ fn figures(change: &Change) -> String {
         (None, Some(new)) => format!("{key} nothing → {}", code(new)),
         (None, None) => key,
     };
-    let why = change.why.as_deref().map(|why| format!(": {}", plain(why)));
+    let why = change.why.as_deref().map(|why| format!(": {}", message(why)));
     figures + &why.unwrap_or_default()
 }
