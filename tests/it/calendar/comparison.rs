@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use expunged::model::calendar::{Calendar, Moment, Window};
+use expunged::model::calendar::{Calendar, Moment, Shift, Window};
 use expunged::model::period::{DeleteBy, Retain};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -201,4 +201,54 @@ fn what_is_passed_over_is_what_every_single_day_shows_where_it_is_delicate() {
             assert_exhaustive(calendar(zone), one, (retain(other_retained), delete_by(other_gone)));
         }
     }
+}
+
+/// Periods that end within the calendar for the triggers up to 2040, and beyond it for later ones, in both kinds.
+#[test]
+fn what_is_passed_over_is_what_every_single_day_shows_at_the_calendars_end() {
+    let end = DateTime::<Utc>::MAX_UTC - date("2040-06-01").and_time(chrono::NaiveTime::MIN).and_utc();
+    let hours = |fewer: i64| format!("{} hours", end.num_hours() - fewer);
+    let words = [
+        hours(0),
+        hours(1),
+        hours(24 * 400),
+        "260102 years".to_owned(),
+        "260101 years 11 months".to_owned(),
+        "1 month".to_owned(),
+        "2562047788015 hours".to_owned(),
+    ];
+    for one in &words {
+        for other in &words {
+            assert_exhaustive(
+                calendar("Europe/Berlin"),
+                (retain(one), delete_by(other)),
+                (retain(other), delete_by(one)),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bound_comes_after_another_from_the_first_day_on_which_it_does() {
+    let (moscow, utc) = (calendar("Europe/Moscow"), calendar("Etc/UTC"));
+    let later = |own: &str, theirs: &str| moscow.deadline_after(&delete_by(own), &moscow, &delete_by(theirs));
+    let shift = |on: &str, by: TimeDelta| Some(Shift { on: date(on), by });
+    assert_eq!(later("1 month", "1 month"), None);
+    assert_eq!(later("1 month", "31 days"), None);
+    assert_eq!(later("1 month", "30 days"), shift("2024-01-01", TimeDelta::days(1)));
+    assert_eq!(later("30 days", "1 month"), shift("2024-01-31", TimeDelta::days(1)));
+    assert_eq!(later("4294967295 days", "1 day"), shift("2024-01-01", TimeDelta::MAX));
+    assert_eq!(later("1 day", "4294967295 days"), None);
+    assert_eq!(later("4294967295 days", "4294967295 months"), None);
+    let due = |own: &str, theirs: &str| moscow.due_after(&retain(own), &moscow, &retain(theirs));
+    assert_eq!(due("1 month", "30 days"), shift("2024-01-01", TimeDelta::days(1)));
+    assert_eq!(due("30 days", "31 days"), None);
+    assert_eq!(due("0 days", "0 hours"), shift("2024-01-01", TimeDelta::days(1)));
+    // The same words on two calendars: a day begins three hours earlier in Moscow.
+    let day = delete_by("1 day");
+    assert_eq!(utc.deadline_after(&day, &moscow, &day), shift("2024-01-01", TimeDelta::hours(3)));
+    assert_eq!(moscow.deadline_after(&day, &utc, &day), shift("2024-01-01", TimeDelta::hours(21)));
+    // Only in the last hours of the other calendar's day.
+    let three = utc.deadline_after(&delete_by("3 hours"), &moscow, &day);
+    assert_eq!(three, shift("2024-01-01", TimeDelta::hours(3) - TimeDelta::microseconds(1)));
 }
