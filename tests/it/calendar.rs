@@ -323,3 +323,21 @@ fn nothing_ends_before_the_calendars_first_day_and_what_ends_on_it_does() {
     );
     assert_eq!(utc.due_cutoff(over - TimeDelta::microseconds(1), &none, MomentKind::Date), None);
 }
+
+#[test]
+fn days_long_ago_begin_when_they_began() {
+    assert_eq!(calendar("Etc/UTC").first_instant(date("1920-06-01")), Some(utc("1920-06-01T00:00:00Z")));
+    assert_eq!(
+        calendar("Europe/Moscow").first_instant(date("1969-12-31")),
+        Some(utc("1969-12-30T21:00:00Z"))
+    );
+}
+
+/// In Beirut midnight of 25 October 2026 never came the first time: at that instant it was 23 o'clock once more.
+#[test]
+fn a_day_that_the_clocks_were_about_to_reach_has_not_begun() {
+    let beirut = calendar("Asia/Beirut");
+    let day = |at: &str| beirut.due_cutoff(utc(at), &retain("0 days"), MomentKind::Date);
+    assert_eq!(day("2026-10-24T21:30:00Z"), Some(Cutoff::Date(date("2026-10-24"))));
+    assert_eq!(day("2026-10-24T22:00:00Z"), Some(Cutoff::Date(date("2026-10-25"))));
+}

@@ -565,3 +565,43 @@ fn a_difference_says_which_promises_no_longer_hold() {
     let shorter = standings(GOOD, &with("delete_by = \"24 hours\"", "delete_by = \"20 hours\""));
     assert_eq!(shorter, Some((Standing::Kept, Standing::Kept)));
 }
+
+/// How long the sweeps of the small file may take, given this deadline and this reading of the trigger; else what to do.
+fn window(delete_by: &str, reading: &str) -> Result<Vec<String>, String> {
+    let text = with("delete_by = \"24 hours\"", &format!("delete_by = \"{delete_by}\""))
+        .replace("column = \"deleted_at\",", &format!("column = \"deleted_at\", {reading}"));
+    let service = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    match check::check(&RuleSet { services: vec![service] }, &Defaults::default()) {
+        Ok(proof) => Ok(proof.promises[0].keepers[0].arithmetic.clone()),
+        Err(found) => {
+            Err(found.into_iter().map(|problem| format!("{} {}", problem.message, problem.help)).collect())
+        }
+    }
+}
+
+/// Two gaps of a quarter of an hour and a run of half an hour are an hour.
+#[test]
+fn sweeps_fit_into_the_window_to_the_second_and_lose_an_hour_where_clocks_are_set_back() {
+    let fits = |delete_by: &str, reading: &str| window(delete_by, reading).is_ok();
+    assert!(fits("60 minutes", ""));
+    assert!(!fits("59 minutes 59 seconds", ""));
+    let (uniform, folds) = ("time_zone = \"Etc/UTC\",", "time_zone = \"Europe/Berlin\",");
+    assert!(fits("60 minutes", uniform));
+    assert!(!fits("60 minutes", folds));
+    assert!(fits("120 minutes", folds));
+    assert!(!fits("119 minutes 59 seconds", folds));
+    let said = window("60 minutes", "").unwrap();
+    assert!(
+        said.contains(&"2 × 15 minutes + 30 minutes ≤ shortest window 1 hour on 2024-01-01".to_owned()),
+        "{said:?}"
+    );
+    let refused = |delete_by: &str| window(delete_by, "").unwrap_err();
+    let cannot = "sweeps of rule `account` cannot meet the deadline: shortest window 59 minutes on 2024-01-01, needed \
+                  2 × 15 minutes + 30 minutes";
+    let help = "start a sweep at least every 14 minutes 30 seconds, or lower `defaults.run_cap`";
+    assert_eq!(refused("59 minutes"), format!("{cannot} {help}"));
+    // Half of what one run leaves; not more than a minute is no time for a schedule.
+    assert!(refused("33 minutes").contains("start a sweep at least every 1 minute 30 seconds"));
+    assert!(refused("32 minutes").contains("leave no time between them"));
+    assert!(refused("20 minutes").contains("leave no time between them"));
+}

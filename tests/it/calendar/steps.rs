@@ -161,3 +161,33 @@ fn what_ends_beyond_the_calendar_breaks_off_and_says_so() {
     let lines = due("Etc/UTC", instant("2026-01-31T20:59:59Z"), "4294967295 months");
     assert_eq!(lines, ["D = 2026-01-31 (Etc/UTC)", "beyond the calendar: never"]);
 }
+
+#[test]
+fn each_kind_of_step_is_told_where_it_is_taken_and_only_there() {
+    let moscow = calendar("Europe/Moscow");
+    let trigger = Moment::Instant(utc("2026-01-31T10:00:00Z"));
+    let lines = |words: &str| moscow.deadline_working(&trigger, &delete_by(words)).lines();
+    let from = "D = 2026-01-31 (Europe/Moscow)";
+    let first =
+        |day: &str, at: &str| format!("first instant of that day: {day}T00:00:00+03:00 = {at}T21:00:00Z");
+    assert_eq!(lines("7 days"), [from, "D + 7 days = 2026-02-07", &first("2026-02-07", "2026-02-06")]);
+    assert_eq!(
+        lines("1 month"),
+        [from, "D + 1 month = 2026-02-28 (the month's last day)", &first("2026-02-28", "2026-02-27")]
+    );
+    assert_eq!(
+        lines("1 month 1 day"),
+        [
+            from,
+            "D + 1 month = 2026-02-28 (the month's last day)",
+            "D + 1 month 1 day = 2026-03-01",
+            &first("2026-03-01", "2026-02-28")
+        ]
+    );
+}
+
+#[test]
+fn an_offset_of_nothing_is_plus_nothing() {
+    assert_eq!(zone("Etc/UTC").rfc3339(utc("2026-01-31T10:00:00Z")), "2026-01-31T10:00:00+00:00");
+    assert_eq!(zone("America/New_York").rfc3339(utc("2026-01-31T10:00:00Z")), "2026-01-31T05:00:00-05:00");
+}
