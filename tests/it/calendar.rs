@@ -291,6 +291,10 @@ fn a_zone_is_read_by_its_exact_name_and_a_wrong_one_is_met_with_the_nearest() {
         ("europe/berlin", Some("Europe/Berlin")),
         ("Sao Paulo", Some("America/Sao_Paulo")),
         ("St_Johns", Some("America/St_Johns")),
+        ("zzzEurope/Moscow", Some("Europe/Moscow")),
+        ("zzzzEurope/Moscow", None),
+        (&format!("{:64}", "Europe/Berlin"), Some("Europe/Berlin")),
+        (&format!("{:65}", "Europe/Berlin"), None),
         ("Middle Earth/Rivendell", None),
         ("", None),
     ] {
