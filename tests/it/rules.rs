@@ -605,3 +605,68 @@ fn sweeps_fit_into_the_window_to_the_second_and_lose_an_hour_where_clocks_are_se
     assert!(refused("32 minutes").contains("leave no time between them"));
     assert!(refused("20 minutes").contains("leave no time between them"));
 }
+
+/// What `check` says of the second rule and the first, errors and warnings, a line each.
+fn between(text: &str) -> Vec<String> {
+    let service = parse(text).unwrap_or_else(|e| panic!("{e}"));
+    let found = match check::check(&RuleSet { services: vec![service] }, &Defaults::default()) {
+        Ok(proof) => proof.warnings,
+        Err(found) => found,
+    };
+    found.into_iter().map(|problem| problem.message).collect()
+}
+
+/// A rule over `account` by a time in other rows.
+fn by_rows(id: &str, place: &str, retain: &str, delete_by: &str) -> String {
+    format!(
+        "\n[[rule]]\nid = \"{id}\"\nclass = \"{id}\"\nkeeps = []\ndatastore = \"site\"\ntable = \"account\"\nkey = [\"id\"]\n\
+         trigger = {{ match = {{ owner = \"id\" }}, {place} }}\nretain = \"{retain}\"\ndelete_by = \"{delete_by}\"\naction = \"delete\"\n"
+    )
+}
+
+#[test]
+fn rules_contradict_each_other_over_one_event_and_not_over_two() {
+    let first = ("table = \"licence\", column = \"until\", pick = \"latest\"", "1 day", "3 days");
+    let pair = |place: &str| {
+        let rules =
+            by_rows("soon", first.0, first.1, first.2) + &by_rows("late", place, "30 days", "40 days");
+        between(&format!("{GOOD}{rules}"))
+    };
+    let said = [
+        "rules `site/soon` and `site/late` contradict each other over `account`: gone by 3 days, kept for 30 days \
+                 (trigger on 2024-01-01)",
+    ];
+    assert_eq!(pair(first.0), said);
+    assert_eq!(pair("table = \"LICENCE\", column = \"Until\", pick = \"latest\""), said);
+    for other in [
+        "table = \"invoice\", column = \"until\", pick = \"latest\"",
+        "table = \"licence\", column = \"since\", pick = \"latest\"",
+        "table = \"licence\", column = \"until\", pick = \"earliest\"",
+    ] {
+        assert_eq!(pair(other), [""; 0], "{other}");
+    }
+    // One pattern is named once.
+    let twice = files("soon", "**", "1 day", "3 days") + &files("late", "**", "30 days", "40 days");
+    let over = "rules `site/soon` and `site/late` contradict each other over `**`: gone by 3 days, kept for 30 days \
+                (trigger on 2024-01-01)";
+    assert_eq!(between(&format!("{GOOD}{twice}")), [over]);
+}
+
+#[test]
+fn every_pair_that_contradicts_is_told_and_of_very_many_the_first() {
+    let rules = |count: usize, of: &dyn Fn(usize) -> (String, String)| {
+        let rule = |n: usize| {
+            let (retain, delete_by) = of(n);
+            files(&format!("r{n}"), "**", &retain, &delete_by)
+        };
+        between(&format!("{GOOD}{}", (0..count).map(rule).collect::<String>()))
+    };
+    // Each is to be gone before the next may go.
+    let apart = |n: usize| (format!("{} days", n * 10 + 1), format!("{} days", n * 10 + 5));
+    assert_eq!(rules(3, &apart).len(), 3);
+    assert_eq!(rules(33, &apart).len(), 500, "of 528 pairs");
+    // Each deletes what the next ones would.
+    let idle = |n: usize| (format!("{} days", n + 1), "100 days".to_owned());
+    assert_eq!(rules(3, &idle).len(), 3);
+    assert_eq!(rules(33, &idle).len(), 500, "of 528 pairs");
+}
