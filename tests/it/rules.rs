@@ -670,3 +670,71 @@ fn every_pair_that_contradicts_is_told_and_of_very_many_the_first() {
     assert_eq!(rules(3, &idle).len(), 3);
     assert_eq!(rules(33, &idle).len(), 500, "of 528 pairs");
 }
+
+#[test]
+fn what_keeps_a_record_leaves_it_out_unless_the_promise_says_so_too() {
+    let unless = "unless = { table = \"invoice\", match = { owner = \"id\" } }\naction = \"delete\"";
+    let alone = refused(&with("action = \"delete\"", unless));
+    assert!(alone.contains("error[R023]: rule `account` leaves out records of class `account`"), "{alone}");
+    let named = with("action = \"delete\"", &format!("except = \"unpaid\"\n{unless}"));
+    assert!(
+        refused(&named).contains("leaves out \"unpaid\", which promise `account` does not"),
+        "{}",
+        refused(&named)
+    );
+    let promised = named.replacen("covers =", "except = \"unpaid\"\ncovers =", 1);
+    assert!(check_all(vec![parse(&promised).unwrap()]).is_ok());
+    let other = promised.replacen("except = \"unpaid\"", "except = \"disputed\"", 1);
+    assert!(refused(&other).contains("leaves out \"unpaid\", promise `account` leaves out \"disputed\""));
+}
+
+#[test]
+fn a_promise_on_request_is_kept_where_a_request_disposes() {
+    let text = |on_erasure: &str| {
+        with("no_later_than = \"24 hours\"", "on_request = true").replace(
+            "key = [\"id\"]",
+            &format!("key = [\"id\"]\nsubject = \"id\"\non_erasure = {on_erasure}"),
+        )
+    };
+    assert!(check_all(vec![parse(&text("\"dispose\"")).unwrap()]).is_ok());
+    let kept = refused(&text("{ keep = \"tax law\" }"));
+    assert!(kept.contains("rule `account` is reached by no request"), "{kept}");
+}
+
+#[test]
+fn a_promise_whose_own_bounds_leave_no_time_cannot_be_kept() {
+    let said = |not_before: &str, no_later_than: &str| {
+        let bounds = format!("no_later_than = \"{no_later_than}\"\nnot_before = \"{not_before}\"");
+        refused(&with("no_later_than = \"24 hours\"", &bounds).replace("keeps = [\"account\"]", "keeps = []"))
+    };
+    let cannot = "error[R025]: promise `account` cannot be kept: for a trigger on";
+    assert!(said("24 hours", "24 hours").contains(cannot), "{}", said("24 hours", "24 hours"));
+    assert!(said("1 month", "1 month").contains(cannot));
+    assert!(!said("24 hours", "24 hours 1 second").contains(cannot));
+}
+
+#[test]
+fn a_bound_that_is_weaker_for_the_length_of_a_month_says_which() {
+    let of = |promised: &str, retain: &str, delete_by: &str| {
+        let text = with("no_later_than = \"24 hours\"", promised)
+            .replace("retain = \"0 hours\"", &format!("retain = \"{retain}\""))
+            .replace("delete_by = \"24 hours\"", &format!("delete_by = \"{delete_by}\""));
+        refused(&text)
+    };
+    let late = of("no_later_than = \"1 month\"", "0 hours", "30 days");
+    assert!(
+        late.contains(
+            "a trigger on 2024-01-31 would break the promise: promised is no later than 2024-02-29, in February of 29 days, \
+             and the rule says 2024-03-01; write `delete_by = \"1 month\"` or stricter"
+        ),
+        "{late}"
+    );
+    let early = of("not_before = \"1 month\"", "30 days", "3 months");
+    assert!(
+        early.contains(
+            "a trigger on 2024-01-01 would break the promise: promised is not before 2024-02-02, in February of 29 days, and \
+             the rule says 2024-02-01; write `retain = \"1 month\"` or stricter"
+        ),
+        "{early}"
+    );
+}

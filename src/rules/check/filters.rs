@@ -203,4 +203,45 @@ mod tests {
         assert!(overlap(&a, &b));
         assert!(!cover(&[&a, &b]));
     }
+
+    #[test]
+    fn every_combination_of_several_columns_is_looked_at_once() {
+        let plan = only("plan", Test::In(texts(&["a", "b"])));
+        let country = only("country", Test::Null);
+        let age = only("age", Test::NotIn(vec![Value::Integer(3)]));
+        let all: Vec<String> = combinations(&[&plan, &country, &age]).unwrap().map(|c| words(&c)).collect();
+        assert_eq!(all.len(), 4 * 2 * 3);
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+        assert!(all.contains(&"age is 3, country is NULL, plan is \"b\"".to_owned()), "{all:?}");
+        assert!(
+            all.contains(&"age is NULL, country is anything not listed, plan is \"a\"".to_owned()),
+            "{all:?}"
+        );
+    }
+
+    #[test]
+    fn what_one_filter_admits_beyond_another_is_named() {
+        let such = |text: &str| Beyond::Such(text.to_owned());
+        let (one, both) = (only("plan", Test::In(texts(&["a"]))), only("plan", Test::In(texts(&["a", "b"]))));
+        assert_eq!(beyond(&one, &both), Beyond::Nothing);
+        assert_eq!(beyond(&both, &one), such("plan is \"b\""));
+        assert_eq!(beyond(&one, &[]), Beyond::Nothing);
+        assert_eq!(beyond(&[], &one), such("plan is NULL"));
+        assert_eq!(beyond(&only("plan", Test::NotNull), &one), such("plan is anything not listed"));
+        assert_eq!(beyond(&one, &only("plan", Test::Null)), such("plan is \"a\""));
+    }
+
+    #[test]
+    fn too_many_combinations_are_not_looked_at() {
+        let many = |column: &str| only(column, Test::In((0..400).map(Value::Integer).collect()));
+        let (a, b) = (many("a"), many("b"));
+        assert_eq!(beyond(&a, &b), Beyond::Unknown);
+        assert!(overlap(&a, &b));
+        // 250 × 400 cells are exactly as many as are looked at.
+        let (a, b) = (
+            only("a", Test::In((0..248).map(Value::Integer).collect())),
+            only("b", Test::In((0..398).map(Value::Integer).collect())),
+        );
+        assert_eq!(beyond(&a, &b), Beyond::Such("a is 0, b is NULL".to_owned()));
+    }
 }
