@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
-use expunged::diagnostic::{Diagnostics, Paint, Source, SourceKind};
+use expunged::diagnostic::{Diagnostic, Diagnostics, Paint, Source, SourceKind};
 use expunged::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
 use expunged::model::name::DatastoreName;
 use expunged::rules::check::{PromiseStanding, ProvedPromise};
@@ -574,7 +574,8 @@ fn window(delete_by: &str, reading: &str) -> Result<Vec<String>, String> {
     match check::check(&RuleSet { services: vec![service] }, &Defaults::default()) {
         Ok(proof) => Ok(proof.promises[0].keepers[0].arithmetic.clone()),
         Err(found) => {
-            Err(found.into_iter().map(|problem| format!("{} {}", problem.message, problem.help)).collect())
+            let said = |problem: Diagnostic| format!("{} {}", problem.message, problem.help);
+            Err(found.into_iter().map(said).collect::<Vec<_>>().concat())
         }
     }
 }
@@ -659,7 +660,7 @@ fn every_pair_that_contradicts_is_told_and_of_very_many_the_first() {
             let (retain, delete_by) = of(n);
             files(&format!("r{n}"), "**", &retain, &delete_by)
         };
-        between(&format!("{GOOD}{}", (0..count).map(rule).collect::<String>()))
+        between(&(GOOD.to_owned() + &(0..count).map(rule).collect::<Vec<_>>().concat()))
     };
     // Each is to be gone before the next may go.
     let apart = |n: usize| (format!("{} days", n * 10 + 1), format!("{} days", n * 10 + 5));
