@@ -330,6 +330,9 @@ fn nothing_ends_before_the_calendars_first_day_and_what_ends_on_it_does() {
 
 #[test]
 fn days_long_ago_begin_when_they_began() {
+    // By the sun over Berlin, 53 minutes and 28 seconds ahead.
+    let berlin = calendar("Europe/Berlin");
+    assert_eq!(berlin.first_instant(date("1850-01-01")), Some(utc("1849-12-31T23:06:32Z")));
     assert_eq!(calendar("Etc/UTC").first_instant(date("1920-06-01")), Some(utc("1920-06-01T00:00:00Z")));
     assert_eq!(
         calendar("Europe/Moscow").first_instant(date("1969-12-31")),

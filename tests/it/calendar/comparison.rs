@@ -217,13 +217,10 @@ fn what_is_passed_over_is_what_every_single_day_shows_at_the_calendars_end() {
         "1 month".to_owned(),
         "2562047788015 hours".to_owned(),
     ];
-    for one in &words {
-        for other in &words {
-            assert_exhaustive(
-                calendar("Europe/Berlin"),
-                (retain(one), delete_by(other)),
-                (retain(other), delete_by(one)),
-            );
+    for (one, other) in words.iter().flat_map(|one| words.iter().map(move |other| (one, other))) {
+        for zone in ["Europe/Berlin", "Etc/UTC"] {
+            let bounds = ((retain(one), delete_by(other)), (retain(other), delete_by(one)));
+            assert_exhaustive(calendar(zone), bounds.0, bounds.1);
         }
     }
 }
