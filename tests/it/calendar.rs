@@ -285,6 +285,7 @@ fn what_lies_beyond_the_calendar_is_never_due() {
 #[test]
 fn a_zone_is_read_by_its_exact_name_and_a_wrong_one_is_met_with_the_nearest() {
     assert_eq!(zone("Europe/Moscow").to_string(), "Europe/Moscow");
+    assert!(format!("{:?}", zone("Europe/Moscow")).contains("Europe/Moscow"));
     assert_ne!(zone("Europe/Moscow"), zone("Europe/Minsk"));
     for (written, nearest) in [
         ("Europe/Moskow", Some("Europe/Moscow")),
