@@ -3,7 +3,8 @@
 
     validate_schema.py SCHEMA FILE...
 
-Also tries whether the schema refuses anything at all: each file with an unknown key in each of its tables.
+Also tries whether the schema refuses anything at all: each file with an unknown key in each of its tables, and with a wrong
+instant wherever one is looked at.
 """
 
 import copy
@@ -55,6 +56,13 @@ def main(schema_file, files):
             if validator.is_valid(damaged):
                 sys.exit(f"{name}: an unknown key passes in its table {number}")
             refused += 1
+        for number, table in enumerate(tables(document)):
+            for wrong in ("2026-02-31T10:00:00Z", "2026-03-01T10:00:00", "yesterday") if "at" in table else ():
+                damaged = copy.deepcopy(document)
+                list(tables(damaged))[number]["at"] = wrong
+                if validator.is_valid(damaged):
+                    sys.exit(f"{name}: `at = {wrong}` passes in its table {number}")
+                refused += 1
     print(f"{len(files)} files are valid, {refused} damaged ones are not")
 
 

@@ -12,11 +12,12 @@ guest_tree() {
     local pristine="$work/root-$1"
     if [[ ! -d $pristine ]]; then
         rm -rf "$pristine.new"
+        # Whoever asks whether this succeeds has switched off that an error ends it.
         mmdebstrap --quiet --variant=apt --include=systemd,systemd-sysv,dbus \
             --dpkgopt='path-exclude=/usr/share/man/*' \
             --dpkgopt='path-exclude=/usr/share/locale/*' \
             --dpkgopt='path-exclude=/usr/share/doc/*' \
-            "$1" "$pristine.new"
+            "$1" "$pristine.new" || return 1
         : >"$pristine.new/etc/machine-id"
         local unit
         for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer console-getty.service; do

@@ -7,15 +7,18 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use expunged::diagnostic::{Paint, Source, SourceKind};
+use expunged::model::calendar::Zone;
 use expunged::model::datastore::{DatastoreIdentity, DatastoreKind, Defaults};
+use expunged::model::period::{DeleteBy, Period};
 use expunged::model::value::Value as Held;
 use expunged::rules::check::check;
 use expunged::rules::digest::version;
 use expunged::rules::document::parse;
 use expunged::rules::rule::{
-    Action, Condition, Dataset, Dependent, DependentDataset, Match, Mode, OnErasure, Pick, Rule, RuleSet, Service, Strategy,
-    Test, TriggerPlace, Unless,
+    Action, Condition, Dataset, Dependent, DependentDataset, Match, Mode, OnErasure, Pending, Pick, Reading, Rule, RuleSet,
+    Service, Strategy, Test, Trigger, TriggerPlace, Unit, Unless, WaivedDataset,
 };
 use libfuzzer_sys::fuzz_target;
 use toml::{Table, Value};
@@ -76,11 +79,19 @@ fn as_written(service: &Service, file: &Table) {
         assert_eq!(promise.id.as_str(), text(&written["id"]));
         assert_eq!(promise.except.as_deref(), written.get("except").map(text));
         assert_eq!(promise.covers.iter().map(|c| c.as_str()).collect::<Vec<_>>(), texts(&written["covers"]));
-        assert_eq!(promise.not_before.is_some(), written.contains_key("not_before"));
-        assert_eq!(
-            promise.no_later_than.is_some(),
-            written.contains_key("no_later_than") || written.contains_key("on_request")
-        );
+        let period = |key: &str| written.get(key).map(|figure| text(figure).parse().expect("accepted as a period"));
+        assert_eq!(promise.not_before.map(|bound| bound.period()), period("not_before"));
+        let on_request = written.contains_key("on_request").then(|| DeleteBy::on_request().period());
+        assert_eq!(promise.no_later_than.map(|bound| bound.period()), period("no_later_than").or(on_request));
+        assert_eq!(promise.on_request, on_request.is_some());
+    }
+    let waivers = tables(file.get("waiver"));
+    assert_eq!(service.waivers.len(), waivers.len(), "nothing is waived that the file does not waive");
+    for (waiver, written) in service.waivers.iter().zip(&waivers) {
+        known(written, &["datastore", "table", "pattern", "reason"]);
+        assert_eq!((waiver.datastore.as_str(), waiver.reason.as_str()), (text(&written["datastore"]), text(&written["reason"])));
+        let key = if matches!(waiver.dataset, WaivedDataset::Table(_)) { "table" } else { "pattern" };
+        assert_eq!(waiver.dataset.name(), text(&written[key]));
     }
 }
 
@@ -101,7 +112,7 @@ fn this_rule(rule: &Rule, written: &Table) {
     assert_eq!(Ok(rule.delete_by.period()), text(&written["delete_by"]).parse());
     assert_eq!(written.get("schedule").map(text).map(str::to_owned), written.get("schedule").map(|_| rule.schedule.to_string()));
     dataset(&rule.dataset, written);
-    trigger(&rule.trigger.place, table(&written["trigger"]));
+    trigger(&rule.trigger, table(&written["trigger"]));
     subject(rule, written);
     action(&rule.action, written);
     only(&rule.only, written.get("only"));
@@ -116,6 +127,20 @@ fn this_rule(rule: &Rule, written: &Table) {
     dependents(&rule.dependents, rule.datastore.as_str(), &tables(written.get("dependent")));
     assert_eq!(rule.tests.len(), tables(written.get("test")).len());
     assert_eq!(rule.backup.is_some(), written.contains_key("backup"));
+    if let Some(backup) = &rule.backup {
+        let written = table(&written["backup"]);
+        known(written, &["of", "every", "keep_at_least"]);
+        let mut of = texts(&written["of"]);
+        of.sort_unstable();
+        assert_eq!(backup.of.iter().map(|name| name.as_str()).collect::<Vec<_>>(), of);
+        let every = match text(&written["every"]).parse().expect("accepted as a rhythm") {
+            Period::Elapsed(elapsed) => elapsed.length(),
+            Period::Civil(civil) => TimeDelta::days(i64::from(civil.days)),
+        };
+        assert_eq!(backup.every, every);
+        let keep = written.get("keep_at_least").map(|n| n.as_integer().expect("accepted as a number"));
+        assert_eq!(backup.keep_at_least.map(|n| i64::from(n.get())), keep);
+    }
 }
 
 fn dataset(dataset: &Dataset, written: &Table) {
@@ -132,7 +157,7 @@ fn dataset(dataset: &Dataset, written: &Table) {
     }
 }
 
-fn trigger(place: &TriggerPlace, written: &Table) {
+fn trigger(trigger: &Trigger, written: &Table) {
     known(
         written,
         &["column", "table", "match", "pick", "file", "name", "object", "field", "idle", "request", "unit", "format", "time_zone",
@@ -140,7 +165,8 @@ fn trigger(place: &TriggerPlace, written: &Table) {
     );
     let place_of = ["table", "file", "name", "object", "field", "idle", "request", "column"];
     let stands = place_of.into_iter().find(|key| written.contains_key(*key)).expect("a trigger without a place");
-    match place {
+    reading(trigger, written);
+    match &trigger.place {
         TriggerPlace::Column(column) => {
             assert_eq!((stands, column.as_str()), ("column", text(&written["column"])));
         }
@@ -156,6 +182,33 @@ fn trigger(place: &TriggerPlace, written: &Table) {
         TriggerPlace::Field(field) => assert_eq!((stands, field.as_str()), ("field", text(&written["field"]))),
         TriggerPlace::Idle => assert_eq!(stands, "idle"),
         TriggerPlace::Request => assert_eq!(stands, "request"),
+    }
+}
+
+/// How its value is read, and what is normal for it: `ms` read as `s` would make a record due 50 years too early.
+fn reading(trigger: &Trigger, written: &Table) {
+    let Reading { unit, format, time_zone } = &trigger.reading;
+    let unit = unit.map(|unit| match unit {
+        Unit::Seconds => "s",
+        Unit::Milliseconds => "ms",
+        Unit::Microseconds => "us",
+    });
+    assert_eq!(unit, written.get("unit").map(text));
+    let named = trigger.place == TriggerPlace::Name;
+    assert_eq!(format.as_deref(), written.get(if named { "name" } else { "format" }).map(text));
+    match written.get("time_zone") {
+        Some(zone) => assert_eq!(time_zone.map(|zone| zone.name()), Some(text(zone))),
+        // A name whose time ends with `Z`.
+        None => assert!(time_zone.is_none_or(|zone| named && zone == Zone::utc())),
+    }
+    let Pending { null, future, no_row } = trigger.pending;
+    let mut expected = written.get("pending").map(texts).unwrap_or_default();
+    if trigger.place == TriggerPlace::Request {
+        expected.push("null");
+    }
+    let read = [(null, "null"), (future, "future"), (no_row, "no_row")];
+    for (normal, state) in read {
+        assert_eq!(normal, expected.contains(&state), "{state}");
     }
 }
 
