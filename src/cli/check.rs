@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Exit, Failure, Form, Global, Outcome};
 use crate::config::Config;
 use crate::deployment::rules_only;
-use crate::diagnostic::{Paint, Severity, counted};
+use crate::diagnostic::{Paint, Severity, counted, one_line};
 use crate::model::name::ClassName;
 use crate::rules::check::{PromiseStanding, Proof, ProvedPromise, check, datastores};
 use crate::rules::rule::RuleSet;
@@ -89,10 +89,10 @@ fn text(rules: &RuleSet, promises: &[ProvedPromise]) -> String {
     // In the order of their services.
     let mut promises = promises.iter().peekable();
     for service in &rules.services {
-        let _ = writeln!(out, "{}: {}", service.id, service.name);
+        let _ = writeln!(out, "{}: {}", service.id, one_line(&service.name));
         while let Some(promise) = promises.next_if(|p| p.service == service.id) {
             let _ = writeln!(out, "  promise {}: {}", promise.promise, standing(promise.standing));
-            let _ = writeln!(out, "    {}", promise.text);
+            let _ = writeln!(out, "    {}", one_line(&promise.text));
             for keeper in &promise.keepers {
                 let classes: Vec<&str> = keeper.classes.iter().map(ClassName::as_str).collect();
                 let _ = writeln!(out, "    by {} for {}", keeper.rule, classes.join(", "));
@@ -102,7 +102,7 @@ fn text(rules: &RuleSet, promises: &[ProvedPromise]) -> String {
             }
             for (word, text) in [("decision", &promise.decision), ("except", &promise.except)] {
                 if let Some(text) = text {
-                    let _ = writeln!(out, "    {word}: {text}");
+                    let _ = writeln!(out, "    {word}: {}", one_line(text));
                 }
             }
         }

@@ -3,22 +3,25 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::printable;
+use crate::rules::prose::{Line, Span};
 
-/// Text within a sentence. Where GitHub would find a person, an issue or an emoji in it, as code: it looks for them in the text that
-/// it has rendered, but not in code.
+/// Text within a sentence. Where GitHub would find a person, an issue, a commit or an emoji in it, as code: it looks for them in the
+/// text that it has rendered, but not in code.
 pub(super) fn plain(text: &str) -> String {
     let emoji = text.as_bytes().windows(2).any(|pair| pair[0] == b':' && !pair[1].is_ascii_whitespace());
-    if emoji || text.contains(['@', '#']) { code(text) } else { escaped(text) }
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let issue = text.to_ascii_lowercase().contains("gh-");
+    let commit = words.any(|word| word.len() >= 7 && word.bytes().all(|b| b.is_ascii_hexdigit()));
+    if emoji || issue || commit || text.contains(['@', '#']) { code(text) } else { escaped(text) }
 }
 
 /// A message, in which names stand between backticks.
 pub(super) fn message(text: &str) -> String {
-    let part = |(at, part): (usize, &str)| match (part, at % 2) {
-        ("", _) => String::new(),
-        (words, 0) => plain(words),
-        (name, _) => code(name),
+    let span = |span: &Span| match span {
+        Span::Name(name) => code(name),
+        Span::Words(_) | Span::Strong(_) | Span::To { .. } | Span::Kept => plain(span.text()),
     };
-    text.split('`').enumerate().map(part).collect()
+    Line::marked(text).spans().iter().map(span).collect()
 }
 
 /// Text as code.
@@ -73,6 +76,8 @@ mod tests {
             ("a $x$ ~y~ \\|", "a &#36;x&#36; &#126;y&#126; &#92;&#124;"),
             ("for @team", "<code>for &#64;team</code>"),
             ("see #1", "<code>see &#35;1</code>"),
+            ("see GH-1", "<code>see GH-1</code>"),
+            ("as of 91e975a", "<code>as of 91e975a</code>"),
             (":tada:", "<code>&#58;tada:</code>"),
             ("https://example.com", "<code>https&#58;//example&#46;com</code>"),
         ] {

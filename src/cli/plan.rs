@@ -85,7 +85,7 @@ async fn plan(
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
     let mut reader = Reader::open(&datastore.path).await?;
-    let (statement, steps) = reader.statement(rows, &cutoffs, Phase::first(rule)).await?;
+    let (statement, steps) = reader.statement(rows, &cutoffs, Phase::shown(rule)).await?;
     let sample = match state {
         Some(state) if counts.due + counts.overdue > 0 => {
             let orders = orders.without_requests();

@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global) -> Outcome {
 fn exit((_, overview, counts): &Row<'_>) -> Exit {
     match counts {
         Err(failure) => failure.exit(),
-        Ok(counts) if overview.open_intents > 0 || counts.overdue + counts.demanded_late > 0 => Exit::Finding,
+        Ok(counts) if overview.open_intents > 0 || counts.past_deadline() > 0 => Exit::Finding,
         Ok(_) => Exit::Done,
     }
 }

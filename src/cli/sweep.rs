@@ -12,7 +12,7 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{BackupFindings, Brake, Progress, Recovered, Report, recover};
+use crate::sweep::{BackupFindings, Brake, Counts, Progress, Recovered, Report, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();
@@ -91,8 +91,8 @@ fn exit_of(report: &Report) -> Exit {
         }
         SweepResult::Completed => Exit::Done,
         // What is due stays because the rule says so; what is overdue breaks a promise all the same.
-        SweepResult::Observed => match &report.residue {
-            Some(counts) if counts.overdue == 0 => Exit::Done,
+        SweepResult::Observed => match found_overdue(report) {
+            Some(0) => Exit::Done,
             Some(_) | None => Exit::Finding,
         },
     }
@@ -120,14 +120,14 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
     );
     for (rule, result) in results {
         if let Ok(Swept { report, .. }) = result {
-            let undated = report.residue.as_ref().map(crate::sweep::Counts::undated_total);
+            let undated = report.residue.as_ref().map(Counts::undated_total);
             let known = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
             out.add_row(vec![
                 rule.id.to_string(),
                 report.result.as_str().to_owned(),
                 report.disposed.to_string(),
                 report.dependents.to_string(),
-                report.overdue.to_string(),
+                known(found_overdue(report)),
                 known(report.remaining()),
                 known(undated),
                 format!("{:.1} s", report.took.as_secs_f64()),
@@ -155,13 +155,6 @@ fn requests(rule: &Rule, requests: Option<&Result<Report, Failure>>) {
         Some(Err(failure)) => return eprintln!("{}", failure.about(&rule.id)),
         Some(Ok(report)) => report,
     };
-    if report.result == SweepResult::Observed {
-        let left = report.remaining().map_or_else(|| "?".to_owned(), |n| n.to_string());
-        return println!(
-            "{}: {left} records are demanded by erasure requests and stay: it only observes",
-            rule.id
-        );
-    }
     let (disposed, dependents) = (report.disposed, report.dependents);
     println!("{}: {disposed} records and {dependents} dependents went on erasure requests", rule.id);
     match (&report.parked, report.remaining()) {
@@ -170,6 +163,24 @@ fn requests(rule: &Rule, requests: Option<&Result<Report, Failure>>) {
         (None, None) => println!("{}: what is demanded and still there could not be counted", rule.id),
     }
     notes(rule, report, Cause::Request);
+}
+
+/// Past their deadline when they were found: those that went, or those of a rule that only observes; none: nobody could count.
+fn found_overdue(report: &Report) -> Option<u64> {
+    match report.result {
+        SweepResult::Observed => report.residue.as_ref().map(Counts::past_deadline),
+        SweepResult::Completed
+        | SweepResult::Parked
+        | SweepResult::Stopped
+        | SweepResult::Refused
+        | SweepResult::Failed => Some(report.overdue),
+    }
+}
+
+/// How many records only people demand, of a rule that observes; none: it does not, or nobody could count.
+fn demanded_in_vain(report: &Report) -> Option<u64> {
+    let counts = report.residue.as_ref().filter(|_| report.result == SweepResult::Observed);
+    counts.map(|counts| counts.demanded)
 }
 
 fn notes(rule: &Rule, report: &Report, cause: Cause) {
@@ -209,6 +220,12 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
     if let (SweepResult::Stopped, Some(remaining)) = (report.result, report.remaining()) {
         println!("{}: stopped before the end; {remaining} wait for the next sweep", rule.id);
     }
+    if let Some(demanded) = demanded_in_vain(report).filter(|demanded| *demanded > 0) {
+        println!(
+            "{}: of what remains, {demanded} by erasure requests alone; they stay open: the rule only observes",
+            rule.id
+        );
+    }
     if let Some(wait) = report.worst_wait {
         tracing::info!(rule = %rule.id, "longest wait after due: {}", length(wait));
     }
@@ -231,7 +248,7 @@ fn backup_notes(rule: &Rule, backups: &BackupFindings) {
     }
 }
 
-fn demanded(requests: &Result<Report, Failure>) -> serde_json::Value {
+fn of_requests(requests: &Result<Report, Failure>) -> serde_json::Value {
     match requests {
         Err(failure) => json!({ "result": "failed", "error": failure.text() }),
         Ok(r) => json!({
@@ -249,12 +266,13 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
             Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
             Ok(Swept { report: r, requests }) => json!({
                 "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
-                "overdue": r.overdue, "remaining": r.remaining(), "refused": r.refusals(),
+                "overdue": found_overdue(r), "remaining": r.remaining(), "refused": r.refusals(),
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),
                 "halted": r.halted.as_ref().map(ToString::to_string),
-                "requests": requests.as_ref().map(demanded),
+                "demanded": demanded_in_vain(r),
+                "requests": requests.as_ref().map(of_requests),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),
             }),

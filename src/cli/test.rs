@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock::Stopwatch;
 use crate::deployment::rules_only;
-use crate::diagnostic::counted;
+use crate::diagnostic::{counted, one_line, printable};
 use crate::rules::rule::{Rule, RuleSet};
 use crate::sweep::trial::{Case, Failures, run_all};
 
@@ -62,7 +62,7 @@ fn select<'r>(rules: &'r RuleSet, filters: &[String]) -> Result<(Vec<Case<'r>>, 
 }
 
 fn title((rule, test): &Case<'_>) -> String {
-    format!("{}: {}", rule.id, test.name)
+    format!("{}: {}", rule.id, one_line(&test.name))
 }
 
 impl Results<'_> {
@@ -95,9 +95,9 @@ impl Results<'_> {
         for (case, failures) in self.all().filter(|(_, failures)| !failures.is_empty()) {
             println!("\nFAIL  {}\n      {}", title(case), case.1.place);
             for failure in failures {
-                println!("      {}", failure.what);
+                println!("      {}", one_line(&failure.what));
                 for line in &failure.why {
-                    println!("        {line}");
+                    println!("        {}", printable(line));
                 }
             }
         }

@@ -27,7 +27,7 @@ impl Action {
             .columns
             .iter()
             .map(|replaced| Line::name(&replaced.column).and(" ").then(replaced.with.clone()));
-        let mark = Line::words("done once ").called(mark).and(" is set");
+        let mark = Line::name(mark).and(" says when it was done");
         (Line::words("pseudonymized"), columns.chain([mark]).collect())
     }
 }

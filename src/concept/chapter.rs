@@ -125,7 +125,7 @@ fn rule(class: &Class, under: &ClassUnderRule, rule: &Rule) -> Vec<Cell> {
         Cell::of(Line::name(&class.class)).beside(Line::words("rule ").called(&rule.rule)),
         Cell::of(start.words.clone()).beside_all(pending).beside_all(read_as),
         Cell::words(&rule.retain),
-        Cell::words(&rule.delete_by),
+        Cell::words(&rule.delete_by).beside_all(only_observed(rule)),
         if because.is_empty() { Cell::of(unpromised(rule)) } else { Cell::lines(because) },
         under.records.iter().fold(Cell::default(), |cell, place| {
             done(
@@ -204,7 +204,7 @@ fn own_records(rule: &Rule) -> Vec<Cell> {
         Cell::of(Line::name(&rule.dataset.dataset)).beside_all(key).beside_all(only).beside_all(unless),
         Cell::of(Line::name(&rule.class)),
         Cell::of(Line::name(&rule.rule)),
-        done(Cell::default(), &rule.action, Line::default()),
+        done(Cell::default(), &rule.action, Line::default()).beside_all(only_observed(rule)),
         how_often(rule),
     ]
 }
@@ -223,7 +223,7 @@ fn with_records(rule: &Rule, dependent: &Dependent) -> Vec<Cell> {
             .beside(dependent.belongs.clone()),
         Cell::of(Line::name(&dependent.class)),
         Cell::of(Line::name(&rule.rule)).beside(Line::words("dependent ").called(&dependent.dependent)),
-        done(Cell::default(), &dependent.action, Line::default()),
+        done(Cell::default(), &dependent.action, Line::default()).beside_all(only_observed(rule)),
         how_often(rule),
     ]
 }
@@ -277,7 +277,12 @@ fn on_erasure(rule: &Rule) -> Option<Line> {
             Some(records.and(") stay, since the rule only observes. The request stays open."))
         }
         OnErasure::Dispose => {
-            Some(records.and(") go with the next sweep, with what hangs on them, whatever their periods."))
+            let selected = if rule.only.is_empty() { "" } else { ", as far as the rule selects them," };
+            let line = records.and(format!(
+                "){selected} go with the next sweep, with what hangs on them, whatever their periods."
+            ));
+            let kept = " What a matching row keeps (see what is left out) stays, and keeps the request open.";
+            Some(if rule.unless.is_empty() { line } else { line.and(kept) })
         }
         OnErasure::Keep { reason } => Some(records.and(") are kept. ").and(reason)),
         OnErasure::NotReached => None,
@@ -320,8 +325,12 @@ fn exception(rule: &Rule) -> Option<Line> {
 
 fn observed(rule: &Rule) -> Option<Line> {
     let said = ": the rule counts what is due, and nothing is disposed of yet.";
-    (rule.mode == Mode::Observe.as_str())
-        .then(|| Line::default().strong("Only observed").and(", ").called(&rule.rule).and(said))
+    only_observed(rule).map(|word| word.and(", ").called(&rule.rule).and(said))
+}
+
+/// What stands beside everything that such a rule says of what it does and by when.
+pub(super) fn only_observed(rule: &Rule) -> Option<Line> {
+    (rule.mode == Mode::Observe.as_str()).then(|| Line::default().strong("Only observed"))
 }
 
 fn waived(waiver: &Waiver) -> Line {

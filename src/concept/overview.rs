@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::document::{Block, Cell, Document, Section, Table, TableKind};
-use super::view::{BackedUp, ClassUnderRule, Concept, DeletionClass, Member, Rule, Service};
+use super::view::{BackedUp, ClassUnderRule, Concept, Datastore, DeletionClass, Member, Rule, Service};
 use super::{chapter, general};
 use crate::rules::prose::{Line, StartKind};
 
@@ -146,8 +146,8 @@ fn member(concept: &Concept, member: &Member, named: Named) -> Line {
 
 fn time_limits(concept: &Concept) -> Section {
     let text = "For the record of processing activities: the envisaged time limits for the erasure of the different categories of \
-                data, Art. 30(1)(f) GDPR. Each counts from its start event, and holds for the datastore and, where a rule is over \
-                its backups, for them.";
+                data, Art. 30(1)(f) GDPR. Each counts from its start event, and holds for the datastore. Backups are gone later, as \
+                the table says.";
     let table = Table {
         kind: TableKind::Limits,
         caption: Line::words("Envisaged time limits for erasure"),
@@ -179,7 +179,7 @@ fn limit(concept: &Concept, under: &ClassUnderRule, rule: &Rule) -> Vec<Cell> {
     let pseudonymized = pseudonymized.map(|place| Line::words("pseudonymized: ").called(&place.dataset));
     let sources: BTreeSet<Line> = under.promises.iter().map(|promise| Line::words(&promise.source)).collect();
     vec![
-        Cell::words(&rule.delete_by).beside_all(pseudonymized),
+        Cell::words(&rule.delete_by).beside_all(chapter::only_observed(rule)).beside_all(pseudonymized),
         Cell::of(rule.start.words.clone()),
         if rule.backup.is_some() { Cell::words("these are backups") } else { in_backups(concept, under) },
         if sources.is_empty() { Cell::of(unpromised(rule)) } else { Cell::lines(sources) },
@@ -198,11 +198,17 @@ pub(super) fn unpromised(rule: &Rule) -> Line {
 
 fn in_backups(concept: &Concept, under: &ClassUnderRule) -> Cell {
     let names: BTreeSet<&str> = under.records.iter().map(|place| place.datastore.as_str()).collect();
-    let each = names.iter().filter_map(|name| concept.datastore(name)).flat_map(|datastore| {
-        datastore.backups.iter().map(|backup| gone(backup).and(", of ").called(&datastore.datastore))
+    let known: Vec<&Datastore> = names.iter().filter_map(|name| concept.datastore(name)).collect();
+    if known.iter().all(|datastore| datastore.backups.is_empty()) {
+        return Cell::words("no rule is over them");
+    }
+    let each = known.iter().flat_map(|datastore| {
+        let of = |line: Line| line.and(", of ").called(&datastore.datastore);
+        let none = datastore.backups.is_empty().then(|| of(Line::words("no rule is over them")));
+        none.into_iter().chain(datastore.backups.iter().map(move |backup| of(gone(backup))))
     });
     let lines: BTreeSet<Line> = each.collect();
-    if lines.is_empty() { Cell::words("no rule is over them") } else { Cell::lines(lines) }
+    Cell::lines(lines)
 }
 
 /// When the last backup that may hold a record is gone.

@@ -191,8 +191,6 @@ impl<'d> Turns<'d> {
             Ok(Ok(swept)) => {
                 let requests = swept.requests.as_ref();
                 let requests = requests.map(|report| report.as_ref().map_or_else(unfinished, |r| r.result));
-                // What people demand of a rule that only observes was counted, not swept.
-                let requests = requests.filter(|result| *result != SweepResult::Observed);
                 [swept.report.result].into_iter().chain(requests).collect()
             }
             Ok(Err(failure)) | Err(failure) => vec![unfinished(failure)],

@@ -368,12 +368,22 @@ pub fn visible(c: char) -> char {
     }
 }
 
-/// `3 files`, `1 file`.
-pub fn counted(count: impl TryInto<u64>, one: &str) -> String {
-    match count.try_into().unwrap_or(u64::MAX) {
-        1 => format!("1 {one}"),
-        count => format!("{count} {one}s"),
+/// A person's text within a line: what would end the line, or be obeyed and not seen, does neither.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_whitespace() {
+            line.push(visible(c));
+        } else if !line.ends_with(' ') {
+            line.push(' ');
+        }
     }
+    line
+}
+
+/// `3 files`, `1 file`.
+pub fn counted<N: Copy + std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    if count == N::from(1) { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// User text for a message: in backticks, without control characters, cut to a length a line can hold.

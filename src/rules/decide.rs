@@ -15,7 +15,7 @@ use crate::model::value::Value;
 pub const FUTURE: TimeDelta = TimeDelta::minutes(1);
 
 /// One record as a datastore handed it over for judgement.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// What identifies it.
     pub key: Key,
@@ -201,7 +201,7 @@ fn on_demand(rule: &BoundRule<'_>, by_trigger: &ByTrigger, demanded: DateTime<Ut
     let moment = Moment::Instant(demanded);
     let calendar = rule.rule().calendar;
     let mut month = calendar.deadline(&moment, &DeleteBy::on_request())?;
-    if rule.rule().trigger.place == TriggerPlace::Request {
+    if rule.rule().trigger.is_request() {
         month = month.min(calendar.deadline(&moment, &rule.rule().delete_by)?);
     }
     Some(match by_trigger {

@@ -265,6 +265,13 @@ pub struct Trigger {
     pub pending: Pending,
 }
 
+impl Trigger {
+    /// Whether nothing but a data subject's demand starts the clock.
+    pub fn is_request(&self) -> bool {
+        self.place == TriggerPlace::Request
+    }
+}
+
 /// Where a trigger's time is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TriggerPlace {
@@ -335,6 +342,13 @@ pub struct Pending {
     pub future: bool,
     /// No row matches.
     pub no_row: bool,
+}
+
+impl Pending {
+    /// Whether it calls something normal that the other does not.
+    pub fn names_more_than(self, other: Self) -> bool {
+        (self.null && !other.null) || (self.future && !other.future) || (self.no_row && !other.no_row)
+    }
 }
 
 /// `their` column of another table equals `our` column of the record. NULL never matches.

@@ -87,6 +87,14 @@ struct Unsealed {
 /// The row lock of a record with dependents elsewhere is not held for longer before anything goes.
 const LONGEST_LOCK: Duration = Duration::from_secs(10);
 
+/// The walks of a sweep: what a schedule disposes of is due by its trigger, and what people demand has a sweep of its own.
+pub(super) fn phases(cause: Cause) -> &'static [Phase] {
+    match cause {
+        Cause::Schedule | Cause::Replay => &[Phase::Exact, Phase::Candidates],
+        Cause::Request => &[Phase::Demanded],
+    }
+}
+
 pub(super) async fn run(
     run: &mut Run<'_>,
     rows: RowRule<'_>,
@@ -99,11 +107,7 @@ pub(super) async fn run(
     run.incarnations =
         std::iter::once(writer.incarnation().as_str().to_owned()).chain(remote.incarnations()).collect();
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
-    let phases: &[Phase] = match run.cause {
-        Cause::Schedule | Cause::Replay => &[Phase::Exact, Phase::Candidates],
-        Cause::Request => &[Phase::Demanded],
-    };
-    for phase in phases {
+    for phase in phases(run.cause) {
         let mut walk = Walk {
             rows,
             phase: *phase,

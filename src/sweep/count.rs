@@ -12,7 +12,7 @@ use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundDataset, BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Verdict, decide};
+use crate::rules::decide::{Record, Times, Verdict, decide};
 use crate::rules::rule::Rule;
 
 use super::timing::Standing;
@@ -33,8 +33,7 @@ pub struct Counts {
     pub overdue: u64,
     /// Would be due, but for a hold.
     pub held: u64,
-    /// Of due, overdue and held, those that only a demand for erasure makes so. Where the whole dataset was counted, they are counted
-    /// here alone: by their triggers they are among the others.
+    /// Beside due and overdue, those that only a demand for erasure makes so: by their triggers they are among the others.
     pub demanded: u64,
     /// Of `demanded`, those whose deadline has passed.
     pub demanded_late: u64,
@@ -71,16 +70,40 @@ impl Counts {
         self.due + self.overdue + self.held
     }
 
-    /// Takes in what only demands for erasure make due.
-    fn demands(&mut self, demanded: &Self) {
-        (self.demanded, self.demanded_late) = (demanded.demanded, demanded.demanded_late);
-        let times = [
-            (&mut self.oldest_due, demanded.oldest_due),
-            (&mut self.first_deadline, demanded.first_deadline),
-        ];
-        for (own, other) in times {
-            *own = own.map_or(other, |own| Some(other.map_or(own, |other| own.min(other))));
+    /// Past their deadline, the rule's or that of a demand.
+    pub fn past_deadline(&self) -> u64 {
+        self.overdue + self.demanded_late
+    }
+
+    /// Takes in the demand for a record that has been counted by its trigger. It makes due what was not, and its deadline may come
+    /// first. Nothing changes for what is held.
+    fn demand(&mut self, by_trigger: &Verdict, demanded: &Verdict) {
+        let (times, late) = match demanded {
+            Verdict::Due(due) => (due.times(), false),
+            Verdict::Overdue(due) => (due.times(), true),
+            Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_) => return,
+        };
+        self.hasten(&times);
+        match by_trigger {
+            Verdict::Due(_) if late => {
+                // Between the two looks another may have taken it away.
+                self.due = self.due.saturating_sub(1);
+                self.overdue += 1;
+            }
+            Verdict::Due(_) | Verdict::Overdue(_) => {}
+            Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_) => {
+                self.standing.add(&times);
+                self.demanded += 1;
+                self.demanded_late += u64::from(late);
+            }
         }
+    }
+
+    /// Takes in when one of them became due, and its deadline.
+    fn hasten(&mut self, times: &Times) {
+        let first = |own: Option<DateTime<Utc>>, other| Some(own.map_or(other, |own| own.min(other)));
+        self.oldest_due = first(self.oldest_due, times.due);
+        self.first_deadline = first(self.first_deadline, times.deadline);
     }
 
     /// Every record whose trigger gives no plausible instant.
@@ -102,18 +125,7 @@ impl Counts {
         if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
             let times = due.times();
             self.standing.add(&times);
-            self.oldest_due = Some(self.oldest_due.map_or(times.due, |oldest| oldest.min(times.due)));
-            self.first_deadline =
-                Some(self.first_deadline.map_or(times.deadline, |first| first.min(times.deadline)));
-        }
-        let times = match verdict {
-            Verdict::Due(due) | Verdict::Overdue(due) => Some(due.times()),
-            Verdict::Held(times) => Some(*times),
-            Verdict::Kept(_) | Verdict::Undated(_) => None,
-        };
-        if let Some(times) = times.filter(|times| times.demanded.is_some()) {
-            self.demanded += 1;
-            self.demanded_late += u64::from(times.deadline <= self.standing.late());
+            self.hasten(&times);
         }
         match verdict {
             Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
@@ -180,13 +192,16 @@ async fn count_rows(
     let by_trigger = orders.without_requests();
     for (phase, expected) in judged {
         if expected > 0 {
-            judge_all(reader, bound, cutoffs, &by_trigger, now, phase, &mut counts).await?;
+            let judge = |record| counts.add(&decide(bound.bound(), record, &by_trigger, now));
+            each(reader, bound, cutoffs, phase, judge).await?;
         }
     }
     if !orders.asked.is_empty() {
-        let mut asked = Counts::new(bound.rule(), now.late);
-        judge_all(reader, bound, cutoffs, orders, now, Phase::Demanded, &mut asked).await?;
-        counts.demands(&asked);
+        let judge = |record: Record| {
+            let unasked = decide(bound.bound(), record.clone(), &by_trigger, now);
+            counts.demand(&unasked, &decide(bound.bound(), record, orders, now));
+        };
+        each(reader, bound, cutoffs, Phase::Demanded, judge).await?;
     }
     Ok(counts)
 }
@@ -202,8 +217,8 @@ pub(super) async fn demanded(
     let mut counts = Counts::new(bound.rule(), now.late);
     if let Some(rows) = bound.rows() {
         let mut reader = Reader::open(&datastore.path).await?;
-        let rows = rows.heeding(orders);
-        judge_all(&mut reader, rows, cutoffs, orders, now, Phase::Demanded, &mut counts).await?;
+        let judge = |record| counts.add(&decide(bound, record, orders, now));
+        each(&mut reader, rows.heeding(orders), cutoffs, Phase::Demanded, judge).await?;
     }
     Ok(counts)
 }
@@ -217,26 +232,24 @@ pub(super) async fn candidates_due(
     now: Now,
 ) -> Result<u64, DatastoreError> {
     let mut counts = Counts::new(bound.rule(), now.late);
-    judge_all(reader, bound.heeding(orders), cutoffs, orders, now, Phase::Candidates, &mut counts).await?;
+    let judge = |record| counts.add(&decide(bound.bound(), record, orders, now));
+    each(reader, bound.heeding(orders), cutoffs, Phase::Candidates, judge).await?;
     Ok(counts.due + counts.overdue)
 }
 
-async fn judge_all(
+/// Hands over every record that a phase is after.
+async fn each(
     reader: &mut Reader,
-    bound: RowRule<'_>,
+    rows: RowRule<'_>,
     cutoffs: &Cutoffs,
-    orders: &Orders,
-    now: Now,
     phase: Phase,
-    counts: &mut Counts,
+    mut judge: impl FnMut(Record),
 ) -> Result<(), DatastoreError> {
     let mut cursor = Cursor::default();
     // Ends because the cursor moves with every page.
     loop {
-        let page = reader.page(bound, cutoffs, phase, &cursor, PAGE).await?;
-        for record in page.records {
-            counts.add(&decide(bound.bound(), record, orders, now));
-        }
+        let page = reader.page(rows, cutoffs, phase, &cursor, PAGE).await?;
+        page.records.into_iter().for_each(&mut judge);
         if page.last {
             return Ok(());
         }

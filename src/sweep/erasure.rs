@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::count::{self, Counts};
 use super::guard::Parked;
 use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, orders, standing, sweep};
 use crate::datastore::sqlite::Reader;
-use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId, SweepResult};
+use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId};
 use crate::ledger::error::NameError;
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::Datastore;
@@ -17,7 +16,6 @@ use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::{Orders, SubjectId};
 use crate::rules::bind::{BoundRule, bind};
-use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Mode, OnErasure, Rule};
 use crate::state::{Request, State, StateError, VersionStanding};
 
@@ -32,8 +30,7 @@ pub async fn standing_of_requests(
     standing(state, target, Cause::Request).await
 }
 
-/// Disposes of what people demand of one rule, whatever its trigger says; none: nobody demands anything of it. Where the rule only
-/// observes, counts it.
+/// Disposes of what people demand of one rule, whatever its trigger says; none: nobody demands anything of it.
 pub async fn erase(
     state: &mut State,
     target: &Target<'_>,
@@ -41,6 +38,10 @@ pub async fn erase(
     brake: &Brake,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Option<Report>, SweepError> {
+    if target.rule.mode == Mode::Observe {
+        // The request stays open, and the schedule's sweep has counted what it is about.
+        return Ok(None);
+    }
     let orders = orders(state, target, Cause::Request).await?;
     if orders.asked.is_empty() {
         return Ok(None);
@@ -48,11 +49,6 @@ pub async fn erase(
     let bound = Asked::of(target.rule, target.datastores).await?;
     if bound.demanded(&orders).await? == 0 {
         return Ok(None);
-    }
-    if target.rule.mode == Mode::Observe {
-        // The requests stay open, and are seen to be.
-        let residue = Some(bound.judged(&orders, now).await?);
-        return Ok(Some(Report { result: SweepResult::Observed, residue, ..Report::new() }));
     }
     let mandate = Mandate { cause: Cause::Request, orders, standing, now, brake };
     sweep(state, target, mandate, progress).await.map(Some)
@@ -93,12 +89,6 @@ impl<'r> Asked<'r> {
         let bound = bind(self.rule, &self.catalogues).map_err(SweepError::Bind)?;
         let Some(rows) = bound.rows() else { return Ok(0) };
         Ok(Reader::open(&self.datastore.path).await?.count_demanded(rows.heeding(orders)).await?)
-    }
-
-    /// What the judge makes of them.
-    async fn judged(&self, orders: &Orders, now: Now) -> Result<Counts, SweepError> {
-        let bound = bind(self.rule, &self.catalogues).map_err(SweepError::Bind)?;
-        Ok(count::demanded(self.datastore, &bound, &Cutoffs::of(&bound, now), orders, now).await?)
     }
 
     /// How many are one person's, those that a matching row keeps for now among them.

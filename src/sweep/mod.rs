@@ -174,9 +174,9 @@ impl Report {
         }
     }
 
-    /// How many records are past the cut-off and still there; none: could not be counted.
+    /// How many records are past the cut-off, or demanded of a rule that only observes, and still there; none: could not be counted.
     pub fn remaining(&self) -> Option<u64> {
-        self.residue.as_ref().map(Counts::past_due)
+        self.residue.as_ref().map(|counts| counts.past_due() + counts.demanded)
     }
 
     /// How many records the datastore refused.
@@ -228,13 +228,13 @@ async fn standing(
     Ok(state.standing(&target.rule.id.to_string(), target.document, cause).await?)
 }
 
-/// The orders in force for a rule, as far as a sweep for this cause goes by them: what a schedule disposes of is due by its
-/// trigger, and what people demand has a sweep of its own.
+/// The orders in force for a rule, as far as a sweep for this cause goes by them ([`batches::phases`]). One that only observes
+/// disposes of nothing, and counts what is due by either.
 async fn orders(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<Orders, SweepError> {
     let shared = shared(target.rules, target.rule);
-    let orders = match cause {
-        Cause::Schedule | Cause::Replay => state.holds_over(target.rule, &shared).await?,
-        Cause::Request => state.orders(target.rule, &shared).await?,
+    let orders = match (cause, target.rule.mode) {
+        (Cause::Schedule | Cause::Replay, Mode::Enforce) => state.holds_over(target.rule, &shared).await?,
+        (Cause::Request, _) | (_, Mode::Observe) => state.orders(target.rule, &shared).await?,
     };
     // A hold does not lapse because somebody renamed what it is on. After the others: one that comes between is newer than they are.
     match state.holds().await?.into_iter().find(|hold| hold.is_lost(target.rules)) {

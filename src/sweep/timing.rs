@@ -43,11 +43,6 @@ impl Standing {
         }
     }
 
-    /// The clock that decides what is overdue.
-    pub(super) fn late(&self) -> DateTime<Utc> {
-        self.late
-    }
-
     pub(super) fn add(&mut self, times: &Times) {
         let own = std::iter::once(Some(times.deadline));
         let promised = self.promised.iter().map(|promised| {

@@ -278,6 +278,52 @@ fn a_difference_too_long_for_a_comment_is_only_in_the_summary() {
     assert!(comment.starts_with("**Needs a second look. Rules: 200 new") && comment.len() < 500, "{comment}");
 }
 
+/// A configuration of the rules' repository.
+const CONFIGURATION: &str = r#"rules = "rules"
+state = "sqlite://state.db"
+
+[ledger]
+origin = "example.com/ledger"
+key = { file = "ledger.key" }
+keys = "keys"
+
+[datastore.site]
+kind = "sqlite"
+url = "sqlite://site.db"
+"#;
+
+#[test]
+fn a_repository_with_a_configuration_is_checked_by_it() {
+    let runner = Runner::new(None);
+    runner.write("expunged.toml", CONFIGURATION);
+    runner.write("rules/site.toml", RULES);
+    runner.commit();
+    assert!(runner.step("Check", &[]).expect(0).contains("1 promise"));
+    runner.write("expunged.toml", &CONFIGURATION.replace("datastore.site", "datastore.other"));
+    runner.commit();
+    let said = runner.step("Check", &[]).expect(65);
+    assert!(said.contains("::error file=rules/site.toml,line=18,"), "{said}");
+    runner.write("expunged.toml", "rules = 1\n");
+    assert!(runner.step("Check", &[]).expect(78).contains("expunged.toml"));
+}
+
+#[test]
+fn a_change_of_the_configuration_asks_for_a_second_look_of_its_own() {
+    let runner = Runner::new(Some(RULES));
+    runner.write("expunged.toml", CONFIGURATION);
+    runner.commit();
+    runner.git(&["checkout", "--quiet", "-b", "change"]).expect(0);
+    runner.write("expunged.toml", &CONFIGURATION.replace("site.db", "other.db"));
+    runner.commit();
+    runner.git(&["checkout", "--quiet", "main"]).expect(0);
+    runner.git(&["merge", "--quiet", "--no-ff", "-m", "merge", "change"]).expect(0);
+    runner.step("Diff", &[]).expect(0);
+    let summary = read(runner.path("summary"));
+    assert!(summary.starts_with("**No difference: 1 rule and 1 promise are the same.**"), "{summary}");
+    assert!(summary.contains("**`expunged.toml` changes too:"), "{summary}");
+    assert_eq!(runner.output("second-look"), "true");
+}
+
 /// The one thing that cannot be real here: it notes how it was asked, and knows of these comments of ours.
 fn fake_gh(runner: &Runner, ours: &str) {
     let script = format!(
@@ -320,8 +366,10 @@ fn a_program_with_another_checksum_is_not_installed() {
     let url = format!("file://{}", runner.path("program").display());
     let right = Ran::of(&Command::new("sha256sum").arg(runner.path("program")).output().unwrap()).expect(0);
     let right = right.split(' ').next().unwrap();
-    // Without the build's own program, so that there is something to install.
-    let path = Runner::path_with(&[]);
+    // Without the build's own program, or a host's, so that there is something to install.
+    let host = Runner::path_with(&[]);
+    let without = std::env::split_paths(&host).filter(|folder| !folder.join("expunged").exists());
+    let path = std::env::join_paths(without).unwrap();
     let install = |sum: &str| {
         runner.script(&step("Install"), &path, &[("EXPUNGED_URL", &url), ("EXPUNGED_SHA256", sum)])
     };
@@ -379,6 +427,21 @@ fn a_commit_of_a_broken_rule_is_refused_and_a_good_one_passes() {
     assert!(refused.contains("FAIL  site/account: an account is kept"), "{refused}");
     let passed = runner.staged(&rules("25 days")).expect(0);
     assert!(passed.contains("20 days → 25 days") && passed.contains("Needs a second look"), "{passed}");
+}
+
+#[test]
+fn the_hook_goes_by_the_configuration_that_is_staged_and_refuses_to_lose_every_rule() {
+    let runner = hooked();
+    runner.write("expunged.toml", &CONFIGURATION.replace("datastore.site", "datastore.other"));
+    runner.git(&["add", "--all"]).expect(0);
+    let refused = runner.git(&["commit", "--quiet", "-m", "change"]).expect(1);
+    assert!(refused.contains("rules/site.toml:18:"), "{refused}");
+    runner.write("expunged.toml", CONFIGURATION);
+    runner.git(&["add", "--all"]).expect(0);
+    runner.git(&["commit", "--quiet", "-m", "change"]).expect(0);
+    runner.git(&["rm", "--quiet", "-r", "rules"]).expect(0);
+    let refused = runner.git(&["commit", "--quiet", "-m", "change"]).expect(1);
+    assert!(refused.contains("this commit removes every rule of rules/"), "{refused}");
 }
 
 #[test]

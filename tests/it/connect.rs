@@ -45,7 +45,7 @@ fn rules_that_cover_everything_there_pass_before_and_after_a_sweep() {
     let ran = check(&world, 0);
     assert_eq!(ran.stderr, "");
     assert!(
-        ran.stdout.ends_with("1 of 1 datastores looked at, 1 tables, 0 files: 0 errors, 0 warnings\n"),
+        ran.stdout.ends_with("1 of 1 datastores looked at, 1 table, 0 files: 0 errors, 0 warnings\n"),
         "{}",
         ran.stdout
     );

@@ -236,6 +236,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         "on_request = true",
         &[
             "! promise account changed on_request: false → true (another event starts it)",
+            "! promise account broken: promise `account` cannot be kept: what a data subject demands is due at once, and not before 1 day keeps it",
             "account+ changed promises: - → - (a promise that it keeps differs)",
         ],
     ),
@@ -397,7 +398,14 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         "pending = [\"null\"]",
         "pending = [\"null\", \"future\"]",
         &[
-            "account+ changed trigger: { column = \"closed_at\", pending = [\"null\"] } → { column = \"closed_at\", pending = [\"null\", \"future\"] }",
+            "! account+ changed trigger: { column = \"closed_at\", pending = [\"null\"] } → { column = \"closed_at\", pending = [\"null\", \"future\"] }",
+        ],
+    ),
+    (
+        "pending = [\"null\"] }",
+        "pending = [] }",
+        &[
+            "account+ changed trigger: { column = \"closed_at\", pending = [\"null\"] } → { column = \"closed_at\", pending = [] }",
         ],
     ),
     (
@@ -858,6 +866,33 @@ fn a_comment_shows_what_the_files_say_and_obeys_none_of_it() {
     assert_eq!(cells, 4 * (rows + 1), "{markdown}");
     let ours = ["<code>", "</code>", "<br>", "<details><summary>Details</summary>", "</details>"];
     assert!(tags.iter().all(|tag| ours.contains(&tag.as_str())), "{tags:?}");
+}
+
+/// Whoever relies on the one service's promise does not rely on the other's.
+#[test]
+fn a_promise_in_another_service_is_another_promise() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = BASE.find("[[promise]]\nid = \"logs\"").unwrap();
+    let (before, rest) = BASE.split_at(logs);
+    let (promise, after) = rest.split_at(rest.find("[[rule]]").unwrap());
+    let without = format!("{before}{after}").replace("keeps = [\"logs\"]", "keeps = []");
+    let other = "[service]\nname = \"Other\"\nowner = \"other@example.com\"\ntime_zone = \"Etc/UTC\"\n\n";
+    let rule = after.split("[[rule]]\nid = \"log\"").nth(1).unwrap();
+    let other =
+        format!("{other}{promise}[[rule]]\nid = \"log\"{}", rule.replace("\"disk\"", "\"elsewhere\""));
+    directory(&dir.path().join("old"), &[("site.toml", BASE)]);
+    directory(&dir.path().join("new"), &[("site.toml", &without), ("other.toml", &other)]);
+    let ran = run(dir.path(), &["--format", "json"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let mut effects: Vec<String> = said["promises"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| format!("{}/{} {}", p["service"], p["promise"], p["changes"][0]["effect"]).replace('"', ""))
+        .collect();
+    effects.sort();
+    assert_eq!(effects, ["other/logs new", "site/logs removed"]);
 }
 
 #[test]

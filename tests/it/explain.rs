@@ -225,6 +225,60 @@ fn a_rule_that_waits_for_requests_and_one_that_only_observes_say_so() {
 }
 
 #[test]
+fn a_record_with_a_key_of_several_columns_is_explained() {
+    let rules = rule("Etc/UTC", r#"{ column = "at" }"#, "7 days", "1 month", "")
+        .replace("key = [\"id\"]", "key = [\"site\", \"number\"]");
+    let schema = "CREATE TABLE account (site text NOT NULL, number integer NOT NULL, at timestamptz, PRIMARY KEY (site, number));\
+                  INSERT INTO account VALUES ('a', 1, '2026-01-01T00:00:00Z'), ('a', 2, '2026-03-01T00:00:00Z'), ('1', 1, NULL);";
+    let world = World::new(&rules, schema);
+    let first = |key: [&str; 2], code| {
+        let arguments = ["explain", "site/account", key[0], key[1], "--at", "2026-01-20T00:00:00Z"];
+        let said = world.ran(&arguments, code);
+        said.stdout.lines().next().unwrap_or_default().to_owned()
+            + said.stderr.lines().next().unwrap_or_default()
+    };
+    assert_eq!(first(["a", "1"], 0), "site/account: due");
+    assert_eq!(first(["a", "2"], 0), "site/account: undated");
+    assert_eq!(first(["1", "1"], 0), "site/account: undated");
+    assert!(first(["1", "a"], 2).contains("`number` of the key of `account` is an integer"));
+    let ran = world.ran(&["explain", "site/account", "a"], 2);
+    assert!(ran.stderr.contains("has 2 parts (site, number), 1 were given"), "{}", ran.stderr);
+}
+
+/// What is shown selects what a sweep then disposes of.
+#[test]
+fn the_statement_that_is_shown_selects_what_a_sweep_takes() {
+    let schema = "CREATE TABLE account (id integer PRIMARY KEY, who text, at timestamptz, plan text); CREATE INDEX account_at ON account (at);\
+                  CREATE TABLE dispute (account_id integer); INSERT INTO dispute VALUES (3);\
+                  INSERT INTO account VALUES (1, 'anna', '2024-01-01T00:00:00Z', 'free'), (2, 'boris', '2024-01-01T00:00:00Z', 'paid'),\
+                  (3, 'anna', '2024-01-01T00:00:00Z', 'free'), (4, 'carla', '2100-01-01T00:00:00Z', 'free'), (5, 'dora', NULL, 'free'),\
+                  (6, 'boris', '2024-06-01T00:00:00Z', 'free');";
+    let filters = "only = { plan = \"free\" }\nunless = { table = \"dispute\", match = { account_id = \"id\" } }\n\
+                   except = \"paid plans\"\n";
+    let rules =
+        rule("Etc/UTC", r#"{ column = "at", pending = ["null", "future"] }"#, "7 days", "1 month", filters)
+            .replace("covers =", "except = \"paid plans\"\ncovers =");
+    let world = World::new(&rules, schema);
+    let said = world.ran(&["explain", "site/account", "--format", "json"], 0).stdout;
+    let statement =
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()["statement"].as_str().unwrap().to_owned();
+    // Its values in their order: what `only` lists, the cut-off, and how many at a time.
+    let bound = ["'free'", "strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-8 days')", "100"];
+    let statement = bound
+        .iter()
+        .enumerate()
+        .rev()
+        .fold(statement, |text, (at, value)| text.replace(&format!("?{}", at + 1), value));
+    assert!(!statement.contains('?'), "{statement}");
+    let shown = world.ids(&format!("SELECT id FROM ({statement})"));
+    let before = world.ids("SELECT id FROM account");
+    world.ran(&["sweep"], 0);
+    let gone = &before - &world.ids("SELECT id FROM account");
+    assert_eq!(shown, gone);
+    assert_eq!(gone, crate::world::set(&["1", "6"]));
+}
+
+#[test]
 fn a_rule_is_explained_without_its_datastore_and_without_a_configuration() {
     let world = whole_rule();
     let at = ["explain", "site/account", "--at", "2026-01-31T20:59:59Z"];

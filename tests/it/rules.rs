@@ -424,6 +424,15 @@ fn sibling_rules_share_a_promise_by_a_list_and_its_not() {
     assert!(check_all(vec![parse(&whole).unwrap()]).is_ok());
     let holey = format!("{first}{}", second("only = { plan = { not = [\"gift\", \"paid\", \"trial\"] } }"));
     assert!(refused(&holey).contains("error[R023]"));
+    // Whether the number 1 and the text are one value, the column decides.
+    for (list, not) in [("1", "\"1\""), ("[\"1\", \"01\"]", "[\"1\", \"01\"]"), ("true", "\"true\"")] {
+        let first = narrow(GOOD, &format!("only = {{ plan = {list} }}"));
+        let both = format!("{first}{}", second(&format!("only = {{ plan = {{ not = {not} }} }}")));
+        assert!(refused(&both).contains("error[R023]"), "{list} {not}");
+    }
+    let first = narrow(GOOD, "only = { plan = [1, \"2\"] }");
+    let both = format!("{first}{}", second("only = { plan = { not = [\"2\", 1] } }"));
+    assert!(check_all(vec![parse(&both).unwrap()]).is_ok());
 }
 
 #[test]
@@ -607,6 +616,25 @@ fn sweeps_fit_into_the_window_to_the_second_and_lose_an_hour_where_clocks_are_se
     assert!(refused("20 minutes").contains("leave no time between them"));
 }
 
+/// Longer than anything that can be counted, and still an answer.
+#[test]
+fn a_bound_beyond_the_calendar_leaves_no_window_and_no_panic() {
+    for retain in ["300000 years", "4294967295 days", "2562047788015 hours"] {
+        let text = with("retain = \"0 hours\"", &format!("retain = \"{retain}\""));
+        let said = refused(&text);
+        assert!(
+            said.contains(
+                "error[R024]: sweeps of rule `account` cannot meet the deadline: shortest window none"
+            ),
+            "{said}"
+        );
+    }
+    let defaults = Defaults { run_cap: TimeDelta::MAX, ..Defaults::default() };
+    let rules = RuleSet { services: vec![parse(GOOD).unwrap()] };
+    let said = check::check(&rules, &defaults).unwrap_err().render(Paint::Plain);
+    assert!(said.contains("cannot meet the deadline: shortest window 24 hours"), "{said}");
+}
+
 /// What `check` says of the second rule and the first, errors and warnings, a line each.
 fn between(text: &str) -> Vec<String> {
     let service = parse(text).unwrap_or_else(|e| panic!("{e}"));
@@ -646,6 +674,11 @@ fn rules_contradict_each_other_over_one_event_and_not_over_two() {
     ] {
         assert_eq!(pair(other), [""; 0], "{other}");
     }
+    // A licence of one's own and a licence that one was given.
+    let soon = by_rows("soon", first.0, first.1, first.2);
+    let late = by_rows("late", first.0, "30 days", "40 days");
+    assert_eq!(between(&format!("{GOOD}{soon}{}", late.replace("{ owner =", "{ OWNER ="))), said);
+    assert_eq!(between(&format!("{GOOD}{soon}{}", late.replace("{ owner =", "{ holder ="))), [""; 0]);
     // One pattern is named once.
     let twice = files("soon", "**", "1 day", "3 days") + &files("late", "**", "30 days", "40 days");
     let over = "rules `site/soon` and `site/late` contradict each other over `**`: gone by 3 days, kept for 30 days \
@@ -712,6 +745,28 @@ fn a_promise_whose_own_bounds_leave_no_time_cannot_be_kept() {
     assert!(said("24 hours", "24 hours").contains(cannot), "{}", said("24 hours", "24 hours"));
     assert!(said("1 month", "1 month").contains(cannot));
     assert!(!said("24 hours", "24 hours 1 second").contains(cannot));
+    let kept = with("no_later_than = \"24 hours\"", "on_request = true\nnot_before = \"1 month\"");
+    let said = refused(&kept);
+    assert!(
+        said.contains("what a data subject demands is due at once, and not before 1 month keeps it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_least_time_says_that_a_demand_ends_it() {
+    let text = with("no_later_than = \"24 hours\"", "no_later_than = \"3 months\"\nnot_before = \"1 month\"")
+        .replace("retain = \"0 hours\"", "retain = \"1 month\"")
+        .replace("delete_by = \"24 hours\"", "delete_by = \"3 months\"");
+    let line =
+        |text: &str| check_all(vec![parse(text).unwrap()]).unwrap()[0].keepers[0].arithmetic[0].clone();
+    assert_eq!(line(&text), "`retain` 1 month ≥ not before 1 month");
+    let subject = |answer: &str| {
+        text.replace("key = [\"id\"]", &format!("key = [\"id\"]\nsubject = \"id\"\non_erasure = {answer}"))
+    };
+    assert_eq!(line(&subject("{ keep = \"tax law\" }")), "`retain` 1 month ≥ not before 1 month");
+    let demanded = "`retain` 1 month ≥ not before 1 month, unless a data subject demands erasure";
+    assert_eq!(line(&subject("\"dispose\"")), demanded);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::super::{Failure, Form, Global, Outcome};
 use super::{object, promises_line, told};
 use crate::config::Config;
 use crate::deployment::{Connected, Looked, Seen, connect};
-use crate::diagnostic::{Diagnostic, Diagnostics, Paint, Severity, github as annotation};
+use crate::diagnostic::{Diagnostic, Diagnostics, Paint, Severity, counted, github as annotation};
 use crate::rules::check::{Proof, check, datastores};
 use crate::rules::document::load;
 use crate::rules::rule::RuleSet;
@@ -89,12 +89,14 @@ fn last_line(rules: &RuleSet, proof: Option<&Proof>, connected: &Connected) -> S
         }
     }
     let all = connected.datastores.len();
-    let _ = write!(line, "; {looked} of {all} datastores looked at, {tables} tables, {files} files");
+    let (tables, files) = (counted(tables, "table"), counted(files, "file"));
+    let _ = write!(line, "; {looked} of {all} datastores looked at, {tables}, {files}");
     let of = |severity| {
         let both = connected.rules.iter().chain(connected.coverage.iter());
         both.filter(|found| found.severity == severity).count()
     };
-    let _ = write!(line, ": {} errors, {} warnings", of(Severity::Error), of(Severity::Warning));
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let _ = write!(line, ": {}, {}", counted(errors, "error"), counted(warnings, "warning"));
     line
 }
 

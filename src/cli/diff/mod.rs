@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Exit, Form, Global, Outcome};
 use crate::deployment::two_rules;
+use crate::diagnostic::counted;
 use crate::rules::diff::{
     Affected, Change, Difference, Effect, Look, PromiseDifference, RuleDifference, Standing, diff, effects,
     look,
@@ -35,8 +36,11 @@ pub(super) fn run(global: &Global, old: &Path, new: &Path) -> Outcome {
 /// Everything in one line.
 fn summary(difference: &Difference) -> String {
     if difference.is_empty() {
-        let (rules, promises) = (difference.unchanged_rules, difference.unchanged_promises);
-        return format!("No difference: {rules} rules and {promises} promises are the same.");
+        let rules = counted(difference.unchanged_rules, "rule");
+        return format!(
+            "No difference: {rules} and {} are the same.",
+            counted(difference.unchanged_promises, "promise")
+        );
     }
     let look = match difference.look() {
         Look::Second => "Needs a second look.",

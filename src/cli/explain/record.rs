@@ -22,7 +22,7 @@ use crate::model::value::Value;
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Kept, Times, TriggerValue, Undated, Verdict, decide, trigger_moment};
-use crate::rules::rule::{Dataset, Rule, TriggerPlace};
+use crate::rules::rule::{Dataset, Mode, Rule, TriggerPlace};
 use crate::state::Role;
 
 /// What is known of a record, and what follows from it.
@@ -31,8 +31,10 @@ struct Explanation<'r> {
     now: Now,
     trigger: TriggerValue,
     moment: Result<Moment, Undated>,
-    /// Of due and the deadline, from the trigger alone; none without a moment.
-    bounds: Option<(Working, Working)>,
+    /// Of due, from the trigger alone; none without a moment.
+    due: Option<Working>,
+    /// Of the rule's own deadline, from the trigger or, where only a demand starts the clock, from that; none: the clock has not started.
+    deadline: Option<Working>,
     /// When its erasure was demanded, and the deadline that this brings.
     demanded: Option<(DateTime<Utc>, Working)>,
     held: bool,
@@ -53,7 +55,7 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], now: Now) -
         return gone(global, &deployment, rule, key).await;
     };
     let demanded = orders.demanded(&found.record.whose).is_some();
-    let phase = if demanded { Phase::Demanded } else { Phase::first(rule) };
+    let phase = if demanded { Phase::Demanded } else { Phase::shown(rule) };
     let statement = statement(&deployment, &bound, phase, now).await?;
     let explanation = explain(&bound, found, &orders, now, statement);
     match global.format {
@@ -86,10 +88,10 @@ fn explain<'r>(
     let rule = bound.rule();
     let trigger = found.record.trigger.clone();
     let moment = trigger_moment(bound, &trigger, now);
-    let bounds = moment.as_ref().ok().map(|moment| {
-        let deadline = rule.calendar.deadline_working(moment, &rule.delete_by);
-        (rule.calendar.due_working(moment, &rule.retain), deadline)
-    });
+    let due = moment.as_ref().ok().map(|moment| rule.calendar.due_working(moment, &rule.retain));
+    let demanded = orders.demanded(&found.record.whose).map(Moment::Instant);
+    let start = if rule.trigger.is_request() { demanded.as_ref() } else { moment.as_ref().ok() };
+    let deadline = start.map(|start| rule.calendar.deadline_working(start, &rule.delete_by));
     let demanded = orders
         .demanded(&found.record.whose)
         .map(|at| (at, rule.calendar.deadline_working(&Moment::Instant(at), &DeleteBy::on_request())));
@@ -99,7 +101,7 @@ fn explain<'r>(
         None => ("kept", "the rule's `only`, `unless` or mark leaves it alone".to_owned(), None),
         Some(verdict) => tell(rule, verdict, now),
     };
-    Explanation { rule, now, trigger, moment, bounds, demanded, held, word, reason, times, statement }
+    Explanation { rule, now, trigger, moment, due, deadline, demanded, held, word, reason, times, statement }
 }
 
 impl Explanation<'_> {
@@ -107,20 +109,18 @@ impl Explanation<'_> {
         println!("{}: {}", self.rule.id, self.word);
         let mut sections = Sections::default();
         sections.add("trigger", self.trigger());
-        if let Some((due, deadline)) = &self.bounds {
+        if let Some((at, deadline)) = &self.demanded {
+            let said = format!("its erasure was demanded at {}: due from then on, if not before", utc(*at));
+            let after = "gone a month after that, or by the rule's own deadline, whichever is earlier";
+            sections.add("request", [said, after.to_owned()].into_iter().chain(deadline.lines()));
+        }
+        if let Some(due) = &self.due {
             sections.add("due", bound_lines(&format!("retain {}", self.rule.retain), due));
+        }
+        if let Some(deadline) = &self.deadline {
             sections.add("deadline", bound_lines(&format!("delete_by {}", self.rule.delete_by), deadline));
         }
-        if let Some((at, deadline)) = &self.demanded {
-            let said = format!("its erasure was demanded at {}: due from then", utc(*at));
-            let after = "gone a month after that, or by the rule's own deadline, whichever is earlier";
-            let lines = [said, after.to_owned()].into_iter().chain(deadline.lines());
-            sections.add("request", lines);
-            if by_request(self.rule) {
-                let own = self.rule.calendar.deadline_working(&Moment::Instant(*at), &self.rule.delete_by);
-                sections.add("deadline", bound_lines(&format!("delete_by {}", self.rule.delete_by), &own));
-            }
-        }
+        sections.add("mode", words::mode(self.rule));
         sections.add("hold", self.held.then(|| "a hold covers it: it is not disposed of".to_owned()));
         let now = format!("{}; overdue is judged at {}", utc(self.now.eligible), utc(self.now.late));
         sections.add("now", [if self.now.eligible == self.now.late { utc(self.now.late) } else { now }]);
@@ -146,8 +146,8 @@ impl Explanation<'_> {
         };
         let said = match &self.moment {
             Ok(moment) => told(moment, self.rule.calendar),
-            Err(_) if by_request(self.rule) && self.demanded.is_some() => return vec![read],
-            Err(_) if by_request(self.rule) => NOBODY_ASKED.to_owned(),
+            Err(_) if self.rule.trigger.is_request() && self.demanded.is_some() => return vec![read],
+            Err(_) if self.rule.trigger.is_request() => NOBODY_ASKED.to_owned(),
             Err(why) => format!("no instant ({})", why.as_str()),
         };
         vec![read, said]
@@ -177,11 +177,10 @@ impl Explanation<'_> {
                 "local_date": date.map(|date| date.to_string()),
                 "undated": self.moment.as_ref().err().map(|why| why.as_str()),
             },
-            "due_steps": working(self.bounds.as_ref().map(|(due, _)| due)),
-            "deadline_steps": working(self.bounds.as_ref().map(|(_, deadline)| deadline)),
+            "due_steps": working(self.due.as_ref()), "deadline_steps": working(self.deadline.as_ref()),
             "demanded": self.demanded.as_ref().map(|(at, _)| at.to_rfc3339()),
             "demanded_steps": working(self.demanded.as_ref().map(|(_, deadline)| deadline)),
-            "held": self.held,
+            "held": self.held, "observes": self.rule.mode == Mode::Observe,
             "now": { "eligible": self.now.eligible.to_rfc3339(), "late": self.now.late.to_rfc3339() },
             "schedule": self.rule.schedule.to_string(),
             "next_sweep": self.rule.schedule.next_after(self.now.eligible).map(|n| n.to_rfc3339()),
@@ -270,11 +269,6 @@ pub(in crate::cli) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failu
 
 const NOBODY_ASKED: &str = "nobody has demanded its erasure";
 
-/// Whether nothing but a data subject's demand starts the clock.
-fn by_request(rule: &Rule) -> bool {
-    rule.trigger.place == TriggerPlace::Request
-}
-
 /// Why a record is due: its trigger, or somebody's demand.
 fn demand(times: &Times, by_trigger: &str) -> String {
     match times.demanded {
@@ -298,7 +292,9 @@ fn check_integers(rows: RowRule<'_>, catalogue: &Catalogue, key: &[String]) -> R
 
 fn tell(rule: &Rule, verdict: &Verdict, now: Now) -> (&'static str, String, Option<Times>) {
     match verdict {
-        Verdict::Kept(Kept::NotStarted(_)) if by_request(rule) => ("kept", NOBODY_ASKED.to_owned(), None),
+        Verdict::Kept(Kept::NotStarted(_)) if rule.trigger.is_request() => {
+            ("kept", NOBODY_ASKED.to_owned(), None)
+        }
         Verdict::Kept(Kept::NotStarted(why)) => {
             ("kept", format!("its clock has not started ({})", why.as_str()), None)
         }

@@ -9,10 +9,11 @@ use super::{Sections, told, words};
 use crate::cli::{Exit, Failure, Format, Global, Outcome};
 use crate::datastore::sqlite::Phase;
 use crate::deployment::{Deployment, find_rule, rules_only};
+use crate::diagnostic::one_line;
 use crate::model::calendar::{Moment, MomentKind, Window, Working};
 use crate::model::datastore::Defaults;
 use crate::model::now::Now;
-use crate::rules::check::{ProvedPromise, check, fits, words as length};
+use crate::rules::check::{ProvedPromise, check, fits, shortest, words as length};
 use crate::rules::rule::{Dependent, Mode, OnErasure, Rule};
 
 struct Explanation<'r> {
@@ -58,7 +59,7 @@ pub(super) async fn run(global: &Global, name: &str, now: Now) -> Outcome {
 /// What only the datastore knows.
 async fn asked(deployment: &Deployment, rule: &Rule, now: Now) -> Result<(MomentKind, String), Failure> {
     let (bound, _) = deployment.bind(rule).await?;
-    Ok((bound.trigger().moment(), statement(deployment, &bound, Phase::first(rule), now).await?))
+    Ok((bound.trigger().moment(), statement(deployment, &bound, Phase::shown(rule), now).await?))
 }
 
 fn explain<'r>(
@@ -79,7 +80,7 @@ fn explain<'r>(
         now,
         promises: kept.collect(),
         window: fits(rule, defaults).ok(),
-        shortest: rule.calendar.shortest_window(&rule.retain, &rule.delete_by),
+        shortest: shortest(rule),
         due: rule.calendar.due_working(&example, &rule.retain),
         deadline: rule.calendar.deadline_working(&example, &rule.delete_by),
         example,
@@ -126,11 +127,10 @@ impl Explanation<'_> {
         println!("{}", rule.id);
         let mut sections = Sections::default();
         sections.add("records", [format!("{}; of class `{}`", words::records(rule), rule.class)]);
-        let observes = "it only observes: a sweep counts what is due and disposes of nothing";
-        sections.add("mode", (rule.mode == Mode::Observe).then(|| observes.to_owned()));
+        sections.add("mode", words::mode(rule));
         sections.add("only", rule.only.iter().map(words::condition));
         sections.add("unless", rule.unless.iter().map(words::unless));
-        sections.add("except", rule.except.clone());
+        sections.add("except", rule.except.as_deref().map(one_line));
         sections.add("trigger", std::iter::once(words::trigger(rule)).chain(words::reading(rule)));
         sections.add("example", [format!("a trigger of {}", told(&self.example, rule.calendar))]);
         sections.add("due", bound_lines(&format!("retain {}", rule.retain), &self.due));
@@ -139,7 +139,7 @@ impl Explanation<'_> {
         sections.add(
             "promises",
             self.promises.iter().flat_map(|(promise, arithmetic)| {
-                let said = format!("{}: {}", promise.promise, promise.text);
+                let said = format!("{}: {}", promise.promise, one_line(&promise.text));
                 let figures = arithmetic.iter().filter(|line| Some(*line) != self.window.as_ref());
                 std::iter::once(said).chain(figures.map(|line| format!("  {line}")))
             }),
@@ -172,13 +172,26 @@ impl Explanation<'_> {
                     "the rule only observes: an erasure request stays open, and the records in place"
                         .to_owned()
                 }
-                OnErasure::Dispose => format!(
-                    "an erasure request disposes of the records with the person's id in `{}` at the next sweep, and no later than a \
-                     month after it",
-                    subject.column
-                ),
+                OnErasure::Dispose => {
+                    let filtered = if self.rule.only.is_empty() { "" } else { " that `only` selects" };
+                    let kept = if self.rule.unless.is_empty() {
+                        ""
+                    } else {
+                        ", but for what `unless` keeps, which keeps the request open"
+                    };
+                    let deadline = if self.rule.trigger.is_request() {
+                        "by `delete_by`, and no later than a month"
+                    } else {
+                        "no later than a month"
+                    };
+                    format!(
+                        "an erasure request disposes of the records{filtered} with the person's id in `{}` at the next sweep, {deadline} \
+                         after it{kept}",
+                        subject.column
+                    )
+                }
                 OnErasure::Keep(reason) => {
-                    format!("an erasure request leaves the records in place, because: {reason}")
+                    format!("an erasure request leaves the records in place, because: {}", one_line(reason))
                 }
             },
         }

@@ -2,7 +2,7 @@
 
 use crate::model::name::ColumnName;
 use crate::rules::prose::{self, Line};
-use crate::rules::rule::{Action, Condition, Dataset, Dependent, DependentDataset, Rule, Unless};
+use crate::rules::rule::{Action, Condition, Dataset, Dependent, DependentDataset, Mode, Rule, Unless};
 
 /// The records of a rule.
 pub(super) fn records(rule: &Rule) -> String {
@@ -20,6 +20,12 @@ pub(super) fn records(rule: &Rule) -> String {
             format!("keys `{}` in datastore `{}`", pattern.as_str(), rule.datastore)
         }
     }
+}
+
+/// That a rule only observes, where it does.
+pub(super) fn mode(rule: &Rule) -> Option<String> {
+    let observes = "it only observes: a sweep counts what is due and disposes of nothing";
+    (rule.mode == Mode::Observe).then(|| observes.to_owned())
 }
 
 /// The records of a dependent, and what is done with them.

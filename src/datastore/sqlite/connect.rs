@@ -105,8 +105,11 @@ pub(super) async fn changing(
     let text = format!("SELECT 0, total_changes(); {}; SELECT changes(), total_changes()", sql.text);
     let rows = all(connection, &Sql { text, args: sql.args.clone() }, operation).await?;
     let [before, after] = &rows[..] else {
-        let source = EngineError::Refused("the engine did not say what it changed");
-        return Err(DatastoreError::Statement { operation, source });
+        return Err(DatastoreError::Unexpected {
+            operation,
+            expected: "what was changed before and after it".to_owned(),
+            observed: format!("{} answers", rows.len()),
+        });
     };
     let count = |row: &sqlx::sqlite::SqliteRow, at| row.try_get::<i64, usize>(at).map_err(failed(operation));
     Ok(Changed {

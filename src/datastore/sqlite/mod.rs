@@ -23,7 +23,7 @@ pub use read::{Census, Page, Reader};
 pub use trial::{Filling, TrialTable};
 
 use crate::model::value::Value;
-use crate::rules::rule::{Rule, TriggerPlace};
+use crate::rules::rule::Rule;
 
 /// Which records a selection is after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// What a rule's sweep is after before anything else.
-    pub fn first(rule: &Rule) -> Self {
-        if rule.trigger.place == TriggerPlace::Request { Self::Demanded } else { Self::Exact }
+    /// The one whose statement shows which records a rule is after.
+    pub fn shown(rule: &Rule) -> Self {
+        if rule.trigger.is_request() { Self::Demanded } else { Self::Exact }
     }
 }
 

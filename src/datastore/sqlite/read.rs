@@ -173,10 +173,12 @@ impl Reader {
         phase: Phase,
     ) -> Result<(String, Vec<String>), DatastoreError> {
         let operation = "ask for a query plan";
-        // Anybody's demand reads the same.
-        let anybody = SubjectId::stored(&Value::Integer(0));
-        let orders = anybody.map(|anybody| Orders::demand(anybody, DateTime::UNIX_EPOCH)).unwrap_or_default();
-        let rule = if phase == Phase::Demanded { rule.heeding(&orders) } else { rule };
+        // Its text is the same whoever demands.
+        let orders = match (phase, SubjectId::stored(&Value::Integer(0))) {
+            (Phase::Demanded, Some(anybody)) => Orders::demand(anybody, DateTime::UNIX_EPOCH),
+            (Phase::Demanded | Phase::Exact | Phase::Regular | Phase::Candidates, _) => Orders::default(),
+        };
+        let rule = rule.heeding(&orders);
         let sources = sources(rule);
         let mut sql = Sql::default();
         selection(&mut sql, rule, cutoffs, phase, &Cursor::default(), 1, &sources);

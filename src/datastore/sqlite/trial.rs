@@ -71,18 +71,18 @@ impl Writer {
         run(self.connection(), &sql, MAKE).await.map(drop)
     }
 
-    /// In which phases a sweep would put anything before the judge: those that select nothing need no transaction.
-    pub async fn busy_phases(
+    /// In which of these phases a sweep would put anything before the judge: those that select nothing need no transaction.
+    pub async fn busy(
         &mut self,
         rule: RowRule<'_>,
         cutoffs: &Cutoffs,
+        phases: Vec<Phase>,
     ) -> Result<Vec<Phase>, DatastoreError> {
         let operation = "ask what a sweep would select";
-        let phases = [Phase::Exact, Phase::Candidates];
         let mut sql = Sql::new("SELECT ");
-        for (at, phase) in phases.into_iter().enumerate() {
+        for (at, phase) in phases.iter().enumerate() {
             sql.push(if at > 0 { ", EXISTS (" } else { "EXISTS (" });
-            selection(&mut sql, rule, cutoffs, phase, &Cursor::default(), 1, &named_sources(rule));
+            selection(&mut sql, rule, cutoffs, *phase, &Cursor::default(), 1, &named_sources(rule));
             sql.push(")");
         }
         let row = one(self.connection(), &sql, operation).await?;

@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 
-use super::Calendar;
-use super::zone::{DAY, Day, Tick, Zone};
+use super::zone::{DAY, Day, Tick, Wall, Zone};
+use super::{Calendar, Moment};
 use crate::model::period::{Civil, DeleteBy, Period, Retain};
 
 /// The shortest time in which a rule's records are due and not yet overdue.
@@ -35,8 +35,7 @@ const FIRST: NaiveDate = NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1).expect("a dat
 impl Calendar {
     /// The shortest window between due and the deadline, over the triggers of 2024–2051.
     ///
-    /// For instants and dates. A naive date-time in a fold is due by its later instant and overdue by its earlier, which
-    /// takes up to the length of the fold, commonly an hour, off this.
+    /// For instants and dates; for the times of a wall clock there is [`Self::shortest_window_on_clocks_of`].
     pub fn shortest_window(&self, retain: &Retain, delete_by: &DeleteBy) -> Window {
         let bounds = (Bound::due(retain), Bound::deadline(delete_by));
         // What is never due has no window, whether or not there is a deadline.
@@ -48,6 +47,36 @@ impl Calendar {
             microseconds => TimeDelta::microseconds(microseconds),
         };
         Window { length, on }
+    }
+
+    /// The same for triggers that say what a wall clock of `zone` showed. In a fold they are due by their later instant and overdue by
+    /// their earlier: that takes the length of the fold off the window, and a whole day where these two are of different days here.
+    pub fn shortest_window_on_clocks_of(&self, zone: Zone, retain: &Retain, delete_by: &DeleteBy) -> Window {
+        let window = |trigger: Moment| {
+            let length = match (self.due(&trigger, retain), self.deadline(&trigger, delete_by)) {
+                (Some(due), Some(deadline)) => deadline - due,
+                (Some(_), None) => TimeDelta::MAX,
+                (None, _) => TimeDelta::MIN,
+            };
+            Some(Window { length, on: self.local_date(self.earliest(&trigger)?) })
+        };
+        let shorter = |one: Window, other: Window| if other.length < one.length { other } else { one };
+        self.folded(zone).filter_map(window).fold(self.shortest_window(retain, delete_by), shorter)
+    }
+
+    /// Of the times that the clocks of `zone` show twice, those that decide for all between them: the ends of each fold, and where one
+    /// of the two instants comes into another day here.
+    fn folded(&self, zone: Zone) -> impl Iterator<Item = Moment> {
+        let days = [0, MONTHS].map(|month| Month::at(month).map_or(i64::MAX, |month| month.first));
+        zone.folds(Day(days[0])..Day(days[1])).flat_map(move |fold| {
+            let [first, last] = fold.instants().map(|at| self.zone.day(at).0);
+            let days = (first + 1..=last).map(|day| self.zone.first(Day(day)));
+            let turns =
+                days.flat_map(|at| fold.offsets.map(|offset| at.0 + offset)).flat_map(|at| [at - 1, at]);
+            let shown = [fold.shown.start.0, fold.shown.end.0 - 1].into_iter().chain(turns).map(Wall);
+            let shown: Vec<Wall> = shown.filter(|wall| fold.shown.contains(wall)).collect();
+            shown.into_iter().filter_map(move |wall| Some(Moment::Local(wall.date_time()?, zone)))
+        })
     }
 
     /// A local day on which the rule's deadline is after the promise's; `None`: the rule is at least as strict.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -60,6 +61,22 @@ struct Span {
     dip: Wall,
 }
 
+/// What the clocks show twice when they are set back.
+#[derive(Debug, Clone)]
+pub(super) struct Fold {
+    /// The end excluded.
+    pub shown: Range<Wall>,
+    /// Microseconds to add to UTC, the first time and the second.
+    pub offsets: [i64; 2],
+}
+
+impl Fold {
+    /// The first instant at which any of it is shown, and the end of the last, itself excluded.
+    pub fn instants(&self) -> [Tick; 2] {
+        [Tick(self.shown.start.0 - self.offsets[0]), Tick(self.shown.end.0 - self.offsets[1])]
+    }
+}
+
 const SECOND: i64 = 1_000_000;
 pub(super) const DAY: i64 = 86_400 * SECOND;
 
@@ -71,11 +88,6 @@ impl Zone {
     /// The zone of a literal `Z`.
     pub fn utc() -> Self {
         Self::from(chrono_tz::Etc::UTC)
-    }
-
-    /// Whether its clocks have never been set, so that no wall-clock time is skipped or comes twice.
-    pub fn is_uniform(&self) -> bool {
-        self.spans().len() == 1
     }
 
     /// What the clock on the wall shows at an instant.
@@ -107,6 +119,19 @@ impl Zone {
         let from = self.span_at(FIRST_LISTED.previous().midnight_in_utc());
         let offsets = || self.spans()[from..].iter().map(|span| span.offset);
         offsets().max().unwrap_or(0) - offsets().min().unwrap_or(0)
+    }
+
+    /// When the clocks were set back, from one day in UTC to another.
+    pub(super) fn folds(self, days: Range<Day>) -> impl Iterator<Item = Fold> {
+        let set = self.spans().windows(2).filter(move |spans| {
+            let at = spans[1].start;
+            spans[1].offset < spans[0].offset
+                && (days.start.midnight_in_utc()..days.end.midnight_in_utc()).contains(&at)
+        });
+        set.map(|spans| {
+            let (at, offsets) = (spans[1].start.0, [spans[0].offset, spans[1].offset]);
+            Fold { shown: Wall(at + offsets[1])..Wall(at + offsets[0]), offsets }
+        })
     }
 
     /// The greatest day the zone's clocks have shown up to and including `at`.

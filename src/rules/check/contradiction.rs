@@ -1,13 +1,13 @@
 //! Two rules over the same records that cannot both be kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::name::DatastoreName;
-use crate::rules::rule::{Action, Dataset, Mode, Rule, RuleSet, TriggerPlace};
+use crate::rules::rule::{Action, Dataset, Match, Mode, Rule, RuleSet, TriggerPlace};
 use crate::rules::shared::same_dataset;
 
 /// Who makes more has one cause for all of them, and there can be a pair for every two rules.
@@ -60,15 +60,24 @@ fn same_event(a: &TriggerPlace, b: &TriggerPlace) -> bool {
     match (a, b) {
         (TriggerPlace::Column(a), TriggerPlace::Column(b)) => a.as_str().eq_ignore_ascii_case(b.as_str()),
         (
-            TriggerPlace::Rows { table: a, column: of_a, pick: one, .. },
-            TriggerPlace::Rows { table: b, column: of_b, pick: other, .. },
+            TriggerPlace::Rows { table: a, column: of_a, pick: one, matches: by_a },
+            TriggerPlace::Rows { table: b, column: of_b, pick: other, matches: by_b },
         ) => {
             a.as_str().eq_ignore_ascii_case(b.as_str())
                 && of_a.as_str().eq_ignore_ascii_case(of_b.as_str())
                 && one == other
+                && pairs(by_a) == pairs(by_b)
         }
         (a, b) => a == b,
     }
+}
+
+/// What equals what, in no order.
+fn pairs(matches: &[Match]) -> BTreeSet<[String; 2]> {
+    matches
+        .iter()
+        .map(|pair| [&pair.theirs, &pair.ours].map(|name| name.as_str().to_ascii_lowercase()))
+        .collect()
 }
 
 /// Whether `first` deletes all that both are about before `second` may do anything with it.

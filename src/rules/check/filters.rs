@@ -44,7 +44,7 @@ fn complete(promise: &Promise, siblings: &[&Rule]) -> bool {
 
 /// Whether some record could satisfy both.
 pub fn overlap(a: &[Condition], b: &[Condition]) -> bool {
-    // Too many to look at: assume so, which at worst asks a person.
+    // Not to be looked at: assume so, which at worst asks a person.
     combinations(&[a, b]).is_none_or(|mut all| all.any(|c| holds(a, &c) && holds(b, &c)))
 }
 
@@ -55,7 +55,7 @@ pub enum Beyond {
     Nothing,
     /// Such a record, in words.
     Such(String),
-    /// Too many combinations to look at.
+    /// It cannot be said.
     Unknown,
 }
 
@@ -88,9 +88,12 @@ fn literal(value: &Value) -> String {
 
 type Combination<'c> = Vec<(&'c ColumnName, Cell)>;
 
-/// Every combination of cells of the columns that any of them looks at; `None`: too many.
+/// Every combination of cells of the columns that any of them looks at; `None`: too many, or a column decides what is one cell.
 fn combinations<'c>(conditions: &[&'c [Condition]]) -> Option<impl Iterator<Item = Combination<'c>>> {
     let columns = cells(conditions);
+    if columns.iter().any(|(_, cells)| depends_on_the_column(cells)) {
+        return None;
+    }
     let count = columns.iter().try_fold(1_usize, |n, (_, cells)| n.checked_mul(cells.len()))?;
     (count <= MOST_COMBINATIONS).then(|| {
         (0..count).map(move |index| {
@@ -122,6 +125,27 @@ fn cells<'c>(conditions: &[&'c [Condition]]) -> Vec<(&'c ColumnName, Vec<Cell>)>
         }
     }
     columns.into_iter().collect()
+}
+
+/// Whether two listed values are one in a column of numbers, and two in a column of text.
+fn depends_on_the_column(cells: &[Cell]) -> bool {
+    let numbers: Vec<f64> = cells.iter().filter_map(number).collect();
+    numbers.iter().enumerate().any(|(i, a)| numbers[..i].contains(a))
+}
+
+/// What a column of numbers would make of it.
+fn number(cell: &Cell) -> Option<f64> {
+    let Cell::Listed(value) = cell else { return None };
+    match value {
+        Value::Integer(n) => n.to_string().parse().ok(),
+        Value::Real(x) => Some(*x),
+        Value::Text(text) => match text.trim() {
+            "true" => Some(1.0),
+            "false" => Some(0.0),
+            text => text.parse().ok(),
+        },
+        Value::Null | Value::Blob(_) => None,
+    }
 }
 
 fn holds(only: &[Condition], combination: &Combination<'_>) -> bool {

@@ -18,7 +18,7 @@ use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::thread;
 
-pub use window::{fits, words};
+pub use window::{fits, shortest, words};
 
 use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Service, WaivedDataset};
 use crate::diagnostic::nearest::did_you_mean;

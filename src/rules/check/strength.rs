@@ -45,10 +45,14 @@ pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
     found
 }
 
+fn disposes_on_request(rule: &Rule) -> bool {
+    rule.subject.as_ref().is_some_and(|subject| subject.on_erasure == OnErasure::Dispose)
+}
+
 /// A request and a promise that speaks of none, or the reverse. Other rows may be the requests that an application records itself.
 fn another_event(rule: &Rule, promise: &Promise) -> Option<Diagnostic> {
-    let by_request = rule.trigger.place == TriggerPlace::Request;
-    let disposes = rule.subject.as_ref().is_some_and(|s| s.on_erasure == OnErasure::Dispose);
+    let by_request = rule.trigger.is_request();
+    let disposes = disposes_on_request(rule);
     let recorded = matches!(rule.trigger.place, TriggerPlace::Rows { .. });
     let (what, key, help) = match promise.on_request {
         false if by_request => (
@@ -71,8 +75,16 @@ fn another_event(rule: &Rule, promise: &Promise) -> Option<Diagnostic> {
     Some(Diagnostic::error(Code::WeakerThanPromise, rule.places.of(key), message, help))
 }
 
-/// A promise whose own bounds leave no time between them.
+/// A promise that no rule can keep: its own bounds leave no time between them, or it keeps what is due on demand.
 pub fn possible(promise: &Promise, calendar: Calendar) -> Option<Diagnostic> {
+    if let (true, Some(not_before)) = (promise.on_request, &promise.not_before) {
+        let message = format!(
+            "promise `{}` cannot be kept: what a data subject demands is due at once, and not before {not_before} keeps it",
+            promise.id
+        );
+        let help = "take out one of the two, or make two promises of it";
+        return Some(Diagnostic::error(Code::Contradiction, promise.places.of("not_before"), message, help));
+    }
     let (not_before, no_later_than) = (promise.not_before.as_ref()?, promise.no_later_than.as_ref()?);
     let window = calendar.shortest_window(not_before, no_later_than);
     if window.length > chrono::TimeDelta::zero() {
@@ -91,7 +103,8 @@ pub fn possible(promise: &Promise, calendar: Calendar) -> Option<Diagnostic> {
 pub fn arithmetic(rule: &Rule, promise: &Promise) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(promised) = &promise.not_before {
-        lines.push(format!("`retain` {} ≥ not before {promised}", rule.retain));
+        let demanded = if disposes_on_request(rule) { ", unless a data subject demands erasure" } else { "" };
+        lines.push(format!("`retain` {} ≥ not before {promised}{demanded}", rule.retain));
     }
     if let Some(promised) = &promise.no_later_than {
         let on_request = if promise.on_request { " after the request" } else { "" };

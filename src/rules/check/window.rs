@@ -5,19 +5,17 @@
 
 use chrono::TimeDelta;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::model::calendar::Window;
 use crate::model::datastore::Defaults;
 use crate::rules::rule::Rule;
-
-/// A naive date-time in a fold is due by its later instant and overdue by its earlier.
-const FOLD: TimeDelta = TimeDelta::hours(1);
 
 /// The comparison in figures, or the finding where it does not hold.
 pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
     let window = shortest(rule);
     let (gap, run) = (rule.schedule.longest_gap(), defaults.run_cap);
-    let needed = gap * 2 + run;
+    // What cannot be counted fits into nothing but a window without end.
+    let needed = gap.checked_mul(2).and_then(|gaps| gaps.checked_add(&run)).unwrap_or(TimeDelta::MAX);
     let sum = format!("2 × {} + {}", words(gap), words(run));
     if needed <= window.length {
         return Ok(format!("{sum} ≤ shortest window {} on {}", words(window.length), window.on));
@@ -33,18 +31,18 @@ pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
     Err(Diagnostic::error(Code::WindowTooShort, rule.places.of(key), message, help))
 }
 
-fn shortest(rule: &Rule) -> Window {
-    let mut window = rule.calendar.shortest_window(&rule.retain, &rule.delete_by);
-    let folds = rule.trigger.reading.time_zone.is_some_and(|zone| !zone.is_uniform());
-    if folds && window.length < TimeDelta::MAX {
-        window.length = window.length.checked_sub(&FOLD).unwrap_or(window.length);
+/// The shortest time between due and deadline, however its trigger tells the time.
+pub fn shortest(rule: &Rule) -> Window {
+    let (calendar, retain, delete_by) = (rule.calendar, &rule.retain, &rule.delete_by);
+    match rule.trigger.reading.time_zone {
+        None => calendar.shortest_window(retain, delete_by),
+        Some(zone) => calendar.shortest_window_on_clocks_of(zone, retain, delete_by),
     }
-    window
 }
 
 /// What to change: no schedule helps where even one run does not fit.
 fn remedy(rule: &Rule, window: Window, run: TimeDelta) -> (&'static str, String) {
-    let room = (window.length - run).max(TimeDelta::zero()) / 2;
+    let room = window.length.checked_sub(&run).unwrap_or_default().max(TimeDelta::zero()) / 2;
     if room > TimeDelta::minutes(1) {
         return (
             "schedule",
@@ -71,11 +69,8 @@ pub fn words(length: TimeDelta) -> String {
     let days = if seconds >= 172_800 { seconds / 86_400 } else { 0 };
     let rest = seconds - days * 86_400;
     let parts = [(days, "day"), (rest / 3600, "hour"), (rest / 60 % 60, "minute"), (rest % 60, "second")];
-    let written: Vec<String> = parts
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, unit)| format!("{n} {unit}{}", if *n == 1 { "" } else { "s" }))
-        .collect();
+    let written: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| counted(*n, unit)).collect();
     if written.is_empty() { "under a second".to_owned() } else { written.join(" ") }
 }
 

@@ -26,7 +26,8 @@ impl<'r> Proofs<'r> {
             all(old).collect(),
             all(new).collect(),
             |(service, promise)| format!("{}/{}", service.id, promise.id),
-            |(_, promise)| content::promise(promise).to_string(),
+            // Another service's is another promise: other people rely on it, by another calendar.
+            |(service, promise)| format!("{} {}", service.id, content::promise(promise)),
         );
         let standings = pairs.iter().map(|pair| standings(*pair, defaults)).collect();
         Self { pairs, standings }

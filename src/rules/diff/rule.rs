@@ -4,6 +4,7 @@ use super::bounds::{self, On};
 use super::pairs::Pair;
 use super::promise::Proofs;
 use super::{Change, Effect, Look, RuleDifference, action, content, dependents, records};
+use crate::diagnostic::counted;
 use crate::rules::check::window;
 use crate::rules::rule::{Mode, OnErasure, Pick, Rule, Service, Subject, TriggerPlace};
 
@@ -48,8 +49,7 @@ pub fn difference(pair: Pair<Side<'_>>, proofs: &Proofs<'_>) -> Option<RuleDiffe
 fn words(rule: &Rule) -> String {
     let dependents = match rule.dependents.len() {
         0 => String::new(),
-        1 => ", with 1 dependent".to_owned(),
-        n => format!(", with {n} dependents"),
+        n => format!(", with {}", counted(n, "dependent")),
     };
     format!(
         "{} of `{}` in `{}`, retain {}, delete_by {}{dependents}",
@@ -216,7 +216,9 @@ fn trigger(old: &Rule, new: &Rule) -> Change {
         | TriggerPlace::Request => false,
     };
     let events = [old, new].map(|rule| (&rule.trigger.place, &rule.trigger.reading, counts(rule)));
-    let look = if events[0] == events[1] { Look::Enough } else { Look::Second };
+    // What was undated, counted and shown, is passed over in silence from then on.
+    let silenced = new.trigger.pending.names_more_than(old.trigger.pending);
+    let look = if events[0] == events[1] && !silenced { Look::Enough } else { Look::Second };
     written(old, new, "trigger", look)
 }
 

@@ -304,7 +304,7 @@ fn refuse_lost_identity(table: &mut Cursor<'_>, rule: &Rule) {
 
 /// Whose clock only a request starts: somebody must be able to make one, and it is due at once.
 fn refuse_unasked(table: &mut Cursor<'_>, rule: &Rule) {
-    if rule.trigger.place != TriggerPlace::Request {
+    if !rule.trigger.is_request() {
         return;
     }
     let disposes = rule.subject.as_ref().is_some_and(|s| s.on_erasure == OnErasure::Dispose);

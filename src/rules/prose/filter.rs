@@ -6,7 +6,7 @@ use crate::model::value::Value;
 use crate::rules::digest::hex;
 use crate::rules::rule::{Condition, Test, Unless};
 
-/// One condition.
+/// One condition. No value is NULL: an empty text is a value.
 pub fn condition(condition: &Condition) -> Line {
     let column = Line::name(condition.column.as_str());
     match &condition.test {
@@ -15,11 +15,11 @@ pub fn condition(condition: &Condition) -> Line {
             values => column.and(" is one of ").then(literals(values)),
         },
         Test::NotIn(values) => match &values[..] {
-            [value] => column.and(" is empty, or not ").then(literal(value)),
-            values => column.and(" is empty, or none of ").then(literals(values)),
+            [value] => column.and(" has no value, or is not ").then(literal(value)),
+            values => column.and(" has no value, or is none of ").then(literals(values)),
         },
-        Test::Null => column.and(" is empty"),
-        Test::NotNull => column.and(" is not empty"),
+        Test::Null => column.and(" has no value"),
+        Test::NotNull => column.and(" has a value"),
     }
 }
 
@@ -41,10 +41,11 @@ fn literals(values: &[Value]) -> Line {
 /// A value that stands in a rule file is policy, not a person's.
 fn literal(value: &Value) -> Line {
     match value {
-        Value::Null => Line::words("empty"),
+        Value::Null => Line::words("no value"),
         Value::Integer(number) => Line::name(number.to_string()),
         Value::Real(number) => Line::name(number.to_string()),
-        Value::Text(text) => Line::name(text),
+        // The text 0 is not the number.
+        Value::Text(text) => Line::name(format!("\"{text}\"")),
         Value::Blob(bytes) => Line::name(format!("hex:{}", hex(bytes))),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::diagnostic::visible;
+use crate::diagnostic::one_line;
 
 /// Words and names, in order. What a person wrote into a rule file comes in here and nowhere else: on one line, without
 /// characters that a reader would obey and not see. Each form escapes what is left.
@@ -30,7 +30,8 @@ pub enum Span {
 }
 
 impl Span {
-    fn text(&self) -> &str {
+    /// Its text, without marks.
+    pub fn text(&self) -> &str {
         match self {
             Self::Words(text) | Self::Strong(text) | Self::Name(text) | Self::To { words: text, .. } => text,
             Self::Kept => "kept",
@@ -143,19 +144,6 @@ impl Serialize for Line {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-/// Every stretch of white space that is more than a space becomes one: a line break would end a row of a table.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if !c.is_whitespace() {
-            line.push(visible(c));
-        } else if !line.ends_with(' ') {
-            line.push(' ');
-        }
-    }
-    line
 }
 
 #[cfg(test)]

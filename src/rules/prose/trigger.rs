@@ -11,7 +11,7 @@ use crate::rules::rule::{Match, Pick, Rule, TriggerPlace, Unit};
 pub enum StartKind {
     /// A time that every record has, such as when it was collected.
     Recorded,
-    /// Something that may never happen: its column is empty until then.
+    /// Something that may never happen: its column has no value until then.
     Event,
     /// A date that may lie ahead.
     Date,
@@ -50,15 +50,14 @@ impl StartKind {
             Self::Request => "an erasure request",
         }
     }
-}
 
-impl StartKind {
     /// Of a rule's trigger.
     pub fn of(rule: &Rule) -> Self {
         let pending = rule.trigger.pending;
         match &rule.trigger.place {
-            TriggerPlace::Column(_) if pending.null => StartKind::Event,
+            // Also where it may be unknown: the clock starts at the date, not when somebody writes it down.
             TriggerPlace::Column(_) if pending.future => StartKind::Date,
+            TriggerPlace::Column(_) if pending.null => StartKind::Event,
             TriggerPlace::Column(_) => StartKind::Recorded,
             TriggerPlace::Rows { pick: Pick::Latest, .. } => StartKind::Latest,
             TriggerPlace::Rows { pick: Pick::Earliest, .. } => StartKind::Earliest,
@@ -77,18 +76,13 @@ pub fn event(rule: &Rule) -> Line {
     match &rule.trigger.place {
         TriggerPlace::Column(column) => {
             let name = format!("{}.{column}", rule.dataset.name());
-            match StartKind::of(rule) {
-                StartKind::Event => Line::words("when ").called(name).and(" is set"),
-                StartKind::Date => Line::words("when ").called(name).and(" is reached"),
-                StartKind::Recorded
-                | StartKind::Latest
-                | StartKind::Earliest
-                | StartKind::FileModified
-                | StartKind::FileName
-                | StartKind::ObjectModified
-                | StartKind::Field
-                | StartKind::Idle
-                | StartKind::Request => Line::words("the time in ").called(name),
+            let kind = StartKind::of(rule);
+            if kind == StartKind::Date {
+                Line::words("when ").called(name).and(" is reached")
+            } else if kind == StartKind::Event {
+                Line::words("when ").called(name).and(" is set")
+            } else {
+                Line::words("the time in ").called(name)
             }
         }
         TriggerPlace::Rows { table, matches, column, pick } => {
@@ -121,12 +115,12 @@ pub fn matched(matches: &[Match], whose: &str) -> Line {
 
 /// The states in which the clock has simply not been started.
 pub fn not_started(rule: &Rule) -> Vec<&'static str> {
-    if rule.trigger.place == TriggerPlace::Request {
+    if rule.trigger.is_request() {
         return Vec::new();
     }
     let pending = rule.trigger.pending;
     let states = [
-        (pending.null, "while it is empty"),
+        (pending.null, "while it has no value"),
         (pending.future, "while it lies ahead"),
         (pending.no_row, "while there is no such row"),
     ];
@@ -145,7 +139,7 @@ pub fn read_as(rule: &Rule) -> Option<Line> {
     });
     let format = reading.format.as_ref().filter(|_| rule.trigger.place != TriggerPlace::Name);
     let format = format.map(|format| Line::words("text of the form ").called(format));
-    let zone = reading.time_zone.map(|zone| Line::words("a time of day in ").and(zone.name()));
+    let zone = reading.time_zone.map(|zone| Line::words("the local time of ").and(zone.name()));
     let said: Vec<Line> = [unit, format, zone].into_iter().flatten().collect();
     (!said.is_empty()).then(|| Line::list(said))
 }

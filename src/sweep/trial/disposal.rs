@@ -8,6 +8,7 @@ use super::world::{Contents, World, fillings};
 use crate::datastore::sqlite::{self, Cursor, Phase, TrialTable};
 use crate::datastore::{DatastoreError, Prepared, Writer, files};
 use crate::diagnostic::chain;
+use crate::ledger::entry::Cause;
 use crate::model::name::{ColumnName, DatastoreName};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -16,6 +17,7 @@ use crate::rules::bind::{BoundDataset, BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Due, Verdict, decide};
 use crate::rules::rule::{Row, Then};
+use crate::sweep::batches::phases;
 use crate::sweep::judge::due_among;
 use crate::sweep::shares::{Remote, give_up};
 
@@ -70,17 +72,16 @@ pub(super) async fn sweep(world: &mut World, court: Court<'_>, then: Then) -> Re
         let Some(own) = world.writers.get_mut(datastore) else { return Ok(swept) };
         let by_trigger = court.orders.without_requests();
         // What one phase takes for good may be what kept a record of the next.
-        let mut phases = match then {
-            Then::Look => own.busy_phases(rows, &cutoffs).await.map_err(|error| chain(&error))?,
-            Then::Sweep => vec![Phase::Exact, Phase::Candidates],
-        };
+        let mut walks = phases(Cause::Schedule).to_vec();
         if !court.orders.asked.is_empty() {
-            phases.push(Phase::Demanded);
+            walks.extend(phases(Cause::Request));
         }
-        for phase in phases {
-            // A sweep on schedule goes by the trigger alone; what people demand has one of its own.
-            let orders = if phase == Phase::Demanded { court.orders } else { &by_trigger };
-            let court = Court { orders, ..court };
+        if then == Then::Look {
+            walks = own.busy(rows, &cutoffs, walks).await.map_err(|error| chain(&error))?;
+        }
+        for phase in walks {
+            let demanded = phases(Cause::Request).contains(&phase);
+            let court = Court { orders: if demanded { court.orders } else { &by_trigger }, ..court };
             let left = batch(world, court, rows, &cutoffs, phase, then, &mut swept)
                 .await
                 .map_err(|error| chain(&error))?;

@@ -86,7 +86,7 @@ fn requests(rule: &Rule, test: &RuleTest, found: &mut Failures) {
         if !subjects.contains(asking) {
             let otherwise = format!("give a record `{} = …` of this value", subject.column);
             found.push(Failure {
-                what: format!("`requests` names {}, whose none of the records is", quoted(&id)),
+                what: format!("`requests` names {}, and no record is theirs", quoted(&id)),
                 why: vec![did_you_mean(&id, &names, otherwise)],
             });
         }

@@ -59,7 +59,7 @@ pub fn run_all(cases: &[Case<'_>], threads: NonZeroUsize) -> std::io::Result<Vec
         let (groups, next) = (&groups, &next);
         let worker = |number| {
             scope.spawn(move || {
-                processor::stay_on(number);
+                processor::stay_on(number, threads.get());
                 worker(groups, next)
             })
         };
@@ -123,7 +123,8 @@ async fn steps(
 ) -> Result<(), String> {
     let compares = !test.after.is_empty() || !test.after_files.is_empty();
     let mut found = Vec::new();
-    let (mut stale, mut known) = (true, 0);
+    // The orders under which the records were read; none: they have changed since.
+    let mut read_under: Option<Orders> = None;
     for (left, step) in (0..test.steps.len()).rev().zip(&test.steps) {
         world.change(bound.rule(), step).await?;
         let orders = orders(bound.rule(), test, step);
@@ -131,15 +132,18 @@ async fn steps(
         if let Some(rows) = court.rows() {
             world.begin(rows).await?;
         }
-        if stale || !step.rows.is_empty() || orders.asked.len() > known {
+        if !step.rows.is_empty() || read_under.as_ref() != Some(&orders) {
             found = verdicts::find_all(world, court, &test.records).await?;
-            known = orders.asked.len();
         }
         let due = verdicts::compare(court, &test.records, &found, step, failures);
-        let then = if left == 0 && compares { Then::Sweep } else { step.then };
-        let swept = sweep(world, court, then).await?;
+        // Each of its walks by itself: of one that lasts, the next sees what is left.
+        let swept = sweep(world, court, Then::Look).await?;
         agreement(step, bound, &due.into_iter().collect(), &swept, failures);
-        stale = then == Then::Sweep;
+        let then = if left == 0 && compares { Then::Sweep } else { step.then };
+        if then == Then::Sweep {
+            sweep(world, court, then).await?;
+        }
+        read_under = (then == Then::Look).then_some(orders);
     }
     after::compare(world, bound.rule(), test, failures).await
 }

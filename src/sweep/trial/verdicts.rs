@@ -16,7 +16,7 @@ use crate::model::value::Value;
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::check::words;
 use crate::rules::decide::{Record, TriggerValue, Verdict, decide, trigger_moment};
-use crate::rules::rule::{Expected, Row, Rule, Step, TestRecords, TriggerPlace};
+use crate::rules::rule::{Expected, Row, Rule, Step, TestRecords};
 
 /// A record as it was found. What it reads does not depend on the instant, so it is read once for several steps.
 pub(super) struct Found {
@@ -87,15 +87,15 @@ pub(super) fn compare(
 ) -> Vec<String> {
     let mut due = Vec::new();
     for ((number, expected), found) in (1..).zip(&step.expect).zip(found) {
-        let (observed, why) = match found {
-            None => (Expected::Gone, vec![GONE.to_owned()]),
-            Some(found) if !found.selected => (Expected::Kept, vec![LEFT_ALONE.to_owned()]),
+        let observed = match found {
+            None => Expected::Gone,
+            Some(found) if !found.selected => Expected::Kept,
             Some(found) => {
                 let verdict = decide(court.bound, record(found), court.orders, court.now);
                 if matches!(verdict, Verdict::Due(_) | Verdict::Overdue(_)) {
                     due.push(found.key.as_str().to_owned());
                 }
-                (word(&verdict), why(court, found, step.at))
+                word(&verdict)
             }
         };
         if observed != *expected {
@@ -106,7 +106,7 @@ pub(super) fn compare(
                     "at {}, record {number}{who}: expected {expected}, observed {observed}",
                     zone.rfc3339(step.at)
                 ),
-                why,
+                why: found.as_ref().map_or_else(|| vec![GONE.to_owned()], |found| why(court, found, step.at)),
             });
         }
     }
@@ -130,8 +130,6 @@ fn word(verdict: &Verdict) -> Expected {
 
 const GONE: &str = "there is no such record: an earlier sweep disposed of it, or its key is of another type";
 
-const LEFT_ALONE: &str = "`only`, `unless` or the mark leaves it alone";
-
 /// The record's key as the test has it.
 fn who(records: &TestRecords, number: usize, bound: &BoundRule<'_>) -> String {
     match records {
@@ -152,6 +150,9 @@ fn who(records: &TestRecords, number: usize, bound: &BoundRule<'_>) -> String {
 
 /// What the judge went by.
 fn why(court: Court<'_>, found: &Found, at: DateTime<Utc>) -> Vec<String> {
+    if !found.selected {
+        return vec!["`only`, `unless` or the mark leaves it alone".to_owned()];
+    }
     let rule = court.bound.rule();
     let moment = trigger_moment(court.bound, &found.trigger, court.now);
     let demanded = court.orders.demanded(&found.whose);
@@ -163,18 +164,21 @@ fn why(court: Court<'_>, found: &Found, at: DateTime<Utc>) -> Vec<String> {
             let deadline = rule.calendar.deadline_working(&moment, &rule.delete_by);
             lines.extend(bound(rule, "deadline", &deadline, at));
         }
-        Err(_) if rule.trigger.place == TriggerPlace::Request => {
-            lines.extend(demanded.is_none().then(|| "nobody has requested its erasure by then".to_owned()));
+        Err(_) if rule.trigger.is_request() => {
+            lines.extend(demanded.is_none().then(|| "nobody has demanded its erasure by then".to_owned()));
         }
         Err(why) => lines.push(format!("its trigger gives no plausible instant ({})", why.as_str())),
     }
     if let Some(demanded) = demanded {
         let when = rule.calendar.zone().rfc3339(demanded);
-        lines.push(format!("its erasure was requested {when}, {}: due from then on", apart(at, demanded)));
+        lines.push(format!(
+            "its erasure was demanded {when}, {}: due from then on, if not before",
+            apart(at, demanded)
+        ));
         let demanded = Moment::Instant(demanded);
         let deadline = rule.calendar.deadline_working(&demanded, &DeleteBy::on_request());
-        lines.extend(bound(rule, "deadline of a request", &deadline, at));
-        if rule.trigger.place == TriggerPlace::Request {
+        lines.extend(bound(rule, "deadline of a demand", &deadline, at));
+        if rule.trigger.is_request() {
             let own = rule.calendar.deadline_working(&demanded, &rule.delete_by);
             lines.extend(bound(rule, "the rule's own deadline", &own, at));
         }

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use expunged::model::calendar::{Calendar, Moment, Shift, Window};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use expunged::model::calendar::{Calendar, Moment, Shift, Window, Zone};
 use expunged::model::period::{DeleteBy, Retain};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -53,6 +53,73 @@ fn a_window_is_negative_where_the_deadline_comes_first() {
         moscow.shortest_window(&retain("1 day"), &delete_by("4294967295 days")).length,
         TimeDelta::MAX
     );
+}
+
+/// Every microsecond that matters: each minute that the clocks of `zone` show twice, its last microsecond, and the day's own turns.
+fn shortest_in_folds(calendar: Calendar, zone: Zone, retain: &Retain, delete_by: &DeleteBy) -> TimeDelta {
+    let clocks = Calendar::new(zone);
+    let mut shortest = TimeDelta::MAX;
+    let noon = date("2024-01-01").and_hms_opt(12, 0, 0).unwrap();
+    for days in 0..28 * 365 + 7 {
+        let noon = noon + TimeDelta::days(days);
+        let length = |at: NaiveDateTime| {
+            let next = at + TimeDelta::days(1);
+            clocks.earliest(&Moment::Local(next, zone)).unwrap()
+                - clocks.earliest(&Moment::Local(at, zone)).unwrap()
+        };
+        if length(noon) <= TimeDelta::days(1) {
+            continue;
+        }
+        for minutes in 0..24 * 60 {
+            for at in [noon, noon - TimeDelta::microseconds(1)] {
+                let trigger = Moment::Local(at + TimeDelta::minutes(minutes), zone);
+                let due = calendar.due(&trigger, retain).unwrap();
+                shortest = shortest.min(calendar.deadline(&trigger, delete_by).unwrap() - due);
+            }
+        }
+    }
+    shortest
+}
+
+#[test]
+fn a_time_that_clocks_show_twice_has_the_shortest_window() {
+    let length = |service: &str, clocks: &str, from: &str, to: &str| {
+        let (calendar, zone) = (calendar(service), clocks.parse::<Zone>().unwrap());
+        let (from, to) = (retain(from), delete_by(to));
+        let window = calendar.shortest_window_on_clocks_of(zone, &from, &to).length;
+        let elsewhere = calendar.shortest_window(&from, &to).length;
+        assert_eq!(
+            window,
+            elsewhere.min(shortest_in_folds(calendar, zone, &from, &to)),
+            "{service} {clocks}"
+        );
+        window
+    };
+    let (hours, days) = (TimeDelta::hours, TimeDelta::days);
+    // The fold is an hour, and on this station two.
+    assert_eq!(length("Etc/UTC", "Europe/Berlin", "0 hours", "24 hours"), hours(23));
+    assert_eq!(length("Etc/UTC", "Antarctica/Troll", "0 hours", "24 hours"), hours(22));
+    assert_eq!(
+        length("Australia/Lord_Howe", "Australia/Lord_Howe", "0 hours", "24 hours"),
+        TimeDelta::minutes(23 * 60 + 30)
+    );
+    // Both are of one day, as both zones count.
+    assert_eq!(length("Europe/Berlin", "Europe/Berlin", "6 days", "8 days"), hours(23));
+    assert_eq!(length("Etc/UTC", "Etc/UTC", "6 days", "8 days"), days(1));
+    // 01:30 in Chicago is 23:30 in Phoenix, or 00:30 of the next day.
+    assert_eq!(length("America/Phoenix", "America/Chicago", "6 days", "8 days"), days(0));
+    assert_eq!(length("America/Phoenix", "America/Chicago", "6 days", "9 days"), days(1));
+    // Of hours and days together.
+    length("America/Phoenix", "America/Chicago", "24 hours", "8 days");
+    length("America/Phoenix", "America/Chicago", "6 days", "200 hours");
+    length("Europe/Moscow", "America/New_York", "1 month", "2 months");
+    length("Asia/Kathmandu", "Africa/Casablanca", "3 days", "5 days");
+    let never = calendar("Etc/UTC").shortest_window_on_clocks_of(
+        "Europe/Berlin".parse().unwrap(),
+        &retain("1 day"),
+        &delete_by("4294967295 days"),
+    );
+    assert_eq!(never.length, TimeDelta::MAX);
 }
 
 #[test]

@@ -71,6 +71,8 @@ fn whatever_a_rule_says_otherwise_the_concept_says_otherwise() {
         ("keep_at_least = 3", "keep_at_least = 4"),
         ("of = [\"site\"]", "of = [\"uploads\"]"),
         ("key = [\"tenant\", \"id\"]", "key = [\"id\"]"),
+        ("region = \"eu\"", "region = 1"),
+        ("pending = [\"future\"]", "pending = [\"future\", \"null\"]"),
         ("source = \"GDPR Art. 17\"", "source = \"GDPR Art. 17(1)\""),
         ("the board, 2026-02-16", "the board, 2026-02-17"),
         ("Europe/Berlin", "Europe/Paris"),
@@ -81,6 +83,37 @@ fn whatever_a_rule_says_otherwise_the_concept_says_otherwise() {
         assert_eq!(RULES.matches(from).count(), 1, "`{from}`");
         assert!(seen.insert(said(&RULES.replace(from, to))), "`{from}` → `{to}`");
     }
+}
+
+/// A date that may be unknown starts the clock when it comes, not when somebody writes it down.
+#[test]
+fn a_date_that_may_lie_ahead_is_a_date_also_where_it_may_be_unknown() {
+    let text = RULES.replace("pending = [\"future\"]", "pending = [\"null\", \"future\"]");
+    let concept = concept(&rules(&text));
+    let rule = concept.rules.iter().find(|rule| rule.rule.ends_with("invoices")).unwrap();
+    assert_eq!(rule.start.words.to_string(), "when invoice.paid_on is reached");
+}
+
+/// What nobody enforces is marked wherever a limit stands, not only where somebody looks for special cases.
+#[test]
+fn limits_that_are_only_observed_are_marked_as_such() {
+    let text =
+        RULES.replace("pattern = \"imports/*.csv\"", "mode = \"observe\"\npattern = \"imports/*.csv\"");
+    let markdown = concept(&rules(&text)).to_markdown();
+    let marked =
+        markdown.lines().filter(|line| line.contains("imports") && line.contains("**Only observed**"));
+    // Among the time limits, the rules, the datasets and the special cases.
+    assert_eq!(marked.count(), 4, "{markdown}");
+    assert!(!concept(&rules(RULES)).to_markdown().contains("Only observed"));
+}
+
+#[test]
+fn a_class_whose_datastores_have_not_all_a_rule_over_their_backups_says_which() {
+    let text = RULES.replace("[[rule]]\nid = \"letters\"", "[[rule]]\nid = \"archive\"\nclass = \"comments\"\nkeeps = []\ndatastore = \"site\"\ntable = \"archive\"\nkey = [\"id\"]\ntrigger = { column = \"at\" }\nretain = \"1 day\"\ndelete_by = \"9 days\"\naction = \"delete\"\n\n[[rule]]\nid = \"letters\"");
+    let markdown = markdown_shows(&concept(&rules(&text)).to_markdown()).0;
+    // The comments are in `site`, whose backups go, and their images in `uploads`.
+    assert!(markdown.contains("atmost24hours+21dayslater,ofsite"), "{markdown}");
+    assert!(markdown.contains("noruleisoverthem,ofuploads"), "{markdown}");
 }
 
 #[test]

@@ -88,17 +88,43 @@ fn an_erasure_request_to_an_observing_rule_stays_open() {
     let world = World::new(&rules(DELETED_AT, OBSERVE), SCHEMA);
     world.ran(&["erase", "request", "site", "anna"], 0);
     let report = swept(&world, 0);
+    // One of her two is due by itself.
     assert_eq!(
-        (&report["requests"]["result"], &report["requests"]["remaining"]),
-        (&"observed".into(), &2.into())
+        (&report["demanded"], &report["remaining"], &report["requests"]),
+        (&1.into(), &3.into(), &Json::Null)
     );
+    assert_eq!(world.entries("residue")[0]["remaining"], 3);
     let said = world.ran(&["sweep"], 0).stdout;
-    let line = "site/account: 2 records are demanded by erasure requests and stay: it only observes\n";
+    let line = "site/account: of what remains, 1 by erasure requests alone; they stay open: the rule only observes\n";
     assert!(said.contains(line), "{said}");
     assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "3"]));
     assert!(world.entries("erasure.answered").is_empty());
-    let status = world.run(&["status"]);
-    assert!(status.text().contains("account"), "{}", status.text());
+    let status: Json = serde_json::from_str(&world.ran(&["status", "--format", "json"], 0).stdout).unwrap();
+    assert_eq!((&status["rules"][0]["due"], &status["rules"][0]["demanded"]), (&2.into(), &1.into()));
+}
+
+/// After a month without an answer somebody has to look, though the rule does as it says: whether the record is due by itself or by the
+/// request alone.
+#[test]
+fn a_request_that_an_observing_rule_leaves_for_more_than_a_month_is_a_finding() {
+    for (record, demanded) in [("1971-01-01T00:00:00Z", 0), ("2001-01-01T00:00:00Z", 1)] {
+        let world = World::new(&rules(DELETED_AT, OBSERVE), SCHEMA);
+        world.sql(&format!("DELETE FROM account; INSERT INTO account VALUES (4, 'boris', '{record}')"));
+        world.ran(&["erase", "request", "site", "boris", "--received", "2020-01-01T00:00:00Z"], 0);
+        let report = swept(&world, 1);
+        let figures = ["overdue", "remaining", "demanded"].map(|key| report[key].clone());
+        assert_eq!(figures, [1.into(), 1.into(), Json::from(demanded)], "{report}");
+        let status = world.ran(&["status", "--format", "json"], 1).stdout;
+        let status = serde_json::from_str::<Json>(&status).unwrap()["rules"][0].clone();
+        assert_eq!((&status["overdue"], &status["demanded"]), (&(1 - demanded).into(), &demanded.into()));
+        let explained = world.ran(&["explain", "site/account", "4"], 0).stdout;
+        assert!(explained.starts_with("site/account: overdue\n"), "{explained}");
+        assert!(explained.contains("it only observes"), "{explained}");
+        // What a hold keeps is not late.
+        world.ran(&["hold", "place", "site", "--subject", "boris", "--reference", "A-1"], 0);
+        let report = swept(&world, 0);
+        assert_eq!((&report["overdue"], &report["demanded"]), (&0.into(), &0.into()), "{report}");
+    }
 }
 
 #[test]

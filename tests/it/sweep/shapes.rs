@@ -152,6 +152,43 @@ action = "delete"
     world.ran(&["ledger", "verify"], 0);
 }
 
+/// A filter means what it says, to the byte, whatever a column makes of case and of blanks: what a rule leaves out by it is proved so.
+#[test]
+fn filters_compare_to_the_byte() {
+    let rest = "only = { status = [\"closed\"] }\n\
+                unless = { table = \"claim\", match = { account = \"id\" }, only = { state = { not = [\"done\"] } } }\n";
+    let schema = format!(
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, status TEXT COLLATE NOCASE, note TEXT, deleted_at timestamptz);
+         CREATE TABLE claim (account INTEGER, state TEXT COLLATE RTRIM);
+         INSERT INTO account VALUES (1, 'closed', NULL, '{OLD}'), (2, 'CLOSED', NULL, '{OLD}'), (3, 'Closed', NULL, '{OLD}'),
+           (4, 'closed', NULL, '{OLD}'), (5, 'closed', NULL, '{OLD}');
+         INSERT INTO claim VALUES (4, 'done'), (5, 'done ');"
+    );
+    let world = World::new(&rules(DELETED_AT, rest), &schema);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "3", "5"]));
+}
+
+/// A NUL in a name ends it for nobody: no catalogue has such a name, and nothing is shown beyond it.
+#[test]
+fn a_name_with_a_nul_is_refused() {
+    for (from, to) in [
+        ("table = \"account\"", "table = \"account\\u0000; x\""),
+        ("key = [\"id\"]", "key = [\"id\\u0000\"]"),
+        ("column = \"deleted_at\"", "column = \"deleted_at\\u0000\""),
+        ("action = \"delete\"", "only = { \"a\\u0000b\" = 1 }\naction = \"delete\""),
+    ] {
+        let text = rules(DELETED_AT, "").replace(from, to);
+        let world = World::new(
+            &text,
+            "CREATE TABLE account (id INTEGER PRIMARY KEY, a INTEGER, deleted_at timestamptz)",
+        );
+        let ran = world.ran(&["check"], 65);
+        assert!(ran.stderr.contains("error[R"), "{to}: {}", ran.stderr);
+        assert!(!ran.stderr.contains('\0'), "{to}");
+    }
+}
+
 #[test]
 fn a_datastore_in_write_ahead_mode_is_read_and_swept() {
     let world = World::new(
