@@ -143,7 +143,7 @@ fn text(rows: &[Row<'_>], now: Now, named: Named) {
         out.add_row(vec![
             rule.id.to_string(),
             c.due.to_string(),
-            c.overdue.to_string(),
+            c.past_deadline().to_string(),
             c.held.to_string(),
             c.kept.to_string(),
             c.not_started.to_string(),
@@ -213,7 +213,7 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
     };
     let c = &plan.counts;
     json!({
-        "rule": rule.id.to_string(), "mode": rule.mode.as_str(), "due": c.due, "overdue": c.overdue, "held": c.held, "kept": c.kept,
+        "rule": rule.id.to_string(), "mode": rule.mode.as_str(), "due": c.due, "overdue": c.past_deadline(), "held": c.held, "kept": c.kept,
         "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),

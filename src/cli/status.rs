@@ -83,7 +83,7 @@ fn text(rows: &[Row<'_>], now: Now, promises: &[ProvedPromise]) {
         match counts {
             Ok(c) => row.extend([
                 c.due.to_string(),
-                c.overdue.to_string(),
+                c.past_deadline().to_string(),
                 c.held.to_string(),
                 c.undated_total().to_string(),
                 oldest_due(c, now),
@@ -129,7 +129,7 @@ fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
         "rule": rule.id.to_string(), "mode": rule.mode.as_str(),
         "last_sweep": overview.last.as_ref().map(|l| json!({ "started_at": l.started_at.to_rfc3339(), "result": l.result })),
         "disposed": overview.disposed, "dependents": overview.dependents, "open_intents": overview.open_intents,
-        "due": counts.map(|c| c.due), "overdue": counts.map(|c| c.overdue), "held": counts.map(|c| c.held), "demanded": counts.map(|c| c.demanded),
+        "due": counts.map(|c| c.due), "overdue": counts.map(Counts::past_deadline), "held": counts.map(|c| c.held), "demanded": counts.map(|c| c.demanded),
         "kept": counts.map(|c| c.kept), "not_started": counts.map(|c| c.not_started),
         "undated": counts.map(|c| c.undated.clone()), "oldest_due": counts.and_then(|c| c.oldest_due).map(|at| at.to_rfc3339()),
         "gone_everywhere_by": overview.gone_everywhere_by.map(|at| at.to_rfc3339()),

@@ -91,7 +91,7 @@ fn exit_of(report: &Report) -> Exit {
         }
         SweepResult::Completed => Exit::Done,
         // What is due stays because the rule says so; what is overdue breaks a promise all the same.
-        SweepResult::Observed => match found_overdue(report) {
+        SweepResult::Observed => match report.found_overdue() {
             Some(0) => Exit::Done,
             Some(_) | None => Exit::Finding,
         },
@@ -127,7 +127,7 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
                 report.result.as_str().to_owned(),
                 report.disposed.to_string(),
                 report.dependents.to_string(),
-                known(found_overdue(report)),
+                known(report.found_overdue()),
                 known(report.remaining()),
                 known(undated),
                 format!("{:.1} s", report.took.as_secs_f64()),
@@ -163,18 +163,6 @@ fn requests(rule: &Rule, requests: Option<&Result<Report, Failure>>) {
         (None, None) => println!("{}: what is demanded and still there could not be counted", rule.id),
     }
     notes(rule, report, Cause::Request);
-}
-
-/// Past their deadline when they were found: those that went, or those of a rule that only observes; none: nobody could count.
-fn found_overdue(report: &Report) -> Option<u64> {
-    match report.result {
-        SweepResult::Observed => report.residue.as_ref().map(Counts::past_deadline),
-        SweepResult::Completed
-        | SweepResult::Parked
-        | SweepResult::Stopped
-        | SweepResult::Refused
-        | SweepResult::Failed => Some(report.overdue),
-    }
 }
 
 /// How many records only people demand, of a rule that observes; none: it does not, or nobody could count.
@@ -266,7 +254,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
             Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
             Ok(Swept { report: r, requests }) => json!({
                 "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
-                "overdue": found_overdue(r), "remaining": r.remaining(), "refused": r.refusals(),
+                "overdue": r.found_overdue(), "remaining": r.remaining(), "refused": r.refusals(),
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),

@@ -197,7 +197,7 @@ impl Metrics {
     pub(super) fn backlog(&self, rule: &RuleId, counts: Option<&Counts>) {
         let backlog = counts.map(|counts| Backlog {
             due: counts.due,
-            overdue: counts.overdue,
+            overdue: counts.past_deadline(),
             held: counts.held,
             undated: counts.undated.clone(),
             oldest_due: counts.oldest_due,

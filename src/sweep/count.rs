@@ -75,32 +75,23 @@ impl Counts {
         self.overdue + self.demanded_late
     }
 
-    /// Takes in the demand for a record that has been counted by its trigger. It makes due what was not, and its deadline may come
-    /// first. Nothing changes for what is held.
-    fn demand(&mut self, by_trigger: &Verdict, demanded: &Verdict) {
-        let (times, late) = match demanded {
+    /// Takes in a record that has been counted by its trigger, where only a demand makes it due. What is held is not.
+    fn demand(&mut self, verdict: &Verdict) {
+        let (times, late) = match verdict {
             Verdict::Due(due) => (due.times(), false),
             Verdict::Overdue(due) => (due.times(), true),
             Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_) => return,
         };
-        self.hasten(&times);
-        match by_trigger {
-            Verdict::Due(_) if late => {
-                // Between the two looks another may have taken it away.
-                self.due = self.due.saturating_sub(1);
-                self.overdue += 1;
-            }
-            Verdict::Due(_) | Verdict::Overdue(_) => {}
-            Verdict::Kept(_) | Verdict::Held(_) | Verdict::Undated(_) => {
-                self.standing.add(&times);
-                self.demanded += 1;
-                self.demanded_late += u64::from(late);
-            }
+        if times.demanded.is_some() {
+            self.times(&times);
+            self.demanded += 1;
+            self.demanded_late += u64::from(late);
         }
     }
 
     /// Takes in when one of them became due, and its deadline.
-    fn hasten(&mut self, times: &Times) {
+    fn times(&mut self, times: &Times) {
+        self.standing.add(times);
         let first = |own: Option<DateTime<Utc>>, other| Some(own.map_or(other, |own| own.min(other)));
         self.oldest_due = first(self.oldest_due, times.due);
         self.first_deadline = first(self.first_deadline, times.deadline);
@@ -123,9 +114,7 @@ impl Counts {
 
     pub(super) fn add(&mut self, verdict: &Verdict) {
         if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
-            let times = due.times();
-            self.standing.add(&times);
-            self.hasten(&times);
+            self.times(&due.times());
         }
         match verdict {
             Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
@@ -192,15 +181,20 @@ async fn count_rows(
     let by_trigger = orders.without_requests();
     for (phase, expected) in judged {
         if expected > 0 {
-            let judge = |record| counts.add(&decide(bound.bound(), record, &by_trigger, now));
+            let judge = |record: Record| {
+                // Whoever demands what is due by itself may have it gone sooner.
+                let asked = orders.demanded(&record.whose).map(|_| record.clone());
+                let verdict = decide(bound.bound(), record, &by_trigger, now);
+                counts.add(&match (asked, verdict) {
+                    (Some(record), Verdict::Due(_)) => decide(bound.bound(), record, orders, now),
+                    (Some(_) | None, verdict) => verdict,
+                });
+            };
             each(reader, bound, cutoffs, phase, judge).await?;
         }
     }
     if !orders.asked.is_empty() {
-        let judge = |record: Record| {
-            let unasked = decide(bound.bound(), record.clone(), &by_trigger, now);
-            counts.demand(&unasked, &decide(bound.bound(), record, orders, now));
-        };
+        let judge = |record| counts.demand(&decide(bound.bound(), record, orders, now));
         each(reader, bound, cutoffs, Phase::Demanded, judge).await?;
     }
     Ok(counts)

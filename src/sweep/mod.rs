@@ -179,6 +179,19 @@ impl Report {
         self.residue.as_ref().map(|counts| counts.past_due() + counts.demanded)
     }
 
+    /// How many were past their deadline when they were found: of what went, or, where the rule only observes, of what is there; none:
+    /// could not be counted.
+    pub fn found_overdue(&self) -> Option<u64> {
+        match self.result {
+            SweepResult::Observed => self.residue.as_ref().map(Counts::past_deadline),
+            SweepResult::Completed
+            | SweepResult::Parked
+            | SweepResult::Stopped
+            | SweepResult::Refused
+            | SweepResult::Failed => Some(self.overdue),
+        }
+    }
+
     /// How many records the datastore refused.
     pub fn refusals(&self) -> u64 {
         self.refused.iter().map(|(_, n)| n).sum()
@@ -345,7 +358,7 @@ async fn sweep(
         result = report.result.as_str(),
         disposed = report.disposed,
         dependents = report.dependents,
-        overdue = report.overdue,
+        overdue = report.found_overdue(),
         remaining = report.remaining(),
         took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         "sweep finished"

@@ -236,7 +236,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         "on_request = true",
         &[
             "! promise account changed on_request: false → true (another event starts it)",
-            "! promise account broken: promise `account` cannot be kept: what a data subject demands is due at once, and not before 1 day keeps it",
+            "! promise account broken: rule `account` disposes at once of what a data subject demands, and promise `account` keeps it for 1 day after the request",
             "account+ changed promises: - → - (a promise that it keeps differs)",
         ],
     ),

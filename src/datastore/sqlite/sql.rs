@@ -80,8 +80,17 @@ pub(super) fn joined_exactly(theirs: &str, ours: &str, matches: &[Match]) -> Str
     pairs.collect::<Vec<_>>().join(" AND ")
 }
 
-/// Values compare to the byte, whatever their column's collation: a proof that rules leave nothing out goes by that.
-pub(super) fn conditions(sql: &mut Sql, alias: &str, conditions: &[Condition]) {
+/// What more rows that match a condition do.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum More {
+    /// They are disposed of. Values compare to the byte, whatever their column's collation: no row goes that the file does not name, and
+    /// a proof that rules leave nothing out goes by that.
+    Disposes,
+    /// They keep records: a listed value may also be what the column takes for it.
+    Keeps,
+}
+
+pub(super) fn conditions(sql: &mut Sql, alias: &str, conditions: &[Condition], more: More) {
     for condition in conditions {
         let x = column(alias, &condition.column);
         sql.push(" AND ");
@@ -89,7 +98,7 @@ pub(super) fn conditions(sql: &mut Sql, alias: &str, conditions: &[Condition]) {
             Test::Null => drop(sql.push(&format!("{x} IS NULL"))),
             Test::NotNull => drop(sql.push(&format!("{x} IS NOT NULL"))),
             Test::In(values) => {
-                sql.push(&format!("{x} COLLATE BINARY IN ("));
+                sql.push(&format!("{x}{} IN (", if more == More::Disposes { " COLLATE BINARY" } else { "" }));
                 listed(sql, values);
             }
             Test::NotIn(values) => {
@@ -120,7 +129,7 @@ pub(super) fn filters(sql: &mut Sql, rule: RowRule<'_>) {
             table(&unless.table),
             joined("u", "t", &unless.matches)
         ));
-        conditions(sql, "u", &unless.only);
+        conditions(sql, "u", &unless.only, More::Keeps);
         sql.push(")");
     }
 }
@@ -132,7 +141,7 @@ pub(super) fn selected(sql: &mut Sql, rule: RowRule<'_>) {
     if let Action::Pseudonymize { mark, .. } = &rule.rule().action {
         sql.push(&format!(" AND {} IS NULL", column("t", mark)));
     }
-    conditions(sql, "t", &rule.rule().only);
+    conditions(sql, "t", &rule.rule().only, More::Disposes);
 }
 
 /// A data subject's id as [`SubjectId`] has it: apart from its column's collation and affinity.

@@ -195,7 +195,7 @@ pub struct Residue {
     pub sweep: SweepId,
     /// Its rule.
     pub rule: RuleId,
-    /// Past the cut-off and still there, for whatever reason.
+    /// Past the cut-off and still there, for whatever reason; of a rule that only observes, also what is demanded before its time.
     pub remaining: Option<u64>,
     /// Under a legal hold.
     pub held: Option<u64>,
@@ -205,7 +205,7 @@ pub struct Residue {
     pub refused: Option<u64>,
     /// Changed between judgement and disposal.
     pub changed: Option<u64>,
-    /// Without a plausible trigger; not among `remaining`.
+    /// Without a plausible trigger; not among `remaining`, unless demanded of a rule that only observes.
     pub undated: Option<u64>,
     /// Records that were kept although their dependents in another datastore are gone.
     #[serde(default, skip_serializing_if = "is_zero")]

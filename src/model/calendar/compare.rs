@@ -60,8 +60,9 @@ impl Calendar {
             };
             Some(Window { length, on: self.local_date(self.earliest(&trigger)?) })
         };
-        let shorter = |one: Window, other: Window| if other.length < one.length { other } else { one };
-        self.folded(zone).filter_map(window).fold(self.shortest_window(retain, delete_by), shorter)
+        let shortest = self.shortest_window(retain, delete_by);
+        let all = self.folded(zone).filter_map(window).chain([shortest]);
+        all.min_by_key(|window| (window.length, window.on)).unwrap_or(shortest)
     }
 
     /// Of the times that the clocks of `zone` show twice, those that decide for all between them: the ends of each fold, and where one

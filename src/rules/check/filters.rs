@@ -3,6 +3,7 @@
 //! `only` looks at columns for equality with listed values and with NULL, so a column has finitely many cells: each
 //! listed value, NULL, and everything else. Rules are compared cell by cell.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -28,7 +29,23 @@ pub fn gaps(promise: &Promise, class: &ClassName, rules: &[&Rule]) -> Vec<Diagno
         datasets.entry((&rule.datastore, rule.dataset.name())).or_default().push(rule);
     }
     let incomplete = datasets.into_values().filter(|siblings| !complete(promise, siblings));
-    incomplete.map(|siblings| finding(promise, class, siblings[0])).collect()
+    incomplete
+        .map(|siblings| undecidable(&siblings).unwrap_or_else(|| finding(promise, class, siblings[0])))
+        .collect()
+}
+
+/// Rules of which it cannot be said what they leave out.
+fn undecidable(siblings: &[&Rule]) -> Option<Diagnostic> {
+    let filtered: Vec<&Rule> = siblings.iter().copied().filter(|rule| rule.except.is_none()).collect();
+    let conditions: Vec<&[Condition]> = filtered.iter().map(|rule| rule.only.as_slice()).collect();
+    let column = undecided(&cells(&conditions))?;
+    let rule = filtered.iter().find(|rule| rule.only.iter().any(|condition| condition.column == *column))?;
+    let message = format!(
+        "rule `{}` may leave out records: only the column knows whether two of the values of `{column}` are one, such as 1 and \"1\"",
+        rule.id.local
+    );
+    let help = "write each value of a column in one way: numbers without quotes where it holds numbers";
+    Some(Diagnostic::error(Code::Narrowed, rule.places.of("only"), message, help))
 }
 
 fn complete(promise: &Promise, siblings: &[&Rule]) -> bool {
@@ -38,6 +55,9 @@ fn complete(promise: &Promise, siblings: &[&Rule]) -> bool {
     }
     let whole = siblings.iter().filter(|r| r.unless.is_empty() && r.except.is_none());
     let conditions: Vec<&[Condition]> = whole.map(|r| r.only.as_slice()).collect();
+    if conditions.iter().any(|only| only.is_empty()) {
+        return true;
+    }
     combinations(&conditions)
         .is_some_and(|mut all| all.all(|c| conditions.iter().any(|only| holds(only, &c))))
 }
@@ -91,7 +111,7 @@ type Combination<'c> = Vec<(&'c ColumnName, Cell)>;
 /// Every combination of cells of the columns that any of them looks at; `None`: too many, or a column decides what is one cell.
 fn combinations<'c>(conditions: &[&'c [Condition]]) -> Option<impl Iterator<Item = Combination<'c>>> {
     let columns = cells(conditions);
-    if columns.iter().any(|(_, cells)| depends_on_the_column(cells)) {
+    if undecided(&columns).is_some() {
         return None;
     }
     let count = columns.iter().try_fold(1_usize, |n, (_, cells)| n.checked_mul(cells.len()))?;
@@ -127,23 +147,45 @@ fn cells<'c>(conditions: &[&'c [Condition]]) -> Vec<(&'c ColumnName, Vec<Cell>)>
     columns.into_iter().collect()
 }
 
-/// Whether two listed values are one in a column of numbers, and two in a column of text.
-fn depends_on_the_column(cells: &[Cell]) -> bool {
-    let numbers: Vec<f64> = cells.iter().filter_map(number).collect();
-    numbers.iter().enumerate().any(|(i, a)| numbers[..i].contains(a))
+/// The first column of which two listed values are one where it holds numbers, and two where it holds text.
+fn undecided<'c>(columns: &[(&'c ColumnName, Vec<Cell>)]) -> Option<&'c ColumnName> {
+    let same = |cells: &[Cell]| {
+        let numbers: Vec<Number> = cells.iter().filter_map(number).collect();
+        numbers.iter().enumerate().any(|(i, a)| numbers[..i].iter().any(|b| a.is(b)))
+    };
+    columns.iter().find(|(_, cells)| same(cells)).map(|(column, _)| *column)
 }
 
-/// What a column of numbers would make of it.
-fn number(cell: &Cell) -> Option<f64> {
+/// What a column of numbers makes of a value.
+enum Number {
+    Integer(i128),
+    Other(f64),
+}
+
+impl Number {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::Integer(n), Self::Other(x)) | (Self::Other(x), Self::Integer(n)) => {
+                n.to_string().parse() == Ok(*x)
+            }
+            (Self::Other(a), Self::Other(b)) => a.partial_cmp(b) == Some(Ordering::Equal),
+        }
+    }
+}
+
+fn number(cell: &Cell) -> Option<Number> {
     let Cell::Listed(value) = cell else { return None };
     match value {
-        Value::Integer(n) => n.to_string().parse().ok(),
-        Value::Real(x) => Some(*x),
-        Value::Text(text) => match text.trim() {
-            "true" => Some(1.0),
-            "false" => Some(0.0),
-            text => text.parse().ok(),
-        },
+        Value::Integer(n) => Some(Number::Integer(i128::from(*n))),
+        Value::Real(x) => Some(Number::Other(*x)),
+        Value::Text(text) => {
+            let text = text.trim_ascii();
+            // Rust reads `inf` too, and no engine does.
+            let digits = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+            let whole = text.parse().ok().map(Number::Integer);
+            whole.or_else(|| text.parse().ok().map(Number::Other)).filter(|_| digits)
+        }
         Value::Null | Value::Blob(_) => None,
     }
 }

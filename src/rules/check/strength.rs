@@ -23,6 +23,7 @@ enum Weaker {
 /// The bounds of a rule that are weaker than the promise it keeps.
 pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = another_event(rule, promise).into_iter().collect();
+    found.extend(at_once(rule, promise));
     if let Some(promised) = &promise.no_later_than {
         let mixed = mixed(rule.delete_by.period(), promised.period());
         let later = |calendar: Calendar| calendar.first_later_deadline(&rule.delete_by, promised);
@@ -43,6 +44,17 @@ pub fn weaker(rule: &Rule, promise: &Promise) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// What is demanded is due at once, and the promise keeps it for a time after the request.
+fn at_once(rule: &Rule, promise: &Promise) -> Option<Diagnostic> {
+    let not_before = promise.not_before.filter(|_| promise.on_request && disposes_on_request(rule))?;
+    let message = format!(
+        "rule `{}` disposes at once of what a data subject demands, and promise `{}` keeps it for {not_before} after the request",
+        rule.id.local, promise.id
+    );
+    let help = "take `not_before` out of the promise, or the promise out of `keeps`";
+    Some(Diagnostic::error(Code::WeakerThanPromise, rule.places.of("on_erasure"), message, help))
 }
 
 fn disposes_on_request(rule: &Rule) -> bool {
@@ -75,16 +87,8 @@ fn another_event(rule: &Rule, promise: &Promise) -> Option<Diagnostic> {
     Some(Diagnostic::error(Code::WeakerThanPromise, rule.places.of(key), message, help))
 }
 
-/// A promise that no rule can keep: its own bounds leave no time between them, or it keeps what is due on demand.
+/// A promise whose own bounds leave no time between them.
 pub fn possible(promise: &Promise, calendar: Calendar) -> Option<Diagnostic> {
-    if let (true, Some(not_before)) = (promise.on_request, &promise.not_before) {
-        let message = format!(
-            "promise `{}` cannot be kept: what a data subject demands is due at once, and not before {not_before} keeps it",
-            promise.id
-        );
-        let help = "take out one of the two, or make two promises of it";
-        return Some(Diagnostic::error(Code::Contradiction, promise.places.of("not_before"), message, help));
-    }
     let (not_before, no_later_than) = (promise.not_before.as_ref()?, promise.no_later_than.as_ref()?);
     let window = calendar.shortest_window(not_before, no_later_than);
     if window.length > chrono::TimeDelta::zero() {

@@ -65,8 +65,7 @@ pub fn only(old: &Rule, new: &Rule) -> Vec<Change> {
             // Once is enough.
             Beyond::Unknown if effect == Effect::Narrower => {}
             Beyond::Unknown => {
-                let why = "too many combinations of values to compare";
-                found.push(change(Effect::Changed).why(why));
+                found.push(change(Effect::Changed).why(UNKNOWN));
             }
         }
     }
@@ -75,6 +74,8 @@ pub fn only(old: &Rule, new: &Rule) -> Vec<Change> {
     }
     found
 }
+
+const UNKNOWN: &str = "they cannot be compared: too many values, or values that only the column tells apart, such as 1 and \"1\"";
 
 /// `unless`: each one keeps records, so that one more is narrower and one less is wider.
 pub fn unless(old: &Rule, new: &Rule) -> Vec<Change> {
@@ -116,7 +117,7 @@ fn counted(old: &[Condition], new: &[Condition]) -> Vec<(Effect, String)> {
             Beyond::Such(row) => found.push((effect, format!("a row whose {row} {word} keeps a record"))),
             Beyond::Unknown if effect == Effect::Wider => {}
             Beyond::Unknown => {
-                found.push((Effect::Changed, "too many combinations of values to compare".to_owned()));
+                found.push((Effect::Changed, UNKNOWN.to_owned()));
             }
         }
     }

@@ -137,12 +137,12 @@ async fn steps(
         }
         let due = verdicts::compare(court, &test.records, &found, step, failures);
         // Each of its walks by itself: of one that lasts, the next sees what is left.
-        let swept = sweep(world, court, Then::Look).await?;
-        agreement(step, bound, &due.into_iter().collect(), &swept, failures);
+        let mut swept = sweep(world, court, Then::Look).await?;
         let then = if left == 0 && compares { Then::Sweep } else { step.then };
         if then == Then::Sweep {
-            sweep(world, court, then).await?;
+            swept.disagreed = swept.disagreed.max(sweep(world, court, then).await?.disagreed);
         }
+        agreement(step, bound, &due.into_iter().collect(), &swept, failures);
         read_under = (then == Then::Look).then_some(orders);
     }
     after::compare(world, bound.rule(), test, failures).await

@@ -114,9 +114,16 @@ fn a_request_that_an_observing_rule_leaves_for_more_than_a_month_is_a_finding() 
         let report = swept(&world, 1);
         let figures = ["overdue", "remaining", "demanded"].map(|key| report[key].clone());
         assert_eq!(figures, [1.into(), 1.into(), Json::from(demanded)], "{report}");
+        let residue = &world.entries("residue")[0];
+        assert_eq!(
+            (&residue["remaining"], &residue["bounds"][0]["late"]),
+            (&1.into(), &1.into()),
+            "{residue}"
+        );
+        world.ran(&["ledger", "verify"], 0);
         let status = world.ran(&["status", "--format", "json"], 1).stdout;
         let status = serde_json::from_str::<Json>(&status).unwrap()["rules"][0].clone();
-        assert_eq!((&status["overdue"], &status["demanded"]), (&(1 - demanded).into(), &demanded.into()));
+        assert_eq!((&status["overdue"], &status["demanded"]), (&1.into(), &demanded.into()));
         let explained = world.ran(&["explain", "site/account", "4"], 0).stdout;
         assert!(explained.starts_with("site/account: overdue\n"), "{explained}");
         assert!(explained.contains("it only observes"), "{explained}");
