@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::architecture::source::root;
+use crate::schema::python;
 
 const RULES: &str = r#"[service]
 name = "Site"
@@ -398,6 +399,60 @@ fn the_workflow_asks_for_no_more_than_it_needs() {
         let pin = line.split('@').nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
         assert!(pin.len() == 40 && pin.bytes().all(|b| b.is_ascii_hexdigit()), "{line} is not pinned");
     }
+}
+
+/// What GitHub would refuse, and what an attacker would like, as programs see it that nobody here wrote. Each is also shown a workflow that
+/// is wrong.
+#[test]
+fn the_workflow_is_one_and_gives_no_foothold() {
+    let workflow = read(root().join("deploy/ci/github-actions.yml"));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("workflow.yml");
+    let judged = |program: &str, arguments: &[&str], text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Ran::of(&Command::new(python(program)).args(arguments).arg(&path).output().unwrap())
+    };
+    let schema = ["--builtin-schema", "vendor.github-workflows"];
+    judged("check-jsonschema", &schema, &workflow).expect(0);
+    let misspelled = workflow.replacen("runs-on:", "run-on:", 1);
+    judged("check-jsonschema", &schema, &misspelled).expect(1);
+    judged("zizmor", &["--offline"], &workflow).expect(0);
+    let injected =
+        workflow.replacen("echo \"::error", "echo \"${{ github.event.pull_request.title }}::error", 1);
+    assert_ne!(injected, workflow);
+    let said = judged("zizmor", &["--offline"], &injected);
+    assert!(said.code != Some(0) && said.text.contains("template-injection"), "{}", said.text);
+}
+
+/// The framework itself, with the configuration that is shipped.
+#[test]
+fn the_framework_runs_the_hook() {
+    let shipped = |name: &str| root().join("deploy/ci").join(name);
+    for (command, file) in
+        [("validate-config", "pre-commit-config.yaml"), ("validate-manifest", "pre-commit-hooks.yaml")]
+    {
+        let ran = Command::new(python("pre-commit")).arg(command).arg(shipped(file)).output().unwrap();
+        Ran::of(&ran).expect(0);
+    }
+    let runner = Runner::new(Some(RULES));
+    runner.write(".pre-commit-config.yaml", &read(shipped("pre-commit-config.yaml")));
+    runner.write("ci/pre-commit", &read(shipped("pre-commit")));
+    let hook = runner.path("repository/ci/pre-commit");
+    std::fs::set_permissions(hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    runner.commit();
+    let framework = |rules: &str| {
+        runner.write("rules/site.toml", rules);
+        runner.git(&["add", "--all"]).expect(0);
+        let folders =
+            [program().parent().unwrap(), python("pre-commit").parent().unwrap()].map(Path::to_owned);
+        let path = Runner::path_with(&[&folders[0], &folders[1]]);
+        let mut run = runner.command("pre-commit", &path);
+        Ran::of(&run.args(["run", "--color", "never"]).output().unwrap())
+    };
+    let passed = framework(&rules("15 days")).expect(0);
+    assert!(passed.contains("retention rules") && passed.contains("Passed"), "{passed}");
+    let refused = framework(&rules("20 d")).expect(1);
+    assert!(refused.contains("rules/site.toml:23:13: error[R010]"), "{refused}");
 }
 
 /// A repository whose hook is ours.

@@ -291,7 +291,7 @@ fn files_of(directory: &str) -> impl Iterator<Item = PathBuf> {
 }
 
 /// What `tests/run` installs from `PyPI`, beside the build.
-fn python(program: &str) -> PathBuf {
+pub fn python(program: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_expunged")).parent().and_then(Path::parent).unwrap();
     let path = target.join("python/bin").join(program);
     assert!(path.exists(), "{} is missing: `tests/run` installs it", path.display());
