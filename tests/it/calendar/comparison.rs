@@ -113,6 +113,16 @@ fn a_time_that_clocks_show_twice_has_the_shortest_window() {
     length("America/Phoenix", "America/Chicago", "24 hours", "8 days");
     length("America/Phoenix", "America/Chicago", "6 days", "200 hours");
     length("Europe/Moscow", "America/New_York", "1 month", "2 months");
+    // Midnight in Darwin comes half an hour into the second showing: due goes a day further from there on, and the last that is shown
+    // is the latest of its day.
+    let least = TimeDelta::microseconds(1);
+    assert_eq!(length("Australia/Darwin", "Pacific/Auckland", "6 days", "200 hours"), hours(31));
+    assert_eq!(
+        length("Australia/Darwin", "Pacific/Auckland", "24 hours", "8 days"),
+        days(6) - TimeDelta::minutes(30) + least
+    );
+    // Midnight in Puerto Rico comes half an hour into the first: until then the deadline is a day nearer.
+    assert_eq!(length("America/Puerto_Rico", "America/St_Johns", "24 hours", "8 days"), hours(143) + least);
     length("Asia/Kathmandu", "Africa/Casablanca", "3 days", "5 days");
     let never = calendar("Etc/UTC").shortest_window_on_clocks_of(
         "Europe/Berlin".parse().unwrap(),
