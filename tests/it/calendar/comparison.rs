@@ -289,6 +289,8 @@ fn what_is_passed_over_is_what_every_single_day_shows_at_the_calendars_end() {
         hours(0),
         hours(1),
         hours(24 * 400),
+        format!("{} days", end.num_days()),
+        format!("{} days", end.num_days() + 1_000),
         "260102 years".to_owned(),
         "260101 years 11 months".to_owned(),
         "1 month".to_owned(),
