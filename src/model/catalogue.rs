@@ -51,6 +51,8 @@ pub struct Table {
     pub distinct: BTreeSet<ColumnName>,
     /// The first column of every index.
     pub indexed: BTreeSet<ColumnName>,
+    /// Why the engine cannot dispose of its rows, such as a trigger that names a table which is gone.
+    pub broken: Option<String>,
     /// Foreign keys that other tables hold on this one.
     pub referenced_by: Vec<Reference>,
     /// Names of the triggers on this table.
@@ -83,6 +85,13 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether a number and the text of that number are two values here: where no type says that they are one.
+    pub fn tells_types_apart(&self) -> bool {
+        let declared = self.declared.to_ascii_lowercase();
+        self.kind == ColumnKind::Other
+            && (declared.is_empty() || declared == "any" || declared.contains("blob"))
+    }
+
     /// Whether it is declared to hold numbers and no text: by the whole words of the type, since `enumeration` has a `num` too.
     pub fn is_number(&self) -> bool {
         let declared = self.declared.to_ascii_lowercase();

@@ -767,6 +767,32 @@ fn a_promise_whose_own_bounds_leave_no_time_cannot_be_kept() {
     assert!(!said("24 hours", "24 hours 1 second").contains(cannot));
 }
 
+/// What the one has marked as done is done for the other too, which then never replaces its own columns.
+#[test]
+fn two_rules_with_one_mark_replace_the_same_columns() {
+    let action =
+        |columns: &str| format!("action = \"pseudonymize\"\ncolumns = {{ {columns} }}\nmark = \"done\"");
+    let rule = &GOOD[GOOD.find("[[rule]]").unwrap()..GOOD.find("[[rule.dependent]]").unwrap()];
+    let second = rule
+        .replace("id = \"account\"", "id = \"second\"")
+        .replace("column = \"deleted_at\"", "column = \"closed_at\"");
+    let both = |one: &str, other: &str| {
+        let first = GOOD.replacen("action = \"delete\"", &action(one), 1);
+        format!("{first}\n{}", second.replace("action = \"delete\"", &action(other)))
+    };
+    let said = refused(&both("name = \"random\"", "email = \"null\""));
+    assert!(
+        said.contains("error[R025]: rule `site/second` and rule `site/account` mark in `done` of `account` what they have done"),
+        "{said}"
+    );
+    assert!(refused(&both("name = \"random\"", "name = \"null\"")).contains("error[R025]"));
+    let same = both("name = \"random\"", "name = \"random\"");
+    check_all(vec![parse(&same).unwrap()]).unwrap_or_else(|e| panic!("{e}"));
+    let own =
+        both("name = \"random\"", "email = \"null\"").replacen("mark = \"done\"", "mark = \"named\"", 1);
+    check_all(vec![parse(&own).unwrap()]).unwrap_or_else(|e| panic!("{e}"));
+}
+
 #[test]
 fn what_is_demanded_goes_at_once_and_a_promise_may_not_keep_it() {
     let text = with("no_later_than = \"24 hours\"", "on_request = true\nnot_before = \"7 days\"")

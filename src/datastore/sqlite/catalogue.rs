@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::connect::{all, failed};
+use super::connect::{all, failed, one};
 use super::marker;
 use super::sql::{Sql, quote};
-use crate::datastore::error::DatastoreError;
+use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, OnDelete, Reference, Table};
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
@@ -41,13 +41,13 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     for name in &every {
         let mut table = table(connection, name).await?;
         references.extend(foreign_keys(connection, name).await?);
-        table.delete_writes =
-            writes(connection, &format!("DELETE FROM main.{}", quote(name.as_str())), &pages).await?;
+        let delete = format!("DELETE FROM main.{}", quote(name.as_str()));
+        table.delete_writes = planned(writes(connection, &delete, &pages).await, &mut table.broken)?;
         let set = table.columns.iter().filter(|c| !table.primary_key.contains(&c.name));
         let set: Vec<String> = set.map(|c| format!("{0} = {0}", quote(c.name.as_str()))).collect();
         if !set.is_empty() {
             let update = format!("UPDATE main.{} SET {}", quote(name.as_str()), set.join(", "));
-            table.update_writes = writes(connection, &update, &pages).await?;
+            table.update_writes = planned(writes(connection, &update, &pages).await, &mut table.broken)?;
         }
         tables.insert(name.clone(), table);
     }
@@ -62,17 +62,40 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     Ok(Catalogue { tables, beside })
 }
 
+/// What a statement writes. One that the engine cannot plan concerns its own table alone, and not the others of the datastore.
+fn planned(
+    writes: Result<BTreeSet<TableName>, DatastoreError>,
+    broken: &mut Option<String>,
+) -> Result<BTreeSet<TableName>, DatastoreError> {
+    match writes {
+        Err(DatastoreError::Statement { source: EngineError::Other(why), .. }) => {
+            *broken = Some(why);
+            Ok(BTreeSet::new())
+        }
+        writes => writes,
+    }
+}
+
 /// Virtual tables, and those in which they keep their data.
 async fn beside(connection: &mut SqliteConnection) -> Result<Beside, DatastoreError> {
     let listed = Sql::new(
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow')",
     );
+    let made = Sql::new("SELECT sql FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'");
+    let mut statements = String::new();
+    for row in all(connection, &made, OPERATION).await? {
+        statements.push_str(&get::<String>(&row, 0)?.to_lowercase());
+    }
     let mut beside = Beside::default();
     for row in all(connection, &listed, OPERATION).await? {
         let is_virtual = get::<String>(&row, 1)? == "virtual";
-        match TableName::new(&get::<String>(&row, 0)?) {
+        let name: String = get(&row, 0)?;
+        // The engine goes by the name. One that a virtual table was told of is the application's own, whatever it is called.
+        let is_shadow = || !statements.contains(&name.to_lowercase());
+        match TableName::new(&name) {
             Ok(name) if is_virtual => drop(beside.virtual_tables.insert(name)),
-            Ok(name) => drop(beside.shadow_tables.insert(name)),
+            Ok(shadow) if is_shadow() => drop(beside.shadow_tables.insert(shadow)),
+            Ok(_) => {}
             Err(_) => beside.nameless += u64::from(is_virtual),
         }
     }
@@ -91,6 +114,9 @@ fn name_target(table: &Table, reference: &mut Reference) {
         }
     }
 }
+
+/// A table that an extension of the engine answers for.
+const VIRTUAL: &str = "(a virtual table)";
 
 /// A table whose name is too long, or holds control characters.
 const NAMELESS: &str = "(a table whose name no rule can write)";
@@ -116,8 +142,10 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
     }
     key.sort();
     table.primary_key = key.into_iter().map(|(_, name)| name).collect();
-    // The rowid under its own name is never NULL, whatever the catalogue says.
-    if let [only] = table.primary_key.as_slice() {
+    // The rowid under its own name is never NULL, whatever the catalogue says. A key with an index of its own is none.
+    let of_key = pragma("SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'", name);
+    let indexed: i64 = get(&one(connection, &of_key, OPERATION).await?, 0)?;
+    if let ([only], 0) = (table.primary_key.as_slice(), indexed) {
         for column in
             table.columns.iter_mut().filter(|c| &c.name == only && c.declared.eq_ignore_ascii_case("integer"))
         {
@@ -213,9 +241,13 @@ async fn writes(
     let explain = Sql::new(format!("EXPLAIN {statement} WHERE random() = 0"));
     let mut written = BTreeSet::new();
     for row in all(connection, &explain, OPERATION).await? {
-        let opcode: String = get(&row, 1)?;
-        if opcode == "OpenWrite" {
-            written.extend(pages.get(&get(&row, 3)?).cloned());
+        match get::<String>(&row, 1)?.as_str() {
+            "OpenWrite" => written.extend(pages.get(&get(&row, 3)?).cloned()),
+            // A trigger's DELETE of everything.
+            "Clear" => written.extend(pages.get(&get(&row, 2)?).cloned()),
+            // Which one, the program does not say.
+            "VUpdate" => written.extend(TableName::new(VIRTUAL)),
+            _ => {}
         }
     }
     Ok(written)

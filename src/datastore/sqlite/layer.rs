@@ -314,8 +314,10 @@ impl Layer<'_> {
         let set = set.collect::<Vec<_>>().join(", ");
         let same: Vec<String> =
             self.key.iter().enumerate().map(|(i, c)| format!("{} = b.k{i}", column("t", c))).collect();
-        let mut sql =
-            Sql::new(format!("UPDATE {} AS t SET {set}, {} = ", table(self.table), quote(mark.as_str())));
+        // Whatever a constraint says of conflicts: `ON CONFLICT REPLACE` would delete another record, uncounted.
+        let update =
+            format!("UPDATE OR ABORT {} AS t SET {set}, {} = ", table(self.table), quote(mark.as_str()));
+        let mut sql = Sql::new(update);
         sql.bind(match self.mark {
             Some(MarkKind::Date) => Value::Text(at.format("%Y-%m-%d").to_string()),
             Some(MarkKind::Integer) => Value::Integer(at.timestamp()),

@@ -41,6 +41,10 @@ pub(super) async fn estimate(
     }
     let rows = rows(connection, name, numbering).await?.max(cells);
     let pages = rows.saturating_mul(seen).div_ceil(cells.max(1));
+    // Numbers may be far apart; no table has more pages than the file.
+    let row = one(connection, &Sql::new("SELECT page_count FROM pragma_page_count"), OPERATION).await?;
+    let most = row.try_get::<i64, _>(0).map(i64::unsigned_abs).map_err(failed(OPERATION))?;
+    let (rows, pages) = if pages > most { (most.saturating_mul(cells) / seen, most) } else { (rows, pages) };
     Ok(Some(TableSize { rows, pages, bytes: pages.saturating_mul(bytes / seen) }))
 }
 

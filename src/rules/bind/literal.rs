@@ -26,10 +26,19 @@ impl<'c> Binder<'_, 'c> {
 }
 
 /// What the column holds, where that is something else than the value; none: it may hold it. A text that is a number compares with
-/// numbers, and a number with a text that is one.
+/// numbers; a number with a text compares only as text, and a list under `not` would then leave out nothing.
 fn mismatch(column: &Column, value: &Value) -> Option<&'static str> {
-    let Value::Text(text) = value else { return None };
-    let is_number = text.trim().parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false");
+    let is_number = match value {
+        Value::Text(text) => text.trim().parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false"),
+        Value::Integer(_) | Value::Real(_) => {
+            return match column.kind {
+                ColumnKind::Text => Some("a text"),
+                ColumnKind::Instant | ColumnKind::Naive | ColumnKind::Date => Some("the text of a time"),
+                ColumnKind::Integer | ColumnKind::Other => None,
+            };
+        }
+        Value::Null | Value::Blob(_) => return None,
+    };
     match column.kind {
         ColumnKind::Integer if !is_number => Some("an integer"),
         ColumnKind::Other if !is_number && column.is_number() => Some("a number"),

@@ -193,6 +193,10 @@ impl<'r, 'c> Binder<'r, 'c> {
             let help = did_you_mean(name.as_str(), &known, otherwise);
             self.problem(at, what, help);
         }
+        if let Some(why) = found.and_then(|table| table.broken.as_ref()) {
+            let what = format!("the engine cannot dispose of rows of `{name}`: {why}");
+            self.problem(at, what, "mend or drop the trigger or foreign key that it stumbles over");
+        }
         found
     }
 
@@ -240,6 +244,15 @@ impl<'r, 'c> Binder<'r, 'c> {
     fn pattern(&mut self, pattern: &Pattern, of: Side<'_, 'c>) {
         let columns: Vec<&ColumnName> =
             pattern.columns().filter(|name| self.column("pattern", of, name).is_some()).collect();
+        if let Some(name) =
+            columns.iter().find(|name| of.table.column(name).is_some_and(Column::tells_types_apart))
+        {
+            let what = format!(
+                "`{name}` of `{}` may hold a number and the text of it, two records that would share the files of `{pattern}`",
+                of.name
+            );
+            self.problem("pattern", what, "name a column that is declared to hold text or numbers");
+        }
         let named: BTreeSet<ColumnName> = columns.into_iter().cloned().collect();
         if named.len() == pattern.columns().count()
             && !of.table.unique.iter().any(|unique| unique.is_subset(&named))
@@ -266,16 +279,23 @@ impl<'r, 'c> Binder<'r, 'c> {
         }
         let named: BTreeSet<ColumnName> = key.iter().cloned().collect();
         if !of.table.unique.iter().any(|unique| unique.is_subset(&named)) {
-            let help = if of.table.primary_key.is_empty() {
+            let primary = &of.table.primary_key;
+            let help = if primary.is_empty() {
                 "give the table a primary key, or a unique index over columns that are NOT NULL".to_owned()
+            } else if primary == key {
+                format!("{} admits NULL: declare it NOT NULL", list(primary.iter()))
             } else {
-                format!("its primary key is {}", list(of.table.primary_key.iter()))
+                format!("its primary key is {}", list(primary.iter()))
             };
-            self.problem(
-                "key",
-                format!("key {} of `{}` does not identify one record", list(key.iter()), of.name),
-                help,
-            );
+            let what = if key.is_empty() {
+                format!(
+                    "`{}` has no primary key, and nothing says what identifies one of its records",
+                    of.name
+                )
+            } else {
+                format!("key {} of `{}` does not identify one record", list(key.iter()), of.name)
+            };
+            self.problem("key", what, help);
         }
     }
 

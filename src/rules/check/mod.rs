@@ -4,12 +4,13 @@
 //! 2. Each such rule is at least as strict as the promise, on every day (`strength`).
 //! 3. What a rule leaves out, its promise leaves out in the same words, or sibling rules take it (`filters`).
 //! 4. Sweeps are frequent enough: two gaps of the schedule and one run fit between due and deadline (`window`).
-//! 5. No two rules over the same records contradict each other (`contradiction`).
+//! 5. No two rules over the same records contradict each other (`contradiction`), or take each other's mark for their own (`marks`).
 //!
 //! A rule that only observes keeps nothing: what hangs on it alone is a warning, and the promise is not called kept.
 
 mod contradiction;
 pub(super) mod filters;
+mod marks;
 mod strength;
 pub(super) mod window;
 
@@ -88,6 +89,7 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
         (found.concat(), promises.into_iter().flatten().collect())
     });
     found.extend(contradiction::contradictions(set));
+    found.extend(marks::shared(set));
     let warnings = Diagnostics::new(found);
     if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
 }

@@ -63,8 +63,9 @@ fn unnamed(
     let count = open.len() as u64 + catalogue.beside.nameless;
     let shown = open.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let more = if count > SHOWN as u64 { ", …" } else { "" };
+    let shown = if open.is_empty() { String::new() } else { format!(" ({shown}{more})") };
     let what = format!(
-        "no rule file names datastore `{datastore}`: {} of it {} covered by no rule and no waiver ({shown}{more})",
+        "no rule file names datastore `{datastore}`: {} of it {} covered by no rule and no waiver{shown}",
         counted(count, "table"),
         are(count)
     );

@@ -210,9 +210,12 @@ fn a_filter_is_of_the_type_of_its_column() {
         "rules/site.toml:17:18: error[R014]: `level` of `account` is declared `INTEGER` and compared with text, which it never holds: expected an integer"
     );
     assert!(wrong("price = { not = [\"cheap\"] }").ends_with("expected a number"));
+    // Under `not` they would leave out nothing.
+    assert!(wrong("name = { not = [5] }").ends_with("expected a text"));
+    assert!(wrong("name = { not = [true] }").ends_with("expected a text"));
+    assert!(wrong("day = { not = [2020] }").ends_with("expected the text of a time"));
     // The engine compares a number with the text of one, and an enumeration is no number.
-    let lenient =
-        "only = { level = [\"1\"], name = [5], price = \"10.50\", kind = \"closed\", flag = \"true\" }\n";
+    let lenient = "only = { level = [\"1\"], price = \"10.50\", kind = \"closed\", flag = \"true\" }\n";
     assert_eq!(found(lenient, columns, 0), [""; 0]);
     let right = "only = { level = [1], name = \"x\", price = 5, day = \"2020-01-01\", free = [1, \"x\"], flag = true, deleted_at = { null = false } }\n";
     assert_eq!(found(right, columns, 0), [""; 0]);
@@ -327,4 +330,93 @@ fn a_key_that_is_not_unique_and_a_match_of_another_type_are_refused() {
         one(subject, "ALTER TABLE account ADD weight REAL;", 65)
             .contains("holds floating-point numbers, which identify nobody")
     );
+}
+
+/// A column without a type holds 1 and the text of it, two records; their files would have one name.
+#[test]
+fn files_are_named_by_columns_of_one_type() {
+    let uploads = "\n[[rule.dependent]]\nid = \"uploads\"\nclass = \"account\"\ndatastore = \"files\"\npattern = \"{id}/**\"\naction = \"delete\"\n";
+    for (declared, refused) in
+        [("", true), ("ANY", true), ("BLOB", true), ("INTEGER", false), ("TEXT", false), ("uuid", false)]
+    {
+        let schema = format!(
+            "CREATE TABLE account (id {declared} NOT NULL PRIMARY KEY, deleted_at timestamptz); CREATE INDEX a ON account (deleted_at);"
+        );
+        let world = World::new(&rules(DELETED_AT, uploads), &schema);
+        world.configure(
+            "[datastore.site]\n",
+            "[datastore.files]\nkind = \"files\"\nroot = \"tree\"\n\n[datastore.site]\n",
+        );
+        std::fs::create_dir(world.path("tree")).unwrap();
+        let said = world.run(&["plan"]).stderr;
+        assert_eq!(said.contains("may hold a number and the text of it"), refused, "{declared}: {said}");
+    }
+}
+
+/// A trigger may empty a table without a condition, or write an index for full text: neither opens the table as others do.
+#[test]
+fn whatever_a_trigger_writes_is_seen() {
+    for (body, written) in
+        [("DELETE FROM ord", "`ord`"), ("INSERT INTO search VALUES (old.deleted_at)", "`(a virtual table)`")]
+    {
+        let schema = format!(
+            "CREATE TABLE ord (id INTEGER PRIMARY KEY, x INTEGER); CREATE VIRTUAL TABLE search USING fts5(words);
+             CREATE TRIGGER t AFTER DELETE ON account BEGIN {body}; END;"
+        );
+        let waived = super::coverage::waiver("table", "ord") + &super::coverage::waiver("table", "search");
+        let said = one(&waived, &schema, 65);
+        assert!(said.contains("error[R031]") && said.contains(&format!("would write {written}")), "{said}");
+    }
+}
+
+/// One table that the engine stumbles over is nothing against the others.
+#[test]
+fn a_broken_table_concerns_whoever_names_it() {
+    let broken = "CREATE TABLE gone (id INTEGER PRIMARY KEY); CREATE TABLE ord (id INTEGER PRIMARY KEY);
+                  CREATE TRIGGER t AFTER DELETE ON ord BEGIN DELETE FROM gone; END; DROP TABLE gone;";
+    let world = World::new(
+        &rules(DELETED_AT, &super::coverage::waiver("table", "ord")),
+        &format!("{}{broken}", super::ACCOUNT),
+    );
+    assert_eq!(check(&world, 0).stderr, "");
+    world.ran(&["sweep"], 0);
+    let orders = "\n[[rule.dependent]]\nid = \"orders\"\nclass = \"account\"\ntable = \"ord\"\nmatch = { id = \"id\" }\naction = \"delete\"\n";
+    world.rules(&rules(DELETED_AT, orders));
+    let said = check(&world, 65).stderr;
+    assert!(said.contains("the engine cannot dispose of rows of `ord`: no such table: main.gone"), "{said}");
+}
+
+/// A primary key of whole numbers that has an index of its own is no row number, and admits NULL.
+#[test]
+fn a_key_that_admits_null_says_so() {
+    for (key, said) in [
+        ("id INTEGER PRIMARY KEY DESC", Some("`id` admits NULL: declare it NOT NULL")),
+        ("id TEXT PRIMARY KEY", Some("`id` admits NULL: declare it NOT NULL")),
+        ("id INTEGER PRIMARY KEY", None),
+        ("id INTEGER NOT NULL PRIMARY KEY DESC", None),
+    ] {
+        let schema = format!(
+            "CREATE TABLE account ({key}, deleted_at timestamptz); CREATE INDEX a ON account (deleted_at);"
+        );
+        let world = World::new(&rules(DELETED_AT, ""), &schema);
+        let ran = check(&world, if said.is_some() { 65 } else { 0 });
+        assert!(said.is_none_or(|said| ran.stderr.contains(said)), "{key}: {}", ran.stderr);
+    }
+    let child = "\n[[rule.dependent]]\nid = \"c\"\nclass = \"account\"\ntable = \"c\"\nmatch = { a = \"id\" }\naction = \"delete\"\n";
+    let said = one(child, "CREATE TABLE c (a INTEGER); CREATE INDEX c_a ON c (a);", 65);
+    assert!(
+        said.contains("`c` has no primary key, and nothing says what identifies one of its records"),
+        "{said}"
+    );
+}
+
+/// Row numbers far apart are no size.
+#[test]
+fn a_table_is_no_larger_than_its_file() {
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz, x TEXT);
+                  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+                  INSERT INTO account SELECT i * 1000000000, NULL, hex(zeroblob(2000)) FROM n;";
+    let world = World::new(&rules(DELETED_AT, ""), schema);
+    let said = world.run(&["check", "--connect"]).text();
+    assert!(said.contains("MiB") && !said.contains("TiB"), "{said}");
 }

@@ -213,3 +213,30 @@ fn a_pseudonym_that_collides_keeps_only_its_record() {
     assert!(!ran.text().contains("canary"), "{}", ran.text());
     assert_eq!(world.ids("SELECT id FROM account WHERE done IS NOT NULL"), set(&["1", "3"]));
 }
+
+/// What a constraint says of conflicts must not delete the record of somebody else, or the one that is pseudonymized.
+#[test]
+fn a_new_value_takes_no_other_record_along() {
+    let action = |rest: &str| rules(DELETED_AT, rest).replace("action = \"delete\"\n", "");
+    let text = action("action = \"pseudonymize\"\ncolumns = { ip = \"truncate-ip\" }\nmark = \"done\"\n");
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, tenant INTEGER, ip TEXT, deleted_at timestamptz, done timestamptz,
+                    UNIQUE (tenant, ip) ON CONFLICT REPLACE);
+                  INSERT INTO account VALUES (1, 1, '10.0.0.7', '1971-01-01T00:00:00Z', NULL), (2, 1, '10.0.0.0', NULL, NULL),
+                    (3, 1, '10.0.0.9', '1971-01-01T00:00:00Z', NULL), (4, 2, '10.0.0.9', '1971-01-01T00:00:00Z', NULL);";
+    let world = World::new(&text, schema);
+    let ran = world.ran(&["sweep"], 1);
+    assert!(ran.stdout.contains("2 records set aside: a value must be unique"), "{}", ran.stdout);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2", "3", "4"]));
+    assert_eq!(world.ids("SELECT id FROM account WHERE done IS NOT NULL"), set(&["4"]));
+    let dependent = "\n[[rule.dependent]]\nid = \"logins\"\nclass = \"account\"\ntable = \"login\"\nmatch = { account = \"id\" }\n\
+                     action = \"pseudonymize\"\ncolumns = { ip = \"truncate-ip\" }\nmark = \"done\"\n";
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+                  CREATE TABLE login (id INTEGER PRIMARY KEY, account INTEGER, site INTEGER, ip TEXT, done timestamptz,
+                    UNIQUE (site, ip) ON CONFLICT REPLACE);
+                  INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z'), (2, NULL);
+                  INSERT INTO login VALUES (1, 1, 1, '10.0.0.7', NULL), (2, 2, 1, '10.0.0.0', NULL);";
+    let world = World::new(&rules(DELETED_AT, dependent), schema);
+    world.ran(&["sweep"], 1);
+    assert_eq!(world.ids("SELECT id FROM login"), set(&["1", "2"]));
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1", "2"]));
+}
