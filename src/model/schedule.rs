@@ -19,8 +19,8 @@ pub struct Schedule {
 /// A schedule that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// Neither six fields nor seven.
-    #[error("it has {found} fields, expected 6: second minute hour day month weekday{}", advice(*found))]
+    /// Not six fields. A seventh, for years, would make a schedule end while the rule goes on.
+    #[error("it has {found} field{}, expected 6: second minute hour day month weekday{}", if *found == 1 { "" } else { "s" }, advice(*found))]
     Fields {
         /// How many it has.
         found: usize,
@@ -44,8 +44,18 @@ pub enum ScheduleError {
     NeverFires,
 }
 
+/// The parser shows the text and points into it, on lines of their own; its bounds are the greatest that are allowed.
+fn reason(said: &str) -> String {
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    last.trim_start_matches('^').replace("must be less than", "must be at most")
+}
+
 fn advice(found: usize) -> &'static str {
-    if found == 5 { "; five fields have no second: put `0` in front" } else { "" }
+    match found {
+        5 => "; five fields have no second: put `0` in front",
+        7 => "; a schedule has no years: it would end while the rule goes on",
+        _ => "",
+    }
 }
 
 /// Eight years hold two leap days and every combination of weekday and date that a schedule can single out yearly.
@@ -60,7 +70,7 @@ impl Schedule {
         self.longest_gap
     }
 
-    /// The first start after `instant`; `None` once the schedule's last year has passed.
+    /// The first start after `instant`; `None` beyond the years that the parser knows, up to 2100.
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.cron.after(&instant).next()
     }
@@ -71,14 +81,14 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let fields: Vec<&str> = text.split_whitespace().collect();
-        if !matches!(fields.len(), 6 | 7) {
+        if fields.len() != 6 {
             return Err(ScheduleError::Fields { found: fields.len() });
         }
         if fields[5].contains(|c: char| c.is_ascii_digit()) {
             return Err(ScheduleError::NumberedWeekday { written: fields[5].to_owned() });
         }
         let cron = cron::Schedule::from_str(text)
-            .map_err(|e| ScheduleError::Cron { reason: e.to_string().trim().to_owned() })?;
+            .map_err(|e| ScheduleError::Cron { reason: reason(&e.to_string()) })?;
         let longest_gap = longest_gap(&cron).ok_or(ScheduleError::NeverFires)?;
         Ok(Self { written: text.to_owned(), cron, longest_gap })
     }
@@ -109,10 +119,7 @@ fn longest_gap(cron: &cron::Schedule) -> Option<TimeDelta> {
 
 /// Most schedules do, and their days need not be looked at: no gap is longer than the one over midnight.
 fn fires_every_day(cron: &cron::Schedule) -> bool {
-    cron.years().is_all()
-        && cron.months().is_all()
-        && cron.days_of_month().is_all()
-        && cron.days_of_week().is_all()
+    cron.months().is_all() && cron.days_of_month().is_all() && cron.days_of_week().is_all()
 }
 
 /// Seconds since midnight, ascending.
@@ -134,9 +141,8 @@ fn firing_days(cron: &cron::Schedule) -> impl Iterator<Item = i64> {
     // Asked once a number instead of once a day: cron's own sets are trees.
     let days: Vec<bool> = (0..=31).map(|n| cron.days_of_month().includes(n)).collect();
     let weekdays: Vec<bool> = (1..=7).map(|n| cron.days_of_week().includes(n)).collect();
-    let years = (FIRST_YEAR..=LAST_YEAR).filter(|year| cron.years().includes(year.unsigned_abs()));
-    let months =
-        years.flat_map(|year| (1..=12).filter_map(move |month| NaiveDate::from_ymd_opt(year, month, 1)));
+    let months = (FIRST_YEAR..=LAST_YEAR)
+        .flat_map(|year| (1..=12).filter_map(move |month| NaiveDate::from_ymd_opt(year, month, 1)));
     months.filter(|first| cron.months().includes(first.month())).flat_map(move |first| {
         let (start, weekday) = (i64::from(first.num_days_from_ce()), first.weekday().num_days_from_sunday());
         let fires = |n: &u8| {
@@ -180,7 +186,6 @@ mod tests {
             ("0 0 3 * * MON-FRI", TimeDelta::days(3)),
             ("0 0 0 31 * *", TimeDelta::days(61)),
             ("0 0 0 29 2 *", TimeDelta::days(1461)),
-            ("0 0 0 1 1 * 2024-2025", TimeDelta::days(2556)),
         ] {
             assert_eq!(schedule(text).longest_gap(), gap, "{text}");
         }
@@ -204,14 +209,31 @@ mod tests {
     fn what_would_not_fire_as_written_is_refused() {
         let refused = |text: &str| text.parse::<Schedule>().unwrap_err();
         assert_eq!(refused("0 0 0 30 2 *"), ScheduleError::NeverFires);
-        assert_eq!(refused("0 0 0 1 1 * 1999"), ScheduleError::NeverFires);
         assert_eq!(refused("0 0 3 * * 1"), ScheduleError::NumberedWeekday { written: "1".into() });
         assert_eq!(
             refused("0 3 * * *").to_string(),
             "it has 5 fields, expected 6: second minute hour day month weekday; five fields have no second: put `0` in front"
         );
-        assert!(matches!(refused("0 0 25 * * *"), ScheduleError::Cron { .. }));
-        assert!(matches!(refused("*/0 * * * * *"), ScheduleError::Cron { .. }));
+        assert_eq!(
+            refused("@daily").to_string(),
+            "it has 1 field, expected 6: second minute hour day month weekday"
+        );
+        assert_eq!(
+            refused("0 0 0 1 1 * 2024-2031").to_string(),
+            "it has 7 fields, expected 6: second minute hour day month weekday; a schedule has no years: it would end while the \
+             rule goes on"
+        );
+        assert_eq!(
+            refused("0 0 25 * * *").to_string(),
+            "it is not a cron expression: Hours must be at most 23. ('25' specified.)"
+        );
+        for wrong in ["*/0 * * * * *", "0 0 5-3 * * *", "0 0 0 L * *"] {
+            let said = refused(wrong).to_string();
+            assert!(
+                said.starts_with("it is not a cron expression: ") && !said.contains(['\n', '^']),
+                "{said}"
+            );
+        }
     }
 
     #[test]
@@ -219,7 +241,7 @@ mod tests {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let quarterly = schedule("0 */15 * * * *");
         assert_eq!(quarterly.next_after(at("2026-03-01T10:15:00Z")), Some(at("2026-03-01T10:30:00Z")));
-        assert_eq!(schedule("0 0 0 1 1 * 2024").next_after(at("2026-01-01T00:00:00Z")), None);
+        assert_eq!(quarterly.next_after(at("2150-01-01T00:00:00Z")), None, "the parser knows no later years");
         assert_eq!(quarterly, schedule("0 0,15,30,45 * * * *"));
         assert_eq!(quarterly.to_string(), "0 */15 * * * *");
     }

@@ -570,6 +570,11 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         "[[rule.dependent]]\nid = \"likes\"\nclass = \"comments\"\nof = \"comments\"\ntable = \"like\"\nmatch = { comment_id = \"id\" }\naction = \"delete\"\n\n[[rule.dependent]]\nid = \"uploads\"",
         &["! account+ wider dependent.likes: - → delete of `like` in `site` (these records now go too)"],
     ),
+    (
+        "pattern = \"uploads/{id}/**\"\n",
+        "pattern = \"uploads/{id}/**\"\norphans = true\n",
+        &["account stricter dependent.uploads.orphans: - → true (files without a record are listed)"],
+    ),
     ("pattern = \"logs/*.log\"", "pattern = \"logs/**\"", &["! log+ wider pattern: logs/*.log → logs/**"]),
     (
         "pattern = \"logs/*.log\"",

@@ -768,6 +768,79 @@ fn a_promise_whose_own_bounds_leave_no_time_cannot_be_kept() {
 }
 
 /// What the one has marked as done is done for the other too, which then never replaces its own columns.
+/// A format tells by itself whether there is a time of day, and whether it needs a zone: long before a datastore is asked.
+#[test]
+fn a_format_says_what_its_periods_and_its_zone_can_be() {
+    let said = |reading: &str, retain: &str, delete_by: &str| {
+        let text = with("column = \"deleted_at\",", &format!("column = \"deleted_at\", {reading}"))
+            .replace("retain = \"0 hours\"", &format!("retain = \"{retain}\""))
+            .replace("delete_by = \"24 hours\"", &format!("delete_by = \"{delete_by}\""))
+            .replace("keeps = [\"account\"]", "keeps = []");
+        parse(&text).map(drop).map_err(|e| e.render(Paint::Plain)).err().unwrap_or_default()
+    };
+    let date = "format = \"%d.%m.%Y\",";
+    assert_eq!(said(date, "2 days", "5 days"), "");
+    let hours = said(date, "2 hours", "5 days");
+    assert!(
+        hours.contains("error[R010]: `retain` is 2 hours, and the trigger's format is a date"),
+        "{hours}"
+    );
+    assert!(
+        said(date, "2 days", "500 hours")
+            .contains("`delete_by` is 500 hours, and the trigger's format is a date")
+    );
+    assert!(
+        said("format = \"%d.%m.%Y\", time_zone = \"Etc/UTC\",", "2 days", "5 days")
+            .contains("error[R009]: `time_zone` says")
+    );
+    assert!(
+        said("format = \"%FT%TZ\", time_zone = \"Etc/UTC\",", "2 hours", "5 days")
+            .contains("error[R009]: `time_zone` says")
+    );
+    let local = said("format = \"%F %T\",", "2 hours", "5 days");
+    assert!(
+        local.contains("error[R004]: `%F %T` has a time of day and does not say in which zone"),
+        "{local}"
+    );
+    for right in [
+        "format = \"%F %T\", time_zone = \"Etc/UTC\",",
+        "format = \"%FT%TZ\",",
+        "format = \"%+\",",
+        "unit = \"s\",",
+    ] {
+        assert_eq!(said(right, "2 hours", "5 days"), "", "{right}");
+    }
+}
+
+/// What is pseudonymized is still there to be deleted; what is deleted is not.
+#[test]
+fn a_record_may_be_pseudonymized_first_and_deleted_later() {
+    let rule = |id: &str, retain: &str, delete_by: &str, action: &str| {
+        by_rows(id, "table = \"visit\", column = \"at\", pick = \"latest\"", retain, delete_by)
+            .replace("action = \"delete\"\n", action)
+    };
+    let cut = "action = \"pseudonymize\"\ncolumns = { ip = \"truncate-ip\" }\nmark = \"cut_at\"\n";
+    let cut_first =
+        rule("cut", "2 days", "5 days", cut) + &rule("gone", "60 days", "3 months", "action = \"delete\"\n");
+    assert_eq!(between(&format!("{GOOD}{cut_first}")), [""; 0]);
+    let gone_first =
+        rule("cut", "60 days", "3 months", cut) + &rule("gone", "2 days", "5 days", "action = \"delete\"\n");
+    assert!(between(&format!("{GOOD}{gone_first}"))[0].contains("contradict each other"));
+}
+
+/// One mistake in a dependent is one mistake.
+#[test]
+fn what_hangs_on_a_dependent_that_cannot_be_read_is_not_blamed() {
+    let chain = GOOD.to_owned()
+        + "\n[[rule.dependent]]\nid = \"likes\"\nclass = \"comments\"\nof = \"comments\"\ntable = \"like\"\nmatch = { comment_id = \"id\" }\naction = \"delete\"\n";
+    parse(&chain).unwrap_or_else(|e| panic!("{e}"));
+    let broken = chain.replacen("id = \"comments\"\nclass = \"comments\"", "id = \"comments\"", 1);
+    let said = refused(&broken);
+    assert!(said.contains("error[R004]") && !said.contains("hangs on itself"), "{said}");
+    let circle = chain.replacen("id = \"comments\"\nclass", "id = \"comments\"\nof = \"likes\"\nclass", 1);
+    assert!(refused(&circle).contains("hangs on itself"));
+}
+
 #[test]
 fn two_rules_with_one_mark_replace_the_same_columns() {
     let action =

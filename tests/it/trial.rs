@@ -411,6 +411,36 @@ after = { account = [] }
     assert_eq!(failures_of(&format!("{file}{test}")), []);
 }
 
+/// What a test says of another datastore's files, it says of none.
+#[test]
+fn a_datastore_without_files_of_the_rule_is_refused() {
+    let record = "records = [{ id = 1, deleted_at = \"2026-03-01T00:00:00Z\" }]\nat = \"2026-03-02T00:00:00Z\"\nexpect = [\"overdue\"]\n";
+    for key in ["files", "after_files"] {
+        let said = failures_of(&format!("{SITE}{record}{key} = {{ disc = [] }}\n"));
+        assert_eq!(
+            said[0].what,
+            format!("`{key}` names datastore `disc`, in which the rule disposes of no files")
+        );
+        let uploads = "[[rule.dependent]]\nid = \"uploads\"\nclass = \"account\"\ndatastore = \"disk\"\npattern = \"{id}/*\"\naction = \"delete\"\n\n[[rule.test]]";
+        let file = SITE.replace("[[rule.test]]", uploads);
+        let said = failures_of(&format!("{file}{record}{key} = {{ disc = [] }}\n"));
+        assert_eq!(said[0].why, ["did you mean `disk`?"]);
+        assert_eq!(failures_of(&format!("{file}{record}{key} = {{ disk = [] }}\n")), []);
+    }
+}
+
+/// What the rule and its test's tables say of each other is told with what to do.
+#[test]
+fn a_rule_that_does_not_fit_its_test_is_told_with_the_remedy() {
+    let test = "records = [{ id = 1, deleted_at = 5 }]\nat = \"2026-03-02T00:00:00Z\"\nexpect = [\"kept\"]\n";
+    let file = SITE.replace(
+        "{ column = \"deleted_at\", pending = [\"null\"] }",
+        "{ column = \"deleted_at\", time_zone = \"Etc/UTC\" }",
+    );
+    let said = failures_of(&format!("{file}{test}"));
+    assert!(said.iter().all(|failure| !failure.what.is_empty() && !failure.why.is_empty()), "{said:?}");
+}
+
 /// Neither a key of several columns nor their order makes a difference.
 #[test]
 fn records_with_keys_of_several_columns_are_tried() {

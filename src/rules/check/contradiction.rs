@@ -100,8 +100,11 @@ fn idle(second: &Rule, first: &Rule) -> Option<Diagnostic> {
 const FILTERS: &str = "narrow one of them with `only`, or correct a bound";
 const PATTERNS: &str = "narrow one of the patterns, or correct a bound";
 
-/// Whether `first` demands disposal before `second` permits it, in either's time zone.
+/// Whether `first` demands that is gone what `second` still keeps, in either's time zone. What is pseudonymized is there.
 fn precedes(first: &Rule, second: &Rule) -> Option<Diagnostic> {
+    if first.action != Action::Delete {
+        return None;
+    }
     let windows = [first, second].map(|rule| rule.calendar.shortest_window(&second.retain, &first.delete_by));
     let window = windows.into_iter().find(|window| window.length <= TimeDelta::zero())?;
     let (names, help) = match (&first.dataset, &second.dataset) {

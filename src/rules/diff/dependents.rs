@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::pairs::{Pair, pairs};
 use super::{Change, Effect, Look, action, content, records};
 use crate::model::name::LocalId;
-use crate::rules::rule::{Dependent, DependentDataset, Rule};
+use crate::rules::rule::{Dependent, DependentDataset, Orphans, Rule};
 
 /// One more dependent is wider: more records go. One less is narrower: what it disposed of stays.
 pub fn changes(old: &Rule, new: &Rule) -> Vec<Change> {
@@ -73,6 +73,19 @@ fn both(
     names: &BTreeMap<&LocalId, &LocalId>,
 ) -> Vec<Change> {
     let mut found = Vec::new();
+    if let (DependentDataset::Files { orphans: before, .. }, DependentDataset::Files { orphans: after, .. }) =
+        (&old.dataset, &new.dataset)
+        && before != after
+    {
+        let (effect, look, why) = match after {
+            Orphans::Listed => (Effect::Stricter, Look::Enough, "files without a record are listed"),
+            Orphans::Ignored => {
+                (Effect::Weaker, Look::Second, "nobody is told of files without a record any more")
+            }
+        };
+        let [before, after] = [old, new].map(|dependent| dependent.places.written("orphans"));
+        found.push(Change::new(effect, "orphans", look).from(before).to(after).why(why));
+    }
     let contents = [(old, of_old), (new, of_new)].map(|(d, rule)| content::dependent(d, &rule.dependents));
     for key in content::differing(&contents[0], &contents[1]) {
         match key {

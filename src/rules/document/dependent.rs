@@ -34,7 +34,8 @@ pub fn dependents(mut tables: Vec<Cursor<'_>>, datastore: Option<&DatastoreName>
         }
     }
     let written = super::all(tables, dependent, |w| w.id.as_str().to_owned());
-    located(ordered(written, &known, &ofs), datastore)
+    let read: BTreeSet<String> = written.iter().map(|d| d.id.to_string()).collect();
+    located(ordered(written, &read, &ofs), datastore)
 }
 
 /// A dependent that may leave out its datastore.
@@ -141,12 +142,13 @@ fn refuse_replaced_key(table: &Cursor<'_>, dataset: Option<&DependentDataset>, a
 }
 
 /// Each after the one it names in `of`, otherwise as written. What never gets its turn stands in a circle.
-fn ordered(mut waiting: Vec<Written>, known: &BTreeSet<&str>, ofs: &[(String, Entry<'_>)]) -> Vec<Written> {
+/// What hangs on one that could not be read is placed: what is wrong with that one has been said.
+fn ordered(mut waiting: Vec<Written>, read: &BTreeSet<String>, ofs: &[(String, Entry<'_>)]) -> Vec<Written> {
     let mut placed: Vec<Written> = Vec::new();
     // Ends: each turn places at least one of them, or is the last.
     loop {
         let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|d| match &d.of {
-            Some(of) => !known.contains(of.as_str()) || placed.iter().any(|p| p.id == *of),
+            Some(of) => !read.contains(of.as_str()) || placed.iter().any(|p| p.id == *of),
             None => true,
         });
         if ready.is_empty() {

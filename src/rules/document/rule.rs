@@ -10,8 +10,9 @@ use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::Calendar;
 use crate::model::datastore::Defaults;
 use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId};
-use crate::model::period::{DeleteBy, Retain};
+use crate::model::period::{DeleteBy, Period, Retain};
 use crate::model::schedule::Schedule;
+use crate::rules::reading::{Clock, clock};
 use crate::rules::rule::{
     Action, Dataset, Mode, OnErasure, Promise, Promised, Rule, RuleTest, Subject, Trigger, TriggerPlace,
 };
@@ -73,6 +74,7 @@ pub fn rule(
         refuse_idle_exception(&mut table, rule);
         refuse_another_kind(&mut table, rule);
         refuse_unasked(&mut table, rule);
+        refuse_hours_on_a_date(&mut table, rule);
     }
     table.finish();
     rule
@@ -315,6 +317,22 @@ fn refuse_unasked(table: &mut Cursor<'_>, rule: &Rule) {
     if let Some(entry) = table.optional("retain").filter(|_| rule.retain != Retain::none()) {
         let message = format!("`retain` is {}, and what is requested is due at once", rule.retain);
         entry.refuse(Code::Conflict, message, "write `retain = \"0 hours\"`");
+    }
+}
+
+/// Where the trigger's format has no time of day, a period in hours begins at no instant.
+fn refuse_hours_on_a_date(table: &mut Cursor<'_>, rule: &Rule) {
+    let is_date = rule.trigger.reading.format.as_ref().is_some_and(|format| clock(format) == Clock::None);
+    for (key, period) in [("retain", rule.retain.period()), ("delete_by", rule.delete_by.period())] {
+        let Some(entry) = table.optional(key).filter(|_| is_date && matches!(period, Period::Elapsed(_)))
+        else {
+            continue;
+        };
+        let message = format!(
+            "`{key}` is {period}, and the trigger's format is a date, on which hours cannot be counted"
+        );
+        let help = "write days, weeks, months or years, or a format with a time of day";
+        entry.refuse(Code::Period, message, help);
     }
 }
 

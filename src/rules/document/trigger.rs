@@ -5,6 +5,7 @@ use chrono::format::{Item, StrftimeItems};
 use super::word;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
+use crate::model::calendar::Zone;
 use crate::rules::reading::{Clock, clock};
 use crate::rules::rule::{Pending, Pick, Reading, Trigger, TriggerPlace, Unit};
 
@@ -88,30 +89,37 @@ fn of_a_file(mut table: Cursor<'_>) -> Option<Trigger> {
     trigger
 }
 
-/// A name's time needs a zone, unless the format itself says it, or there is no time of day.
+/// `%Y%m%dT%H%M%SZ` in a name says its zone by itself.
 fn in_name(table: &mut Cursor<'_>, name: &Entry<'_>) -> Option<Reading> {
     let zone = table.optional("time_zone");
     let format = format(name)?;
-    let time_zone = match (&zone, clock(&format)) {
-        (None, Clock::Utc) => word::utc().map(|calendar| calendar.zone()),
-        (None, Clock::Offset | Clock::None) => None,
-        (Some(entry), Clock::Local) => word::zone(entry),
-        (Some(entry), Clock::Utc | Clock::Offset | Clock::None) => {
-            let message = "`time_zone` says what the format says already, or what no date needs";
-            entry.refuse(Code::Conflict, message, "remove it");
-            return None;
-        }
-        (None, Clock::Local) => {
-            let message = format!("{} has a time of day and does not say in which zone", quoted(&format));
-            name.refuse(
-                Code::MissingKey,
-                message,
-                "add `time_zone`, or end the time with a literal `Z` for UTC",
-            );
-            return None;
-        }
+    let time_zone = match zone_of(name, &format, zone.as_ref()).ok()? {
+        None if clock(&format) == Clock::Utc => word::utc().map(|calendar| calendar.zone()),
+        zone => zone,
     };
     Some(Reading { unit: None, format: Some(format), time_zone })
+}
+
+/// What is wrong has been said.
+struct Refused;
+
+/// A time of day needs a zone, unless its format says it; a date needs none.
+fn zone_of(entry: &Entry<'_>, format: &str, zone: Option<&Entry<'_>>) -> Result<Option<Zone>, Refused> {
+    match (zone, clock(format)) {
+        (None, Clock::Utc | Clock::Offset | Clock::None) => Ok(None),
+        (Some(zone), Clock::Local) => word::zone(zone).map(Some).ok_or(Refused),
+        (Some(zone), Clock::Utc | Clock::Offset | Clock::None) => {
+            let message = "`time_zone` says what the format says already, or what no date needs";
+            zone.refuse(Code::Conflict, message, "remove it");
+            Err(Refused)
+        }
+        (None, Clock::Local) => {
+            let message = format!("{} has a time of day and does not say in which zone", quoted(format));
+            let help = "add `time_zone`, or end the time with a literal `Z` for UTC";
+            entry.refuse(Code::MissingKey, message, help);
+            Err(Refused)
+        }
+    }
 }
 
 fn place(table: &mut Cursor<'_>) -> Option<TriggerPlace> {
@@ -148,11 +156,13 @@ fn reading(table: &mut Cursor<'_>) -> Reading {
     if let Some((entry, message)) = conflict {
         entry.refuse(Code::Conflict, message, "keep the one that fits the column's type");
     }
-    Reading {
-        unit: unit.and_then(|e| word::one_of(&e, &units)),
-        format: format.and_then(|e| self::format(&e)),
-        time_zone: time_zone.and_then(|e| word::zone(&e)),
-    }
+    let unit = unit.and_then(|e| word::one_of(&e, &units));
+    let Some(entry) = format else {
+        return Reading { unit, format: None, time_zone: time_zone.and_then(|e| word::zone(&e)) };
+    };
+    let format = self::format(&entry);
+    let zone = format.as_ref().and_then(|format| zone_of(&entry, format, time_zone.as_ref()).ok());
+    Reading { unit, format, time_zone: zone.flatten() }
 }
 
 /// chrono's `strftime` notation; a format it cannot read would make every record undated.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Failure, Failures};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::quoted;
-use crate::model::name::{ColumnName, TableName};
+use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::model::orders::SubjectId;
 use crate::rules::rule::{
     Action, Dataset, DependentDataset, Match, Row, Rule, RuleTest, TestRecords, TriggerPlace,
@@ -22,6 +22,10 @@ pub(super) fn check(rule: &Rule, test: &RuleTest) -> Failures {
     let of_steps = test.steps.iter().flat_map(|step| &step.rows);
     for (place, table) in test.rows.iter().chain(of_steps).map(|(table, _)| ("rows", table)) {
         found.extend(unknown_table(place, table, &known));
+    }
+    let trees = trees(rule);
+    for (place, named) in [("files", &test.files), ("after_files", &test.after_files)] {
+        found.extend(named.iter().filter_map(|(datastore, _)| unknown_tree(place, datastore, &trees)));
     }
     for (table, rows) in &test.after {
         found.extend(unknown_table("after", table, &known));
@@ -129,6 +133,27 @@ fn unknown_table(key: &str, table: &TableName, known: &[&TableName]) -> Option<F
     };
     let help = did_you_mean(table.as_str(), &names, otherwise);
     let what = format!("`{key}` names table `{table}`, which the rule neither looks at nor disposes of");
+    Some(Failure { what, why: vec![help] })
+}
+
+/// The datastores in which the rule disposes of files.
+fn trees(rule: &Rule) -> BTreeSet<&DatastoreName> {
+    let own = matches!(rule.dataset, Dataset::Files(_)).then_some(&rule.datastore);
+    let dependents = rule.dependents.iter().filter(|d| matches!(d.dataset, DependentDataset::Files { .. }));
+    own.into_iter().chain(dependents.map(|d| &d.datastore)).collect()
+}
+
+fn unknown_tree(key: &str, datastore: &DatastoreName, known: &BTreeSet<&DatastoreName>) -> Option<Failure> {
+    if known.contains(datastore) {
+        return None;
+    }
+    let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+    let otherwise = match names.as_slice() {
+        [] => "take it out: the rule disposes of no files".to_owned(),
+        names => format!("take it out, or name one of {}", names.join(", ")),
+    };
+    let help = did_you_mean(datastore.as_str(), &names, otherwise);
+    let what = format!("`{key}` names datastore `{datastore}`, in which the rule disposes of no files");
     Some(Failure { what, why: vec![help] })
 }
 

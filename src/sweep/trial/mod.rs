@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::disposal::{Court, Swept, sweep};
 use self::world::{Spares, World};
+use crate::diagnostic::Diagnostic;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundRule, bind};
@@ -96,9 +97,26 @@ async fn in_a_world(spares: &mut Spares, rule: &Rule, test: &RuleTest) -> Failur
     if failures.is_empty()
         && let Err(error) = attempt(spares, rule, test, &mut failures).await
     {
-        failures.push(Failure::plain(error));
+        match error {
+            Wrong::Rule(problems) => failures.extend(problems),
+            Wrong::World(error) => failures.push(Failure::plain(error)),
+        }
     }
     failures
+}
+
+/// Why a test could not be run.
+enum Wrong {
+    /// What the rule says does not fit its own test's tables.
+    Rule(Failures),
+    /// Its world could not be made, or asked.
+    World(String),
+}
+
+impl From<String> for Wrong {
+    fn from(error: String) -> Self {
+        Self::World(error)
+    }
 }
 
 async fn attempt(
@@ -106,10 +124,12 @@ async fn attempt(
     rule: &Rule,
     test: &RuleTest,
     failures: &mut Failures,
-) -> Result<(), String> {
+) -> Result<(), Wrong> {
     let mut world = World::of(spares, rule, test).await?;
-    let bound = bind(rule, &world.catalogues)
-        .map_err(|problems| problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "))?;
+    let told =
+        |problem: &Diagnostic| Failure { what: problem.message.clone(), why: vec![problem.help.clone()] };
+    let bound =
+        bind(rule, &world.catalogues).map_err(|problems| Wrong::Rule(problems.iter().map(told).collect()))?;
     steps(&mut world, &bound, test, failures).await?;
     world.give_back(rule, spares);
     Ok(())
