@@ -27,6 +27,9 @@ pub struct Beside {
     pub nameless: u64,
 }
 
+/// Stands in [`Table::delete_writes`] for a table that an extension of the engine answers for: which one, the engine does not say.
+pub const VIRTUAL: &str = "(a virtual table)";
+
 /// How large a table is, by figures that cost the engine little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableSize {
@@ -51,8 +54,10 @@ pub struct Table {
     pub distinct: BTreeSet<ColumnName>,
     /// The first column of every index.
     pub indexed: BTreeSet<ColumnName>,
-    /// Why the engine cannot dispose of its rows, such as a trigger that names a table which is gone.
-    pub broken: Option<String>,
+    /// Why the engine cannot delete its rows, such as a trigger that names a table which is gone.
+    pub delete_broken: Option<String>,
+    /// The same for an `UPDATE` of all columns outside the primary key.
+    pub update_broken: Option<String>,
     /// Foreign keys that other tables hold on this one.
     pub referenced_by: Vec<Reference>,
     /// Names of the triggers on this table.

@@ -435,6 +435,7 @@ fn sibling_rules_share_a_promise_by_a_list_and_its_not() {
         ("true", "\"1\""),
         ("\" 1e3\"", "1000"),
         ("\"-0\"", "0"),
+        ("[\"1.5\", \"1.50\"]", "[\"1.5\", \"1.50\"]"),
     ] {
         let said = refused(&siblings(list, not));
         assert!(said.contains("error[R023]"), "{list} {not}");
@@ -442,7 +443,7 @@ fn sibling_rules_share_a_promise_by_a_list_and_its_not() {
     }
     // Neither are these one value in any column, nor does it matter where one rule takes everything.
     for one in [
-        "[1, \"2\"]",
+        "[1, \"2\", \"1.5\", \"2.5\"]",
         "[9007199254740992, 9007199254740993]",
         "[\"true\", \"1\", \"t\"]",
         "[\"inf\", \"Infinity\", \"nan\", \"NaN\"]",
@@ -826,6 +827,13 @@ fn a_record_may_be_pseudonymized_first_and_deleted_later() {
     let gone_first =
         rule("cut", "60 days", "3 months", cut) + &rule("gone", "2 days", "5 days", "action = \"delete\"\n");
     assert!(between(&format!("{GOOD}{gone_first}"))[0].contains("contradict each other"));
+    // One column is replaced for the one before the other may touch it; with other columns both can be kept.
+    let later = cut.replace("cut_at", "named_at");
+    let twice =
+        |other: &str| rule("cut", "2 days", "5 days", cut) + &rule("later", "60 days", "3 months", other);
+    assert!(between(&format!("{GOOD}{}", twice(&later)))[0].contains("contradict each other"));
+    let names = later.replace("ip = \"truncate-ip\"", "name = \"random\"");
+    assert_eq!(between(&format!("{GOOD}{}", twice(&names))), [""; 0]);
 }
 
 /// One mistake in a dependent is one mistake.
@@ -861,6 +869,18 @@ fn two_rules_with_one_mark_replace_the_same_columns() {
     assert!(refused(&both("name = \"random\"", "name = \"null\"")).contains("error[R025]"));
     let same = both("name = \"random\"", "name = \"random\"");
     check_all(vec![parse(&same).unwrap()]).unwrap_or_else(|e| panic!("{e}"));
+    // Neither where they share no record, nor where one of them only looks.
+    let different = both("name = \"random\"", "email = \"null\"");
+    let (head, tail) = different.rsplit_once("mark = \"done\"").unwrap();
+    let first = head.replacen("mark = \"done\"", "only = { kind = \"a\" }\nmark = \"done\"", 1);
+    for apart in [
+        format!("{first}only = {{ kind = {{ not = [\"a\"] }} }}\nmark = \"done\"{tail}"),
+        format!("{head}mode = \"observe\"\nmark = \"done\"{tail}"),
+    ] {
+        let checked = check_all(vec![parse(&apart).unwrap_or_else(|e| panic!("{e}"))]);
+        let said = checked.map(drop).map_err(|found| found.render(Paint::Plain)).err().unwrap_or_default();
+        assert!(!said.contains("error[R025]"), "{said}");
+    }
     let own =
         both("name = \"random\"", "email = \"null\"").replacen("mark = \"done\"", "mark = \"named\"", 1);
     check_all(vec![parse(&own).unwrap()]).unwrap_or_else(|e| panic!("{e}"));

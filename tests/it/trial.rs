@@ -429,6 +429,24 @@ fn a_datastore_without_files_of_the_rule_is_refused() {
     }
 }
 
+/// Whatever names the files, its test need not say what it is.
+#[test]
+fn files_are_named_by_texts_and_numbers_alike() {
+    for (key, id) in [("id", "\"3f2a\""), ("id", "7"), ("slug", "7")] {
+        let uploads = format!(
+            "[[rule.dependent]]\nid = \"uploads\"\nclass = \"account\"\ndatastore = \"disk\"\npattern = \"{{{key}}}/*\"\naction = \"delete\"\n\n[[rule.test]]"
+        );
+        let file =
+            SITE.replace("[[rule.test]]", &uploads).replace("key = [\"id\"]", &format!("key = [\"{key}\"]"));
+        let name = id.trim_matches('"');
+        let test = format!(
+            "records = [{{ {key} = {id}, deleted_at = \"2026-03-01T00:00:00Z\" }}]\nat = \"2026-03-02T00:00:00Z\"\nexpect = [\"overdue\"]\n\
+             files = {{ disk = [\"{name}/x\"] }}\nafter_files = {{ disk = [] }}\n"
+        );
+        assert_eq!(failures_of(&format!("{file}{test}")), [], "{key} = {id}");
+    }
+}
+
 /// What the rule and its test's tables say of each other is told with what to do.
 #[test]
 fn a_rule_that_does_not_fit_its_test_is_told_with_the_remedy() {

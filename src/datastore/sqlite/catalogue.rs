@@ -8,7 +8,7 @@ use super::connect::{all, failed, one};
 use super::marker;
 use super::sql::{Sql, quote};
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, OnDelete, Reference, Table};
+use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, OnDelete, Reference, Table, VIRTUAL};
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
 
@@ -42,12 +42,13 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
         let mut table = table(connection, name).await?;
         references.extend(foreign_keys(connection, name).await?);
         let delete = format!("DELETE FROM main.{}", quote(name.as_str()));
-        table.delete_writes = planned(writes(connection, &delete, &pages).await, &mut table.broken)?;
+        table.delete_writes = planned(writes(connection, &delete, &pages).await, &mut table.delete_broken)?;
         let set = table.columns.iter().filter(|c| !table.primary_key.contains(&c.name));
         let set: Vec<String> = set.map(|c| format!("{0} = {0}", quote(c.name.as_str()))).collect();
         if !set.is_empty() {
-            let update = format!("UPDATE main.{} SET {}", quote(name.as_str()), set.join(", "));
-            table.update_writes = planned(writes(connection, &update, &pages).await, &mut table.broken)?;
+            let update = format!("UPDATE OR ABORT main.{} SET {}", quote(name.as_str()), set.join(", "));
+            table.update_writes =
+                planned(writes(connection, &update, &pages).await, &mut table.update_broken)?;
         }
         tables.insert(name.clone(), table);
     }
@@ -62,13 +63,19 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     Ok(Catalogue { tables, beside })
 }
 
+/// What the engine says of a statement that it cannot plan, in words that quote nothing.
+const NO_PLAN: &str = "the engine reports error 1";
+
 /// What a statement writes. One that the engine cannot plan concerns its own table alone, and not the others of the datastore.
 fn planned(
     writes: Result<BTreeSet<TableName>, DatastoreError>,
     broken: &mut Option<String>,
 ) -> Result<BTreeSet<TableName>, DatastoreError> {
     match writes {
-        Err(DatastoreError::Statement { source: EngineError::Other(why), .. }) => {
+        // Not what a failing disk says.
+        Err(DatastoreError::Statement { source: EngineError::Other(why), .. })
+            if why.starts_with("no such ") || why == NO_PLAN =>
+        {
             *broken = Some(why);
             Ok(BTreeSet::new())
         }
@@ -82,16 +89,18 @@ async fn beside(connection: &mut SqliteConnection) -> Result<Beside, DatastoreEr
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow')",
     );
     let made = Sql::new("SELECT sql FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'");
-    let mut statements = String::new();
+    let mut words: BTreeSet<String> = BTreeSet::new();
     for row in all(connection, &made, OPERATION).await? {
-        statements.push_str(&get::<String>(&row, 0)?.to_lowercase());
+        let made = get::<String>(&row, 0)?.to_lowercase();
+        let word = |c: char| !c.is_alphanumeric() && c != '_';
+        words.extend(made.split(word).map(str::to_owned));
     }
     let mut beside = Beside::default();
     for row in all(connection, &listed, OPERATION).await? {
         let is_virtual = get::<String>(&row, 1)? == "virtual";
         let name: String = get(&row, 0)?;
         // The engine goes by the name. One that a virtual table was told of is the application's own, whatever it is called.
-        let is_shadow = || !statements.contains(&name.to_lowercase());
+        let is_shadow = || !words.contains(&name.to_lowercase());
         match TableName::new(&name) {
             Ok(name) if is_virtual => drop(beside.virtual_tables.insert(name)),
             Ok(shadow) if is_shadow() => drop(beside.shadow_tables.insert(shadow)),
@@ -114,9 +123,6 @@ fn name_target(table: &Table, reference: &mut Reference) {
         }
     }
 }
-
-/// A table that an extension of the engine answers for.
-const VIRTUAL: &str = "(a virtual table)";
 
 /// A table whose name is too long, or holds control characters.
 const NAMELESS: &str = "(a table whose name no rule can write)";

@@ -314,7 +314,7 @@ impl Layer<'_> {
         let set = set.collect::<Vec<_>>().join(", ");
         let same: Vec<String> =
             self.key.iter().enumerate().map(|(i, c)| format!("{} = b.k{i}", column("t", c))).collect();
-        // Whatever a constraint says of conflicts: `ON CONFLICT REPLACE` would delete another record, uncounted.
+        // Whatever a constraint says of conflicts, here and in triggers: `ON CONFLICT REPLACE` would delete another record, uncounted.
         let update =
             format!("UPDATE OR ABORT {} AS t SET {set}, {} = ", table(self.table), quote(mark.as_str()));
         let mut sql = Sql::new(update);

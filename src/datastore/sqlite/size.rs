@@ -75,7 +75,7 @@ async fn rows(
     let sql = match numbering {
         // Two looks, one at either end: both at once would read the table.
         Numbering::Numbered => format!(
-            "SELECT coalesce((SELECT max(_rowid_) FROM {from}) - (SELECT min(_rowid_) FROM {from}) + 1, 0)"
+            "SELECT CAST(coalesce((SELECT max(_rowid_) FROM {from}) - (SELECT min(_rowid_) FROM {from}) + 1, 0) AS INTEGER)"
         ),
         Numbering::ByKey => format!("SELECT count(*) FROM {from}"),
     };

@@ -193,10 +193,6 @@ impl<'r, 'c> Binder<'r, 'c> {
             let help = did_you_mean(name.as_str(), &known, otherwise);
             self.problem(at, what, help);
         }
-        if let Some(why) = found.and_then(|table| table.broken.as_ref()) {
-            let what = format!("the engine cannot dispose of rows of `{name}`: {why}");
-            self.problem(at, what, "mend or drop the trigger or foreign key that it stumbles over");
-        }
         found
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Binder, BoundDependent, BoundDependents, Side, list};
 use crate::diagnostic::Code;
-use crate::model::catalogue::{OnDelete, Reference, Table};
+use crate::model::catalogue::{OnDelete, Reference, Table, VIRTUAL};
 use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::rules::rule::{Action, Match, Strategy};
 
@@ -36,6 +36,10 @@ impl<'r, 'c> Binder<'r, 'c> {
     ) {
         let Side { datastore, name, table } = of;
         let deletes = *action == Action::Delete;
+        if let Some(why) = if deletes { &table.delete_broken } else { &table.update_broken } {
+            let what = format!("the engine cannot dispose of rows of `{name}`: {why}");
+            self.problem("table", what, "mend or drop the trigger or foreign key that it stumbles over");
+        }
         let here: Vec<&BoundDependent<'r>> =
             dependents.iter().filter(|d| &d.dependent.datastore == datastore).collect();
         let mut explained: BTreeSet<TableName> =
@@ -92,7 +96,11 @@ impl<'r, 'c> Binder<'r, 'c> {
             "dataset `{datastore}.{name}` cannot be swept: {by} write {}, which no dependent declares",
             list(surprise.iter())
         );
-        let help = "drop the trigger, or let it skip the rows that are disposed of";
+        let help = if surprise.iter().any(|table| table.as_str() == VIRTUAL) {
+            "no sweep can tell what goes from a virtual table: let the application delete these rows, or rebuild the index without a trigger"
+        } else {
+            "drop the trigger, or let it skip the rows that are disposed of"
+        };
         self.found(Code::UndeclaredReach, "table", what, help);
     }
 

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::filters::overlap;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::name::DatastoreName;
+use crate::model::name::{ColumnName, DatastoreName};
 use crate::rules::rule::{Action, Dataset, Match, Mode, Rule, RuleSet, TriggerPlace};
 use crate::rules::shared::same_dataset;
 
@@ -100,9 +100,21 @@ fn idle(second: &Rule, first: &Rule) -> Option<Diagnostic> {
 const FILTERS: &str = "narrow one of them with `only`, or correct a bound";
 const PATTERNS: &str = "narrow one of the patterns, or correct a bound";
 
-/// Whether `first` demands that is gone what `second` still keeps, in either's time zone. What is pseudonymized is there.
+/// What is pseudonymized is there to be deleted, and has its other columns.
+fn leaves(first: &Rule, second: &Rule) -> bool {
+    match (&first.action, &second.action) {
+        (Action::Delete, _) => false,
+        (Action::Pseudonymize { .. }, Action::Delete) => true,
+        (Action::Pseudonymize { columns: one, .. }, Action::Pseudonymize { columns: other, .. }) => {
+            let same = |a: &ColumnName, b: &ColumnName| a.as_str().eq_ignore_ascii_case(b.as_str());
+            !one.iter().any(|(a, _)| other.iter().any(|(b, _)| same(a, b)))
+        }
+    }
+}
+
+/// Whether `first` demands that is gone what `second` still keeps, in either's time zone.
 fn precedes(first: &Rule, second: &Rule) -> Option<Diagnostic> {
-    if first.action != Action::Delete {
+    if leaves(first, second) {
         return None;
     }
     let windows = [first, second].map(|rule| rule.calendar.shortest_window(&second.retain, &first.delete_by));

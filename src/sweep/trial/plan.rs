@@ -67,6 +67,8 @@ pub(super) fn located(rule: &Rule, table: &TableName) -> Located {
 #[derive(Default)]
 struct Plan {
     tables: BTreeMap<Located, Planned>,
+    /// Columns by which files are named: text, where no row says that they are numbers.
+    naming: Vec<(Located, ColumnName)>,
 }
 
 #[derive(Default)]
@@ -141,7 +143,10 @@ impl Plan {
         });
         let parent = parent.unwrap_or_else(|| own.clone());
         match &dependent.dataset {
-            DependentDataset::Files { pattern, .. } => self.columns(&parent, pattern.columns()),
+            DependentDataset::Files { pattern, .. } => {
+                self.columns(&parent, pattern.columns());
+                self.naming.extend(pattern.columns().map(|name| (parent.clone(), name.clone())));
+            }
             DependentDataset::Keys(keys) => self.columns(&parent, keys.columns()),
             DependentDataset::Rows { table, key, matches } => {
                 let table = (dependent.datastore.clone(), table.clone());
@@ -181,7 +186,13 @@ impl Plan {
     }
 
     /// A table whose key nobody names has `id`, or a number of its own.
-    fn tables(self) -> BTreeMap<DatastoreName, Vec<PlannedTable>> {
+    fn tables(mut self) -> BTreeMap<DatastoreName, Vec<PlannedTable>> {
+        for (table, name) in &self.naming {
+            let column = self.tables.get_mut(table).and_then(|planned| planned.columns.get_mut(name));
+            if let Some(declared) = column.filter(|declared| declared.is_empty()) {
+                *declared = "text";
+            }
+        }
         let own = |text: &str| ColumnName::new(text).ok();
         let mut tables: BTreeMap<DatastoreName, Vec<PlannedTable>> = BTreeMap::new();
         for ((datastore, name), mut planned) in self.tables {

@@ -73,8 +73,9 @@ fn a_table_of_an_extension_counts_once() {
 #[test]
 fn a_table_that_a_full_text_index_was_told_of_is_the_applications() {
     let docs = "CREATE TABLE docs_content (id INTEGER PRIMARY KEY, body TEXT, person TEXT);
-                CREATE VIRTUAL TABLE docs USING fts5(body, content='docs_content', content_rowid='id');";
-    let said = found(&waiver("table", "docs"), docs, 65);
+                CREATE VIRTUAL TABLE docs USING fts5(body, content='docs_content', content_rowid='id');
+                CREATE VIRTUAL TABLE ocs USING fts5(body);";
+    let said = found(&(waiver("table", "docs") + &waiver("table", "ocs")), docs, 65);
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
         said[0].contains("table `docs_content` of datastore `site` is covered by no rule and no waiver"),
