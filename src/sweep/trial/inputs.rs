@@ -127,13 +127,18 @@ fn unknown_table(key: &str, table: &TableName, known: &[&TableName]) -> Option<F
         return None;
     }
     let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
-    let otherwise = match names.as_slice() {
-        [] => "take it out: the rule looks at no table".to_owned(),
-        names => format!("take it out, or name one of {}", names.join(", ")),
-    };
-    let help = did_you_mean(table.as_str(), &names, otherwise);
+    let help = another(table.as_str(), &names, "the rule looks at no table");
     let what = format!("`{key}` names table `{table}`, which the rule neither looks at nor disposes of");
     Some(Failure { what, why: vec![help] })
+}
+
+/// What to write instead of a name that means nothing here; `none`: why nothing would.
+fn another(name: &str, known: &[&str], none: &str) -> String {
+    let otherwise = match known {
+        [] => format!("take it out: {none}"),
+        known => format!("take it out, or name one of {}", known.join(", ")),
+    };
+    did_you_mean(name, known, otherwise)
 }
 
 /// The datastores in which the rule disposes of files.
@@ -148,11 +153,7 @@ fn unknown_tree(key: &str, datastore: &DatastoreName, known: &BTreeSet<&Datastor
         return None;
     }
     let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
-    let otherwise = match names.as_slice() {
-        [] => "take it out: the rule disposes of no files".to_owned(),
-        names => format!("take it out, or name one of {}", names.join(", ")),
-    };
-    let help = did_you_mean(datastore.as_str(), &names, otherwise);
+    let help = another(datastore.as_str(), &names, "the rule disposes of no files");
     let what = format!("`{key}` names datastore `{datastore}`, in which the rule disposes of no files");
     Some(Failure { what, why: vec![help] })
 }
