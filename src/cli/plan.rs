@@ -84,7 +84,7 @@ async fn plan(
         return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
-    let mut reader = Reader::open(&datastore.path).await?;
+    let mut reader = Reader::open(datastore).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs, Phase::shown(rule)).await?;
     let sample = match state {
         Some(state) if counts.due + counts.overdue > 0 => {

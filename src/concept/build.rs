@@ -194,7 +194,7 @@ fn datastore(place: &Dataset, given: &Given<'_>) -> Datastore {
         given.datastores.and_then(|all| all.iter().find(|(name, _)| name.as_str() == place.datastore));
     Datastore {
         datastore: place.datastore.clone(),
-        kind: configured.map(|(_, datastore)| datastore.kind.as_str()),
+        kind: configured.map(|(_, datastore)| datastore.kind().as_str()),
         holds: place.holds,
         holds_backups: given
             .rules

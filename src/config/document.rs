@@ -10,10 +10,11 @@ use chrono::TimeDelta;
 use super::listen;
 use super::overlap::{self, Own};
 use super::paths::sqlite_path;
-use super::{Config, Datastore, DatastoreKind, Defaults, KeySource, Ledger, Limits, Pace};
+use super::{Config, Datastore, DatastoreKind, Defaults, Ledger, Limits, Pace, SecretSource};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
+use crate::model::datastore::Location;
 use crate::model::name::DatastoreName;
 use crate::model::period::Period;
 use crate::model::schedule::Schedule;
@@ -91,13 +92,13 @@ fn origin(entry: &Entry<'_>) -> Option<String> {
     Some(text)
 }
 
-fn key_source(mut table: Cursor<'_>, base: &Path) -> Option<KeySource> {
+fn key_source(mut table: Cursor<'_>, base: &Path) -> Option<SecretSource> {
     let help = "write `{ file = \"…\" }` or `{ credential = \"…\" }`";
     let file = table.optional("file");
     let credential = table.optional("credential");
     let source = match (&file, &credential) {
-        (Some(entry), None) => entry.sentence().map(|text| KeySource::File(base.join(text))),
-        (None, Some(entry)) => credential_name(entry).map(KeySource::Credential),
+        (Some(entry), None) => entry.sentence().map(|text| SecretSource::File(base.join(text))),
+        (None, Some(entry)) => credential_name(entry).map(SecretSource::Credential),
         (Some(_), Some(_)) | (None, None) => {
             table.refuse(Code::Conflict, "`key` names exactly one of `file` and `credential`", help);
             None
@@ -215,17 +216,18 @@ fn datastores<'a>(
 
 fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datastore> {
     let kind = table.required("kind").and_then(|e| kind(&e));
-    let path = match kind {
+    let location = match kind {
         Some(DatastoreKind::Sqlite) => {
             let url = table.required("url");
             foreign(&mut table, "root", "a tree of files has a `root`, a database a `url`");
-            url.and_then(|e| sqlite_url(&e, base))
+            url.and_then(|e| sqlite_url(&e, base)).map(Location::Sqlite)
         }
         Some(DatastoreKind::Files) => {
             let root = table.required("root");
             foreign(&mut table, "url", "a database has a `url`, a tree of files a `root`");
-            root.and_then(|e| e.sentence()).map(|text| base.join(text))
+            root.and_then(|e| e.sentence()).map(|text| Location::Files(base.join(text)))
         }
+        Some(DatastoreKind::Postgres | DatastoreKind::MariaDb) => None,
         // What else it has depends on what it is.
         None => {
             drop((table.optional("url"), table.optional("root")));
@@ -235,7 +237,8 @@ fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datast
     let pace = table.optional("rows_per_second").map_or(Some(default), |e| pace(&e));
     table.later(&["password", "pause_on_replica_lag", "window", "endpoint", "bucket", "region"]);
     table.finish();
-    Some(Datastore { kind: kind?, path: path?, pace: pace? })
+    kind?;
+    Some(Datastore { location: location?, pace: pace? })
 }
 
 fn foreign(table: &mut Cursor<'_>, key: &'static str, message: &str) {

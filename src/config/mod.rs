@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::reader::File;
 use crate::diagnostic::{Diagnostics, Place, Source, SourceKind};
+pub use crate::model::credential::SecretSource;
 pub use crate::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
 use crate::model::name::DatastoreName;
 
@@ -47,18 +48,9 @@ pub struct Ledger {
     /// The checkpoint's origin line: a name without a scheme, unique to this ledger.
     pub origin: String,
     /// The signing key.
-    pub key: KeySource,
+    pub key: SecretSource,
     /// The directory of the epoch and pseudonymization keys.
     pub keys: PathBuf,
-}
-
-/// Where a secret is read from: never the configuration itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// A file.
-    File(PathBuf),
-    /// A systemd credential of that name.
-    Credential(String),
 }
 
 /// A credential outside a unit that has credentials.
@@ -72,7 +64,7 @@ pub struct CredentialError {
     pub name: String,
 }
 
-impl KeySource {
+impl SecretSource {
     /// The file that holds the secret; for a credential, in the directory that systemd prepared for this process.
     pub fn path(&self) -> Result<PathBuf, CredentialError> {
         match self {

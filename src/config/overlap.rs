@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::paths::{is_inside, same_file};
-use super::{Datastore, DatastoreKind, KeySource, Ledger, Listen};
+use super::{Datastore, Ledger, Listen, SecretSource};
 use crate::diagnostic::Code;
 use crate::diagnostic::reader::Entry;
+use crate::model::datastore::{Location, Server};
 use crate::model::name::DatastoreName;
 
 /// The files of the program's own.
@@ -23,7 +24,7 @@ impl Own<'_> {
         let mut paths = vec![("state", self.state), ("rules", self.rules)];
         if let Some(ledger) = self.ledger {
             paths.push(("ledger.keys", &ledger.keys));
-            if let KeySource::File(path) = &ledger.key {
+            if let SecretSource::File(path) = &ledger.key {
                 paths.push(("ledger.key", path));
             }
         }
@@ -45,26 +46,25 @@ pub(super) fn refuse(
     datastores: &BTreeMap<DatastoreName, Datastore>,
 ) {
     for (name, datastore) in datastores {
-        let shown = datastore.path.display();
+        let shown = &datastore.location;
         let Some(place) = places.get(name) else { continue };
-        match datastore.kind {
-            DatastoreKind::Sqlite if same_file(own.state, &datastore.path) => state_entry.refuse(
+        match &datastore.location {
+            Location::Sqlite(path) if same_file(own.state, path) => state_entry.refuse(
                 Code::StateIsDatastore,
                 format!("`state` is the same file as datastore `{name}`: `{shown}`"),
                 "give the state a file of its own",
             ),
-            DatastoreKind::Sqlite => {}
-            DatastoreKind::Files => {
-                for (key, _) in own.paths().iter().filter(|(_, path)| is_inside(path, &datastore.path)) {
+            Location::Sqlite(_) | Location::Postgres(_) | Location::MariaDb(_) => {}
+            Location::Files(root) => {
+                for (key, _) in own.paths().iter().filter(|(_, path)| is_inside(path, root)) {
                     let message = format!("`{key}` lies below the root of datastore `{name}`: `{shown}`");
                     place.refuse(Code::StateIsDatastore, message, "move it, or choose a root further down");
                 }
             }
         }
         for (other_name, other) in datastores.range(..name.clone()) {
-            if overlap(datastore, other) {
-                let message =
-                    format!("datastores `{name}` and `{other_name}` overlap on the disk: `{shown}`");
+            if overlap(&datastore.location, &other.location) {
+                let message = format!("datastores `{name}` and `{other_name}` overlap: `{shown}`");
                 let help = "two datastores must not hold the same records: merge them";
                 place.refuse(Code::Conflict, message, help);
             }
@@ -72,9 +72,21 @@ pub(super) fn refuse(
     }
 }
 
-fn overlap(a: &Datastore, b: &Datastore) -> bool {
-    let holds = |outer: &Datastore, inner: &Datastore| {
-        outer.kind == DatastoreKind::Files && is_inside(&inner.path, &outer.path)
-    };
-    same_file(&a.path, &b.path) || holds(a, b) || holds(b, a)
+fn overlap(a: &Location, b: &Location) -> bool {
+    let same_server =
+        |a: &Server, b: &Server| (&a.address, &a.database, &a.schema) == (&b.address, &b.database, &b.schema);
+    match (a, b) {
+        (Location::Postgres(a), Location::Postgres(b)) | (Location::MariaDb(a), Location::MariaDb(b)) => {
+            same_server(a, b)
+        }
+        (Location::Sqlite(a) | Location::Files(a), Location::Sqlite(b) | Location::Files(b))
+            if same_file(a, b) =>
+        {
+            true
+        }
+        (Location::Files(outer), Location::Sqlite(inner))
+        | (Location::Sqlite(inner), Location::Files(outer)) => is_inside(inner, outer),
+        (Location::Files(a), Location::Files(b)) => is_inside(a, b) || is_inside(b, a),
+        (Location::Sqlite(_) | Location::Files(_) | Location::Postgres(_) | Location::MariaDb(_), _) => false,
+    }
 }

@@ -25,6 +25,14 @@ pub enum DatastoreError {
         #[source]
         source: RootError,
     },
+    /// The configuration names another kind of datastore than the rule was checked against.
+    #[error("a datastore of kind `{found}` was found where one of {expected} belongs: check the rules again")]
+    WrongKind {
+        /// What is needed.
+        expected: &'static str,
+        /// What is configured.
+        found: &'static str,
+    },
     /// A statement failed.
     #[error("cannot {operation}")]
     Statement {

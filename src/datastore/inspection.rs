@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::DatastoreError;
 use super::{files, sqlite};
 use crate::model::catalogue::Catalogue;
-use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::datastore::{Datastore, Location};
 use crate::model::name::DatastoreName;
 use crate::rules::connect::prefixes::Prefixes;
 use crate::rules::connect::privilege::PrivilegeFinding;
@@ -35,14 +35,17 @@ pub async fn inspect(
     datastore: &Datastore,
     prefixes: Prefixes,
 ) -> Result<Inspection, DatastoreError> {
-    match datastore.kind {
-        DatastoreKind::Sqlite => {
-            let mut reader = sqlite::Reader::open(&datastore.path).await?;
+    match &datastore.location {
+        Location::Sqlite(path) => {
+            let mut reader = sqlite::Reader::open(datastore).await?;
             let catalogue = reader.catalogue().await?;
-            let privileges = sqlite::privileges(name, &datastore.path);
+            let privileges = sqlite::privileges(name, path);
             Ok(Inspection { holds: Holds::Tables(catalogue, reader), privileges })
         }
-        DatastoreKind::Files => files_of(name, &datastore.path, prefixes),
+        Location::Postgres(_) | Location::MariaDb(_) => {
+            Err(DatastoreError::WrongKind { expected: "sqlite or files", found: datastore.kind().as_str() })
+        }
+        Location::Files(root) => files_of(name, root, prefixes),
     }
 }
 

@@ -16,7 +16,7 @@ pub use prepared::{Committed, Prepared, PreparedPart};
 pub use writer::Writer;
 
 use crate::model::catalogue::Catalogues;
-use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::datastore::Datastore;
 use crate::model::name::DatastoreName;
 use crate::rules::decide::Record;
 use crate::rules::rule::Rule;
@@ -44,9 +44,9 @@ pub async fn catalogues<'d>(
 ) -> Result<Catalogues, DatastoreError> {
     let mut catalogues = Catalogues::new();
     for name in rule.datastores() {
-        let Some(datastore) = locate(name).filter(|d| d.kind == DatastoreKind::Sqlite) else { continue };
+        let Some(datastore) = locate(name).filter(|d| d.kind().has_rows()) else { continue };
         if !catalogues.contains_key(name) {
-            let mut reader = sqlite::Reader::open(&datastore.path).await?;
+            let mut reader = sqlite::Reader::open(datastore).await?;
             catalogues.insert(name.clone(), reader.catalogue().await?);
         }
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::DatastoreError;
 use super::{Prepared, files, sqlite};
-use crate::model::datastore::{Datastore, DatastoreKind};
+use crate::model::datastore::{Datastore, Location};
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
@@ -22,9 +22,11 @@ pub enum Writer {
 impl Writer {
     /// Opens the datastore.
     pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
-        Ok(match datastore.kind {
-            DatastoreKind::Sqlite => Self::Sqlite(Box::new(sqlite::Writer::open(&datastore.path).await?)),
-            DatastoreKind::Files => Self::Files(Arc::new(files::Tree::open(&datastore.path)?)),
+        Ok(match &datastore.location {
+            Location::Sqlite(_) | Location::Postgres(_) | Location::MariaDb(_) => {
+                Self::Sqlite(Box::new(sqlite::Writer::open(datastore).await?))
+            }
+            Location::Files(root) => Self::Files(Arc::new(files::Tree::open(root)?)),
         })
     }
 

@@ -110,7 +110,7 @@ impl Live {
             Ok(inspection) => Ok(self.judge(name, inspection, rules, at)),
             Err(error) => Err(Failure::from(error)),
         };
-        Looked { name: name.clone(), kind: datastore.kind, seen }
+        Looked { name: name.clone(), kind: datastore.kind(), seen }
     }
 
     fn judge(&mut self, name: &DatastoreName, inspection: Inspection, rules: &RuleSet, at: &NamedAt) -> Seen {
@@ -136,8 +136,10 @@ impl Live {
 
     /// Whether everything is known that the rule's tables are held against.
     fn knows(&self, rule: &Rule, config: &Config) -> bool {
-        rule.datastores().all(|name| match config.datastores.get(name).map(|d| d.kind) {
-            Some(DatastoreKind::Sqlite) => self.catalogues.contains_key(name),
+        rule.datastores().all(|name| match config.datastores.get(name).map(Datastore::kind) {
+            Some(DatastoreKind::Sqlite | DatastoreKind::Postgres | DatastoreKind::MariaDb) => {
+                self.catalogues.contains_key(name)
+            }
             Some(DatastoreKind::Files) => true,
             None => false,
         })

@@ -193,7 +193,7 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         DatastoreError::Root { source: RootError::Unreachable(_), .. }
         | DatastoreError::Open { .. }
         | DatastoreError::Statement { .. } => Exit::Unreachable,
-        DatastoreError::Root { .. } => Exit::Configuration,
+        DatastoreError::Root { .. } | DatastoreError::WrongKind { .. } => Exit::Configuration,
         DatastoreError::Unexpected { .. } | DatastoreError::Key(_) | DatastoreError::Pseudonym(_) => {
             Exit::Finding
         }

@@ -14,7 +14,7 @@ use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::SigningKey;
 use crate::model::catalogue::Catalogues;
-use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults};
+use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults, Location};
 use crate::model::name::DatastoreName;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -197,10 +197,7 @@ impl Deployment {
     pub fn document(&self, service: &Service, rule: &Rule) -> Result<RuleDocument, Failure> {
         let identity = |name: &DatastoreName| match self.config.datastores.get(name) {
             Some(datastore) => {
-                let location =
-                    std::path::absolute(&datastore.path).unwrap_or_else(|_| datastore.path.clone());
-                let location = location.to_string_lossy().into_owned();
-                DatastoreIdentity { kind: datastore.kind, location }
+                DatastoreIdentity { kind: datastore.kind(), location: place(&datastore.location) }
             }
             // Loading refused it.
             None => DatastoreIdentity { kind: DatastoreKind::Sqlite, location: String::new() },
@@ -294,5 +291,16 @@ impl Deployment {
     /// Opens the state.
     pub async fn state(&self, role: Role) -> Result<State, Failure> {
         open_state(&self.config, role).await
+    }
+}
+
+/// Where a datastore is, as far as a rule's digest cares: whichever way leads there.
+fn place(location: &Location) -> String {
+    match location {
+        Location::Sqlite(path) | Location::Files(path) => {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned()
+        }
+        Location::Postgres(server) => format!("{server}/{}", server.schema),
+        Location::MariaDb(server) => server.to_string(),
     }
 }

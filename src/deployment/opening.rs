@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{Exit, Failure};
-use crate::config::{Config, KeySource};
+use crate::config::{Config, SecretSource};
 use crate::ledger::key::{Origin, SigningKey};
 use crate::state::{Role, Settings, State};
 
@@ -22,7 +22,7 @@ pub async fn open_state(config: &Config, role: Role) -> Result<State, Failure> {
 pub(super) fn signing_key(config: &Config) -> Result<SigningKey, Failure> {
     let key = &config.ledger.key;
     let path = key.path().map_err(|e| Failure::new(Exit::Configuration, e))?;
-    if let KeySource::File(path) = key {
+    if let SecretSource::File(path) = key {
         refuse_open_to_all(path)?;
     }
     let text = std::fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|source| {

@@ -2,21 +2,121 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 
+use super::credential::SecretSource;
 use super::schedule::Schedule;
 
 /// A datastore as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datastore {
-    /// Which engine.
-    pub kind: DatastoreKind,
-    /// The database file, or the root of the tree.
-    pub path: PathBuf,
+    /// Which engine, and where.
+    pub location: Location,
     /// How fast it may be swept.
     pub pace: Pace,
+}
+
+impl Datastore {
+    /// Which engine.
+    pub fn kind(&self) -> DatastoreKind {
+        match self.location {
+            Location::Sqlite(_) => DatastoreKind::Sqlite,
+            Location::Postgres(_) => DatastoreKind::Postgres,
+            Location::MariaDb(_) => DatastoreKind::MariaDb,
+            Location::Files(_) => DatastoreKind::Files,
+        }
+    }
+}
+
+/// Where a datastore is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A database in this file.
+    Sqlite(PathBuf),
+    /// A database on a PostgreSQL server.
+    Postgres(Server),
+    /// A database on a MariaDB server.
+    MariaDb(Server),
+    /// A tree of files below this root.
+    Files(PathBuf),
+}
+
+impl Location {
+    /// The file or the root; none: it is on a server.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) | Self::Files(path) => Some(path),
+            Self::Postgres(_) | Self::MariaDb(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    /// As an operator knows it, without secrets: a path, or `host:port/database`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) | Self::Files(path) => path.display().fmt(f),
+            Self::Postgres(server) | Self::MariaDb(server) => server.fmt(f),
+        }
+    }
+}
+
+/// A database on a server, and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where the server answers.
+    pub address: Address,
+    /// The account.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// The schema within it that holds the tables; MariaDB has none beside the database.
+    pub schema: String,
+    /// Where the account's password is; none: the server asks for none.
+    pub password: Option<SecretSource>,
+    /// How the connection is protected.
+    pub tls: Tls,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.database)
+    }
+}
+
+/// Where a server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A host and a port.
+    Tcp(String, u16),
+    /// A Unix socket: for PostgreSQL the directory that holds it with the port that names it, for MariaDB the socket itself.
+    Socket(PathBuf, u16),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Socket(path, _) => path.display().fmt(f),
+        }
+    }
+}
+
+/// How a connection to a server is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all.
+    Off,
+    /// Encrypted, whoever answers: against listeners, not against impostors.
+    Unverified,
+    /// Encrypted, and the server proves that it is the one that the address names.
+    Verified {
+        /// The authority that vouches for it; none: those that the system trusts.
+        authority: Option<PathBuf>,
+    },
 }
 
 /// Which engine holds a datastore.
@@ -24,6 +124,10 @@ pub struct Datastore {
 pub enum DatastoreKind {
     /// A database in a file.
     Sqlite,
+    /// A database on a PostgreSQL server.
+    Postgres,
+    /// A database on a MariaDB server.
+    MariaDb,
     /// A tree of files.
     Files,
 }
@@ -33,7 +137,17 @@ impl DatastoreKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::MariaDb => "mariadb",
             Self::Files => "files",
+        }
+    }
+
+    /// Whether its records are rows.
+    pub fn has_rows(self) -> bool {
+        match self {
+            Self::Sqlite | Self::Postgres | Self::MariaDb => true,
+            Self::Files => false,
         }
     }
 }
@@ -43,7 +157,7 @@ impl DatastoreKind {
 pub struct DatastoreIdentity {
     /// Which engine.
     pub kind: DatastoreKind,
-    /// Where: the absolute path of the file or the root, without secrets.
+    /// Where: the absolute path of the file or the root, or the server with the database and the schema; without account and secrets.
     pub location: String,
 }
 

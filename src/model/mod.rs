@@ -3,6 +3,7 @@
 
 pub mod calendar;
 pub mod catalogue;
+pub mod credential;
 pub mod datastore;
 pub mod horizon;
 pub mod key;

@@ -136,11 +136,11 @@ pub async fn count(
     now: Now,
 ) -> Result<Counts, DatastoreError> {
     if let Some(rows) = bound.rows() {
-        return count_rows(&mut Reader::open(&datastore.path).await?, rows, cutoffs, orders, now).await;
+        return count_rows(&mut Reader::open(datastore).await?, rows, cutoffs, orders, now).await;
     }
     let mut counts = Counts::new(bound.rule(), now.late);
     let BoundDataset::Files(pattern) = bound.dataset() else { return Ok(counts) };
-    let mut pages = files::Pages::open(&datastore.path, pattern, PAGE)?;
+    let mut pages = files::Pages::open(files::root_of(datastore)?, pattern, PAGE)?;
     while let Some(page) = pages.next().await? {
         for found in &page.files {
             counts.add(&decide(bound, files::record(bound, found, 0)?, orders, now));
@@ -210,7 +210,7 @@ pub(super) async fn demanded(
 ) -> Result<Counts, DatastoreError> {
     let mut counts = Counts::new(bound.rule(), now.late);
     if let Some(rows) = bound.rows() {
-        let mut reader = Reader::open(&datastore.path).await?;
+        let mut reader = Reader::open(datastore).await?;
         let judge = |record| counts.add(&decide(bound, record, orders, now));
         each(&mut reader, rows.heeding(orders), cutoffs, Phase::Demanded, judge).await?;
     }

@@ -63,7 +63,7 @@ pub(super) async fn guard(
     standing: &VersionStanding,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
     let Some(rows) = bound.rows() else { return Ok((0, Ok(0))) };
-    let mut reader = Reader::open(&target.own()?.path).await?;
+    let mut reader = Reader::open(target.own()?).await?;
     let due = reader.count_demanded(rows.heeding(orders)).await?;
     let all = reader.count_all(rows).await?;
     let standing = VersionStanding { usual: None, ..*standing };
@@ -88,7 +88,7 @@ impl<'r> Asked<'r> {
     async fn demanded(&self, orders: &Orders) -> Result<u64, SweepError> {
         let bound = bind(self.rule, &self.catalogues).map_err(SweepError::Bind)?;
         let Some(rows) = bound.rows() else { return Ok(0) };
-        Ok(Reader::open(&self.datastore.path).await?.count_demanded(rows.heeding(orders)).await?)
+        Ok(Reader::open(self.datastore).await?.count_demanded(rows.heeding(orders)).await?)
     }
 
     /// How many are one person's, those that a matching row keeps for now among them.
@@ -96,7 +96,7 @@ impl<'r> Asked<'r> {
         let orders = Orders::demand(subject.clone(), DateTime::UNIX_EPOCH);
         let bound = bind(self.rule, &self.catalogues).map_err(SweepError::Bind)?;
         let Some(rows) = bound.rows() else { return Ok(0) };
-        Ok(Reader::open(&self.datastore.path).await?.count_theirs(rows.heeding(&orders)).await?)
+        Ok(Reader::open(self.datastore).await?.count_theirs(rows.heeding(&orders)).await?)
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn run(
         Pace::Unlimited => run.target.batch.saturating_mul(10).min(LARGEST).max(run.target.batch),
         Pace::RowsPerSecond(_) => run.target.batch,
     };
-    let mut pages = Pages::open(&own.path, pattern, size)?;
+    let mut pages = Pages::open(files::root_of(own)?, pattern, size)?;
     run.incarnations = vec![pages.tree().identity()];
     let mut budget = Budget::new(size, run.target.pace);
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };

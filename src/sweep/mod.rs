@@ -375,7 +375,7 @@ async fn dispose(
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
-    let mut writer = Writer::open(&own.path).await?;
+    let mut writer = Writer::open(own).await?;
     let outcome = batches::run(run, rows, state, &mut writer, progress).await;
     if let Err(error) = writer.close().await {
         // A marker that stays says nothing wrong: its batch is sealed.
@@ -400,7 +400,7 @@ async fn guard(
         let due = counts.due + counts.overdue;
         return Ok((due, allowance(due, counts.all())));
     };
-    let mut reader = Reader::open(&own.path).await?;
+    let mut reader = Reader::open(own).await?;
     let mut due = reader.count_selected(rows, cutoffs).await?;
     let all = reader.count_all(rows).await?;
     let mut allowed = allowance(due, all);

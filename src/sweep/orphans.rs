@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::SweepError;
 use crate::datastore::DatastoreError;
-use crate::datastore::files::{Found, Pages, path_value};
+use crate::datastore::files::{self, Found, Pages, path_value};
 use crate::datastore::sqlite::Reader;
 use crate::model::catalogue::{Catalogues, ColumnKind};
 use crate::model::datastore::Datastore;
@@ -45,17 +45,21 @@ pub async fn orphans(
         let locate = |name: &DatastoreName| {
             datastores.get(name).ok_or_else(|| SweepError::NoDatastore { datastore: name.clone() })
         };
-        let files = &dependent.dependent.datastore;
-        let mut pages = Pages::of(&locate(files)?.path, vec![pattern.open()], PAGE)?;
+        let datastore = &dependent.dependent.datastore;
+        let mut pages = Pages::of(files::root_of(locate(datastore)?)?, vec![pattern.open()], PAGE)?;
         let mut records = Records {
-            reader: Reader::open(&locate(parent.0)?.path).await?,
+            reader: Reader::open(locate(parent.0)?).await?,
             table: parent.1,
             columns: columns(pattern, parent, catalogues),
         };
         while let Some(page) = pages.next().await? {
             for lost in records.lost(pattern, page.files).await? {
                 let path = path_value(&lost.listed.path);
-                found.push(Orphan { datastore: files.clone(), dataset: pattern.as_str().to_owned(), path });
+                found.push(Orphan {
+                    datastore: datastore.clone(),
+                    dataset: pattern.as_str().to_owned(),
+                    path,
+                });
             }
         }
     }

@@ -92,7 +92,7 @@ async fn evidence(
         error = &error as &dyn std::error::Error,
         "commit in doubt: looking at the marker"
     );
-    let mut fresh = sqlite::Writer::open(&share.target.locate(share.datastore)?.path).await?;
+    let mut fresh = sqlite::Writer::open(share.target.locate(share.datastore)?).await?;
     let incarnation = Incarnation::recorded(share.incarnation);
     match fresh.evidence(&incarnation, intent.batch()).await? {
         Evidence::Lost => Err(error),

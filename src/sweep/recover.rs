@@ -118,9 +118,9 @@ async fn settle(state: &mut State, open: OpenIntent, places: Places<'_>) -> Resu
     let Some(datastore) = places.locate(&name) else {
         return Err(doubt.because("the datastore is not in the configuration any more: put it back"));
     };
-    let (settled, writer) = match datastore.kind {
-        DatastoreKind::Sqlite => {
-            let mut writer = Writer::open(&datastore.path).await.map_err(|e| doubt.unreachable(&e))?;
+    let (settled, writer) = match datastore.kind() {
+        DatastoreKind::Sqlite | DatastoreKind::Postgres | DatastoreKind::MariaDb => {
+            let mut writer = Writer::open(datastore).await.map_err(|e| doubt.unreachable(&e))?;
             (by_marker(state, &open, &mut writer, &doubt).await?, Some(writer))
         }
         DatastoreKind::Files => (by_looking(state, &open, datastore, &doubt).await?, None),
@@ -196,7 +196,7 @@ async fn by_looking(
     datastore: &Datastore,
     doubt: &InDoubt,
 ) -> Result<Settled, Unsettled> {
-    let tree = Arc::new(Tree::open(&datastore.path).map_err(|e| doubt.unreachable(&e))?);
+    let tree = Arc::new(files::root_of(datastore).and_then(Tree::open).map_err(|e| doubt.unreachable(&e))?);
     if tree.identity() != open.incarnation {
         return Err(doubt.because("its root is another directory now: put the one back that was swept"));
     }

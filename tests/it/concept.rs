@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use expunged::concept::{Concept, Given};
 use expunged::diagnostic::{Paint, Source, SourceKind};
-use expunged::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
+use expunged::model::datastore::{Datastore, Defaults, Location, Pace};
 use expunged::model::name::DatastoreName;
 use expunged::rules::check::{ProvedPromise, check};
 use expunged::rules::document;
@@ -162,11 +162,10 @@ pub fn written(set: &RuleSet, promises: &[ProvedPromise]) -> Concept {
 /// The same, where a configuration says of which kind each datastore is.
 pub fn configured(set: &RuleSet) -> Concept {
     let promises = check(set, &Defaults::default()).unwrap().promises;
-    let kinds =
-        [("site", DatastoreKind::Sqlite), ("uploads", DatastoreKind::Files), ("vault", DatastoreKind::Files)];
+    let kinds = [("site", Location::Sqlite), ("uploads", Location::Files), ("vault", Location::Files)];
     let datastores: BTreeMap<DatastoreName, Datastore> = kinds
         .map(|(name, kind)| {
-            let datastore = Datastore { kind, path: "/srv/secret-path".into(), pace: Pace::Unlimited };
+            let datastore = Datastore { location: kind("/srv/secret-path".into()), pace: Pace::Unlimited };
             (DatastoreName::new(name).unwrap(), datastore)
         })
         .into();

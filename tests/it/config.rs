@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use expunged::config::{Config, KeySource, Listen, Pace};
+use expunged::config::{Config, Listen, Pace, SecretSource};
 use expunged::diagnostic::{Paint, Source, SourceKind};
 use proptest::prelude::*;
 
@@ -52,7 +52,7 @@ fn paths_are_relative_to_the_file_they_stand_in() {
     assert_eq!(name.as_str(), "motorsport");
     assert_eq!(datastore.path, Path::new("/etc/expunged/data/motorsport.db"));
     assert_eq!(datastore.pace.to_string(), "5000 rows a second");
-    assert_eq!(config.ledger.key, KeySource::Credential("ledger-key".to_owned()));
+    assert_eq!(config.ledger.key, SecretSource::Credential("ledger-key".to_owned()));
     assert_eq!(config.defaults.pace, Pace::Unlimited);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use expunged::config::{Config, KeySource, Listen};
+use expunged::config::{Config, Listen, SecretSource};
 use expunged::deployment::Exit;
 use expunged::diagnostic::{Paint, Source, SourceKind};
 use expunged::rules::check::{check, datastores};
@@ -125,7 +125,7 @@ fn unit_account_directories_and_configuration_agree() {
 
     let credential = value("LoadCredential");
     let (name, path) = credential.split_once(':').unwrap();
-    assert_eq!(config.ledger.key, KeySource::Credential(name.to_owned()));
+    assert_eq!(config.ledger.key, SecretSource::Credential(name.to_owned()));
     assert!(Path::new(path).starts_with(&etc));
     assert!(read("deploy/install.sh").contains(&format!("key={path}\n")));
 

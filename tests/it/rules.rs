@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use expunged::diagnostic::{Diagnostic, Diagnostics, Paint, Source, SourceKind};
-use expunged::model::datastore::{Datastore, DatastoreKind, Defaults, Pace};
+use expunged::model::datastore::{Datastore, Defaults, Location, Pace};
 use expunged::model::name::DatastoreName;
 use expunged::rules::check::{PromiseStanding, ProvedPromise};
 use expunged::rules::diff::{self, Standing};
@@ -503,13 +503,11 @@ proptest! {
 
 /// Three datastores: `site` holds rows, `tree` and `dumps` hold files.
 fn known() -> BTreeMap<DatastoreName, Datastore> {
-    let of = |(name, kind): (&str, DatastoreKind)| {
-        let datastore = Datastore { kind, path: PathBuf::from("/nowhere"), pace: Pace::Unlimited };
+    let of = |(name, kind): (&str, fn(PathBuf) -> Location)| {
+        let datastore = Datastore { location: kind(PathBuf::from("/nowhere")), pace: Pace::Unlimited };
         (DatastoreName::new(name).unwrap(), datastore)
     };
-    [("site", DatastoreKind::Sqlite), ("tree", DatastoreKind::Files), ("dumps", DatastoreKind::Files)]
-        .map(of)
-        .into()
+    [("site", Location::Sqlite), ("tree", Location::Files), ("dumps", Location::Files)].map(of).into()
 }
 
 /// What is said of the datastores that a file names, without its help.

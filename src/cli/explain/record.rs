@@ -73,7 +73,7 @@ pub(super) async fn statement(
     now: Now,
 ) -> Result<String, Failure> {
     let Some(rows) = bound.rows() else { return Ok(walk(bound.rule())) };
-    let mut reader = Reader::open(&deployment.datastore(bound.rule())?.path).await?;
+    let mut reader = Reader::open(deployment.datastore(bound.rule())?).await?;
     let (statement, _) = reader.statement(rows, &Cutoffs::of(bound, now), phase).await?;
     Ok(statement)
 }
@@ -242,10 +242,10 @@ async fn find(
     let datastore = deployment.datastore(rule)?;
     let (Some(rows), Some(catalogue)) = (bound.rows(), catalogues.get(&rule.datastore)) else {
         let path = key.first().map(String::as_str).unwrap_or_default();
-        return Ok(files::find(&datastore.path, bound, path)?);
+        return Ok(files::find(files::root_of(datastore)?, bound, path)?);
     };
     check_integers(rows, catalogue, key)?;
-    Ok(Reader::open(&datastore.path).await?.explain(rows.heeding(orders), catalogue, key).await?)
+    Ok(Reader::open(datastore).await?.explain(rows.heeding(orders), catalogue, key).await?)
 }
 
 pub(in crate::cli) fn check_key(rule: &Rule, key: &[String]) -> Result<(), Failure> {

@@ -37,7 +37,18 @@ pub use self::walk::Walk;
 
 use self::open::Resolver;
 use crate::datastore::DatastoreError;
+use crate::model::datastore::{Datastore, Location};
 use crate::model::pattern::Glob;
+
+/// The root of a datastore of files.
+pub fn root_of(datastore: &Datastore) -> Result<&Path, DatastoreError> {
+    match &datastore.location {
+        Location::Files(root) => Ok(root),
+        Location::Sqlite(_) | Location::Postgres(_) | Location::MariaDb(_) => {
+            Err(DatastoreError::WrongKind { expected: "files", found: datastore.kind().as_str() })
+        }
+    }
+}
 
 /// So deep below the root a walk goes: each directory on the way is one open file.
 pub const MAX_DEPTH: usize = 64;

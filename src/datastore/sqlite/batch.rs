@@ -1,12 +1,11 @@
 //! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::connect::{Access, connect, failed, one, run, text};
+use super::connect::{Access, connect, failed, one, path_of, run, text};
 use super::identity::Identities;
 use super::layer::{Layer, layers};
 use super::marker::{self, Evidence, Incarnation};
@@ -17,6 +16,7 @@ use super::{Cursor, Phase, catalogue, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::Catalogue;
+use crate::model::datastore::Datastore;
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
@@ -36,7 +36,8 @@ pub struct Writer {
 
 impl Writer {
     /// Opens the datastore for a sweep and sets up its marker.
-    pub async fn open(path: &Path) -> Result<Self, DatastoreError> {
+    pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
+        let path = path_of(datastore)?;
         let file = FileIdentity::of(path);
         let mut writer = Self::over(connect(path, Access::Write).await?).await?;
         writer.file = file;

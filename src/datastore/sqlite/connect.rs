@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, Sqlite, SqliteConnectio
 
 use super::sql::Sql;
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::model::datastore::{Datastore, Location};
 use crate::model::key::NOT_UTF8;
 use crate::model::value::Value;
 
@@ -28,6 +29,16 @@ impl Access {
         match self {
             Self::Read => "-2000",
             Self::Write => "-16000",
+        }
+    }
+}
+
+/// The file of a database.
+pub(super) fn path_of(datastore: &Datastore) -> Result<&Path, DatastoreError> {
+    match &datastore.location {
+        Location::Sqlite(path) => Ok(path),
+        Location::Files(_) | Location::Postgres(_) | Location::MariaDb(_) => {
+            Err(DatastoreError::WrongKind { expected: "sqlite", found: datastore.kind().as_str() })
         }
     }
 }

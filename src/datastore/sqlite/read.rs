@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 use chrono::DateTime;
 use serde::de::{self, Deserialize, Deserializer};
 use sqlx::{Row as _, SqliteConnection};
 
-use super::connect::{Access, all, connect, failed, json, one, text};
+use super::connect::{Access, all, connect, failed, json, one, path_of, text};
 use super::sql::{Sql, TriggerSql, column, decoded, demanded, encoded, filters, same, selected, table};
 use super::{Cursor, Phase, catalogue, size};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
+use crate::model::datastore::Datastore;
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::orders::{Orders, SubjectId, Whose};
@@ -72,7 +72,8 @@ impl Census {
 
 impl Reader {
     /// Opens the datastore read-only.
-    pub async fn open(path: &Path) -> Result<Self, DatastoreError> {
+    pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
+        let path = path_of(datastore)?;
         Ok(Self { connection: connect(path, Access::Read).await? })
     }
 

@@ -199,8 +199,10 @@ fn datastore(
             ),
         ));
     };
-    let (holds, kind) = match datastore.kind {
-        DatastoreKind::Sqlite => (Held::Rows, "rows: `table` names them"),
+    let (holds, kind) = match datastore.kind() {
+        DatastoreKind::Sqlite | DatastoreKind::Postgres | DatastoreKind::MariaDb => {
+            (Held::Rows, "rows: `table` names them")
+        }
         DatastoreKind::Files => (Held::Files, "files: `pattern` names them"),
     };
     if expected.is_none_or(|expected| expected == holds) {
