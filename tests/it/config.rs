@@ -50,7 +50,7 @@ fn paths_are_relative_to_the_file_they_stand_in() {
     assert_eq!(config.state, Path::new("/var/lib/expunged/state.db"));
     let (name, datastore) = config.datastores.iter().next().unwrap();
     assert_eq!(name.as_str(), "motorsport");
-    assert_eq!(datastore.path, Path::new("/etc/expunged/data/motorsport.db"));
+    assert_eq!(datastore.location.path(), Some(Path::new("/etc/expunged/data/motorsport.db")));
     assert_eq!(datastore.pace.to_string(), "5000 rows a second");
     assert_eq!(config.ledger.key, SecretSource::Credential("ledger-key".to_owned()));
     assert_eq!(config.defaults.pace, Pace::Unlimited);

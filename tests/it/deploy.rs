@@ -140,7 +140,7 @@ fn the_example_drop_in_opens_the_directory_of_every_datastore() {
     let wanted: Vec<String> = configuration()
         .datastores
         .values()
-        .map(|datastore| datastore.path.parent().unwrap().to_str().unwrap().to_owned())
+        .map(|datastore| datastore.location.path().unwrap().parent().unwrap().to_str().unwrap().to_owned())
         .collect();
     assert_eq!(opened, wanted);
     assert_eq!(values(file, "RequiresMountsFor"), wanted);

@@ -314,8 +314,7 @@ impl World {
         let datastore = &config.datastores[&rule.datastore];
         let identity = |name: &DatastoreName| {
             let datastore = &config.datastores[name];
-            let location = datastore.path.to_string_lossy().into_owned();
-            DatastoreIdentity { kind: datastore.kind, location }
+            DatastoreIdentity { kind: datastore.kind(), location: datastore.location.to_string() }
         };
         let document = RuleDocument::try_from(version(service, rule, &identity).json).unwrap();
         let target = Target {
