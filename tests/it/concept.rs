@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use expunged::concept::{Concept, Given};
 use expunged::diagnostic::{Paint, Source, SourceKind};
+use std::path::PathBuf;
+
 use expunged::model::datastore::{Datastore, Defaults, Location, Pace};
 use expunged::model::name::DatastoreName;
 use expunged::rules::check::{ProvedPromise, check};
@@ -162,7 +164,8 @@ pub fn written(set: &RuleSet, promises: &[ProvedPromise]) -> Concept {
 /// The same, where a configuration says of which kind each datastore is.
 pub fn configured(set: &RuleSet) -> Concept {
     let promises = check(set, &Defaults::default()).unwrap().promises;
-    let kinds = [("site", Location::Sqlite), ("uploads", Location::Files), ("vault", Location::Files)];
+    let kinds: [(&str, fn(PathBuf) -> Location); 3] =
+        [("site", Location::Sqlite), ("uploads", Location::Files), ("vault", Location::Files)];
     let datastores: BTreeMap<DatastoreName, Datastore> = kinds
         .map(|(name, kind)| {
             let datastore = Datastore { location: kind("/srv/secret-path".into()), pace: Pace::Unlimited };

@@ -507,7 +507,9 @@ fn known() -> BTreeMap<DatastoreName, Datastore> {
         let datastore = Datastore { location: kind(PathBuf::from("/nowhere")), pace: Pace::Unlimited };
         (DatastoreName::new(name).unwrap(), datastore)
     };
-    [("site", Location::Sqlite), ("tree", Location::Files), ("dumps", Location::Files)].map(of).into()
+    let kinds: [(&str, fn(PathBuf) -> Location); 3] =
+        [("site", Location::Sqlite), ("tree", Location::Files), ("dumps", Location::Files)];
+    kinds.map(of).into()
 }
 
 /// What is said of the datastores that a file names, without its help.
