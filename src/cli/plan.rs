@@ -8,7 +8,7 @@ use serde_json::json;
 use super::table::{local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
-use crate::datastore::sqlite::{Cursor, Phase, Reader};
+use crate::datastore::sql::{Cursor, Phase, Reader};
 use crate::deployment::Deployment;
 use crate::model::key::Key;
 use crate::model::now::Now;

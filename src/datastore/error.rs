@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
 use super::files::RootError;
 
 /// A call to a datastore that failed.
@@ -16,6 +19,29 @@ pub enum DatastoreError {
         #[source]
         source: EngineError,
     },
+    /// The server could not be reached, or let nobody in.
+    #[error(
+        "the server of `{server}` cannot be used: check its `url`, `password` and `tls`, and whether it runs"
+    )]
+    Unreachable {
+        /// Address and database.
+        server: String,
+        /// What the driver says.
+        #[source]
+        source: EngineError,
+    },
+    /// The account's password cannot be read.
+    #[error("the password in `{}` cannot be read", path.display())]
+    Password {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The account's password is a credential, and there are none.
+    #[error("the password cannot be read")]
+    Credential(#[from] crate::config::CredentialError),
     /// The root of a files datastore is refused.
     #[error("files below `{}` are not swept: its `root` is refused", path.display())]
     Root {
@@ -71,6 +97,10 @@ pub enum EngineError {
         "another connection has kept the datastore locked for more than 5 s: nothing went with this batch; sweep again"
     )]
     Busy,
+    /// Another transaction stood in the way: a lock that was not given, a deadlock, or a statement that took too long. A smaller batch,
+    /// or a second try, may pass.
+    #[error("another transaction stood in the way: {0}")]
+    Conflict(&'static str),
     /// Permission, read-only file or medium.
     #[error("permission denied: {0}")]
     Denied(String),
@@ -94,12 +124,21 @@ impl DatastoreError {
         }
     }
 
+    /// What stood in the way, where a second try may pass.
+    pub fn conflict(&self) -> Option<&'static str> {
+        match self {
+            Self::Statement { source: EngineError::Conflict(what), .. } => Some(what),
+            _ => None,
+        }
+    }
+
     /// Whether permission is what is missing.
     pub fn denied(&self) -> bool {
         matches!(
             self,
             Self::Statement { source: EngineError::Denied(_), .. }
                 | Self::Open { source: EngineError::Denied(_), .. }
+                | Self::Unreachable { source: EngineError::Denied(_), .. }
                 | Self::Root { source: RootError::Unreachable(EngineError::Denied(_)), .. }
         )
     }
@@ -110,25 +149,92 @@ const FOREIGN_KEY: &str = "a foreign key of another table points to it";
 impl From<&sqlx::Error> for EngineError {
     fn from(error: &sqlx::Error) -> Self {
         let sqlx::Error::Database(database) = error else { return Self::Other(safe(error)) };
-        let code: i32 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
-        // https://www.sqlite.org/rescode.html; the low byte is the primary code.
-        match code & 0xff {
-            5 | 6 => Self::Busy,
-            3 | 8 | 23 => Self::Denied("the file or its directory is read-only for this user".to_owned()),
-            13 => Self::Full,
-            // RESTRICT is a trigger inside the engine, known by the engine's own words.
-            19 => Self::Refused(match code >> 8 {
-                7 if database.message() == "FOREIGN KEY constraint failed" => FOREIGN_KEY,
-                3 => FOREIGN_KEY,
-                7 => "a trigger refuses it",
-                5 => "a column is NOT NULL",
-                6 | 8 => "a value must be unique",
-                1 => "a CHECK constraint fails",
-                _ => "a constraint fails",
-            }),
-            14 => Self::Other("unable to open the database file".to_owned()),
-            _ => Self::Other(spoken(database.message(), code)),
+        if let Some(server) = database.try_downcast_ref::<PgDatabaseError>() {
+            return of_postgres(server.code());
         }
+        if let Some(server) = database.try_downcast_ref::<MySqlDatabaseError>() {
+            return of_mariadb(server.number());
+        }
+        let code: i32 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
+        of_sqlite(code, database.message())
+    }
+}
+
+/// <https://www.sqlite.org/rescode.html>; the low byte is the primary code.
+fn of_sqlite(code: i32, message: &str) -> EngineError {
+    match code & 0xff {
+        5 | 6 => EngineError::Busy,
+        3 | 8 | 23 => EngineError::Denied("the file or its directory is read-only for this user".to_owned()),
+        13 => EngineError::Full,
+        // RESTRICT is a trigger inside the engine, known by the engine's own words.
+        19 => EngineError::Refused(match code >> 8 {
+            7 if message == "FOREIGN KEY constraint failed" => FOREIGN_KEY,
+            3 => FOREIGN_KEY,
+            7 => TRIGGER,
+            5 => NOT_NULL,
+            6 | 8 => UNIQUE,
+            1 => CHECK,
+            _ => "a constraint fails",
+        }),
+        14 => EngineError::Other("unable to open the database file".to_owned()),
+        _ => EngineError::Other(spoken(message, code)),
+    }
+}
+
+const TRIGGER: &str = "a trigger refuses it";
+const NOT_NULL: &str = "a column is NOT NULL";
+const UNIQUE: &str = "a value must be unique";
+const CHECK: &str = "a CHECK constraint fails";
+const TOO_LONG: &str = "a value is too long for its column";
+const UNFIT: &str = "a value does not fit its column";
+const LOCKED: &str = "it has locked what the batch needs";
+const DEADLOCK: &str = "each waited for the other";
+const SLOW: &str = "the statement took longer than its limit";
+const ACCOUNT: &str = "the account may not do this";
+
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn of_postgres(code: &str) -> EngineError {
+    match code {
+        "23001" | "23503" => EngineError::Refused(FOREIGN_KEY),
+        "23502" => EngineError::Refused(NOT_NULL),
+        "23505" | "23P01" => EngineError::Refused(UNIQUE),
+        "23514" | "44000" => EngineError::Refused(CHECK),
+        "22001" => EngineError::Refused(TOO_LONG),
+        "40001" | "40P01" => EngineError::Conflict(DEADLOCK),
+        "55P03" => EngineError::Conflict(LOCKED),
+        "57014" => EngineError::Conflict(SLOW),
+        "42501" => EngineError::Denied(ACCOUNT.to_owned()),
+        "25006" => EngineError::Denied("the server, or the session, is read-only".to_owned()),
+        "28000" | "28P01" => EngineError::Denied("the server does not let the account in".to_owned()),
+        "53100" => EngineError::Full,
+        "42P01" | "42703" | "3F000" => {
+            EngineError::Other(format!("the schema has changed meanwhile (SQLSTATE {code})"))
+        }
+        // What a function of a trigger raises.
+        _ if code.starts_with("P0") => EngineError::Refused(TRIGGER),
+        _ if code.starts_with("22") => EngineError::Refused(UNFIT),
+        _ => EngineError::Other(format!("the server reports SQLSTATE {code}")),
+    }
+}
+
+/// <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>
+fn of_mariadb(number: u16) -> EngineError {
+    match number {
+        1216 | 1217 | 1451 | 1452 => EngineError::Refused(FOREIGN_KEY),
+        1048 | 1364 => EngineError::Refused(NOT_NULL),
+        1062 | 1586 => EngineError::Refused(UNIQUE),
+        4025 => EngineError::Refused(CHECK),
+        1406 => EngineError::Refused(TOO_LONG),
+        1264 | 1265 | 1292 | 1366 => EngineError::Refused(UNFIT),
+        1644 => EngineError::Refused(TRIGGER),
+        1205 | 1222 => EngineError::Conflict(LOCKED),
+        1213 => EngineError::Conflict(DEADLOCK),
+        1969 | 3024 => EngineError::Conflict(SLOW),
+        1044 | 1142 | 1143 | 1227 | 1370 => EngineError::Denied(ACCOUNT.to_owned()),
+        1045 | 1698 | 1130 => EngineError::Denied("the server does not let the account in".to_owned()),
+        1290 | 1792 | 1836 => EngineError::Denied("the server, or the session, is read-only".to_owned()),
+        1021 | 1114 => EngineError::Full,
+        _ => EngineError::Other(format!("the server reports error {number}")),
     }
 }
 

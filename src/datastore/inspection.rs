@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::error::DatastoreError;
-use super::{files, sqlite};
+use super::{files, sql};
 use crate::model::catalogue::Catalogue;
 use crate::model::datastore::{Datastore, Location};
 use crate::model::name::DatastoreName;
@@ -22,7 +22,7 @@ pub struct Inspection {
 /// What a datastore holds.
 pub enum Holds {
     /// Tables; the connection can be asked for their sizes.
-    Tables(Catalogue, sqlite::Reader),
+    Tables(Catalogue, sql::Reader),
     /// Files.
     Files(Prefixes),
     /// It was not looked at: what it lets others do comes first.
@@ -37,13 +37,15 @@ pub async fn inspect(
 ) -> Result<Inspection, DatastoreError> {
     match &datastore.location {
         Location::Sqlite(path) => {
-            let mut reader = sqlite::Reader::open(datastore).await?;
+            let mut reader = sql::Reader::open(datastore).await?;
             let catalogue = reader.catalogue().await?;
-            let privileges = sqlite::privileges(name, path);
+            let privileges = sql::file_privileges(name, path);
             Ok(Inspection { holds: Holds::Tables(catalogue, reader), privileges })
         }
         Location::Postgres(_) | Location::MariaDb(_) => {
-            Err(DatastoreError::WrongKind { expected: "sqlite or files", found: datastore.kind().as_str() })
+            let mut reader = sql::Reader::open(datastore).await?;
+            let catalogue = reader.catalogue().await?;
+            Ok(Inspection { holds: Holds::Tables(catalogue, reader), privileges: Vec::new() })
         }
         Location::Files(root) => files_of(name, root, prefixes),
     }

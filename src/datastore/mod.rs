@@ -8,7 +8,8 @@ pub mod error;
 pub mod files;
 pub mod inspection;
 mod prepared;
-pub mod sqlite;
+mod server;
+pub mod sql;
 mod writer;
 
 pub use error::DatastoreError;
@@ -46,7 +47,7 @@ pub async fn catalogues<'d>(
     for name in rule.datastores() {
         let Some(datastore) = locate(name).filter(|d| d.kind().has_rows()) else { continue };
         if !catalogues.contains_key(name) {
-            let mut reader = sqlite::Reader::open(datastore).await?;
+            let mut reader = sql::Reader::open(datastore).await?;
             catalogues.insert(name.clone(), reader.catalogue().await?);
         }
     }

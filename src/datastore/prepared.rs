@@ -1,7 +1,7 @@
 //! What a datastore has prepared of a batch, whichever engine it is.
 
 use super::error::{DatastoreError, EngineError};
-use super::{files, sqlite};
+use super::{files, sql};
 use crate::ledger::entry::Action as LedgerAction;
 use crate::model::key::Key;
 use crate::model::name::ColumnName;
@@ -38,7 +38,7 @@ pub enum Committed {
 /// A share of a batch that waits for its intent. Dropping it changes nothing.
 pub enum Prepared<'w> {
     /// In an open transaction.
-    Sqlite(Box<sqlite::Prepared<'w>>),
+    Rows(Box<sql::Prepared<'w>>),
     /// Listed and looked at.
     Files(files::Prepared),
 }
@@ -47,15 +47,23 @@ impl Prepared<'_> {
     /// What is in it, one part a dataset.
     pub fn parts(&self) -> &[PreparedPart] {
         match self {
-            Self::Sqlite(prepared) => prepared.parts(),
+            Self::Rows(prepared) => prepared.parts(),
             Self::Files(prepared) => prepared.parts(),
+        }
+    }
+
+    /// By which evidence a restart will know what became of it: to be recorded with the intent.
+    pub fn incarnation(&self) -> String {
+        match self {
+            Self::Rows(prepared) => prepared.incarnation().to_text(),
+            Self::Files(prepared) => prepared.tree().identity(),
         }
     }
 
     /// What a restart needs to find its records again: personal data, to be sealed with the intent. None: nothing is in it.
     pub fn identities(&self) -> Option<String> {
         match self {
-            Self::Sqlite(prepared) => prepared.identities().map(sqlite::Identities::to_text),
+            Self::Rows(prepared) => prepared.identities().map(sql::Identities::to_text),
             Self::Files(prepared) => Some(prepared.identities().to_text()),
         }
     }
@@ -67,7 +75,7 @@ impl Prepared<'_> {
         columns: &[&ColumnName],
     ) -> Result<Vec<Vec<Value>>, DatastoreError> {
         match self {
-            Self::Sqlite(prepared) => prepared.leading(of, columns).await,
+            Self::Rows(prepared) => Ok(prepared.leading(of, columns)),
             // A file has no columns, and binding refuses what would hang on one.
             Self::Files(_) => Ok(Vec::new()),
         }
@@ -76,7 +84,7 @@ impl Prepared<'_> {
     /// Carries out the share whose intent is durable.
     pub async fn commit(self, intent: &CommittedIntent) -> Result<Committed, DatastoreError> {
         match self {
-            Self::Sqlite(prepared) => prepared.commit(intent).await,
+            Self::Rows(prepared) => prepared.commit(intent).await,
             Self::Files(prepared) => prepared.commit(intent).await,
         }
     }
@@ -84,7 +92,7 @@ impl Prepared<'_> {
     /// Gives it up; everything is as it was.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
         match self {
-            Self::Sqlite(prepared) => prepared.rollback().await,
+            Self::Rows(prepared) => prepared.rollback().await,
             Self::Files(_) => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::error::DatastoreError;
-use super::{Prepared, files, sqlite};
+use super::{Prepared, files, sql};
 use crate::model::datastore::{Datastore, Location};
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
@@ -14,7 +14,7 @@ use crate::rules::bind::RowRule;
 /// A datastore that may dispose of what hangs on a record elsewhere. One a sweep.
 pub enum Writer {
     /// A database.
-    Sqlite(Box<sqlite::Writer>),
+    Rows(Box<sql::Writer>),
     /// A tree of files.
     Files(Arc<files::Tree>),
 }
@@ -24,26 +24,10 @@ impl Writer {
     pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
         Ok(match &datastore.location {
             Location::Sqlite(_) | Location::Postgres(_) | Location::MariaDb(_) => {
-                Self::Sqlite(Box::new(sqlite::Writer::open(datastore).await?))
+                Self::Rows(Box::new(sql::Writer::open(datastore).await?))
             }
             Location::Files(root) => Self::Files(Arc::new(files::Tree::open(root)?)),
         })
-    }
-
-    /// What is recorded with every intent, so that a restart knows whose evidence it looks at.
-    pub fn incarnation(&self) -> String {
-        match self {
-            Self::Sqlite(writer) => writer.incarnation().as_str().to_owned(),
-            Self::Files(tree) => tree.identity(),
-        }
-    }
-
-    /// Sets up what a rule needs here.
-    pub async fn begin_share(&mut self, rule: RowRule<'_>, share: usize) -> Result<(), DatastoreError> {
-        match self {
-            Self::Sqlite(writer) => writer.begin_share(rule, share).await,
-            Self::Files(_) => Ok(()),
-        }
     }
 
     /// Prepares what hangs on the records of a batch: `links` are the values that lead to each dependent of the share
@@ -57,9 +41,9 @@ impl Writer {
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
         match self {
-            Self::Sqlite(writer) => {
+            Self::Rows(writer) => {
                 let prepared = writer.dispose_linked(rule, share, links, at, pseudonyms).await?;
-                Ok(Prepared::Sqlite(Box::new(prepared)))
+                Ok(Prepared::Rows(Box::new(prepared)))
             }
             Self::Files(tree) => Ok(Prepared::Files(files::Prepared::linked(tree, rule, links).await?)),
         }
@@ -68,7 +52,7 @@ impl Writer {
     /// Says that a batch's outcome is in the ledger.
     pub fn sealed(&mut self, batch: &str) {
         match self {
-            Self::Sqlite(writer) => writer.sealed(batch),
+            Self::Rows(writer) => writer.sealed(batch),
             Self::Files(_) => {}
         }
     }
@@ -76,7 +60,7 @@ impl Writer {
     /// Closes it. A failure leaves a marker that says nothing wrong.
     pub async fn close(self) -> Result<(), DatastoreError> {
         match self {
-            Self::Sqlite(writer) => writer.close().await,
+            Self::Rows(writer) => writer.close().await,
             Self::Files(_) => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Exit, Failure};
 use crate::config::Config;
 use crate::datastore::inspection::{Holds, Inspection, inspect};
-use crate::datastore::sqlite::Reader;
+use crate::datastore::sql::Reader;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreKind};

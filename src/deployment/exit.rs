@@ -192,8 +192,15 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         error if error.denied() => Exit::Denied,
         DatastoreError::Root { source: RootError::Unreachable(_), .. }
         | DatastoreError::Open { .. }
+        | DatastoreError::Unreachable { .. }
         | DatastoreError::Statement { .. } => Exit::Unreachable,
-        DatastoreError::Root { .. } | DatastoreError::WrongKind { .. } => Exit::Configuration,
+        DatastoreError::Password { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::Denied
+        }
+        DatastoreError::Root { .. }
+        | DatastoreError::WrongKind { .. }
+        | DatastoreError::Password { .. }
+        | DatastoreError::Credential(_) => Exit::Configuration,
         DatastoreError::Unexpected { .. } | DatastoreError::Key(_) | DatastoreError::Pseudonym(_) => {
             Exit::Finding
         }

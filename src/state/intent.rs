@@ -23,7 +23,7 @@ pub struct NewBatch<'a> {
     /// The connection.
     pub datastore: &'a str,
     /// The name of the marker the datastore keeps, as evidence for a restart.
-    pub incarnation: &'a str,
+    pub incarnation: String,
     /// Its name and its key.
     pub draft: Draft,
     /// Of a share in another datastore: the batch of the records its dependents hang on.
@@ -241,7 +241,7 @@ impl Writing<'_> {
             .bind(signed(intent.get()))
             .bind(epoch.as_str().to_owned())
             .bind(datastore.as_str().to_owned())
-            .bind(incarnation.to_owned())
+            .bind(incarnation)
             .bind(t0.timestamp_micros())
             .bind(unit.as_ref().map(|unit| unit.as_str().to_owned()))
             .bind(signed(records))

@@ -19,6 +19,8 @@ pub enum Settled {
     Acknowledged,
     /// The datastore's marker shows the commit.
     MarkerFound,
+    /// The server remembers that the batch's transaction was committed.
+    Remembered,
     /// The sweep stopped before it asked the datastore to commit.
     NotAttempted,
     /// The datastore's marker shows that the batch was rolled back.
@@ -100,6 +102,7 @@ impl State {
         Ok(match settled {
             Settled::Acknowledged => whole(Attribution::Transaction, false),
             Settled::MarkerFound => whole(Attribution::Marker, true),
+            Settled::Remembered => whole(Attribution::Transaction, true),
             Settled::NotAttempted => Outcome::Aborted(AbortReason::NotAttempted),
             Settled::NoneLeft => whole(Attribution::State, true),
             Settled::RolledBack => Outcome::Aborted(AbortReason::RolledBack),

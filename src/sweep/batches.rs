@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::clock::{self, Stopwatch};
-use crate::datastore::sqlite::{Cursor, Phase, Selected, Writer};
-use crate::datastore::{Prepared, PreparedPart};
+use crate::datastore::sql::{Cursor, Phase, Selected, Writer};
+use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
 use crate::model::datastore::Pace;
@@ -16,11 +16,12 @@ use crate::model::horizon::Horizon;
 use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
-use crate::pseudonym::PseudonymKey;
+use crate::pseudonym::{PseudonymError, PseudonymKey};
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
+use crate::secret;
 use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
 
 use super::brake::Brake;
@@ -50,8 +51,6 @@ pub(super) struct Run<'a> {
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) report: Report,
-    /// What each share's datastore is known by, its own first.
-    pub(super) incarnations: Vec<String>,
     /// Records some of whose dependents are gone while they themselves are still there.
     pub(super) stranded: BTreeSet<Key>,
 }
@@ -64,6 +63,8 @@ enum Turn {
     Refused { selected: usize, next: Cursor, last: bool, why: &'static str },
     /// More would go than is allowed.
     Exhausted,
+    /// Another transaction stood in the way of so many records (0: nothing was selected); nothing of it was intended.
+    Conflict { selected: usize, error: DatastoreError },
     /// An order came between judgement and intent; nothing of it was intended.
     Again,
 }
@@ -102,10 +103,7 @@ pub(super) async fn run(
     writer: &mut Writer,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
-    writer.begin_rule(rows.heeding(&run.orders)).await?;
     let mut remote = Remote::open(run, rows).await?;
-    run.incarnations =
-        std::iter::once(writer.incarnation().as_str().to_owned()).chain(remote.incarnations()).collect();
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
         let mut walk = Walk {
@@ -148,6 +146,7 @@ impl Walk<'_, '_> {
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<(), SweepError> {
         let mut cursor = Cursor::default();
+        let mut conflicts = 0;
         let mut budget = Budget::new(run.target.batch, run.target.pace);
         if self.remote.any() {
             budget.bound(shares::LARGEST);
@@ -166,8 +165,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             match run.heed(state).await? {
-                Heeded::Same => {}
-                Heeded::Changed => self.writer.begin_rule(self.rows.heeding(&run.orders)).await?,
+                Heeded::Same | Heeded::Changed => {}
                 Heeded::Halted => {
                     run.report.result = SweepResult::Stopped;
                     return Ok(());
@@ -196,6 +194,17 @@ impl Walk<'_, '_> {
                     budget.halve(selected);
                 }
                 Turn::Again => {}
+                Turn::Conflict { selected, error } => {
+                    conflicts += 1;
+                    if conflicts > MOST_CONFLICTS {
+                        return Err(error.into());
+                    }
+                    if selected != 1 {
+                        budget.halve(if selected > 0 { selected } else { budget.limit() as usize });
+                    }
+                    pause_after(conflicts).await?;
+                    continue;
+                }
                 Turn::Exhausted => {
                     run.report.result = SweepResult::Parked;
                     return Ok(());
@@ -229,7 +238,10 @@ impl Walk<'_, '_> {
         let unsealed = self.unsealed.take();
         let locked = Stopwatch::start();
         let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit };
-        let mut selected = select_and_seal(run, state, self.writer, &at, unsealed).await?;
+        let mut selected = match select_and_seal(run, state, self.writer, &at, unsealed).await {
+            Err(SweepError::Datastore(error)) if error.conflict().is_some() => return conflict(error, 0),
+            selected => selected?,
+        };
         let batch = Stretch {
             next: selected.page.next.clone(),
             last: selected.page.last,
@@ -252,22 +264,29 @@ impl Walk<'_, '_> {
             selected.rollback().await?;
             return Ok(Turn::Exhausted);
         }
-        let judged = selected.keep_only(due).await?;
+        let mut judged = selected.keep_only(due).await?;
         let due = Arc::clone(judged.due());
         let draft = state.draft(run.sweep).await?;
         // Hashing and sealing take the other processor while the datastore works.
-        let identities = judged.identities().clone();
-        let identities = move || identities.to_text();
+        let identity = judged.identity();
+        let identities = {
+            let due = Arc::clone(&due);
+            move || identity.to_text(&due)
+        };
         let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, identities));
         let at = run.now.eligible;
         let mut own = match judged.dispose(at, pseudonyms).await {
-            Ok(prepared) => Prepared::Sqlite(Box::new(prepared)),
+            Ok(prepared) => Prepared::Rows(Box::new(prepared)),
+            Err(error) if error.conflict().is_some() => return conflict(error, batch.selected),
             Err(error) => return error.refused().map_or_else(|| Err(error.into()), refused),
         };
         let others = match self.remote.prepare(rows, &mut own, at, pseudonyms).await {
             Ok(others) => others,
             Err(error) => {
                 own.rollback().await?;
+                if error.conflict().is_some() {
+                    return conflict(error, batch.selected);
+                }
                 return error.refused().map_or_else(|| Err(error.into()), refused);
             }
         };
@@ -324,6 +343,22 @@ impl Walk<'_, '_> {
             }
         }
     }
+}
+
+/// So often in a row another transaction may stand in the way before the sweep gives up until its next turn.
+const MOST_CONFLICTS: u32 = 10;
+
+fn conflict(error: DatastoreError, selected: usize) -> Result<Turn, SweepError> {
+    Ok(Turn::Conflict { selected, error })
+}
+
+/// Lets the other transaction finish: longer each time, and never just as long as somebody who does the same.
+async fn pause_after(conflicts: u32) -> Result<(), SweepError> {
+    let mut random = [0; 1];
+    secret::fill(&mut random).map_err(PseudonymError::Random).map_err(DatastoreError::Pseudonym)?;
+    let longest = 10u64 << conflicts.min(7);
+    tokio::time::sleep(Duration::from_millis(longest / 2 + longest * u64::from(random[0]) / 512)).await;
+    Ok(())
 }
 
 /// What a turn has selected, and where the walk goes on behind it.
@@ -433,8 +468,7 @@ impl Run<'_> {
 
     /// One of the rule's datastores, by its number among the shares, for a commit there.
     pub(super) fn share(&self, number: usize, keys: Vec<Vec<Key>>) -> Share<'_> {
-        let incarnation = self.incarnations.get(number).map_or("", String::as_str);
-        Share { target: self.target, datastore: self.bound.shares()[number].datastore, incarnation, keys }
+        Share { target: self.target, datastore: self.bound.shares()[number].datastore, keys }
     }
 
     /// When what goes from the rule's own datastore is gone from its backups too.
@@ -469,7 +503,6 @@ async fn intend<'o, 'r>(
     unit: Unit<'o, 'r>,
 ) -> Result<Intended<'o, 'r>, SweepError> {
     let Unit { own, others, drafted: Drafted { part, timing, sealed } } = unit;
-    let incarnation = |number: usize| run.incarnations.get(number).map_or("", String::as_str);
     let shares = run.bound.shares();
     let name = draft.batch().clone();
     let mut batches = Vec::new();
@@ -484,7 +517,7 @@ async fn intend<'o, 'r>(
         batches.push(NewBatch {
             sweep: run.sweep,
             datastore: shares[number].datastore.as_str(),
-            incarnation: incarnation(number),
+            incarnation: prepared.incarnation(),
             parts: parts(&draft, prepared.parts())?,
             sealed: draft.seal(&identities)?,
             draft,
@@ -498,7 +531,7 @@ async fn intend<'o, 'r>(
     batches.push(NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),
-        incarnation: incarnation(0),
+        incarnation: own.incarnation(),
         draft,
         parts: own_parts,
         sealed,

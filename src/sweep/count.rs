@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::datastore::DatastoreError;
 use crate::datastore::files;
-use crate::datastore::sqlite::{Cursor, Phase, Reader};
+use crate::datastore::sql::{Cursor, Phase, Reader};
 use crate::model::datastore::Datastore;
 use crate::model::now::Now;
 use crate::model::orders::Orders;

@@ -7,7 +7,7 @@ use chrono::DateTime;
 
 use super::guard::Parked;
 use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, orders, standing, sweep};
-use crate::datastore::sqlite::Reader;
+use crate::datastore::sql::Reader;
 use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId};
 use crate::ledger::error::NameError;
 use crate::model::catalogue::Catalogues;

@@ -35,7 +35,6 @@ pub(super) async fn run(
         Pace::RowsPerSecond(_) => run.target.batch,
     };
     let mut pages = Pages::open(files::root_of(own)?, pattern, size)?;
-    run.incarnations = vec![pages.tree().identity()];
     let mut budget = Budget::new(size, run.target.pace);
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
@@ -159,7 +158,7 @@ async fn dispose(
     let new = NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),
-        incarnation: &run.incarnations[0],
+        incarnation: tree.identity(),
         draft,
         timing: Some(timing),
         parts: vec![part],

@@ -2,7 +2,7 @@
 
 use super::batches::Run;
 use super::error::SweepError;
-use crate::datastore::sqlite::Phase;
+use crate::datastore::sql::Phase;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::BoundRule;

@@ -33,7 +33,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
 use crate::datastore::catalogues;
-use crate::datastore::sqlite::{Reader, Writer};
+use crate::datastore::sql::{Reader, Writer};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, Left, SweepResult, Why};
@@ -319,7 +319,6 @@ async fn sweep(
         total: due,
         watch,
         report: Report::new(),
-        incarnations: Vec::new(),
         stranded: BTreeSet::new(),
     };
     let outcome = match target.rule.mode {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::SweepError;
 use crate::datastore::DatastoreError;
 use crate::datastore::files::{self, Found, Pages, path_value};
-use crate::datastore::sqlite::Reader;
+use crate::datastore::sql::Reader;
 use crate::model::catalogue::{Catalogues, ColumnKind};
 use crate::model::datastore::Datastore;
 use crate::model::name::{ColumnName, DatastoreName, TableName};

@@ -4,7 +4,7 @@ use super::Target;
 use super::error::SweepError;
 use crate::datastore::error::EngineError;
 use crate::datastore::files::Outcome;
-use crate::datastore::sqlite::{self, Evidence, Incarnation};
+use crate::datastore::sql::{self, Evidence, Incarnation};
 use crate::datastore::{Committed, Prepared};
 use crate::hook;
 use crate::ledger::entry::Outcomes;
@@ -16,8 +16,6 @@ use crate::state::{CommittedIntent, Disposed, PartOutcomes, Settled};
 pub(super) struct Share<'a> {
     pub(super) target: &'a Target<'a>,
     pub(super) datastore: &'a DatastoreName,
-    /// What the datastore is known by.
-    pub(super) incarnation: &'a str,
     /// Of its records, part by part.
     pub(super) keys: Vec<Vec<Key>>,
 }
@@ -49,6 +47,7 @@ pub(super) async fn settle(
     intent: &CommittedIntent,
 ) -> Result<Settlement, SweepError> {
     hook::reach("commit.before");
+    let incarnation = prepared.incarnation();
     let committed = prepared.commit(intent).await?;
     hook::reach("commit.after");
     match committed {
@@ -59,12 +58,13 @@ pub(super) async fn settle(
         }
         Committed::Unknown(source) => {
             let left = match &source {
-                EngineError::Refused(why) => Left::Refused(why),
+                EngineError::Refused(why) | EngineError::Conflict(why) => Left::Refused(why),
                 _ => Left::RolledBack("its commit failed"),
             };
             let error = SweepError::Commit { rule: share.target.rule.id.clone(), source };
-            match evidence(share, intent, error).await? {
-                Evidence::Committed => Ok(whole(Settled::MarkerFound, intent)),
+            match evidence(share, &incarnation, intent, error).await? {
+                Evidence::Marked => Ok(whole(Settled::MarkerFound, intent)),
+                Evidence::Committed => Ok(whole(Settled::Remembered, intent)),
                 Evidence::RolledBack | Evidence::Lost => Ok(Settlement {
                     settled: Settled::RolledBack,
                     went: 0,
@@ -84,6 +84,7 @@ fn whole(settled: Settled, intent: &CommittedIntent) -> Settlement {
 /// Looks at the marker; where it is lost, the intent stays open and the next start looks at the records: an error.
 async fn evidence(
     share: &Share<'_>,
+    incarnation: &str,
     intent: &CommittedIntent,
     error: SweepError,
 ) -> Result<Evidence, SweepError> {
@@ -92,8 +93,8 @@ async fn evidence(
         error = &error as &dyn std::error::Error,
         "commit in doubt: looking at the marker"
     );
-    let mut fresh = sqlite::Writer::open(share.target.locate(share.datastore)?).await?;
-    let incarnation = Incarnation::recorded(share.incarnation);
+    let mut fresh = sql::Writer::open(share.target.locate(share.datastore)?).await?;
+    let incarnation = Incarnation::recorded(incarnation);
     match fresh.evidence(&incarnation, intent.batch()).await? {
         Evidence::Lost => Err(error),
         known => Ok(known),

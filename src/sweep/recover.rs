@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::datastore::DatastoreError;
 use crate::datastore::files::{self, Presence, Tree};
-use crate::datastore::sqlite::{Evidence, Identities, Incarnation, Writer};
+use crate::datastore::sql::{Evidence, Identities, Incarnation, Writer};
 use crate::hook;
 use crate::ledger::entry::{Outcomes, SweepResult};
 use crate::model::datastore::{Datastore, DatastoreKind};
@@ -175,7 +175,8 @@ async fn by_marker(
     let incarnation = Incarnation::recorded(&open.incarnation);
     let evidence = writer.evidence(&incarnation, open.intent.batch()).await;
     match evidence.map_err(|e| doubt.unreachable(&e))? {
-        Evidence::Committed => Ok(Settled::MarkerFound),
+        Evidence::Marked => Ok(Settled::MarkerFound),
+        Evidence::Committed => Ok(Settled::Remembered),
         Evidence::RolledBack => Ok(Settled::RolledBack),
         Evidence::Lost => {
             let sealed = identities(state, open, doubt).await?;

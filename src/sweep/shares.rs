@@ -35,15 +35,12 @@ impl Remote {
         for share in rows.bound().shares().iter().skip(1) {
             writers.push(Writer::open(run.target.locate(share.datastore)?).await?);
         }
-        Ok(Self::over(writers, rows).await?)
+        Ok(Self::over(writers))
     }
 
     /// These datastores, in the order of the rule's shares.
-    pub(super) async fn over(mut writers: Vec<Writer>, rows: RowRule<'_>) -> Result<Self, DatastoreError> {
-        for (number, writer) in (1..).zip(writers.iter_mut()) {
-            writer.begin_share(rows, number).await?;
-        }
-        Ok(Self { writers })
+    pub(super) fn over(writers: Vec<Writer>) -> Self {
+        Self { writers }
     }
 
     /// The datastores, in the order of the rule's shares.
@@ -54,11 +51,6 @@ impl Remote {
     /// Whether the rule has dependents elsewhere.
     pub(super) fn any(&self) -> bool {
         !self.writers.is_empty()
-    }
-
-    /// What each is known by.
-    pub(super) fn incarnations(&self) -> impl Iterator<Item = String> {
-        self.writers.iter().map(Writer::incarnation)
     }
 
     /// Says that the outcomes of these batches are in the ledger.

@@ -7,7 +7,7 @@ use super::{Sections, told, utc, words};
 use crate::cli::plan::walk;
 use crate::cli::table::length;
 use crate::cli::{Exit, Failure, Format, Global, Outcome};
-use crate::datastore::sqlite::{Phase, Reader};
+use crate::datastore::sql::{Phase, Reader};
 use crate::datastore::{Explained, files};
 use crate::deployment::Deployment;
 use crate::diagnostic::quoted;

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::record::{bound_lines, next_sweep, statement};
 use super::{Sections, told, words};
 use crate::cli::{Exit, Failure, Format, Global, Outcome};
-use crate::datastore::sqlite::Phase;
+use crate::datastore::sql::Phase;
 use crate::deployment::{Deployment, find_rule, rules_only};
 use crate::diagnostic::one_line;
 use crate::model::calendar::{Moment, MomentKind, Window, Working};

@@ -99,6 +99,11 @@ impl Prepared {
         Ok(prepared)
     }
 
+    /// Where they are.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// What is in it, one part a dependent; of a rule's own files the caller knows the keys.
     pub fn parts(&self) -> &[PreparedPart] {
         &self.parts

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::world::{Contents, World, fillings};
-use crate::datastore::sqlite::{self, Cursor, Phase, TrialTable};
+use crate::datastore::sql::{self, Cursor, Phase, TrialTable};
 use crate::datastore::{DatastoreError, Prepared, Writer, files};
 use crate::diagnostic::chain;
 use crate::ledger::entry::Cause;
@@ -123,7 +123,7 @@ async fn batch(
 ) -> Result<Left, DatastoreError> {
     let mut left = Left::default();
     let datastore = &rows.rule().datastore;
-    let mut remote = Remote::over(elsewhere(world, court.bound)?, rows).await?;
+    let mut remote = Remote::over(elsewhere(world, court.bound)?);
     let Some(own) = world.writers.get_mut(datastore) else { return Ok(left) };
     let mut selected = own.select(rows, cutoffs, phase, &Cursor::default(), WORLD).await?;
     let records = std::mem::take(&mut selected.page.records);
@@ -137,7 +137,7 @@ async fn batch(
         let pseudonyms = PseudonymKey::from_bytes(zeroize::Zeroizing::new([7; 32]));
         let at = court.now.eligible;
         let judged = selected.keep_only(due).await?;
-        let mut own = Prepared::Sqlite(Box::new(judged.dispose(at, Some(&pseudonyms)).await?));
+        let mut own = Prepared::Rows(Box::new(judged.dispose(at, Some(&pseudonyms)).await?));
         let mut others = remote.prepare(rows, &mut own, at, Some(&pseudonyms)).await?;
         if then == Then::Sweep {
             let shares = std::iter::once(&mut own).chain(others.iter_mut());
@@ -149,7 +149,7 @@ async fn batch(
         own.rollback().await?;
     }
     for (share, writer) in court.bound.shares().iter().skip(1).zip(remote.into_writers()) {
-        if let Writer::Sqlite(writer) = writer {
+        if let Writer::Rows(writer) = writer {
             world.writers.insert(share.datastore.clone(), *writer);
         }
     }
@@ -161,7 +161,7 @@ fn elsewhere(world: &mut World, bound: &BoundRule<'_>) -> Result<Vec<Writer>, Da
     let mut writers = Vec::new();
     for share in bound.shares().iter().skip(1) {
         match (world.writers.remove(share.datastore), world.trees.get(share.datastore)) {
-            (Some(database), _) => writers.push(Writer::Sqlite(Box::new(database))),
+            (Some(database), _) => writers.push(Writer::Rows(Box::new(database))),
             (None, Some(tree)) => writers.push(Writer::Files(Arc::new(files::Tree::open(tree.path())?))),
             (None, None) => {}
         }
@@ -185,7 +185,7 @@ impl Left {
         tables: &BTreeMap<DatastoreName, Vec<TrialTable>>,
     ) -> Result<(), DatastoreError> {
         match prepared {
-            Prepared::Sqlite(prepared) => {
+            Prepared::Rows(prepared) => {
                 let contents = self.contents.entry(datastore.clone()).or_default();
                 for table in tables.get(datastore).into_iter().flatten() {
                     contents.push((table.name.clone(), rows(prepared, table).await?));
@@ -201,7 +201,7 @@ impl Left {
     }
 }
 
-async fn rows(prepared: &mut sqlite::Prepared<'_>, table: &TrialTable) -> Result<Vec<Row>, DatastoreError> {
+async fn rows(prepared: &mut sql::Prepared<'_>, table: &TrialTable) -> Result<Vec<Row>, DatastoreError> {
     let columns: Vec<ColumnName> = table.columns.iter().map(|(name, _)| name.clone()).collect();
     let held = prepared.holds(&table.name, &columns).await?;
     Ok(held.into_iter().map(|values| columns.iter().cloned().zip(values).collect()).collect())

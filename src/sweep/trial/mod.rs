@@ -131,7 +131,7 @@ async fn attempt(
     let bound =
         bind(rule, &world.catalogues).map_err(|problems| Wrong::Rule(problems.iter().map(told).collect()))?;
     steps(&mut world, &bound, test, failures).await?;
-    world.give_back(rule, spares);
+    world.give_back(spares);
     Ok(())
 }
 
@@ -149,9 +149,6 @@ async fn steps(
         world.change(bound.rule(), step).await?;
         let orders = orders(bound.rule(), test, step);
         let court = Court { bound, orders: &orders, now: Now::given(step.at) };
-        if let Some(rows) = court.rows() {
-            world.begin(rows).await?;
-        }
         if !step.rows.is_empty() || read_under.as_ref() != Some(&orders) {
             found = verdicts::find_all(world, court, &test.records).await?;
         }

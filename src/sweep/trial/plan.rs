@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::datastore::sqlite::TrialTable;
+use crate::datastore::sql::TrialTable;
 use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::model::value::Value;
 use crate::rules::rule::{

@@ -4,35 +4,25 @@ use std::collections::BTreeMap;
 
 use super::plan::{self, located};
 use super::tree::{self, Tree};
-use crate::datastore::sqlite::{self, Filling, TrialTable};
+use crate::datastore::sql::{self, Filling, TrialTable};
 use crate::diagnostic::chain;
 use crate::model::catalogue::{Catalogue, Catalogues};
-use crate::model::name::{DatastoreName, RuleId, TableName};
-use crate::rules::bind::RowRule;
+use crate::model::name::{DatastoreName, TableName};
 use crate::rules::rule::{Row, Rule, RuleTest, Step};
 
 /// The world of one test.
 pub(super) struct World {
-    pub writers: BTreeMap<DatastoreName, sqlite::Writer>,
+    pub writers: BTreeMap<DatastoreName, sql::Writer>,
     pub tables: BTreeMap<DatastoreName, Vec<TrialTable>>,
     pub catalogues: Catalogues,
     pub trees: BTreeMap<DatastoreName, Tree>,
-    begun: Option<Begun>,
-}
-
-/// The rule whose temporary tables a database has, and whether they tell whose a record is.
-#[derive(PartialEq, Eq)]
-struct Begun {
-    rule: RuleId,
-    people: bool,
 }
 
 /// A database that no test uses at the moment.
 struct Spare {
-    writer: sqlite::Writer,
+    writer: sql::Writer,
     tables: Vec<TrialTable>,
     catalogue: Catalogue,
-    begun: Option<Begun>,
 }
 
 /// Databases between two tests: most tests of a rule have the same tables, and reading their catalogue is what costs.
@@ -50,14 +40,14 @@ impl Spares {
             return Ok(self.0.remove(at));
         }
         let (mut writer, last) = if self.0.len() < MOST_SPARES {
-            (sqlite::Writer::trial().await.map_err(wrong)?, Vec::new())
+            (sql::Writer::trial().await.map_err(wrong)?, Vec::new())
         } else {
             let oldest = self.0.remove(0);
             (oldest.writer, oldest.tables)
         };
         writer.remake(&last, &tables).await.map_err(wrong)?;
         let catalogue = writer.catalogue().await.map_err(wrong)?;
-        Ok(Spare { writer, tables, catalogue, begun: None })
+        Ok(Spare { writer, tables, catalogue })
     }
 }
 
@@ -65,33 +55,18 @@ impl World {
     pub(super) async fn of(spares: &mut Spares, rule: &Rule, test: &RuleTest) -> Result<Self, String> {
         let trees = tree::plant(rule, test)?;
         let (writers, tables) = (BTreeMap::new(), BTreeMap::new());
-        let mut world = Self { writers, tables, catalogues: Catalogues::new(), trees, begun: None };
+        let mut world = Self { writers, tables, catalogues: Catalogues::new(), trees };
         for (name, planned) in plan::tables(rule, test) {
             let (tables, rows): (Vec<_>, Vec<_>) = planned.into_iter().map(|p| (p.table, p.rows)).unzip();
             let mut spare = spares.take(tables).await?;
             let names = spare.tables.iter().map(|table| &table.name);
             let fillings: Vec<Filling<'_>> = names.zip(rows.iter().map(Vec::as_slice)).collect();
             spare.writer.fill(&fillings).await.map_err(|error| chain(&error))?;
-            if name == rule.datastore {
-                world.begun = spare.begun;
-            }
             world.writers.insert(name.clone(), spare.writer);
             world.tables.insert(name.clone(), spare.tables);
             world.catalogues.insert(name, spare.catalogue);
         }
         Ok(world)
-    }
-
-    /// Makes the rule's temporary tables, unless the last step or test has left them.
-    pub(super) async fn begin(&mut self, rows: RowRule<'_>) -> Result<(), String> {
-        let begun = Begun { rule: rows.rule().id.clone(), people: rows.people().is_some() };
-        if self.begun.as_ref() == Some(&begun) {
-            return Ok(());
-        }
-        let Some(own) = self.writers.get_mut(&rows.rule().datastore) else { return Ok(()) };
-        own.begin_rule(rows).await.map_err(|error| chain(&error))?;
-        self.begun = Some(begun);
-        Ok(())
     }
 
     /// Lets other tables hold what a step says.
@@ -114,14 +89,13 @@ impl World {
     }
 
     /// Gives the databases back. Whoever fails does not: what a failure leaves in them is nobody's world.
-    pub(super) fn give_back(mut self, rule: &Rule, spares: &mut Spares) {
+    pub(super) fn give_back(mut self, spares: &mut Spares) {
         for (name, writer) in self.writers {
             let (Some(tables), Some(catalogue)) = (self.tables.remove(&name), self.catalogues.remove(&name))
             else {
                 continue;
             };
-            let begun = if name == rule.datastore { self.begun.take() } else { None };
-            spares.0.push(Spare { writer, tables, catalogue, begun });
+            spares.0.push(Spare { writer, tables, catalogue });
         }
         let surplus = spares.0.len().saturating_sub(MOST_SPARES);
         spares.0.drain(..surplus);

@@ -120,7 +120,16 @@ impl Ledger {
             let incarnation = "elsewhere";
             let sweep = &self.sweep;
             let timing = None;
-            batches.push(NewBatch { sweep, datastore, incarnation, draft, unit, timing, parts, sealed });
+            batches.push(NewBatch {
+                sweep,
+                datastore,
+                incarnation: incarnation.to_owned(),
+                draft,
+                unit,
+                timing,
+                parts,
+                sealed,
+            });
         }
         let accounts = draft.part("account", Action::Delete, &[], keys(&[1, 2, 3, 4]).iter()).unwrap();
         let comments = draft.part("comment", Action::Delete, &[], keys(&[1, 2, 3]).iter()).unwrap();
@@ -128,7 +137,7 @@ impl Ledger {
         batches.push(NewBatch {
             sweep: &self.sweep,
             datastore: "site",
-            incarnation: "site",
+            incarnation: "site".to_owned(),
             draft,
             unit: None,
             timing: Some(world::timing(4)),

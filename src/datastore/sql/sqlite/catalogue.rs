@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::connect::{all, failed, one};
-use super::marker;
-use super::sql::{Sql, quote};
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::sql::connection::{all, failed};
+use crate::datastore::sql::dialect::Dialect;
+use crate::datastore::sql::marker;
+use crate::datastore::sql::statement::{Arg, Sql};
 use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, OnDelete, Reference, Table, VIRTUAL};
 use crate::model::name::{ColumnName, TableName};
-use crate::model::value::Value;
 
 const OPERATION: &str = "read the catalogue";
 
-pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue, DatastoreError> {
-    let names = Sql::new(
+pub(in crate::datastore::sql) async fn read(
+    connection: &mut SqliteConnection,
+) -> Result<Catalogue, DatastoreError> {
+    let names = Dialect::Sqlite.sql(
         "SELECT name, rootpage FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
          AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
     );
@@ -41,12 +43,17 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Catalogue,
     for name in &every {
         let mut table = table(connection, name).await?;
         references.extend(foreign_keys(connection, name).await?);
-        let delete = format!("DELETE FROM main.{}", quote(name.as_str()));
+        let delete = format!("DELETE FROM main.{}", Dialect::Sqlite.quote(name.as_str()));
         table.delete_writes = planned(writes(connection, &delete, &pages).await, &mut table.delete_broken)?;
         let set = table.columns.iter().filter(|c| !table.primary_key.contains(&c.name));
-        let set: Vec<String> = set.map(|c| format!("{0} = {0}", quote(c.name.as_str()))).collect();
+        let set: Vec<String> =
+            set.map(|c| format!("{0} = {0}", Dialect::Sqlite.quote(c.name.as_str()))).collect();
         if !set.is_empty() {
-            let update = format!("UPDATE OR ABORT main.{} SET {}", quote(name.as_str()), set.join(", "));
+            let update = format!(
+                "UPDATE OR ABORT main.{} SET {}",
+                Dialect::Sqlite.quote(name.as_str()),
+                set.join(", ")
+            );
             table.update_writes =
                 planned(writes(connection, &update, &pages).await, &mut table.update_broken)?;
         }
@@ -85,10 +92,10 @@ fn planned(
 
 /// Virtual tables, and those in which they keep their data.
 async fn beside(connection: &mut SqliteConnection) -> Result<Beside, DatastoreError> {
-    let listed = Sql::new(
+    let listed = Dialect::Sqlite.sql(
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow')",
     );
-    let made = Sql::new("SELECT sql FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'");
+    let made = Dialect::Sqlite.sql("SELECT sql FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'");
     let mut words: BTreeSet<String> = BTreeSet::new();
     for row in all(connection, &made, OPERATION).await? {
         let made = get::<String>(&row, 0)?.to_lowercase();
@@ -150,7 +157,7 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
     table.primary_key = key.into_iter().map(|(_, name)| name).collect();
     // The rowid under its own name is never NULL, whatever the catalogue says. A key with an index of its own is none.
     let of_key = pragma("SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'", name);
-    let indexed: i64 = get(&one(connection, &of_key, OPERATION).await?, 0)?;
+    let indexed: i64 = all(connection, &of_key, OPERATION).await?.first().map_or(Ok(0), |row| get(row, 0))?;
     if let ([only], 0) = (table.primary_key.as_slice(), indexed) {
         for column in
             table.columns.iter_mut().filter(|c| &c.name == only && c.declared.eq_ignore_ascii_case("integer"))
@@ -244,7 +251,7 @@ async fn writes(
     pages: &BTreeMap<i64, TableName>,
 ) -> Result<BTreeSet<TableName>, DatastoreError> {
     // A WHERE clause keeps the engine from planning a truncation, which fires no trigger.
-    let explain = Sql::new(format!("EXPLAIN {statement} WHERE random() = 0"));
+    let explain = Dialect::Sqlite.sql(format!("EXPLAIN {statement} WHERE random() = 0"));
     let mut written = BTreeSet::new();
     for row in all(connection, &explain, OPERATION).await? {
         match get::<String>(&row, 1)?.as_str() {
@@ -275,7 +282,7 @@ fn kind(declared: &str) -> ColumnKind {
 }
 
 fn pragma(text: &str, name: &TableName) -> Sql {
-    Sql { text: text.to_owned(), args: vec![Value::Text(name.as_str().to_owned())] }
+    Sql { args: vec![Arg::Text(name.as_str().to_owned())], ..Dialect::Sqlite.sql(text) }
 }
 
 fn get<'r, T>(row: &'r sqlx::sqlite::SqliteRow, at: usize) -> Result<T, DatastoreError>

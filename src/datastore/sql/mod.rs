@@ -1,26 +1,32 @@
-//! `SQLite`: one transaction holds a batch, its marker says afterwards whether it was committed.
+//! Rows of a database: one way through a batch, in the SQL of whichever engine holds them.
+//!
+//! A batch is one transaction. What it selects is locked and handed to the judge; what the judge calls due goes by its key, with the
+//! rule's predicate repeated; a marker in the same transaction says afterwards whether it was committed.
 
 mod batch;
-mod catalogue;
-mod connect;
+mod connection;
+mod dialect;
+mod filter;
 mod identity;
 mod layer;
+mod mariadb;
 mod marker;
+mod postgres;
 mod prepared;
-mod privileges;
 mod read;
+mod rows;
 mod share;
-mod size;
-mod sql;
-mod trial;
+mod sqlite;
+mod statement;
+mod trigger;
 
 pub use batch::{Judged, Selected, Writer};
-pub use identity::Identities;
+pub use identity::{Identities, Identity};
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
-pub use privileges::privileges;
 pub use read::{Census, Page, Reader};
-pub use trial::{Filling, TrialTable};
+pub use sqlite::privileges::privileges as file_privileges;
+pub use sqlite::trial::{Filling, TrialTable};
 
 use crate::model::value::Value;
 use crate::rules::rule::Rule;

@@ -1,16 +1,17 @@
 //! A world in memory for the tests that stand in rule files: the same statements on the same engine, and no way to commit.
 
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
-use super::batch::Writer;
-use super::connect::{failed, one, run, text};
-use super::prepared::Prepared;
-use super::read::{Rows, explain, named_sources, selection};
-use super::sql::{Sql, column, encoded, quote, table};
-use super::{Cursor, Phase};
 use crate::datastore::Explained;
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::sql::batch::Writer;
+use crate::datastore::sql::connection::{Connection, Handle};
+use crate::datastore::sql::dialect::{Dialect, Expression};
+use crate::datastore::sql::prepared::Prepared;
+use crate::datastore::sql::read::{explain, selection};
+use crate::datastore::sql::statement::{Sql, natural};
+use crate::datastore::sql::{Cursor, Phase};
 use crate::model::catalogue::Catalogue;
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
@@ -43,15 +44,15 @@ impl Writer {
             .connect()
             .await
             .map_err(|e| DatastoreError::Statement { operation: MAKE, source: EngineError::from(&e) })?;
-        Self::over(connection).await
+        Self::over(Connection::Sqlite(connection), Dialect::Sqlite).await
     }
 
     /// Drops the tables of the last world and makes those of the next.
     pub async fn remake(&mut self, last: &[TrialTable], next: &[TrialTable]) -> Result<(), DatastoreError> {
-        let drops = last.iter().map(|made| format!("DROP TABLE {};", table(&made.name)));
+        let drops = last.iter().map(|made| format!("DROP TABLE {};", Dialect::Sqlite.table(&made.name)));
         let creates = next.iter().map(|made| format!("{};", made.create()));
         let all: Vec<String> = drops.chain(creates).collect();
-        run(self.connection(), &Sql::new(all.join(" ")), MAKE).await.map(drop)
+        self.connection().handle().run(&Dialect::Sqlite.sql(all.join(" ")), MAKE).await.map(drop)
     }
 
     /// Lets each of these tables hold exactly these rows.
@@ -61,14 +62,14 @@ impl Writer {
         }
         // One call for all: it is the way to the engine that costs. The values of several statements are told apart by their
         // order, so that none is numbered.
-        let mut sql = Sql::default();
+        let mut sql = Dialect::Sqlite.sql("");
         for (name, rows) in fillings {
-            sql.push(&format!("DELETE FROM {};", table(name)));
+            sql.push(&format!("DELETE FROM {};", Dialect::Sqlite.table(name)));
             for row in *rows {
                 insert(&mut sql, name, row);
             }
         }
-        run(self.connection(), &sql, MAKE).await.map(drop)
+        self.connection().handle().run(&sql, MAKE).await.map(drop)
     }
 
     /// In which of these phases a sweep would put anything before the judge: those that select nothing need no transaction.
@@ -79,17 +80,20 @@ impl Writer {
         phases: Vec<Phase>,
     ) -> Result<Vec<Phase>, DatastoreError> {
         let operation = "ask what a sweep would select";
-        let mut sql = Sql::new("SELECT ");
-        for (at, phase) in phases.iter().enumerate() {
-            sql.push(if at > 0 { ", EXISTS (" } else { "EXISTS (" });
-            selection(&mut sql, rule, cutoffs, *phase, &Cursor::default(), 1, &named_sources(rule));
-            sql.push(")");
+        let mut columns = Vec::new();
+        let mut args = Vec::new();
+        for phase in &phases {
+            let mut sql = Sql { args, ..Dialect::Sqlite.sql("EXISTS (SELECT 1") };
+            selection(&mut sql, rule, cutoffs, *phase, &Cursor::default(), 1, None);
+            columns.push(Expression::integer(sql.push(")").text.clone()));
+            args = sql.args;
         }
-        let row = one(self.connection(), &sql, operation).await?;
+        let mut select = Dialect::Sqlite.select(&columns, |_| ());
+        select.sql.args = args;
+        let found = self.connection().handle().rows(&select, operation).await?;
         let mut busy = Vec::new();
-        for (at, phase) in phases.into_iter().enumerate() {
-            let found: i64 = row.try_get(at).map_err(failed(operation))?;
-            busy.extend((found != 0).then_some(phase));
+        for (phase, found) in phases.into_iter().zip(found.into_iter().flatten()) {
+            busy.extend((found != Value::Integer(0)).then_some(phase));
         }
         Ok(busy)
     }
@@ -100,7 +104,7 @@ impl Writer {
         name: &TableName,
         columns: &[ColumnName],
     ) -> Result<Vec<Vec<Value>>, DatastoreError> {
-        holds(self.connection(), name, columns).await
+        holds(self.connection().handle(), name, columns).await
     }
 
     /// One record of the trial world, by the values of its key.
@@ -110,7 +114,7 @@ impl Writer {
         catalogue: &Catalogue,
         key: &[String],
     ) -> Result<Option<Explained>, DatastoreError> {
-        explain(self.connection(), rule, catalogue, key).await
+        explain(&mut self.connection().handle(), &Dialect::Sqlite, rule, catalogue, key).await
     }
 }
 
@@ -121,32 +125,35 @@ impl Prepared<'_> {
         name: &TableName,
         columns: &[ColumnName],
     ) -> Result<Vec<Vec<Value>>, DatastoreError> {
-        holds(self.connection(), name, columns).await
+        holds(self.transaction.handle(), name, columns).await
     }
 }
 
 async fn holds(
-    connection: &mut SqliteConnection,
+    mut handle: Handle<'_>,
     name: &TableName,
     columns: &[ColumnName],
 ) -> Result<Vec<Vec<Value>>, DatastoreError> {
-    let listed = columns.iter().map(|c| encoded(&column("t", c))).collect::<Vec<_>>().join(", ");
-    let sql = format!(
-        "SELECT json_group_array(json_array({listed})) FROM (SELECT * FROM {} ORDER BY rowid) AS t",
-        table(name)
-    );
-    Rows::parse(&text(connection, &Sql::new(sql), "read a table of the trial world").await?)
+    let columns: Vec<Expression> = columns.iter().map(|c| Dialect::Sqlite.column("t", name, c)).collect();
+    let select = Dialect::Sqlite.select(&columns, |sql| {
+        sql.push(&format!(" FROM {} AS t ORDER BY t.rowid", Dialect::Sqlite.table(name)));
+    });
+    handle.rows(&select, "read a table of the trial world").await
 }
 
 fn insert(sql: &mut Sql, name: &TableName, row: &Row) {
-    let names: Vec<String> = row.iter().map(|(name, _)| quote(name.as_str())).collect();
+    let names: Vec<String> = row.iter().map(|(name, _)| Dialect::Sqlite.quote(name.as_str())).collect();
     if names.is_empty() {
-        sql.push(&format!("INSERT INTO {} DEFAULT VALUES;", table(name)));
+        sql.push(&format!("INSERT INTO {} DEFAULT VALUES;", Dialect::Sqlite.table(name)));
         return;
     }
     let values = vec!["?"; names.len()].join(", ");
-    sql.push(&format!("INSERT INTO {} ({}) VALUES ({values});", table(name), names.join(", ")));
-    sql.args.extend(row.iter().map(|(_, value)| value.clone()));
+    sql.push(&format!(
+        "INSERT INTO {} ({}) VALUES ({values});",
+        Dialect::Sqlite.table(name),
+        names.join(", ")
+    ));
+    sql.args.extend(row.iter().map(|(_, value)| natural(value)));
 }
 
 impl TrialTable {
@@ -154,10 +161,10 @@ impl TrialTable {
         let mut parts: Vec<String> =
             self.columns.iter().map(|(name, declared)| self.definition(name, declared)).collect();
         if self.key.len() > 1 {
-            let key: Vec<String> = self.key.iter().map(|c| quote(c.as_str())).collect();
+            let key: Vec<String> = self.key.iter().map(|c| Dialect::Sqlite.quote(c.as_str())).collect();
             parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
         }
-        format!("CREATE TABLE {} ({})", table(&self.name), parts.join(", "))
+        format!("CREATE TABLE {} ({})", Dialect::Sqlite.table(&self.name), parts.join(", "))
     }
 
     fn definition(&self, name: &ColumnName, declared: &str) -> String {
@@ -166,6 +173,6 @@ impl TrialTable {
             (_, true) => " NOT NULL",
             (_, false) => "",
         };
-        format!("{} {declared}{constraint}", quote(name.as_str()))
+        format!("{} {declared}{constraint}", Dialect::Sqlite.quote(name.as_str()))
     }
 }

@@ -4,13 +4,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::connect::{failed, run};
+use super::connection::Transaction;
+use super::dialect::Dialect;
 use super::identity::Identities;
-use super::layer::Layer;
-use super::sql::Sql;
-use super::{marker, share};
+use super::layer::Held;
+use super::marker::{self, Incarnation};
+use super::share::{self, Links};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::{Committed, PreparedPart};
 use crate::model::name::ColumnName;
@@ -18,53 +18,45 @@ use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use crate::state::CommittedIntent;
 
-/// Rolls back, whether or not the engine has done so by itself: after RAISE(ROLLBACK) nothing is open any more, and the
-/// driver does not know.
-pub(super) async fn undo(mut transaction: Transaction<'_, Sqlite>) -> Result<(), DatastoreError> {
-    // Refused where a transaction is open; where none is, there is one to roll back again.
-    let begun = run(&mut transaction, &Sql::new("BEGIN"), "roll a batch back").await;
-    drop(begun);
-    transaction.rollback().await.map_err(failed("roll a batch back"))
-}
-
 /// What has been disposed of inside an open transaction. Dropping it rolls back.
 pub struct Prepared<'w> {
-    pub(super) transaction: Transaction<'w, Sqlite>,
-    pub(super) layers: Vec<Layer<'w>>,
+    pub(super) transaction: Transaction<'w>,
+    pub(super) dialect: Dialect,
+    pub(super) held: Vec<Held<'w>>,
     pub(super) parts: Vec<PreparedPart>,
-    /// Of the rows that tell, where the marker is lost, whether the transaction was committed; none: it holds nothing.
+    /// Of the rows that tell, where the marker is lost, whether the transaction was committed; none: it holds nothing, or its
+    /// [`Judged`](super::Judged) knows them.
     pub(super) identities: Option<Identities>,
     /// The batch before, whose marker goes with this one's commit.
     pub(super) sealed: Option<String>,
+    /// Which evidence there will be of it.
+    pub(super) incarnation: Incarnation,
     pub(super) file: Option<FileIdentity>,
 }
 
 impl Prepared<'_> {
     pub(super) async fn dispose_linked(
         &mut self,
-        links: &[(usize, Vec<Vec<Value>>)],
+        links: Links<'_>,
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<(), DatastoreError> {
-        for layer in &self.layers {
-            let operation = "begin a share of a batch";
-            run(&mut self.transaction, &Sql::new(format!("DELETE FROM {}", layer.temp())), operation).await?;
-            if let Some((_, rows)) = links.iter().find(|(of, _)| Some(*of) == layer.at) {
-                layer.link(&mut self.transaction, rows).await?;
-            }
-        }
-        share::gather(&mut self.transaction, &self.layers).await?;
-        share::name_once(&mut self.transaction, &self.layers).await?;
-        for layer in self.layers.iter().rev() {
-            let Some(part) = share::dispose(&mut self.transaction, layer, at, pseudonyms).await? else {
-                continue;
-            };
-            let rows = layer.encoded_keys(&mut self.transaction).await?;
-            self.identities = Some(Identities::of_layer(layer, rows));
+        share::gather(&mut self.transaction.handle(), &self.dialect, &mut self.held, links).await?;
+        share::name_once(&mut self.held);
+        for held in self.held.iter().rev() {
+            let mut handle = self.transaction.handle();
+            let disposed = share::dispose(&mut handle, &self.dialect, held, at, pseudonyms).await?;
+            let Some(part) = disposed else { continue };
+            self.identities = Some(Identities::of_layer(&held.layer, &held.key_values()));
             self.parts.push(part);
         }
         self.parts.reverse();
         Ok(())
+    }
+
+    /// By which evidence a restart will know what became of it: to be recorded with the intent.
+    pub fn incarnation(&self) -> &Incarnation {
+        &self.incarnation
     }
 
     /// What was disposed of, one part a dependent.
@@ -78,22 +70,14 @@ impl Prepared<'_> {
     }
 
     /// The values of these columns of a dependent, or of the record, over the batch: they lead to what hangs on it elsewhere.
-    pub async fn leading(
-        &mut self,
-        of: Option<usize>,
-        columns: &[&ColumnName],
-    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
-        let Some(layer) = self.layers.iter().find(|layer| layer.at == of) else { return Ok(Vec::new()) };
-        layer.leading(&mut self.transaction, columns).await
-    }
-
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Vec<Value>> {
+        let held = self.held.iter().find(|held| held.layer.at == of);
+        held.map(|held| held.leading(columns.iter().copied())).unwrap_or_default()
     }
 
     /// Ends the transaction; everything is as it was before the batch was selected.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
-        self.transaction.rollback().await.map_err(failed("roll a batch back"))
+        self.transaction.rollback().await
     }
 
     /// Commits the batch whose intent is durable. All of it or nothing: the marker is in the same transaction.
@@ -101,7 +85,7 @@ impl Prepared<'_> {
     /// A crash before, within or after it leaves an open intent, which the marker resolves.
     ///
     /// ```compile_fail,E0061
-    /// use expunged::datastore::sqlite::Prepared;
+    /// use expunged::datastore::sql::Prepared;
     ///
     /// async fn hasty(prepared: Prepared<'_>) {
     ///     let _ = prepared.commit().await;
@@ -114,14 +98,17 @@ impl Prepared<'_> {
             self.rollback().await?;
             return Ok(Committed::NotAttempted);
         }
-        if let Some(sealed) = &self.sealed {
-            marker::forget(&mut self.transaction, sealed).await?;
+        let mut handle = self.transaction.handle();
+        if self.incarnation.marker.is_some() {
+            if let Some(sealed) = &self.sealed {
+                marker::forget(&mut handle, &self.dialect, sealed).await?;
+            }
+            marker::set(&mut handle, &self.dialect, intent.batch()).await?;
         }
-        marker::set(&mut self.transaction, intent.batch()).await?;
         match self.transaction.commit().await {
             Ok(()) if moved(&self.file) => Ok(Committed::Unknown(EngineError::Moved)),
             Ok(()) => Ok(Committed::Yes),
-            Err(error) => Ok(Committed::Unknown(EngineError::from(&error))),
+            Err(error) => Ok(Committed::Unknown(error)),
         }
     }
 }

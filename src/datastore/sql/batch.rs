@@ -1,0 +1,507 @@
+//! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::connection::{Access, Connection, Transaction, open};
+use super::dialect::{Dialect, Expression, Wait};
+use super::filter::{demanded, filters, not_held};
+use super::identity::{Identities, Identity};
+use super::layer::{Held, layers};
+use super::marker::{self, Evidence, Incarnation};
+use super::prepared::{FileIdentity, Prepared};
+use super::read::{Page, Side, order, page, selection, sources};
+use super::share::Links;
+use super::statement::Sql;
+use super::trigger::TriggerSql;
+use super::{Cursor, Phase, postgres, read, share};
+use crate::datastore::PreparedPart;
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::model::catalogue::Catalogue;
+use crate::model::datastore::Datastore;
+use crate::model::value::Value;
+use crate::pseudonym::PseudonymKey;
+use crate::rules::bind::RowRule;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::Due;
+use crate::rules::rule::Action;
+
+/// A connection that may dispose of records. One a sweep.
+pub struct Writer {
+    connection: Connection,
+    dialect: Dialect,
+    incarnation: Incarnation,
+    /// Which PostgreSQL cluster this is; none: another engine, or one that may not be asked.
+    cluster: Option<String>,
+    /// The file as it was opened; none for a world in memory, and for a server.
+    file: Option<FileIdentity>,
+    /// The last batch, whose marker the next commit takes along.
+    sealed: Option<String>,
+}
+
+impl Writer {
+    /// Opens the datastore for a sweep and sets up its marker.
+    pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
+        let file = datastore.location.path().and_then(FileIdentity::of);
+        let (connection, dialect) = open(datastore, Access::Write).await?;
+        let mut writer = Self::over(connection, dialect).await?;
+        writer.file = file;
+        Ok(writer)
+    }
+
+    pub(super) async fn over(mut connection: Connection, dialect: Dialect) -> Result<Self, DatastoreError> {
+        let incarnation = marker::ensure(&mut connection.handle(), &dialect).await?;
+        let cluster = match &mut connection {
+            Connection::Postgres(connection) => postgres::evidence::cluster(connection).await.ok(),
+            Connection::Sqlite(_) | Connection::MariaDb(_) => None,
+        };
+        Ok(Self { connection, dialect, incarnation, cluster, file: None, sealed: None })
+    }
+
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// The schema.
+    pub async fn catalogue(&mut self) -> Result<Catalogue, DatastoreError> {
+        read::catalogue(&mut self.connection.handle(), &self.dialect).await
+    }
+
+    /// Whether a batch of an earlier run was committed. It is forgotten only by [`Self::sealed`].
+    pub async fn evidence(
+        &mut self,
+        incarnation: &Incarnation,
+        batch: &str,
+    ) -> Result<Evidence, DatastoreError> {
+        marker::evidence(&mut self.connection, &self.dialect, incarnation, batch).await
+    }
+
+    /// Counts the records of a batch that are there as they were: for where the marker is lost.
+    pub async fn survivors(&mut self, identities: &Identities) -> Result<u64, DatastoreError> {
+        identities.survivors(&mut self.connection.handle(), &self.dialect).await
+    }
+
+    /// Says that a batch's outcome is in the ledger, or will be before the next commit: its marker goes with that, or with
+    /// [`Self::close`].
+    pub fn sealed(&mut self, batch: &str) {
+        self.sealed = Some(batch.to_owned());
+    }
+
+    /// Forgets the last marker and closes the connection. A failure leaves a marker that says nothing wrong.
+    pub async fn close(mut self) -> Result<(), DatastoreError> {
+        if let Some(batch) = self.sealed.take().filter(|_| self.incarnation.marker.is_some()) {
+            marker::forget(&mut self.connection.handle(), &self.dialect, &batch).await?;
+        }
+        self.connection.close().await
+    }
+
+    /// Disposes of what hangs on the records of a batch, inside a transaction that is left open: the dependents of a share, by the
+    /// values that lead to them. Nothing is irreversible yet: dropping what this returns rolls back.
+    pub async fn dispose_linked<'w>(
+        &'w mut self,
+        rule: RowRule<'w>,
+        share: usize,
+        links: Links<'_>,
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Prepared<'w>, DatastoreError> {
+        let witness = self.witness();
+        let (sealed, file, dialect) = (self.sealed.clone(), self.file.clone(), self.dialect.clone());
+        let transaction = self.connection.begin("begin a share of a batch").await?;
+        let held = layers(rule, share).into_iter().map(Held::none).collect();
+        let incarnation = witness.incarnation.clone();
+        let mut prepared = Prepared {
+            transaction,
+            dialect,
+            held,
+            parts: Vec::new(),
+            identities: None,
+            sealed,
+            incarnation,
+            file,
+        };
+        let disposed = prepared.dispose_linked(links, at, pseudonyms).await;
+        let witnessed = match disposed {
+            Ok(()) => witness.of(&mut prepared.transaction).await,
+            Err(error) => Err(error),
+        };
+        match witnessed {
+            Ok(incarnation) => {
+                prepared.incarnation = incarnation;
+                Ok(prepared)
+            }
+            Err(error) => {
+                prepared.transaction.undo().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Selects up to `limit` records, in the walk's order after the cursor, and locks them, on SQLite the datastore, against every
+    /// other writer until the batch ends. Records that somebody else has locked are passed over. Nothing has been changed yet.
+    pub async fn select<'w>(
+        &'w mut self,
+        rule: RowRule<'w>,
+        cutoffs: &'w Cutoffs,
+        phase: Phase,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Selected<'w>, DatastoreError> {
+        let witness = self.witness();
+        let (sealed, file, dialect) = (self.sealed.clone(), self.file.clone(), self.dialect.clone());
+        let transaction = self.connection.begin("select a batch").await?;
+        let mut selected = Selected {
+            transaction,
+            dialect,
+            rule,
+            cutoffs,
+            phase,
+            held: layers(rule, 0).into_iter().map(Held::none).collect(),
+            from: cursor.clone(),
+            limit,
+            stretch: false,
+            page: Page::empty(),
+            beside: Vec::new(),
+            sealed,
+            witness,
+            file,
+        };
+        match selected.read_page().await {
+            Ok(()) => Ok(selected),
+            Err(error) => {
+                selected.transaction.undo().await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn witness(&self) -> Witness {
+        Witness { incarnation: self.incarnation.clone(), cluster: self.cluster.clone() }
+    }
+}
+
+/// Who will say what became of a batch.
+struct Witness {
+    incarnation: Incarnation,
+    cluster: Option<String>,
+}
+
+impl Witness {
+    /// The evidence there will be of a transaction that has changed something.
+    async fn of(&self, transaction: &mut Transaction<'_>) -> Result<Incarnation, DatastoreError> {
+        let transaction = match (transaction, &self.cluster) {
+            (Transaction::Postgres(connection), Some(cluster)) => {
+                Some(postgres::evidence::present(connection, cluster).await?)
+            }
+            (Transaction::Sqlite(_) | Transaction::Postgres(_) | Transaction::MariaDb(_), _) => None,
+        };
+        Ok(Incarnation { transaction, ..self.incarnation.clone() })
+    }
+}
+
+/// Records that are locked, unchanged, and wait for the judge.
+pub struct Selected<'w> {
+    transaction: Transaction<'w>,
+    dialect: Dialect,
+    rule: RowRule<'w>,
+    cutoffs: &'w Cutoffs,
+    phase: Phase,
+    held: Vec<Held<'w>>,
+    /// Where the selection starts, and how many it takes.
+    from: Cursor,
+    limit: u32,
+    /// Whether the batch can go as a stretch of the walk, without naming its records.
+    stretch: bool,
+    /// The records, for the judge, and where the walk goes on.
+    pub page: Page,
+    /// Of each record, what the batch needs beside its key.
+    beside: Vec<Vec<Value>>,
+    /// The batch before, whose marker goes with this one's commit.
+    sealed: Option<String>,
+    witness: Witness,
+    file: Option<FileIdentity>,
+}
+
+impl<'w> Selected<'w> {
+    /// Ends the transaction; nothing has changed.
+    pub async fn rollback(self) -> Result<(), DatastoreError> {
+        self.transaction.rollback().await
+    }
+
+    /// Whether the predicate looks at rows that may go with the batch as dependents.
+    fn reads_other_tables(&self) -> bool {
+        TriggerSql::of(&self.dialect, self.rule).own_column().is_none() || !self.rule.rule().unless.is_empty()
+    }
+
+    /// Whether nobody else can write until the batch ends, so that what was read is what is there.
+    fn has_locked_everybody_out(&self) -> bool {
+        matches!(self.dialect, Dialect::Sqlite)
+    }
+
+    /// Reads the records, and locks them.
+    async fn read_page(&mut self) -> Result<(), DatastoreError> {
+        let operation = "select a batch";
+        // What hangs on the records, their new values and what a share elsewhere needs come from what is read of each.
+        self.stretch = self.has_locked_everybody_out()
+            && self.held.len() == 1
+            && self.rule.bound().shares().len() == 1
+            && self.phase == Phase::Exact
+            && *self.held[0].layer.action == Action::Delete
+            && self.rule.table().integer_key
+            && !self.reads_other_tables();
+        let told = sources(&self.dialect, self.rule);
+        let width = told.len();
+        let key = self.rule.table().key.len();
+        let beside = self.held[0].layer.columns(&self.dialect).split_off(key);
+        let columns = [told, beside].concat();
+        let (rule, cutoffs) = (self.rule, self.cutoffs);
+        let select = self.dialect.select(&columns, |sql| {
+            selection(sql, rule, cutoffs, self.phase, &self.from, self.limit, Some(Wait::Skip));
+        });
+        let mut rows = self.transaction.handle().rows(&select, operation).await?;
+        let next = self.page_of(&mut rows, width)?;
+        if self.reads_other_tables() && !self.has_locked_everybody_out() && !self.page.keys.is_empty() {
+            // The records are locked. What tells that they are due is read again, as it is now.
+            let keys = std::mem::take(&mut self.page.keys);
+            let select = self.dialect.select(&columns, |sql| self.again(sql, &keys));
+            let mut rows = self.transaction.handle().rows(&select, operation).await?;
+            let last = self.page.last;
+            self.page_of(&mut rows, width)?;
+            self.page.last = last;
+            // The walk goes on behind the last that was locked, whatever is left of them.
+            self.page.next = next;
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read; where the walk goes on behind it.
+    fn page_of(&mut self, rows: &mut Vec<Vec<Value>>, width: usize) -> Result<Cursor, DatastoreError> {
+        self.beside = rows.iter_mut().map(|row| row.split_off(width)).collect();
+        self.page = page(&self.dialect, self.rule, self.phase, self.limit, std::mem::take(rows))?;
+        Ok(self.page.next.clone())
+    }
+
+    /// The rest of a selection of these records by their keys, with the whole predicate.
+    fn again(&self, sql: &mut Sql, keys: &[Vec<Value>]) {
+        let layer = &self.held[0].layer;
+        let own = self.dialect.table(layer.table);
+        sql.push(" FROM ").bulk(&layer.carried_key(&self.dialect), keys);
+        sql.push(&format!(" JOIN {own} AS t ON {} WHERE ", layer.is_carried(&self.dialect)));
+        read::condition(sql, self.rule, self.cutoffs, self.phase);
+        let order = order(&self.dialect, self.rule, self.phase);
+        let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
+        sql.push(&format!(" ORDER BY {}", order.join(", ")));
+    }
+
+    /// Takes what was not judged due out of the batch.
+    pub async fn keep_only(mut self, due: Vec<Due>) -> Result<Judged<'w>, DatastoreError> {
+        if due.len() < self.page.selected() {
+            self.stretch = false;
+            let keep: Vec<usize> =
+                due.iter().filter_map(|due| usize::try_from(due.position()).ok()).collect();
+            let unexpected = || DatastoreError::Unexpected {
+                operation: "narrow a batch to what is due",
+                expected: "a place among its records for each that is due".to_owned(),
+                observed: "another".to_owned(),
+            };
+            self.page.keys = at_places(&self.page.keys, &keep).ok_or_else(unexpected)?;
+            self.beside = at_places(&self.beside, &keep).ok_or_else(unexpected)?;
+            if self.phase == Phase::Candidates {
+                self.page.readings = at_places(&self.page.readings, &keep).ok_or_else(unexpected)?;
+            }
+        }
+        Ok(Judged { selected: self, due: Arc::new(due) })
+    }
+
+    async fn dispose_layers(
+        &mut self,
+        due: &[Due],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Vec<PreparedPart>, DatastoreError> {
+        if !self.stretch {
+            let rows = self.page.keys.iter().zip(std::mem::take(&mut self.beside));
+            let rows = rows.map(|(key, beside)| key.iter().cloned().chain(beside).collect()).collect();
+            self.held[0].put(rows);
+        }
+        share::gather(&mut self.transaction.handle(), &self.dialect, &mut self.held, &[]).await?;
+        share::name_once(&mut self.held);
+        if self.reads_other_tables() && !self.repeats_predicate() {
+            self.confirm(due.len()).await?;
+        }
+        let mut parts = Vec::new();
+        // What hangs lowest goes first, so that no foreign key ever points to nothing.
+        for held in self.held[1..].iter().rev() {
+            parts.extend(
+                share::dispose(&mut self.transaction.handle(), &self.dialect, held, at, pseudonyms).await?,
+            );
+        }
+        self.dispose_own(due, at, pseudonyms).await?;
+        parts.reverse();
+        Ok(parts)
+    }
+
+    /// Whether the statement that disposes of the records repeats the whole predicate: not where rows that it looks at may have gone
+    /// with the batch by then.
+    fn repeats_predicate(&self) -> bool {
+        !self.reads_other_tables() || self.held.len() == 1
+    }
+
+    /// The records by their keys; where SQL could not compare their triggers, with what these read.
+    fn named(&self) -> Vec<Vec<Value>> {
+        let keys = self.page.keys.iter();
+        match self.phase {
+            Phase::Candidates => keys
+                .zip(&self.page.readings)
+                .map(|(key, reading)| key.iter().chain([reading]).cloned().collect())
+                .collect(),
+            Phase::Exact | Phase::Regular | Phase::Demanded => keys.cloned().collect(),
+        }
+    }
+
+    /// Asks once more whether every record of the batch is still due, before any of its dependents goes: afterwards the
+    /// rows that tell would be gone.
+    async fn confirm(&mut self, expected: usize) -> Result<(), DatastoreError> {
+        let operation = "confirm that a batch is still due";
+        let layer = &self.held[0].layer;
+        let trigger = TriggerSql::of(&self.dialect, self.rule);
+        let judged = (self.phase == Phase::Candidates).then_some(&trigger);
+        let select = self.dialect.select(&[Expression::integer("count(*)")], |sql| {
+            let mut columns = layer.carried_key(&self.dialect);
+            columns.extend(judged.map(|_| ("trig".to_owned(), self.dialect.text_or_any().clone())));
+            sql.push(" FROM ").bulk(&columns, &self.named());
+            let own = self.dialect.table(layer.table);
+            sql.push(&format!(" JOIN {own} AS t ON {} WHERE TRUE", layer.is_carried(&self.dialect)));
+            if let Some(trigger) = judged {
+                sql.push(&format!(" AND {}", trigger.unchanged()));
+            }
+            self.push_predicate(sql);
+        });
+        let confirmed = self.transaction.handle().number(&select, operation).await?;
+        if usize::try_from(confirmed) == Ok(expected) {
+            return Ok(());
+        }
+        if self.has_locked_everybody_out() {
+            return Err(share::unexpected(operation, expected, confirmed, layer.table));
+        }
+        let source = EngineError::Refused("what it depends on has changed meanwhile");
+        Err(DatastoreError::Statement { operation, source })
+    }
+
+    /// The rule's predicate, repeated over the batch, and nobody who is held.
+    fn push_predicate(&self, sql: &mut Sql) {
+        sql.push(" AND ");
+        filters(sql, self.rule);
+        if let Some(people) = self.rule.people() {
+            sql.push(" AND ");
+            not_held(sql, self.rule, people);
+        }
+        sql.push(" AND ");
+        match self.phase {
+            Phase::Exact | Phase::Regular => {
+                TriggerSql::of(&self.dialect, self.rule).past(sql, self.cutoffs, self.cutoffs.due.as_ref());
+            }
+            // SQL could not compare it; that the judged value still stands has to be enough.
+            Phase::Candidates => drop(sql.push("TRUE")),
+            Phase::Demanded => match self.rule.people() {
+                Some(people) => demanded(sql, self.rule, people),
+                None => drop(sql.push("FALSE")),
+            },
+        }
+    }
+
+    /// The rule's own records. Their keys are known to the caller.
+    async fn dispose_own(
+        &mut self,
+        due: &[Due],
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<(), DatastoreError> {
+        let layer = &self.held[0].layer;
+        let trigger = TriggerSql::of(&self.dialect, self.rule);
+        let mut sql = match layer.action {
+            Action::Delete if self.stretch => {
+                let mut sql = self
+                    .dialect
+                    .sql(format!("DELETE FROM {} AS t WHERE TRUE", self.dialect.table(layer.table)));
+                let order = order(&self.dialect, self.rule, self.phase);
+                self.from.push(&mut sql, &order, Side::After);
+                self.page.next.push(&mut sql, &order, Side::UpTo);
+                sql
+            }
+            Action::Delete => layer.delete(
+                &self.dialect,
+                &self.named(),
+                (self.phase == Phase::Candidates).then_some(&trigger),
+            ),
+            Action::Pseudonymize { mark, .. } => {
+                layer.update(&self.dialect, mark, at, &self.held[0].replacements(pseudonyms)?)
+            }
+        };
+        if self.repeats_predicate() {
+            self.push_predicate(&mut sql);
+        }
+        drop(trigger);
+        share::change(&mut self.transaction.handle(), &self.held[0].layer, &sql, due.len()).await
+    }
+}
+
+fn at_places<T: Clone>(all: &[T], places: &[usize]) -> Option<Vec<T>> {
+    places.iter().map(|at| all.get(*at).cloned()).collect()
+}
+
+/// A batch that holds what the judge called due, and nothing else. Nothing has been changed yet.
+pub struct Judged<'w> {
+    selected: Selected<'w>,
+    due: Arc<Vec<Due>>,
+}
+
+impl<'w> Judged<'w> {
+    /// The records.
+    pub fn due(&self) -> &Arc<Vec<Due>> {
+        &self.due
+    }
+
+    /// Their keys: to be sealed with the intent, and kept nowhere else.
+    pub fn identity(&mut self) -> Identity {
+        let keys = &mut self.selected.page.keys;
+        // A stretch goes without naming its records.
+        let keys = if self.selected.stretch { std::mem::take(keys) } else { keys.clone() };
+        Identity::of(self.selected.rule, keys)
+    }
+
+    /// Disposes of the records and their dependents inside the open transaction. Nothing is irreversible yet: dropping what this
+    /// returns rolls back. `at` goes into the marks.
+    ///
+    /// An [`EngineError::Refused`] means that one of the rows cannot go; the transaction has been rolled back.
+    pub async fn dispose(
+        self,
+        at: DateTime<Utc>,
+        pseudonyms: Option<&PseudonymKey>,
+    ) -> Result<Prepared<'w>, DatastoreError> {
+        let Self { mut selected, due } = self;
+        let disposed = match selected.dispose_layers(&due, at, pseudonyms).await {
+            Ok(parts) => selected.witness.of(&mut selected.transaction).await.map(|witness| (parts, witness)),
+            Err(error) => Err(error),
+        };
+        match disposed {
+            Ok((parts, incarnation)) => Ok(Prepared {
+                transaction: selected.transaction,
+                dialect: selected.dialect,
+                held: selected.held,
+                parts,
+                identities: None,
+                sealed: selected.sealed,
+                incarnation,
+                file: selected.file,
+            }),
+            Err(error) => {
+                selected.transaction.undo().await?;
+                Err(error)
+            }
+        }
+    }
+}

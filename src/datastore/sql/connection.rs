@@ -1,0 +1,371 @@
+//! One connection to whichever engine: one a sweep, never pooled, closed with whatever state a failure left it in.
+
+use sqlx::mysql::MySqlConnection;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _, MySql, Postgres, Row as _, Sqlite, SqliteConnection};
+
+use super::dialect::{Dialect, Expression, Type};
+use super::statement::{Arg, Sql};
+use super::{mariadb, postgres, rows, sqlite};
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::model::datastore::{Datastore, Location};
+use crate::model::value::Value;
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// A connection of our own.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(Box<PgConnection>),
+    MariaDb(Box<MySqlConnection>),
+}
+
+/// The same, borrowed: from itself, or from a transaction on it.
+pub(super) enum Handle<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+    MariaDb(&'c mut MySqlConnection),
+}
+
+/// An open transaction. Dropping it rolls back.
+pub(super) enum Transaction<'c> {
+    Sqlite(sqlx::Transaction<'c, Sqlite>),
+    Postgres(sqlx::Transaction<'c, Postgres>),
+    MariaDb(sqlx::Transaction<'c, MySql>),
+}
+
+/// Opens a datastore, and says in which SQL it is spoken to.
+pub(super) async fn open(
+    datastore: &Datastore,
+    access: Access,
+) -> Result<(Connection, Dialect), DatastoreError> {
+    match &datastore.location {
+        Location::Sqlite(path) => {
+            Ok((Connection::Sqlite(sqlite::connect::connect(path, access).await?), Dialect::Sqlite))
+        }
+        Location::Postgres(server) => {
+            let (connection, dialect) = postgres::connect::connect(server, access).await?;
+            Ok((Connection::Postgres(Box::new(connection)), dialect))
+        }
+        Location::MariaDb(server) => {
+            let (connection, dialect) = mariadb::connect::connect(server, access).await?;
+            Ok((Connection::MariaDb(Box::new(connection)), dialect))
+        }
+        Location::Files(_) => Err(DatastoreError::WrongKind {
+            expected: "sqlite, postgres or mariadb",
+            found: datastore.kind().as_str(),
+        }),
+    }
+}
+
+impl Connection {
+    pub(super) fn handle(&mut self) -> Handle<'_> {
+        match self {
+            Self::Sqlite(connection) => Handle::Sqlite(connection),
+            Self::Postgres(connection) => Handle::Postgres(connection),
+            Self::MariaDb(connection) => Handle::MariaDb(connection),
+        }
+    }
+
+    /// Begins a transaction; on SQLite, one that locks every other writer out.
+    pub(super) async fn begin(&mut self, operation: &'static str) -> Result<Transaction<'_>, DatastoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                connection.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite)
+            }
+            // A statement sees what was committed before it, whatever the server's default.
+            Self::Postgres(connection) => {
+                connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map(Transaction::Postgres)
+            }
+            Self::MariaDb(connection) => connection.begin().await.map(Transaction::MariaDb),
+        }
+        .map_err(failed(operation))
+    }
+
+    pub(super) async fn close(self) -> Result<(), DatastoreError> {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+            Self::MariaDb(connection) => connection.close().await,
+        }
+        .map_err(failed("close the connection"))
+    }
+}
+
+impl Transaction<'_> {
+    pub(super) fn handle(&mut self) -> Handle<'_> {
+        match self {
+            Self::Sqlite(transaction) => Handle::Sqlite(transaction),
+            Self::Postgres(transaction) => Handle::Postgres(transaction),
+            Self::MariaDb(transaction) => Handle::MariaDb(transaction),
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<(), EngineError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+            Self::MariaDb(transaction) => transaction.commit().await,
+        }
+        .map_err(|error| EngineError::from(&error))
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DatastoreError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::MariaDb(transaction) => transaction.rollback().await,
+        }
+        .map_err(failed("roll a batch back"))
+    }
+
+    /// Rolls back after an error, whether or not the engine has done so by itself: after RAISE(ROLLBACK) nothing is open any more on
+    /// SQLite, and the driver does not know.
+    pub(super) async fn undo(mut self) -> Result<(), DatastoreError> {
+        if let Self::Sqlite(transaction) = &mut self {
+            // Refused where a transaction is open; where none is, there is one to roll back again.
+            drop(sqlx::query("BEGIN").execute(&mut **transaction).await);
+        }
+        self.rollback().await
+    }
+}
+
+pub(super) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> DatastoreError {
+    move |error| DatastoreError::Statement { operation, source: EngineError::from(&error) }
+}
+
+macro_rules! bound {
+    ($sql:expr, $query:ident, $($servers:tt)*) => {{
+        let mut $query = sqlx::query(AssertSqlSafe($sql.text.clone()));
+        for arg in &$sql.args {
+            $query = match arg {
+                Arg::Null => $query.bind(None::<String>),
+                Arg::Integer(n) => $query.bind(*n),
+                Arg::Real(n) => $query.bind(*n),
+                Arg::Text(text) => $query.bind(text.clone()),
+                Arg::Bytes(bytes) => $query.bind(bytes.clone()),
+                $($servers)*
+            };
+        }
+        $query
+    }};
+}
+
+type Query<'q, DB> = sqlx::query::Query<'q, DB, <DB as sqlx::Database>::Arguments>;
+
+fn for_sqlite(sql: &Sql) -> Query<'static, Sqlite> {
+    bound!(sql, query,
+        Arg::Unsigned(n) => query.bind(n.to_string()),
+        Arg::Integers(_) | Arg::Texts(_) | Arg::Blobs(_) => query.bind(None::<String>),
+    )
+}
+
+fn for_postgres(sql: &Sql) -> Query<'static, Postgres> {
+    bound!(sql, query,
+        Arg::Unsigned(n) => query.bind(n.to_string()),
+        Arg::Integers(values) => query.bind(values.clone()),
+        Arg::Texts(values) => query.bind(values.clone()),
+        Arg::Blobs(values) => query.bind(values.clone()),
+    )
+}
+
+fn for_mariadb(sql: &Sql) -> Query<'static, MySql> {
+    bound!(sql, query,
+        Arg::Unsigned(n) => query.bind(*n),
+        Arg::Integers(_) | Arg::Texts(_) | Arg::Blobs(_) => query.bind(None::<String>),
+    )
+}
+
+/// A statement that selects, and what its columns hold.
+pub(super) struct Select {
+    pub(super) sql: Sql,
+    pub(super) types: Vec<Type>,
+}
+
+impl Dialect {
+    /// `SELECT` of these columns, in a form that [`Handle::rows`] reads; `rest` is all that follows them.
+    pub(super) fn select(&self, columns: &[Expression], rest: impl FnOnce(&mut Sql)) -> Select {
+        let types = columns.iter().map(|x| x.ty.clone()).collect();
+        let mut sql = match self {
+            // One row of the driver's for all: a tenth of its work.
+            Self::Sqlite => {
+                let read: Vec<String> =
+                    (0..columns.len()).map(|i| super::dialect::encoded(&format!("b.c{i}"))).collect();
+                let named: Vec<String> =
+                    columns.iter().enumerate().map(|(i, x)| format!("{} AS c{i}", x.sql)).collect();
+                self.sql(format!(
+                    "SELECT json_group_array(json_array({})) FROM (SELECT {}",
+                    read.join(", "),
+                    named.join(", ")
+                ))
+            }
+            Self::Postgres(_) | Self::MariaDb(_) => {
+                let read: Vec<String> = columns.iter().map(|x| self.read(x)).collect();
+                self.sql(format!("SELECT {}", read.join(", ")))
+            }
+        };
+        rest(&mut sql);
+        if let Self::Sqlite = self {
+            sql.push(") AS b");
+        }
+        Select { sql, types }
+    }
+}
+
+/// What a statement changed.
+pub(super) struct Changed {
+    /// Rows that it changed itself.
+    pub itself: u64,
+    /// The same with those that triggers and foreign keys changed.
+    pub reached: u64,
+}
+
+impl Handle<'_> {
+    /// Runs a statement; the number of rows it changed directly.
+    pub(super) async fn run(&mut self, sql: &Sql, operation: &'static str) -> Result<u64, DatastoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                for_sqlite(sql).execute(&mut **connection).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(connection) => {
+                for_postgres(sql).execute(&mut **connection).await.map(|done| done.rows_affected())
+            }
+            Self::MariaDb(connection) => {
+                for_mariadb(sql).execute(&mut **connection).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(failed(operation))
+    }
+
+    /// Every row of a selection.
+    pub(super) async fn rows(
+        &mut self,
+        select: &Select,
+        operation: &'static str,
+    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+        let Select { sql, types } = select;
+        match self {
+            Self::Sqlite(connection) => {
+                let row = for_sqlite(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
+                rows::parse(&text(&row, operation)?)
+            }
+            Self::Postgres(connection) => {
+                let rows = for_postgres(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;
+                rows.iter().map(|row| rows::of_postgres(row, types, operation)).collect()
+            }
+            Self::MariaDb(connection) => {
+                let rows = for_mariadb(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;
+                rows.iter().map(|row| rows::of_mariadb(row, types, operation)).collect()
+            }
+        }
+    }
+
+    /// The one row of a selection, as one number.
+    pub(super) async fn number(
+        &mut self,
+        select: &Select,
+        operation: &'static str,
+    ) -> Result<u64, DatastoreError> {
+        let rows = self.rows(select, operation).await?;
+        match rows.first().and_then(|row| row.first()) {
+            Some(Value::Integer(n)) => Ok(n.unsigned_abs()),
+            _ => Err(DatastoreError::Unexpected {
+                operation,
+                expected: "one number".to_owned(),
+                observed: "none".to_owned(),
+            }),
+        }
+    }
+
+    /// Runs a statement that changes rows. `watched`: what it reaches beyond itself has to be counted, which costs.
+    pub(super) async fn changing(
+        &mut self,
+        sql: &Sql,
+        watched: bool,
+        operation: &'static str,
+    ) -> Result<Changed, DatastoreError> {
+        if let Self::Sqlite(connection) = self {
+            return sqlite::connect::changing(connection, sql, operation).await;
+        }
+        let before = if watched { self.reached(&sql.dialect, operation).await? } else { 0 };
+        let itself = self.run(sql, operation).await?;
+        let reached = if watched { self.reached(&sql.dialect, operation).await? - before } else { itself };
+        Ok(Changed { itself, reached })
+    }
+
+    /// Rows that the transaction (MariaDB: the connection) has changed, whoever made it.
+    async fn reached(&mut self, dialect: &Dialect, operation: &'static str) -> Result<u64, DatastoreError> {
+        let sum = match dialect {
+            Dialect::Postgres(_) => "coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int8",
+            Dialect::Sqlite | Dialect::MariaDb(_) => "sum(VARIABLE_VALUE)",
+        };
+        let of = match dialect {
+            Dialect::Postgres(_) => " FROM pg_catalog.pg_stat_xact_user_tables",
+            Dialect::Sqlite | Dialect::MariaDb(_) => {
+                " FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN ('HANDLER_DELETE', 'HANDLER_UPDATE', 'HANDLER_WRITE')"
+            }
+        };
+        let select = dialect.select(&[Expression::integer(sum)], |sql| drop(sql.push(of)));
+        self.number(&select, operation).await
+    }
+}
+
+/// The first column of a row of SQLite's, as text.
+pub(super) fn text(row: &sqlx::sqlite::SqliteRow, operation: &'static str) -> Result<String, DatastoreError> {
+    let bytes: Vec<u8> = row.try_get(0).map_err(failed(operation))?;
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| rows::lossy(error.as_bytes())))
+}
+
+/// Every row of SQLite's.
+pub(super) async fn all(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    operation: &'static str,
+) -> Result<Vec<sqlx::sqlite::SqliteRow>, DatastoreError> {
+    for_sqlite(sql).fetch_all(connection).await.map_err(failed(operation))
+}
+
+/// Every row of PostgreSQL's, for its own catalogue.
+pub(super) async fn explained(
+    handle: &mut Handle<'_>,
+    sql: &Sql,
+    operation: &'static str,
+) -> Result<Vec<String>, DatastoreError> {
+    let mut lines = Vec::new();
+    match handle {
+        Handle::Sqlite(connection) => {
+            let explain = Sql { text: format!("EXPLAIN QUERY PLAN {}", sql.text), ..sql.clone() };
+            for row in all(connection, &explain, operation).await? {
+                lines.push(row.try_get(3).map_err(failed(operation))?);
+            }
+        }
+        Handle::Postgres(connection) => {
+            let explain = Sql { text: format!("EXPLAIN {}", sql.text), ..sql.clone() };
+            for row in for_postgres(&explain).fetch_all(&mut **connection).await.map_err(failed(operation))? {
+                lines.push(row.try_get(0).map_err(failed(operation))?);
+            }
+        }
+        Handle::MariaDb(connection) => {
+            let explain = Sql { text: format!("EXPLAIN {}", sql.text), ..sql.clone() };
+            for row in for_mariadb(&explain).fetch_all(&mut **connection).await.map_err(failed(operation))? {
+                lines.push(plan_of_mariadb(&row));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// `table: access by key, rows, extra`.
+fn plan_of_mariadb(row: &sqlx::mysql::MySqlRow) -> String {
+    let field = |name: &str| -> String {
+        let bytes: Option<Vec<u8>> = row.try_get_unchecked(name).unwrap_or_default();
+        bytes.map(|bytes| rows::lossy(&bytes)).unwrap_or_default()
+    };
+    format!("{}: {} {} {}", field("table"), field("type"), field("key"), field("Extra")).trim_end().to_owned()
+}

@@ -1,0 +1,289 @@
+//! What the SQL of the engines differs in: identifiers quoted in one place, columns with what they hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::name::{ColumnName, TableName};
+
+/// The SQL of one datastore.
+#[derive(Debug, Clone)]
+pub(super) enum Dialect {
+    /// Values have types, columns do not.
+    Sqlite,
+    Postgres(Arc<Schema>),
+    MariaDb(Arc<Schema>),
+}
+
+/// Where a server's tables are, and what their columns hold.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    pub(super) name: String,
+    pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
+    /// Tables with triggers of the application's: what these write, only counting shows.
+    pub(super) triggered: BTreeSet<String>,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Type {
+    pub(super) class: Class,
+    /// As a cast of PostgreSQL names it; nothing elsewhere.
+    pub(super) name: String,
+}
+
+/// How the values of a column are read, bound and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Any value: SQLite's columns.
+    Any,
+    Integer,
+    Boolean,
+    Decimal,
+    Real,
+    Text,
+    Bytes,
+    Instant,
+    Naive,
+    Date,
+    Uuid,
+    /// Anything else, by its text.
+    Other,
+    /// A JSON array of the values of several rows.
+    Rows,
+}
+
+impl Type {
+    pub(super) const ANY: &'static Self = &Self::plain(Class::Any);
+    pub(super) const INTEGER: &'static Self = &Self::plain(Class::Integer);
+    pub(super) const TEXT: &'static Self = &Self::plain(Class::Text);
+    pub(super) const ROWS: &'static Self = &Self::plain(Class::Rows);
+
+    const fn plain(class: Class) -> Self {
+        Self { class, name: String::new() }
+    }
+}
+
+/// A column, or another expression, and what it holds.
+#[derive(Debug, Clone)]
+pub(super) struct Expression {
+    pub(super) sql: String,
+    pub(super) ty: Type,
+}
+
+impl Expression {
+    pub(super) fn integer(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), ty: Type::INTEGER.clone() }
+    }
+
+    pub(super) fn text(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), ty: Type::TEXT.clone() }
+    }
+}
+
+impl Dialect {
+    /// An identifier as SQL: the only function that quotes.
+    pub(super) fn quote(&self, name: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres(_) => format!("\"{}\"", name.replace('"', "\"\"")),
+            Self::MariaDb(_) => format!("`{}`", name.replace('`', "``")),
+        }
+    }
+
+    pub(super) fn table(&self, name: &TableName) -> String {
+        self.named(name.as_str())
+    }
+
+    pub(super) fn named(&self, table: &str) -> String {
+        match self {
+            Self::Sqlite => format!("main.{}", self.quote(table)),
+            Self::Postgres(schema) | Self::MariaDb(schema) => {
+                format!("{}.{}", self.quote(&schema.name), self.quote(table))
+            }
+        }
+    }
+
+    pub(super) fn column(&self, alias: &str, table: &TableName, name: &ColumnName) -> Expression {
+        let sql = format!("{alias}.{}", self.quote(name.as_str()));
+        Expression { sql, ty: self.type_of(table, name).clone() }
+    }
+
+    pub(super) fn type_of(&self, table: &TableName, name: &ColumnName) -> &Type {
+        match self {
+            Self::Sqlite => Type::ANY,
+            Self::Postgres(schema) | Self::MariaDb(schema) => schema
+                .columns
+                .get(table.as_str())
+                .and_then(|columns| columns.get(name.as_str()))
+                // Binding has found the column: a schema that has changed since is refused by the engine.
+                .unwrap_or(Type::TEXT),
+        }
+    }
+
+    /// The type of a value that is compared as text, or, on SQLite, as what it is.
+    pub(super) fn text_or_any(&self) -> &'static Type {
+        if let Self::Sqlite = self { Type::ANY } else { Type::TEXT }
+    }
+
+    /// Whether triggers of the application stand on the table.
+    pub(super) fn has_triggers(&self, table: &TableName) -> bool {
+        match self {
+            // The engine counts what they change by itself.
+            Self::Sqlite => false,
+            Self::Postgres(schema) | Self::MariaDb(schema) => schema.triggered.contains(table.as_str()),
+        }
+    }
+
+    /// A column as it is handed over: in a form that [`super::rows`] reads.
+    pub(super) fn read(&self, x: &Expression) -> String {
+        let Expression { sql, ty } = x;
+        match (self, ty.class) {
+            (Self::Sqlite, _) => encoded(sql),
+            (Self::Postgres(_), Class::Boolean) => format!("{sql}::int4"),
+            (Self::Postgres(_), Class::Real) => format!("{sql}::float8"),
+            (Self::Postgres(_), Class::Decimal) => format!("trim_scale({sql})::text"),
+            (Self::Postgres(_), Class::Other) if ty.name == "inet" => format!("abbrev({sql})"),
+            (Self::Postgres(_), Class::Uuid | Class::Other) => format!("{sql}::text"),
+            // Without its padding.
+            (Self::Postgres(_), Class::Text)
+                if !matches!(ty.name.as_str(), "text" | "character varying" | "") =>
+            {
+                format!("{sql}::text")
+            }
+            (Self::Postgres(_), _) => sql.clone(),
+            (Self::MariaDb(_), Class::Bytes | Class::Text | Class::Rows) => sql.clone(),
+            (Self::MariaDb(_), _) => self.shown(x),
+        }
+    }
+
+    /// A column as text: the canonical text of an instant, a date or a number, whatever else holds it.
+    pub(super) fn shown(&self, x: &Expression) -> String {
+        let Expression { sql, ty } = x;
+        let within = format!("{sql} >= '0001-01-01' AND {sql} < '10000-01-01'");
+        match (self, ty.class) {
+            (Self::Sqlite, _) => encoded(sql),
+            (Self::Postgres(_), Class::Instant) => format!(
+                "CASE WHEN {within} THEN to_char({sql} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') ELSE {sql}::text END"
+            ),
+            (Self::Postgres(_), Class::Naive) => {
+                format!(
+                    "CASE WHEN {within} THEN to_char({sql}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US') ELSE {sql}::text END"
+                )
+            }
+            (Self::Postgres(_), Class::Date) => {
+                format!("CASE WHEN {within} THEN to_char({sql}, 'YYYY-MM-DD') ELSE {sql}::text END")
+            }
+            (Self::Postgres(_), Class::Boolean) => format!("{sql}::int4::text"),
+            (Self::Postgres(_), Class::Bytes) => format!("'hex:' || encode({sql}, 'hex')"),
+            (Self::Postgres(_), Class::Decimal | Class::Other) => self.read(x),
+            (Self::Postgres(_), _) => format!("{sql}::text"),
+            (Self::MariaDb(_), Class::Instant) => format!("DATE_FORMAT({sql}, '%Y-%m-%dT%H:%i:%s.%fZ')"),
+            (Self::MariaDb(_), Class::Naive) => format!("DATE_FORMAT({sql}, '%Y-%m-%dT%H:%i:%s.%f')"),
+            (Self::MariaDb(_), Class::Date) => format!("DATE_FORMAT({sql}, '%Y-%m-%d')"),
+            (Self::MariaDb(_), Class::Bytes) => format!("CONCAT('hex:', LOWER(HEX({sql})))"),
+            (Self::MariaDb(_), Class::Text | Class::Rows) => sql.clone(),
+            (Self::MariaDb(_), _) => format!("CAST({sql} AS CHAR)"),
+        }
+    }
+
+    /// The id of a data subject as its canonical text, apart from the column's collation and type.
+    pub(super) fn subject(&self, x: &Expression) -> String {
+        let sql = &x.sql;
+        match self {
+            Self::Sqlite => {
+                format!(
+                    "CASE typeof({sql}) WHEN 'blob' THEN 'hex:'||lower(hex({sql})) ELSE CAST({sql} AS TEXT) END"
+                )
+            }
+            Self::Postgres(_) => self.exact_text(x),
+            Self::MariaDb(_) => self.exact_text(x),
+        }
+    }
+
+    /// The text of a column, compared to the byte.
+    pub(super) fn exact_text(&self, x: &Expression) -> String {
+        match self {
+            Self::Sqlite => format!("{} COLLATE BINARY", x.sql),
+            Self::Postgres(_) => format!("({}) COLLATE \"C\"", self.shown(x)),
+            Self::MariaDb(_) => format!("CONVERT({} USING utf8mb4) COLLATE utf8mb4_nopad_bin", self.shown(x)),
+        }
+    }
+
+    /// Two columns that hold the same value, to the byte, whatever collation and type they have. The plain comparison is there for
+    /// the index.
+    pub(super) fn same(&self, x: &Expression, y: &Expression) -> String {
+        let (a, b) = (&x.sql, &y.sql);
+        match self {
+            Self::Sqlite => {
+                format!("{a} = {b} AND typeof({a}) = typeof({b}) AND CAST({a} AS BLOB) = CAST({b} AS BLOB)")
+            }
+            Self::Postgres(_) | Self::MariaDb(_) if x.ty.class != y.ty.class => {
+                format!("{} = {}", self.exact_text(x), self.exact_text(y))
+            }
+            Self::Postgres(_) | Self::MariaDb(_) if x.ty.class == Class::Text => {
+                format!("{a} = {b} AND {} = {}", self.exact_text(x), self.exact_text(y))
+            }
+            Self::Postgres(_) if x.ty.name != y.ty.name && x.ty.class == Class::Other => {
+                format!("{} = {}", self.exact_text(x), self.exact_text(y))
+            }
+            Self::Postgres(_) | Self::MariaDb(_) => format!("{a} = {b}"),
+        }
+    }
+
+    /// Two columns that belong together as the engine compares them: perhaps without regard to case. Only where more matches keep
+    /// more.
+    pub(super) fn equal(&self, x: &Expression, y: &Expression) -> String {
+        match self {
+            Self::Sqlite => format!("{} = {}", x.sql, y.sql),
+            Self::Postgres(_) | Self::MariaDb(_)
+                if x.ty == y.ty || x.ty.class == y.ty.class && x.ty.class != Class::Other =>
+            {
+                format!("{} = {}", x.sql, y.sql)
+            }
+            Self::Postgres(_) | Self::MariaDb(_) => self.same(x, y),
+        }
+    }
+
+    /// Two values that are the same, NULL included.
+    pub(super) fn not_distinct(&self, a: &str, b: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{a} IS {b}"),
+            Self::Postgres(_) => format!("{a} IS NOT DISTINCT FROM {b}"),
+            Self::MariaDb(_) => format!("{a} <=> {b}"),
+        }
+    }
+
+    /// Records locked by the statement that selects them, and nobody waited for; nothing where the transaction has locked everybody out.
+    pub(super) fn lock(&self, wait: Wait) -> &'static str {
+        match (self, wait) {
+            (Self::Sqlite, _) => "",
+            (Self::Postgres(_), Wait::Skip) => " FOR UPDATE OF t SKIP LOCKED",
+            (Self::Postgres(_), Wait::Briefly) => " FOR UPDATE OF t",
+            (Self::MariaDb(_), Wait::Skip) => " FOR UPDATE SKIP LOCKED",
+            (Self::MariaDb(_), Wait::Briefly) => " FOR UPDATE",
+        }
+    }
+}
+
+/// What becomes of rows that somebody else has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// They are passed over.
+    Skip,
+    /// They are waited for, up to the session's lock timeout.
+    Briefly,
+}
+
+/// A value of SQLite's as JSON can carry it: text behind `t`, bytes in hex behind `b`, a real behind `r`, the rest as it is.
+pub(super) fn encoded(x: &str) -> String {
+    format!(
+        "CASE typeof({x}) WHEN 'text' THEN 't'||{x} WHEN 'blob' THEN 'b'||hex({x}) WHEN 'real' THEN 'r'||{x} ELSE {x} END"
+    )
+}
+
+/// The reverse of [`encoded`].
+pub(super) fn decoded(x: &str) -> String {
+    format!(
+        "CASE WHEN typeof({x}) <> 'text' THEN {x} WHEN substr({x},1,1) = 't' THEN substr({x},2) \
+         WHEN substr({x},1,1) = 'b' THEN unhex(substr({x},2)) ELSE CAST(substr({x},2) AS REAL) END"
+    )
+}

@@ -1,0 +1,118 @@
+//! A connection to MariaDB, and what the columns of its tables hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
+
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::server::password;
+use crate::datastore::sql::connection::{Access, failed};
+use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
+use crate::datastore::sql::rows::lossy;
+use crate::model::datastore::{Address, Server, Tls};
+
+/// What holds for a session whatever the server sets: time in UTC, what does not fit is an error, and a statement sees what was
+/// committed before it, so that nothing but the rows themselves is locked. JSON of a record's rows is never cut.
+const SESSION: &str = "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES', \
+     tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 300";
+
+/// A sweep's statements are short.
+const WRITE: &str = "SET SESSION innodb_lock_wait_timeout = 1, max_statement_time = 60";
+
+/// A count of a large table takes its time, and nobody waits for it.
+const READ: [&str; 2] = ["SET SESSION TRANSACTION READ ONLY", "SET SESSION max_statement_time = 1800"];
+
+pub(in crate::datastore::sql) async fn connect(
+    server: &Server,
+    access: Access,
+) -> Result<(MySqlConnection, Dialect), DatastoreError> {
+    let mut options = MySqlConnectOptions::new()
+        .username(&server.user)
+        .database(&server.database)
+        .charset("utf8mb4")
+        .pipes_as_concat(false)
+        .disable_statement_logging();
+    options = match &server.address {
+        Address::Tcp(host, port) => options.host(host).port(*port),
+        Address::Socket(path, _) => options.socket(path),
+    };
+    options = match &server.tls {
+        Tls::Off => options.ssl_mode(MySqlSslMode::Disabled),
+        Tls::Unverified => options.ssl_mode(MySqlSslMode::Required),
+        Tls::Verified { authority } => {
+            let verified = options.ssl_mode(MySqlSslMode::VerifyIdentity);
+            match authority {
+                Some(path) => verified.ssl_ca(path),
+                None => verified,
+            }
+        }
+    };
+    if let Some(password) = password(server)? {
+        options = options.password(&password);
+    }
+    let mut connection = options.connect().await.map_err(|error| DatastoreError::Unreachable {
+        server: server.to_string(),
+        source: EngineError::from(&error),
+    })?;
+    let rest = match access {
+        Access::Read => &READ[..],
+        Access::Write => &[WRITE],
+    };
+    for set in std::iter::once(&SESSION).chain(rest) {
+        sqlx::raw_sql(*set).execute(&mut connection).await.map_err(failed("set a session up"))?;
+    }
+    let schema = schema(&mut connection, &server.database).await?;
+    Ok((connection, Dialect::MariaDb(Arc::new(schema))))
+}
+
+/// Lets the next statements wait so long for a lock.
+pub(in crate::datastore::sql) async fn be_patient(
+    connection: &mut MySqlConnection,
+    wait: Duration,
+) -> Result<(), DatastoreError> {
+    let set = format!("SET SESSION innodb_lock_wait_timeout = {}", wait.as_secs());
+    sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
+}
+
+/// The tables of a database: what their columns hold, and whether triggers of the application stand on them.
+async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, DatastoreError> {
+    let operation = "read the columns of the tables";
+    let columns = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA = ?";
+    let mut schema = Schema { name: name.to_owned(), ..Schema::default() };
+    for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
+        let text = |at: usize| {
+            let bytes: Result<Vec<u8>, _> = row.try_get_unchecked(at);
+            bytes.map(|bytes| lossy(&bytes)).map_err(failed(operation))
+        };
+        let class = class(&text(2)?);
+        let collation = if class == Class::Text { text(3)? } else { String::new() };
+        schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
+    }
+    let triggers =
+        "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ?";
+    for row in
+        sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
+    {
+        let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(failed(operation))?;
+        schema.triggered.insert(lossy(&bytes));
+    }
+    Ok(schema)
+}
+
+fn class(data_type: &str) -> Class {
+    match data_type {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Class::Integer,
+        "decimal" => Class::Decimal,
+        "float" | "double" => Class::Real,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Class::Text,
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Class::Bytes,
+        "timestamp" => Class::Instant,
+        "datetime" => Class::Naive,
+        "date" => Class::Date,
+        "uuid" => Class::Uuid,
+        _ => Class::Other,
+    }
+}

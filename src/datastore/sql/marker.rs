@@ -1,0 +1,249 @@
+//! A row of ours that a batch writes in its own transaction: there afterwards exactly when the batch was committed.
+//!
+//! Without it, a restart would have to infer from the records, and a rowid that is used again, or an account that was
+//! un-deleted at the wrong moment, would mislead it. PostgreSQL besides remembers what became of a transaction.
+
+use std::time::Duration;
+
+use super::connection::{Connection, Handle};
+use super::dialect::{Dialect, Expression};
+use super::statement::Sql;
+use super::{mariadb, postgres};
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::hook;
+use crate::model::value::Value;
+use crate::secret;
+
+/// The marker's table in the datastore.
+pub(super) const TABLE: &str = "expunged_marker";
+
+/// How long a batch that is still in flight on the server is waited for.
+pub(super) const IN_FLIGHT: Duration = Duration::from_secs(30);
+
+/// Which evidence there will be of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incarnation {
+    /// A random name given when the marker's table was made; none: the account may not have one. A table that was dropped, or came
+    /// back from an older copy of the database under another name, cannot vouch for a batch.
+    pub(super) marker: Option<String>,
+    /// The batch's own transaction, where the server remembers what becomes of it.
+    pub(super) transaction: Option<TransactionId>,
+}
+
+/// A transaction of one PostgreSQL cluster, on one of its time lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TransactionId {
+    pub(super) cluster: String,
+    pub(super) number: String,
+}
+
+const NONE: &str = "-";
+
+impl Incarnation {
+    pub(super) fn of_marker(marker: Option<String>) -> Self {
+        Self { marker, transaction: None }
+    }
+
+    /// As it was recorded with an intent.
+    pub fn recorded(text: &str) -> Self {
+        let mut parts = text.split(';');
+        let marker = parts.next().filter(|marker| *marker != NONE).map(str::to_owned);
+        let transaction = parts.next().zip(parts.next()).map(|(cluster, number)| TransactionId {
+            cluster: cluster.to_owned(),
+            number: number.to_owned(),
+        });
+        Self { marker, transaction }
+    }
+
+    /// The text to record.
+    pub fn to_text(&self) -> String {
+        let marker = self.marker.as_deref().unwrap_or(NONE);
+        match &self.transaction {
+            None => marker.to_owned(),
+            Some(TransactionId { cluster, number }) => format!("{marker};{cluster};{number}"),
+        }
+    }
+}
+
+/// What there is to know of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Its marker is there.
+    Marked,
+    /// The server remembers that its transaction was committed.
+    Committed,
+    /// It was rolled back: everything is as it was before.
+    RolledBack,
+    /// The marker is not the one the batch was prepared beside.
+    Lost,
+}
+
+fn batch_name(batch: &str) -> String {
+    format!("batch:{batch}")
+}
+
+/// Makes the table where it is missing, and says what it is called by; none: the account may not make it.
+pub(super) async fn ensure(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+) -> Result<Incarnation, DatastoreError> {
+    let operation = "set up the marker table `expunged_marker`";
+    if handle.number(&exists(dialect), operation).await? == 0 {
+        let (name, value) = match dialect {
+            Dialect::Sqlite | Dialect::Postgres(_) => ("TEXT PRIMARY KEY", "TEXT NOT NULL"),
+            Dialect::MariaDb(_) => (
+                "VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY",
+                "VARCHAR(190) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB COMMENT='expunged: batches in doubt'",
+            ),
+        };
+        let end = if let Dialect::MariaDb(_) = dialect { "" } else { ")" };
+        let create =
+            format!("CREATE TABLE IF NOT EXISTS {} (name {name}, value {value}{end}", dialect.named(TABLE));
+        hook::reach("marker-table.before");
+        match handle.run(&dialect.sql(create), operation).await {
+            // SQLite has no accounts: who cannot write cannot sweep.
+            Err(DatastoreError::Statement { source: EngineError::Denied(_), .. })
+                if !matches!(dialect, Dialect::Sqlite) =>
+            {
+                tracing::warn!(
+                    "the account may not make the table `expunged_marker`: after a crash, records are looked at one by one"
+                );
+                return Ok(Incarnation::of_marker(None));
+            }
+            made => drop(made?),
+        }
+        hook::reach("marker-table.after");
+    }
+    let named = incarnation(handle, dialect, operation).await?;
+    if !named.is_empty() {
+        return Ok(Incarnation::of_marker(Some(named)));
+    }
+    let mut name = [0; 16];
+    secret::fill(&mut name).map_err(crate::pseudonym::PseudonymError::Random)?;
+    let mut insert = insert(dialect, "incarnation", &super::statement::hex(&name));
+    insert.push(if let Dialect::MariaDb(_) = dialect {
+        " ON DUPLICATE KEY UPDATE name = name"
+    } else {
+        " ON CONFLICT DO NOTHING"
+    });
+    hook::reach("incarnation.before");
+    handle.run(&insert, operation).await?;
+    hook::reach("incarnation.after");
+    Ok(Incarnation::of_marker(Some(incarnation(handle, dialect, operation).await?)))
+}
+
+fn exists(dialect: &Dialect) -> super::connection::Select {
+    dialect.select(&[Expression::integer("count(*)")], |sql| match dialect {
+        Dialect::Sqlite => {
+            sql.push(" FROM main.sqlite_schema WHERE type = 'table' AND name = ").bind_text(TABLE);
+        }
+        Dialect::Postgres(schema) => {
+            sql.push(" FROM pg_catalog.pg_tables WHERE schemaname = ").bind_text(&schema.name);
+            sql.push(" AND tablename = ").bind_text(TABLE);
+        }
+        Dialect::MariaDb(schema) => {
+            sql.push(" FROM information_schema.TABLES WHERE TABLE_SCHEMA = ").bind_text(&schema.name);
+            sql.push(" AND TABLE_NAME = ").bind_text(TABLE);
+        }
+    })
+}
+
+async fn incarnation(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    operation: &'static str,
+) -> Result<String, DatastoreError> {
+    let select = dialect.select(&[Expression::text("value")], |sql| {
+        sql.push(&format!(" FROM {} WHERE name = 'incarnation'", dialect.named(TABLE)));
+    });
+    let rows = handle.rows(&select, operation).await?;
+    Ok(match rows.first().and_then(|row| row.first()) {
+        Some(Value::Text(name)) => name.clone(),
+        _ => String::new(),
+    })
+}
+
+fn insert(dialect: &Dialect, name: &str, value: &str) -> Sql {
+    let mut sql = dialect.sql(format!("INSERT INTO {} (name, value) VALUES (", dialect.named(TABLE)));
+    sql.bind_text(name).push(", ").bind_text(value).push(")");
+    sql
+}
+
+/// Marks a batch; part of the batch's own transaction.
+pub(super) async fn set(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    batch: &str,
+) -> Result<(), DatastoreError> {
+    hook::reach("marker.before");
+    handle.run(&insert(dialect, &batch_name(batch), ""), "write the batch's marker").await?;
+    hook::reach("marker.after");
+    Ok(())
+}
+
+/// Forgets a batch whose outcome is in the ledger.
+pub(super) async fn forget(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    batch: &str,
+) -> Result<(), DatastoreError> {
+    let mut sql = dialect.sql(format!("DELETE FROM {} WHERE name = ", dialect.named(TABLE)));
+    sql.bind_text(&batch_name(batch));
+    hook::reach("forget.before");
+    handle.run(&sql, "forget a sealed batch's marker").await?;
+    hook::reach("forget.after");
+    Ok(())
+}
+
+/// What became of a batch. One that is still in flight is waited for.
+pub(super) async fn evidence(
+    connection: &mut Connection,
+    dialect: &Dialect,
+    recorded: &Incarnation,
+    batch: &str,
+) -> Result<Evidence, DatastoreError> {
+    let operation = "read the batch's marker";
+    if let Connection::Sqlite(_) = connection {
+        // A batch in flight holds the write lock from its selection on: once we have had the lock, it is over, whoever ran it.
+        connection.begin(operation).await?.rollback().await?;
+    }
+    let here = ensure(&mut connection.handle(), dialect).await?;
+    if recorded.marker.is_some() && here.marker == recorded.marker {
+        return marked(connection, dialect, batch, operation).await;
+    }
+    match (connection, &recorded.transaction) {
+        (Connection::Postgres(connection), Some(transaction)) => {
+            postgres::evidence::of(connection, transaction).await
+        }
+        (Connection::Sqlite(_) | Connection::Postgres(_) | Connection::MariaDb(_), _) => Ok(Evidence::Lost),
+    }
+}
+
+/// Writes the marker as the batch would have: where that waits, the batch is in flight; where it is refused, the batch was committed.
+async fn marked(
+    connection: &mut Connection,
+    dialect: &Dialect,
+    batch: &str,
+    operation: &'static str,
+) -> Result<Evidence, DatastoreError> {
+    let mut insert = insert(dialect, &batch_name(batch), "");
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres(_) => drop(insert.push(" ON CONFLICT DO NOTHING")),
+        Dialect::MariaDb(_) => {}
+    }
+    match connection {
+        Connection::Sqlite(_) => {}
+        Connection::Postgres(connection) => postgres::connect::be_patient(connection, IN_FLIGHT).await?,
+        Connection::MariaDb(connection) => mariadb::connect::be_patient(connection, IN_FLIGHT).await?,
+    }
+    let mut transaction = connection.begin(operation).await?;
+    let written = transaction.handle().run(&insert, operation).await;
+    transaction.undo().await?;
+    match written {
+        Ok(0) => Ok(Evidence::Marked),
+        Ok(_) => Ok(Evidence::RolledBack),
+        // A key that is there already does not end a transaction of MariaDB's: it has been rolled back above.
+        Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => Ok(Evidence::Marked),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,126 @@
+//! A connection to PostgreSQL, and what the columns of its tables hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
+
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::server::password;
+use crate::datastore::sql::connection::{Access, failed};
+use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
+use crate::model::datastore::{Address, Server, Tls};
+
+/// What holds for a session whatever the server, the database or the role set: time in UTC, texts as the decoder reads them, and
+/// limits that the server itself keeps.
+const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; \
+     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET row_security = off; \
+     SET idle_in_transaction_session_timeout = '5min';";
+
+/// A sweep's statements are short; a commit is on the disk when it returns.
+const WRITE: &str = "SET statement_timeout = '60s'; SET lock_timeout = '1s'; \
+     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
+
+/// A count of a large table takes its time, and nobody waits for it.
+const READ: &str =
+    "SET default_transaction_read_only = on; SET statement_timeout = '30min'; SET lock_timeout = '5s';";
+
+pub(in crate::datastore::sql) async fn connect(
+    server: &Server,
+    access: Access,
+) -> Result<(PgConnection, Dialect), DatastoreError> {
+    let unreachable =
+        |source: EngineError| DatastoreError::Unreachable { server: server.to_string(), source };
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .username(&server.user)
+        .database(&server.database)
+        .application_name("expunged")
+        .disable_statement_logging();
+    options = match &server.address {
+        Address::Tcp(host, port) => options.host(host).port(*port),
+        Address::Socket(directory, port) => options.socket(directory).port(*port),
+    };
+    options = match &server.tls {
+        Tls::Off => options.ssl_mode(PgSslMode::Disable),
+        Tls::Unverified => options.ssl_mode(PgSslMode::Require),
+        Tls::Verified { authority } => {
+            let verified = options.ssl_mode(PgSslMode::VerifyFull);
+            match authority {
+                Some(path) => verified.ssl_root_cert(path),
+                None => verified,
+            }
+        }
+    };
+    // Whatever stands in the environment: a secret comes from where the configuration says.
+    options = options.password(password(server)?.as_deref().map_or("", String::as_str));
+    let mut connection = options.connect().await.map_err(|error| unreachable(EngineError::from(&error)))?;
+    let rest = match access {
+        Access::Read => READ,
+        Access::Write => WRITE,
+    };
+    sqlx::raw_sql(AssertSqlSafe(format!("{SESSION} {rest}")))
+        .execute(&mut connection)
+        .await
+        .map_err(failed("set a session up"))?;
+    let schema = schema(&mut connection, &server.schema).await?;
+    Ok((connection, Dialect::Postgres(Arc::new(schema))))
+}
+
+/// Lets the next statements wait for a lock, and for themselves, so long.
+pub(in crate::datastore::sql) async fn be_patient(
+    connection: &mut PgConnection,
+    wait: Duration,
+) -> Result<(), DatastoreError> {
+    let set = format!("SET lock_timeout = '{}ms'", wait.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
+}
+
+/// The tables of a schema: what their columns hold, and whether triggers of the application stand on them.
+async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, DatastoreError> {
+    let operation = "read the columns of the tables";
+    let columns = "WITH RECURSIVE base(domain, oid) AS (\
+             SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typtype = 'd' \
+             UNION ALL SELECT b.domain, t.typbasetype FROM base AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid WHERE t.typtype = 'd'\
+         ), plain AS (SELECT b.domain, b.oid FROM base AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid WHERE t.typtype <> 'd') \
+         SELECT c.relname::text, a.attname::text, t.typname::text, n.nspname::text, \
+             pg_catalog.format_type(t.oid, -1) \
+         FROM pg_catalog.pg_class AS c \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         LEFT JOIN plain ON plain.domain = a.atttypid \
+         JOIN pg_catalog.pg_type AS t ON t.oid = coalesce(plain.oid, a.atttypid) \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')";
+    let mut schema = Schema { name: name.to_owned(), ..Schema::default() };
+    for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
+        let text = |at: usize| row.try_get::<String, _>(at).map_err(failed(operation));
+        let (internal, cast) = (text(2)?, text(4)?);
+        let class = if text(3)? == "pg_catalog" { class(&internal) } else { Class::Other };
+        schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: cast });
+    }
+    let triggers = "SELECT DISTINCT c.relname::text FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_class AS c ON c.oid = g.tgrelid \
+         WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' \
+         AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
+    for row in
+        sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
+    {
+        schema.triggered.insert(row.try_get(0).map_err(failed(operation))?);
+    }
+    Ok(schema)
+}
+
+fn class(internal: &str) -> Class {
+    match internal {
+        "int2" | "int4" | "int8" => Class::Integer,
+        "bool" => Class::Boolean,
+        "numeric" => Class::Decimal,
+        "float4" | "float8" => Class::Real,
+        "text" | "varchar" | "bpchar" | "name" => Class::Text,
+        "bytea" => Class::Bytes,
+        "timestamptz" => Class::Instant,
+        "timestamp" => Class::Naive,
+        "date" => Class::Date,
+        "uuid" => Class::Uuid,
+        _ => Class::Other,
+    }
+}

@@ -1,0 +1,508 @@
+//! Reading: pages of records for the judge, counts by class, one record explained. A [`Reader`] has no way to commit.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+
+use super::connection::{Access, Connection, Handle, explained, open};
+use super::dialect::{Class, Dialect, Expression, Type, Wait};
+use super::filter::{demanded, filters, is_uuid, selected};
+use super::rows::{several, unhex};
+use super::statement::Sql;
+use super::trigger::TriggerSql;
+use super::{Cursor, Phase, mariadb, postgres, sqlite};
+use crate::datastore::Explained;
+use crate::datastore::error::DatastoreError;
+use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
+use crate::model::datastore::Datastore;
+use crate::model::key::Key;
+use crate::model::name::{ColumnName, TableName};
+use crate::model::orders::{Orders, SubjectId, Whose};
+use crate::model::value::Value;
+use crate::rules::bind::RowRule;
+use crate::rules::cutoff::Cutoffs;
+use crate::rules::decide::{Record, TriggerValue};
+
+/// A connection that can only read.
+pub struct Reader {
+    connection: Connection,
+    dialect: Dialect,
+}
+
+/// A page of a walk through a dataset.
+#[derive(Debug)]
+pub struct Page {
+    /// The records, in the walk's order.
+    pub records: Vec<Record>,
+    /// Where the walk goes on.
+    pub next: Cursor,
+    /// Whether the page is the last.
+    pub last: bool,
+    /// The values of the records' keys.
+    pub(super) keys: Vec<Vec<Value>>,
+    /// What their triggers read, where only the judge can compare it.
+    pub(super) readings: Vec<Value>,
+    selected: usize,
+}
+
+impl Page {
+    /// Of a walk that has not begun.
+    pub(super) fn empty() -> Self {
+        Self {
+            records: Vec::new(),
+            next: Cursor::default(),
+            last: false,
+            keys: Vec::new(),
+            readings: Vec::new(),
+            selected: 0,
+        }
+    }
+
+    /// How many records were selected, whoever has taken them since.
+    pub(super) fn selected(&self) -> usize {
+        self.selected
+    }
+}
+
+/// How many records of a dataset are in which class, by SQL alone.
+#[derive(Debug, Clone, Default)]
+pub struct Census {
+    /// `kept`, `due`, `overdue`, `null`, `no_row`, `future`, `before_1970`, and `candidate` for the judge.
+    pub classes: BTreeMap<String, u64>,
+}
+
+impl Census {
+    /// Every record of the dataset.
+    pub fn total(&self) -> u64 {
+        self.classes.values().sum()
+    }
+
+    /// The number in one class.
+    pub fn of(&self, class: &str) -> u64 {
+        self.classes.get(class).copied().unwrap_or(0)
+    }
+}
+
+impl Reader {
+    /// Opens the datastore read-only.
+    pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
+        let (connection, dialect) = open(datastore, Access::Read).await?;
+        Ok(Self { connection, dialect })
+    }
+
+    /// The schema.
+    pub async fn catalogue(&mut self) -> Result<Catalogue, DatastoreError> {
+        catalogue(&mut self.connection.handle(), &self.dialect).await
+    }
+
+    /// How large a table is, by figures that cost little; none: the engine cannot say.
+    pub async fn size(&mut self, table: &TableName) -> Result<Option<TableSize>, DatastoreError> {
+        match (&mut self.connection, &self.dialect) {
+            (Connection::Postgres(connection), Dialect::Postgres(schema)) => {
+                postgres::size::estimate(connection, &schema.name, table).await
+            }
+            (Connection::MariaDb(connection), Dialect::MariaDb(schema)) => {
+                mariadb::size::estimate(connection, &schema.name, table).await
+            }
+            (Connection::Sqlite(connection), _) => sqlite::size::estimate(connection, table).await,
+            (Connection::Postgres(_) | Connection::MariaDb(_), _) => Ok(None),
+        }
+    }
+
+    /// Counts the rule's dataset by class.
+    pub async fn census(&mut self, rule: RowRule<'_>, cutoffs: &Cutoffs) -> Result<Census, DatastoreError> {
+        let trigger = TriggerSql::of(&self.dialect, rule);
+        let columns = [Expression::text("c.class"), Expression::integer("count(*)")];
+        let select = self.dialect.select(&columns, |sql| {
+            sql.push(" FROM (SELECT ");
+            trigger.class(sql, cutoffs);
+            from(sql, " AS class FROM ", rule);
+            filters(sql, rule);
+            sql.push(") AS c GROUP BY c.class");
+        });
+        let mut census = Census::default();
+        for row in self.connection.handle().rows(&select, "count a dataset by class").await? {
+            if let [Value::Text(class), Value::Integer(count)] = &row[..] {
+                census.classes.insert(class.clone(), count.unsigned_abs());
+            }
+        }
+        Ok(census)
+    }
+
+    /// Counts what a sweep would put before the judge in its exact phase: never less than what is due there.
+    pub async fn count_selected(
+        &mut self,
+        rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
+    ) -> Result<u64, DatastoreError> {
+        let trigger = TriggerSql::of(&self.dialect, rule);
+        let select = self.dialect.select(&[Expression::integer("count(*)")], |sql| {
+            from(sql, " FROM ", rule);
+            filters(sql, rule);
+            sql.push(" AND ");
+            trigger.past(sql, cutoffs, cutoffs.due.as_ref());
+        });
+        self.connection.handle().number(&select, "count what is due").await
+    }
+
+    /// Counts the rule's records of those who demand erasure.
+    pub async fn count_demanded(&mut self, rule: RowRule<'_>) -> Result<u64, DatastoreError> {
+        self.count_of_people(rule, filters, "count what is demanded").await
+    }
+
+    /// Counts the same, with those that a matching row keeps for now.
+    pub async fn count_theirs(&mut self, rule: RowRule<'_>) -> Result<u64, DatastoreError> {
+        self.count_of_people(rule, selected, "count whose records they are").await
+    }
+
+    async fn count_of_people(
+        &mut self,
+        rule: RowRule<'_>,
+        narrow: fn(&mut Sql, RowRule<'_>),
+        operation: &'static str,
+    ) -> Result<u64, DatastoreError> {
+        let Some(people) = rule.people() else { return Ok(0) };
+        let select = self.dialect.select(&[Expression::integer("count(*)")], |sql| {
+            from(sql, " FROM ", rule);
+            narrow(sql, rule);
+            sql.push(" AND ");
+            demanded(sql, rule, people);
+        });
+        self.connection.handle().number(&select, operation).await
+    }
+
+    /// Counts every record of the rule's table, whether or not the rule is about it.
+    pub async fn count_all(&mut self, rule: RowRule<'_>) -> Result<u64, DatastoreError> {
+        let table = self.dialect.table(rule.table().name);
+        let select = self.dialect.select(&[Expression::integer("count(*)")], |sql| {
+            sql.push(&format!(" FROM {table}"));
+        });
+        self.connection.handle().number(&select, "count a dataset").await
+    }
+
+    /// Reads the next records that a sweep would hand to the judge.
+    pub async fn page(
+        &mut self,
+        rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
+        phase: Phase,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Page, DatastoreError> {
+        let columns = sources(&self.dialect, rule);
+        let select =
+            self.dialect.select(&columns, |sql| selection(sql, rule, cutoffs, phase, cursor, limit, None));
+        let rows = self.connection.handle().rows(&select, "read a page of records").await?;
+        page(&self.dialect, rule, phase, limit, rows)
+    }
+
+    /// The statement a sweep selects with, and how the engine would execute it. Which values are bound to it is not shown.
+    pub async fn statement(
+        &mut self,
+        rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
+        phase: Phase,
+    ) -> Result<(String, Vec<String>), DatastoreError> {
+        // Its text is the same whoever demands.
+        let orders = match (phase, SubjectId::stored(&Value::Integer(0))) {
+            (Phase::Demanded, Some(anybody)) => Orders::demand(anybody, DateTime::UNIX_EPOCH),
+            (Phase::Demanded | Phase::Exact | Phase::Regular | Phase::Candidates, _) => Orders::default(),
+        };
+        let rule = rule.heeding(&orders);
+        let columns: Vec<String> = sources(&self.dialect, rule).into_iter().map(|x| x.sql).collect();
+        let mut sql = self.dialect.sql(format!("SELECT {}", columns.join(", ")));
+        selection(&mut sql, rule, cutoffs, phase, &Cursor::default(), 1, None);
+        let plan = explained(&mut self.connection.handle(), &sql, "ask for a query plan").await?;
+        Ok((sql.text, plan))
+    }
+
+    /// Which of these rows of values, by their position, no row of a table holds in these columns, to the byte.
+    pub async fn missing(
+        &mut self,
+        of: &TableName,
+        columns: &[ColumnName],
+        rows: &[Vec<Value>],
+    ) -> Result<Vec<usize>, DatastoreError> {
+        let dialect = &self.dialect;
+        let numbered: Vec<Vec<Value>> = (0i64..)
+            .zip(rows)
+            .map(|(at, row)| std::iter::once(Value::Integer(at)).chain(row.iter().cloned()).collect())
+            .collect();
+        let mut carried = vec![("at".to_owned(), number_type(dialect).clone())];
+        // As text, where the column is none: a file's path is text.
+        carried.extend((0..columns.len()).map(|i| (format!("v{i}"), dialect.text_or_any().clone())));
+        let held: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(i, name)| {
+                dialect.same(
+                    &dialect.column("t", of, name),
+                    &dialect.carried(&format!("v{i}"), dialect.text_or_any()),
+                )
+            })
+            .collect();
+        let at = Expression { sql: "b.at".to_owned(), ty: Type::INTEGER.clone() };
+        let select = dialect.select(&[at], |sql| {
+            sql.push(" FROM ").bulk(&carried, &numbered);
+            sql.push(&format!(
+                " WHERE NOT EXISTS (SELECT 1 FROM {} AS t WHERE {}) ORDER BY b.at",
+                dialect.table(of),
+                held.join(" AND ")
+            ));
+        });
+        let found = self.connection.handle().rows(&select, "look for records by their columns").await?;
+        let position = |row: &Vec<Value>| match row.first() {
+            Some(Value::Integer(at)) => usize::try_from(*at).ok(),
+            _ => None,
+        };
+        Ok(found.iter().filter_map(position).collect())
+    }
+
+    /// Reads one record by its key as a person types it, whatever its verdict.
+    pub async fn explain(
+        &mut self,
+        rule: RowRule<'_>,
+        catalogue: &Catalogue,
+        key: &[String],
+    ) -> Result<Option<Explained>, DatastoreError> {
+        explain(&mut self.connection.handle(), &self.dialect, rule, catalogue, key).await
+    }
+}
+
+fn number_type(dialect: &Dialect) -> &'static Type {
+    if let Dialect::Sqlite = dialect { Type::ANY } else { Type::INTEGER }
+}
+
+/// The schema, as the engine's own catalogue has it.
+pub(super) async fn catalogue(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+) -> Result<Catalogue, DatastoreError> {
+    match (handle, dialect) {
+        (Handle::Postgres(connection), Dialect::Postgres(schema)) => {
+            postgres::catalogue::read(connection, &schema.name).await
+        }
+        (Handle::MariaDb(connection), Dialect::MariaDb(schema)) => {
+            mariadb::catalogue::read(connection, &schema.name).await
+        }
+        (Handle::Sqlite(connection), _) => sqlite::catalogue::read(connection).await,
+        (Handle::Postgres(_) | Handle::MariaDb(_), _) => Ok(Catalogue::default()),
+    }
+}
+
+/// The rule's table as `t`, and the beginning of its conditions.
+fn from(sql: &mut Sql, before: &str, rule: RowRule<'_>) {
+    let table = sql.dialect.table(rule.table().name);
+    sql.push(&format!("{before}{table} AS t WHERE "));
+}
+
+pub(super) async fn explain(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    rule: RowRule<'_>,
+    catalogue: &Catalogue,
+    key: &[String],
+) -> Result<Option<Explained>, DatastoreError> {
+    let operation = "read one record";
+    let columns = catalogue.tables.get(rule.table().name);
+    let kind = |name: &ColumnName| columns.and_then(|t| t.column(name)).map(|c| c.kind);
+    let named = |sql: &mut Sql| {
+        for (name, text) in rule.table().key.iter().zip(key) {
+            sql.push(" AND ");
+            is_typed(sql, &dialect.column("t", rule.table().name, name), kind(name), text);
+        }
+    };
+    let select = dialect.select(&sources(dialect, rule), |sql| {
+        from(sql, " FROM ", rule);
+        named(sql.push("TRUE"));
+    });
+    let mut page = page(dialect, rule, Phase::Exact, 1, handle.rows(&select, operation).await?)?;
+    let Some(record) = page.records.pop() else { return Ok(None) };
+    let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
+        from(sql, " FROM ", rule);
+        filters(sql, rule);
+        named(sql);
+    });
+    let selected = handle.number(&select, operation).await? > 0;
+    Ok(Some(Explained { record, selected }))
+}
+
+/// Whether a part of a key is what a person typed: `hex:…` for bytes, digits for a number.
+fn is_typed(sql: &mut Sql, x: &Expression, kind: Option<ColumnKind>, text: &str) {
+    let plain = Value::Text(text.to_owned());
+    let value = match (&sql.dialect, x.ty.class) {
+        (Dialect::Sqlite, _) => Some(match (kind, text.parse(), text.strip_prefix("hex:").and_then(unhex)) {
+            (Some(ColumnKind::Integer), Ok(n), _) => Value::Integer(n),
+            (Some(ColumnKind::Other), _, Some(bytes)) => Value::Blob(bytes),
+            _ => plain,
+        }),
+        (_, Class::Integer) => match text.parse() {
+            Ok(n) => Some(Value::Integer(n)),
+            Err(_) => text.parse::<u64>().is_ok().then_some(plain),
+        },
+        (_, Class::Bytes) => text.strip_prefix("hex:").and_then(unhex).map(Value::Blob),
+        (_, Class::Uuid) => {
+            Some(Value::Text(text.to_ascii_lowercase())).filter(|_| is_uuid(&text.to_ascii_lowercase()))
+        }
+        (_, Class::Text) => {
+            sql.push(&format!("{} = ", sql.dialect.exact_text(x))).bind_text(text).push(" AND ");
+            Some(plain)
+        }
+        _ => {
+            sql.push(&format!("{} = ", sql.dialect.exact_text(x))).bind_text(text);
+            return;
+        }
+    };
+    match value {
+        Some(value) => drop(sql.push(&format!("{} = ", x.sql)).bind(&value, &x.ty)),
+        None => drop(sql.push("FALSE")),
+    }
+}
+
+/// What the judge is told of a record: its key, its trigger and, where an order asks for it, the data subject.
+pub(super) fn sources(dialect: &Dialect, rule: RowRule<'_>) -> Vec<Expression> {
+    let own = rule.table().name;
+    let mut sources: Vec<Expression> =
+        rule.table().key.iter().map(|name| dialect.column("t", own, name)).collect();
+    sources.push(TriggerSql::of(dialect, rule).reading());
+    sources.extend(rule.people().map(|people| dialect.column("t", own, people.column)));
+    sources
+}
+
+/// Whether the walk follows the trigger's index; if not, it follows the key.
+fn by_trigger(rule: RowRule<'_>, phase: Phase) -> bool {
+    matches!(phase, Phase::Exact | Phase::Regular) && rule.table().trigger_indexed
+}
+
+/// The columns a walk goes by; together they tell any two records apart.
+pub(super) fn order(dialect: &Dialect, rule: RowRule<'_>, phase: Phase) -> Vec<Expression> {
+    let trigger = TriggerSql::of(dialect, rule);
+    let mut order: Vec<Expression> =
+        trigger.own_column().filter(|_| by_trigger(rule, phase)).cloned().into_iter().collect();
+    order.extend(rule.table().key.iter().map(|name| dialect.column("t", rule.table().name, name)));
+    order
+}
+
+/// Which side of the record a cursor stands on.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Side {
+    /// Those behind it.
+    After,
+    /// Those up to it.
+    UpTo,
+}
+
+impl Cursor {
+    /// Bounds a statement by the record the cursor stands on; the start of a walk bounds nothing.
+    pub(super) fn push(&self, sql: &mut Sql, order: &[Expression], side: Side) {
+        let Cursor(Some(after)) = self else { return };
+        let names: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
+        if let (Dialect::MariaDb(_), Side::After) = (&sql.dialect, side) {
+            // The engine makes no range of a row value.
+            sql.push(" AND (");
+            for last in 0..order.len() {
+                sql.push(if last > 0 { " OR (" } else { "(" });
+                for (at, x) in order.iter().enumerate().take(last + 1) {
+                    let operator = if at < last { "=" } else { ">" };
+                    sql.push(&format!("{}{} {operator} ", if at > 0 { " AND " } else { "" }, x.sql));
+                    sql.bind(&after[at], &x.ty);
+                }
+                sql.push(")");
+            }
+            sql.push(&format!(") AND {} >= ", names[0])).bind(&after[0], &order[0].ty);
+            return;
+        }
+        let operator = if side == Side::After { ">" } else { "<=" };
+        sql.push(&format!(" AND ({}) {operator} (", names.join(", ")));
+        for (i, (value, x)) in after.iter().zip(order).enumerate() {
+            sql.push(if i > 0 { ", " } else { "" }).bind(value, &x.ty);
+        }
+        sql.push(")");
+    }
+}
+
+/// All of a `SELECT` behind its columns: the records a phase is after, in the walk's order after the cursor, locked or not.
+pub(super) fn selection(
+    sql: &mut Sql,
+    rule: RowRule<'_>,
+    cutoffs: &Cutoffs,
+    phase: Phase,
+    cursor: &Cursor,
+    limit: u32,
+    lock: Option<Wait>,
+) {
+    let dialect = sql.dialect.clone();
+    from(sql, " FROM ", rule);
+    condition(sql, rule, cutoffs, phase);
+    let order = order(&dialect, rule, phase);
+    cursor.push(sql, &order, Side::After);
+    let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
+    sql.push(&format!(" ORDER BY {} LIMIT ", order.join(", "))).bind_integer(i64::from(limit));
+    sql.push(lock.map_or("", |wait| dialect.lock(wait)));
+}
+
+/// Which records a phase is after.
+pub(super) fn condition(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, phase: Phase) {
+    let dialect = sql.dialect.clone();
+    let trigger = TriggerSql::of(&dialect, rule);
+    filters(sql, rule);
+    sql.push(" AND ");
+    match phase {
+        Phase::Exact => trigger.past(sql, cutoffs, cutoffs.due.as_ref()),
+        Phase::Regular => {
+            trigger.past(sql, cutoffs, cutoffs.due.as_ref());
+            sql.push(" AND ");
+            trigger.class(sql, cutoffs);
+            sql.push(" IN ('due', 'overdue')");
+        }
+        Phase::Candidates => drop(sql.push(&trigger.candidate())),
+        Phase::Demanded => match rule.people() {
+            Some(people) => demanded(sql, rule, people),
+            None => drop(sql.push("FALSE")),
+        },
+    }
+}
+
+/// The records of a page from the rows that a selection returned, which begin with [`sources`].
+pub(super) fn page(
+    dialect: &Dialect,
+    rule: RowRule<'_>,
+    phase: Phase,
+    limit: u32,
+    rows: Vec<Vec<Value>>,
+) -> Result<Page, DatastoreError> {
+    let width = rule.table().key.len();
+    let own = TriggerSql::of(dialect, rule).own_column().is_some();
+    let mut records = Vec::with_capacity(rows.len());
+    let mut keys: Vec<Vec<Value>> = Vec::with_capacity(rows.len());
+    let mut readings = Vec::new();
+    let count = rows.len();
+    for (position, mut key) in (0u32..).zip(rows) {
+        let whose = match (rule.people(), rule.rule().subject.is_none()) {
+            (Some(_), _) => Whose::of(key.get(width + 1).unwrap_or(&Value::Null)),
+            (None, true) => Whose::Nobody,
+            (None, false) => Whose::NotRead,
+        };
+        key.truncate(width + 1);
+        let trigger = key.pop().unwrap_or(Value::Null);
+        if phase == Phase::Candidates {
+            readings.push(trigger.clone());
+        }
+        let trigger = match own {
+            true => TriggerValue::Own(trigger),
+            false => TriggerValue::Rows(several(dialect, rule.trigger(), &trigger)?),
+        };
+        let record = Record { key: Key::from_values(&key)?, trigger, whose, position };
+        records.push(record);
+        keys.push(key);
+    }
+    let next = records.last().zip(keys.last()).map(|(record, key)| {
+        let trigger = match &record.trigger {
+            TriggerValue::Own(value) if by_trigger(rule, phase) => Some(value.clone()),
+            TriggerValue::Own(_) | TriggerValue::Rows(_) => None,
+        };
+        trigger.into_iter().chain(key.iter().cloned()).collect()
+    });
+    let last = u32::try_from(count).is_ok_and(|n| n < limit);
+    Ok(Page { records, next: Cursor(next), last, keys, readings, selected: count })
+}

@@ -1,0 +1,197 @@
+//! The rows of dependents, on their way within one transaction: gathered from what they hang on, and disposed of from the
+//! lowest up.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::connection::{Changed, Handle};
+use super::dialect::{Class, Dialect, Type, Wait};
+use super::filter::is_uuid;
+use super::layer::{HangsOn, Held, Layer};
+use super::statement::{Sql, text_of};
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::{MOST_DEPENDENTS, PreparedPart, TOO_MANY_DEPENDENTS};
+use crate::model::name::TableName;
+use crate::model::value::Value;
+use crate::pseudonym::PseudonymKey;
+use crate::rules::rule::Action;
+
+/// Values that lead to a dependent from another datastore, by the dependent's position in the rule.
+pub(super) type Links<'l> = &'l [(usize, Vec<Vec<Value>>)];
+
+/// Finds the rows of every dependent, each from what it hangs on, and locks them.
+pub(super) async fn gather(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    held: &mut [Held<'_>],
+    links: Links<'_>,
+) -> Result<(), DatastoreError> {
+    let mut gathered = 0;
+    for at in 0..held.len() {
+        let layer = &held[at].layer;
+        let leading = match layer.hangs_on {
+            HangsOn::Nothing => continue,
+            HangsOn::Layer(parent) => held[parent].leading(layer.matches.iter().map(|m| &m.ours)),
+            HangsOn::Links => links
+                .iter()
+                .find(|(of, _)| Some(*of) == layer.at)
+                .map(|(_, rows)| rows.clone())
+                .unwrap_or_default(),
+        };
+        let rows = led_to(handle, dialect, layer, leading).await?;
+        held[at].put(rows);
+        // One row may belong to several records of the batch; it goes once.
+        held[at].once();
+        gathered += held[at].len();
+        if held[at].layer.hangs_on == HangsOn::Links && gathered > MOST_DEPENDENTS {
+            let source = EngineError::Refused(TOO_MANY_DEPENDENTS);
+            return Err(DatastoreError::Statement { operation: "gather the dependents of a batch", source });
+        }
+    }
+    Ok(())
+}
+
+async fn led_to(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    layer: &Layer<'_>,
+    mut leading: Vec<Vec<Value>>,
+) -> Result<Vec<Vec<Value>>, DatastoreError> {
+    let types: Vec<&Type> = layer.matches.iter().map(|m| dialect.type_of(layer.table, &m.theirs)).collect();
+    let text = Type::TEXT.clone();
+    // A value that is none of the column's type belongs to no row there.
+    leading.retain(|row| row.iter().zip(&types).all(|(value, ty)| held_by(dialect, ty, value)));
+    if leading.is_empty() {
+        return Ok(Vec::new());
+    }
+    let carried: Vec<(String, Type)> = types
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| (format!("m{i}"), if ty.class == Class::Other { text.clone() } else { (*ty).clone() }))
+        .collect();
+    let on: Vec<String> = layer
+        .matches
+        .iter()
+        .zip(&carried)
+        .map(|(m, (name, ty))| {
+            dialect.same(&dialect.column("t", layer.table, &m.theirs), &dialect.carried(name, ty))
+        })
+        .collect();
+    let on = on.join(" AND ");
+    let join = match dialect {
+        Dialect::Sqlite => "CROSS JOIN",
+        Dialect::Postgres(_) => "JOIN",
+        Dialect::MariaDb(_) => "STRAIGHT_JOIN",
+    };
+    let select = dialect.select(&layer.columns(dialect), |sql| {
+        sql.push(" FROM ").bulk(&carried, &leading);
+        sql.push(&format!(" {join} {} AS t ON {on}", dialect.table(layer.table)));
+        if let Action::Pseudonymize { mark, .. } = layer.action {
+            sql.push(&format!(" WHERE {} IS NULL", dialect.column("t", layer.table, mark).sql));
+        }
+        sql.push(dialect.lock(Wait::Briefly));
+    });
+    handle.rows(&select, "gather the dependents of a batch").await
+}
+
+/// Whether a column of this type can hold the value at all: what it cannot hold would not even be compared.
+fn held_by(dialect: &Dialect, ty: &Type, value: &Value) -> bool {
+    if let Dialect::Sqlite = dialect {
+        return true;
+    }
+    let text = text_of(value).unwrap_or_default();
+    match ty.class {
+        Class::Integer => text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok(),
+        Class::Boolean => matches!(value, Value::Integer(0 | 1)),
+        Class::Decimal | Class::Real => text.parse::<f64>().is_ok_and(f64::is_finite),
+        Class::Bytes => matches!(value, Value::Blob(_)),
+        Class::Uuid => is_uuid(&text),
+        Class::Instant => DateTime::parse_from_rfc3339(&text).is_ok(),
+        Class::Naive => chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").is_ok(),
+        Class::Date => chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d").is_ok(),
+        Class::Any | Class::Text | Class::Other | Class::Rows => !matches!(value, Value::Blob(_)),
+    }
+}
+
+/// Takes a row that several layers of one table lead to out of all but one: out of those that would replace its columns,
+/// where another deletes it; else out of the one that is disposed of first, so that nothing below it is left.
+pub(super) fn name_once(held: &mut [Held<'_>]) {
+    for upper in 0..held.len() {
+        for lower in upper + 1..held.len() {
+            if held[lower].layer.table != held[upper].layer.table {
+                continue;
+            }
+            let (out, of) = match (held[upper].layer.action, held[lower].layer.action) {
+                (Action::Delete, _) => (lower, upper),
+                (Action::Pseudonymize { .. }, Action::Delete) => (upper, lower),
+                // Each replaces its own columns and sets its own mark.
+                (Action::Pseudonymize { .. }, Action::Pseudonymize { .. }) => continue,
+            };
+            let named: BTreeSet<String> = held[of].identities().into_iter().collect();
+            let identities = held[out].identities();
+            held[out].retain(|at| !named.contains(&identities[at]));
+        }
+    }
+}
+
+/// One dependent of the batch; none: it has no rows.
+pub(super) async fn dispose(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    held: &Held<'_>,
+    at: DateTime<Utc>,
+    pseudonyms: Option<&PseudonymKey>,
+) -> Result<Option<PreparedPart>, DatastoreError> {
+    if held.is_empty() {
+        return Ok(None);
+    }
+    let layer = &held.layer;
+    let sql = match layer.action {
+        Action::Delete => layer.delete(dialect, &held.key_values(), None),
+        Action::Pseudonymize { mark, .. } => layer.update(dialect, mark, at, &held.replacements(pseudonyms)?),
+    };
+    let keys = held.keys()?;
+    change(handle, layer, &sql, keys.len()).await?;
+    let fields = layer.replaced().iter().map(|(name, _)| name.as_str().to_owned()).collect();
+    let dataset = layer.table.as_str().to_owned();
+    Ok(Some(PreparedPart { dataset, action: layer.action.into(), fields, keys }))
+}
+
+/// Runs the statement that disposes of a layer's rows, and makes sure that it changed these rows and no others.
+pub(super) async fn change(
+    handle: &mut Handle<'_>,
+    layer: &Layer<'_>,
+    sql: &Sql,
+    expected: usize,
+) -> Result<(), DatastoreError> {
+    let operation = "dispose of a batch";
+    let watched = sql.dialect.has_triggers(layer.table);
+    let Changed { itself: changed, reached } = handle.changing(sql, watched, operation).await?;
+    let refused = |why| Err(DatastoreError::Statement { operation, source: EngineError::Refused(why) });
+    match changed.cmp(&(expected as u64)) {
+        // On SQLite nobody else can have written: the transaction has held the lock since the selection. Elsewhere the rows are locked,
+        // but not what the predicate looks at beside them.
+        Ordering::Less if matches!(sql.dialect, Dialect::Sqlite) => refused("a trigger keeps it"),
+        Ordering::Less => refused("a trigger keeps it, or it is not due any more"),
+        Ordering::Greater => Err(unexpected(operation, expected, changed, layer.table)),
+        Ordering::Equal if reached > changed => {
+            refused("a trigger or a foreign key would change rows that no dependent declares")
+        }
+        Ordering::Equal => Ok(()),
+    }
+}
+
+pub(super) fn unexpected(
+    operation: &'static str,
+    expected: usize,
+    observed: u64,
+    table: &TableName,
+) -> DatastoreError {
+    DatastoreError::Unexpected {
+        operation,
+        expected: format!("{expected} rows of `{table}`"),
+        observed: observed.to_string(),
+    }
+}

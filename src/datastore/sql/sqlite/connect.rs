@@ -1,0 +1,79 @@
+//! Connections: one a sweep, never pooled, closed with whatever state a failure left them in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
+
+use crate::datastore::error::DatastoreError;
+use crate::datastore::sql::connection::{Access, Changed, all, failed};
+use crate::datastore::sql::statement::Sql;
+
+/// How long a statement waits for another connection's lock, before the sweep gives way.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Access {
+    /// The page cache in KiB, negative as the engine wants it. A sweep comes back to the pages of its indexes; whoever only
+    /// reads walks through once.
+    fn cache(self) -> &'static str {
+        match self {
+            Self::Read => "-2000",
+            Self::Write => "-16000",
+        }
+    }
+}
+
+pub(in crate::datastore::sql) async fn connect(
+    path: &Path,
+    access: Access,
+) -> Result<SqliteConnection, DatastoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .read_only(access == Access::Read)
+        .foreign_keys(true)
+        .busy_timeout(LOCK_TIMEOUT)
+        // The journal mode is the application's choice; that a commit is on the disk when it returns is ours.
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("secure_delete", "on")
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", access.cache())
+        .pragma("trusted_schema", "off")
+        .disable_statement_logging();
+    let opened = options.connect().await;
+    let open = |source: &sqlx::Error| DatastoreError::Open { path: path.to_owned(), source: source.into() };
+    let mut connection = opened.map_err(|e| open(&e))?;
+    if access == Access::Read {
+        sqlx::query("PRAGMA query_only = on")
+            .execute(&mut connection)
+            .await
+            .map_err(failed("make the connection read-only"))?;
+    }
+    // Opening reads nothing; only a query finds out that the file is not a database.
+    sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut connection).await.map_err(|e| open(&e))?;
+    Ok(connection)
+}
+
+/// Runs a statement that changes rows.
+pub(in crate::datastore::sql) async fn changing(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    operation: &'static str,
+) -> Result<Changed, DatastoreError> {
+    // One call for all three: it is the way to the engine that costs.
+    let text = format!("SELECT 0, total_changes(); {}; SELECT changes(), total_changes()", sql.text);
+    let rows = all(connection, &Sql { text, ..sql.clone() }, operation).await?;
+    let [before, after] = &rows[..] else {
+        return Err(DatastoreError::Unexpected {
+            operation,
+            expected: "what was changed before and after it".to_owned(),
+            observed: format!("{} answers", rows.len()),
+        });
+    };
+    let count = |row: &sqlx::sqlite::SqliteRow, at| row.try_get::<i64, usize>(at).map_err(failed(operation));
+    Ok(Changed {
+        itself: count(after, 0)?.unsigned_abs(),
+        reached: (count(after, 1)? - count(before, 1)?).unsigned_abs(),
+    })
+}

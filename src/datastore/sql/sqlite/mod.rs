@@ -1,0 +1,7 @@
+//! What is SQLite's own: its file, its catalogue, and the worlds in memory of rule tests.
+
+pub(super) mod catalogue;
+pub(super) mod connect;
+pub(super) mod privileges;
+pub(super) mod size;
+pub(super) mod trial;
