@@ -7,10 +7,11 @@ use std::str::FromStr as _;
 
 use chrono::TimeDelta;
 
-use super::listen;
+use super::address::Engine;
 use super::overlap::{self, Own};
 use super::paths::sqlite_path;
-use super::{Config, Datastore, DatastoreKind, Defaults, Ledger, Limits, Pace, SecretSource};
+use super::{Config, Datastore, DatastoreKind, Defaults, Ledger, Limits, Pace};
+use super::{credential, listen, server};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
@@ -69,7 +70,7 @@ fn sqlite_url(entry: &Entry<'_>, base: &Path) -> Option<PathBuf> {
 
 fn ledger(mut table: Cursor<'_>, base: &Path) -> Option<Ledger> {
     let origin = table.required("origin").and_then(|e| origin(&e));
-    let key = table.required("key").and_then(|e| key_source(e.table()?, base));
+    let key = table.required("key").and_then(|e| credential::source(&e, base));
     let keys = table.required("keys").and_then(|e| e.sentence()).map(|text| base.join(text));
     table.finish();
     Some(Ledger { origin: origin?, key: key?, keys: keys? })
@@ -87,32 +88,6 @@ fn origin(entry: &Entry<'_>) -> Option<String> {
             ),
             "write a name such as `expunged.example.com/ledger`",
         );
-        return None;
-    }
-    Some(text)
-}
-
-fn key_source(mut table: Cursor<'_>, base: &Path) -> Option<SecretSource> {
-    let help = "write `{ file = \"…\" }` or `{ credential = \"…\" }`";
-    let file = table.optional("file");
-    let credential = table.optional("credential");
-    let source = match (&file, &credential) {
-        (Some(entry), None) => entry.sentence().map(|text| SecretSource::File(base.join(text))),
-        (None, Some(entry)) => credential_name(entry).map(SecretSource::Credential),
-        (Some(_), Some(_)) | (None, None) => {
-            table.refuse(Code::Conflict, "`key` names exactly one of `file` and `credential`", help);
-            None
-        }
-    };
-    table.finish();
-    source
-}
-
-fn credential_name(entry: &Entry<'_>) -> Option<String> {
-    let text = entry.sentence()?;
-    if text.contains('/') || text == "." || text == ".." {
-        let help = "write the name that the unit's LoadCredential= gives it";
-        entry.refuse(Code::BadValue, format!("{} is a path, not a credential's name", quoted(&text)), help);
         return None;
     }
     Some(text)
@@ -219,26 +194,47 @@ fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datast
     let location = match kind {
         Some(DatastoreKind::Sqlite) => {
             let url = table.required("url");
-            foreign(&mut table, "root", "a tree of files has a `root`, a database a `url`");
+            no_root(&mut table);
+            no_server(&mut table);
             url.and_then(|e| sqlite_url(&e, base)).map(Location::Sqlite)
+        }
+        Some(DatastoreKind::Postgres) => {
+            no_root(&mut table);
+            server::server(&mut table, Engine::Postgres, base).map(Location::Postgres)
+        }
+        Some(DatastoreKind::MariaDb) => {
+            no_root(&mut table);
+            server::server(&mut table, Engine::MariaDb, base).map(Location::MariaDb)
         }
         Some(DatastoreKind::Files) => {
             let root = table.required("root");
             foreign(&mut table, "url", "a database has a `url`, a tree of files a `root`");
+            no_server(&mut table);
             root.and_then(|e| e.sentence()).map(|text| Location::Files(base.join(text)))
         }
-        Some(DatastoreKind::Postgres | DatastoreKind::MariaDb) => None,
         // What else it has depends on what it is.
         None => {
-            drop((table.optional("url"), table.optional("root")));
+            for key in ["url", "root"].into_iter().chain(server::KEYS) {
+                table.optional(key);
+            }
             None
         }
     };
     let pace = table.optional("rows_per_second").map_or(Some(default), |e| pace(&e));
-    table.later(&["password", "pause_on_replica_lag", "window", "endpoint", "bucket", "region"]);
+    table.later(&["pause_on_replica_lag", "window", "endpoint", "bucket", "region"]);
     table.finish();
     kind?;
     Some(Datastore { location: location?, pace: pace? })
+}
+
+fn no_root(table: &mut Cursor<'_>) {
+    foreign(table, "root", "a tree of files has a `root`, a database a `url`");
+}
+
+fn no_server(table: &mut Cursor<'_>) {
+    for key in server::KEYS {
+        foreign(table, key, &format!("a database on a server has `{key}`; this datastore has no server"));
+    }
 }
 
 fn foreign(table: &mut Cursor<'_>, key: &'static str, message: &str) {
@@ -251,13 +247,17 @@ fn kind(entry: &Entry<'_>) -> Option<DatastoreKind> {
     let text = entry.text()?;
     match text {
         "sqlite" => return Some(DatastoreKind::Sqlite),
+        "postgres" => return Some(DatastoreKind::Postgres),
+        "mariadb" => return Some(DatastoreKind::MariaDb),
         "files" => return Some(DatastoreKind::Files),
-        "postgres" | "mariadb" | "s3" | "redis" => {
+        "s3" | "redis" => {
             let message = format!("datastores of kind `{text}` are not supported yet");
-            entry.refuse(Code::NotSupported, message, "this version sweeps `sqlite` and `files`");
+            let help = "this version sweeps `sqlite`, `postgres`, `mariadb` and `files`";
+            entry.refuse(Code::NotSupported, message, help);
         }
         _ => {
-            let help = did_you_mean(text, &["sqlite", "files"], "write `sqlite` or `files`");
+            let help = "write `sqlite`, `postgres`, `mariadb` or `files`";
+            let help = did_you_mean(text, &["sqlite", "postgres", "mariadb", "files"], help);
             entry.refuse(Code::BadValue, format!("there is no datastore of kind {}", quoted(text)), help);
         }
     }

@@ -1,9 +1,12 @@
 //! The main configuration: where everything is, and the limits under which rules may act.
 
+mod address;
+mod credential;
 mod document;
 mod listen;
 mod overlap;
 mod paths;
+mod server;
 mod shapes;
 
 pub use shapes::FILE;

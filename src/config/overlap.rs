@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::address::same_server;
 use super::paths::{is_inside, same_file};
 use super::{Datastore, Ledger, Listen, SecretSource};
 use crate::diagnostic::Code;
@@ -73,11 +74,12 @@ pub(super) fn refuse(
 }
 
 fn overlap(a: &Location, b: &Location) -> bool {
-    let same_server =
-        |a: &Server, b: &Server| (&a.address, &a.database, &a.schema) == (&b.address, &b.database, &b.schema);
+    let same_tables = |a: &Server, b: &Server| {
+        (&a.database, &a.schema) == (&b.database, &b.schema) && same_server(&a.address, &b.address)
+    };
     match (a, b) {
         (Location::Postgres(a), Location::Postgres(b)) | (Location::MariaDb(a), Location::MariaDb(b)) => {
-            same_server(a, b)
+            same_tables(a, b)
         }
         (Location::Sqlite(a) | Location::Files(a), Location::Sqlite(b) | Location::Files(b))
             if same_file(a, b) =>

@@ -8,7 +8,7 @@ use crate::diagnostic::quoted;
 /// A URL that names no `SQLite` file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UrlError {
-    #[error("{} is not supported yet: this version keeps its state in, and sweeps, SQLite files", quoted(.0))]
+    #[error("{} is not supported here: this has to be a SQLite file", quoted(.0))]
     Scheme(String),
     #[error("it names no file")]
     NoFile,

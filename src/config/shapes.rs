@@ -21,11 +21,7 @@ static LEDGER: Shape = Shape::of(
     "What the ledger is called, and where its keys are.",
     &[
         Key::required("origin", ORIGIN, "this ledger's name, for good"),
-        Key::required(
-            "key",
-            Type::OneOf(&[Type::Table(&KEY_FILE), Type::Table(&KEY_CREDENTIAL)]),
-            "the signing key",
-        ),
+        Key::required("key", SECRET, "the signing key"),
         Key::required("keys", PATH, "the directory of the epoch and pseudonymization keys"),
     ],
 );
@@ -65,13 +61,39 @@ static LIMITS: Shape = Shape::of(
 );
 
 static DATASTORES: Shape = Shape::by_name("Datastores by name.", &DATASTORE_ANY);
-static DATASTORE_ANY: Type = Type::OneOf(&[Type::Table(&SQLITE), Type::Table(&FILES)]);
+static DATASTORE_ANY: Type =
+    Type::OneOf(&[Type::Table(&SQLITE), Type::Table(&POSTGRES), Type::Table(&MARIADB), Type::Table(&FILES)]);
 
 static SQLITE: Shape = Shape::of(
     "A database in a file.",
     &[
         Key::required("kind", Type::Word(&["sqlite"]), "which engine"),
         Key::required("url", SQLITE_URL, "the file"),
+        Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+    ],
+);
+
+static POSTGRES: Shape = Shape::of(
+    "A database on a PostgreSQL server.",
+    &[
+        Key::required("kind", Type::Word(&["postgres"]), "which engine"),
+        Key::required("url", POSTGRES_URL, "the server, the account and the database"),
+        Key::optional("password", SECRET, "the account's password; else the server asks for none"),
+        Key::optional("schema", SCHEMA, "what holds the tables; else `public`"),
+        Key::optional("tls", TLS, "else `verify`, and `off` for this host itself"),
+        Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
+        Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+    ],
+);
+
+static MARIADB: Shape = Shape::of(
+    "A database on a MariaDB server.",
+    &[
+        Key::required("kind", Type::Word(&["mariadb"]), "which engine"),
+        Key::required("url", MARIADB_URL, "the server, the account and the database"),
+        Key::optional("password", SECRET, "the account's password; else the server asks for none"),
+        Key::optional("tls", TLS, "else `verify`, and `off` for this host itself"),
+        Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
     ],
 );
@@ -86,12 +108,27 @@ static FILES: Shape = Shape::of(
 );
 
 const PACE: Type = Type::OneOf(&[Type::Integer(1), Type::Word(&["unlimited"])]);
+const TLS: Type = Type::Word(&["verify", "unverified", "off"]);
+const SECRET: Type = Type::OneOf(&[Type::Table(&KEY_FILE), Type::Table(&KEY_CREDENTIAL)]);
 const PATH: Type = Type::Text(Text { what: "a path", pattern: None, example: "/var/lib/expunged-keys" });
 const SQLITE_URL: Type = Type::Text(Text {
     what: "the URL of a SQLite file",
     pattern: Some("^sqlite://"),
     example: "sqlite:///var/lib/expunged/state.db",
 });
+const POSTGRES_URL: Type = Type::Text(Text {
+    what: "the URL of a PostgreSQL database",
+    pattern: Some("^postgres(ql)?://[^:@/?#\\s]+@[^@/?#\\s]+/[^@/?#\\s]+$"),
+    example: "postgres://expunged@db.example.com/motorsport",
+});
+const MARIADB_URL: Type = Type::Text(Text {
+    what: "the URL of a MariaDB database",
+    pattern: Some("^(mariadb|mysql)://[^:@/?#\\s]+@[^@/?#\\s]+/[^@/?#\\s]+$"),
+    example: "mariadb://expunged@db.example.com/forum",
+});
+const SCHEMA: Type = Type::Text(Text { what: "a schema", pattern: None, example: "public" });
+const CERTIFICATE: Type =
+    Type::Text(Text { what: "the path of a PEM file", pattern: None, example: "/etc/expunged/db-ca.pem" });
 const ORIGIN: Type = Type::Text(Text {
     what: "a name without a scheme",
     pattern: Some("^[^\\s+]+$"),

@@ -7,6 +7,7 @@ pub mod github;
 pub mod nearest;
 pub mod reader;
 pub mod render;
+pub mod secrets;
 pub mod shape;
 pub mod source;
 

@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt::Write as _;
 
-use super::{Diagnostic, Diagnostics, Severity};
+use super::{Diagnostic, Diagnostics, Severity, SourceKind, secrets};
 
 /// Whether colours are wanted: a terminal wants them, a file does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,9 @@ impl Diagnostic {
         };
         let (line, span) = self.excerpt();
         let mut group = Group::with_title(level.no_name().primary_title(title.as_str()));
-        if !line.trim().is_empty() {
+        if self.is_confidential() {
+            group = group.element(Level::NOTE.message("the line is not shown: it may hold a secret"));
+        } else if !line.trim().is_empty() {
             let mark = AnnotationKind::Primary.span(span).label(self.label.as_deref());
             group = group.element(Snippet::source(line).line_start(at.line).annotation(mark));
         }
@@ -75,12 +77,29 @@ impl Diagnostic {
         renderer.term_width(usize::from(u16::MAX)).render(&[group])
     }
 
-    /// The first line of the place, cut around it, and what to underline in that.
+    /// Whether the first line of the place, of which an excerpt may show but a part, is not to be shown.
+    fn is_confidential(&self) -> bool {
+        let source = self.place.source();
+        match source.kind() {
+            SourceKind::Configuration => secrets::may_stand_in(&source.text()[self.line()]),
+            // Rules name columns and words of the law: there is no secret to hide, and much to be seen.
+            SourceKind::Rules => false,
+        }
+    }
+
+    /// The first line of the place.
+    fn line(&self) -> std::ops::Range<usize> {
+        let text = self.place.source.text();
+        let start = text.floor_char_boundary(self.place.span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
+        line_start..text[start..].find(['\n', '\r']).map_or(text.len(), |i| start + i)
+    }
+
+    /// That line, cut around the place, and what to underline in it.
     fn excerpt(&self) -> (String, std::ops::Range<usize>) {
         let (text, span) = (self.place.source.text(), self.place.span());
         let start = text.floor_char_boundary(span.start);
-        let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
-        let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |i| start + i);
+        let std::ops::Range { start: line_start, end: line_end } = self.line();
         let before = &text[line_start..start];
         let place = &text[start..text.floor_char_boundary(span.end.clamp(start, line_end))];
         let after = &text[start + place.len()..line_end];

@@ -164,12 +164,15 @@ pub fn written(set: &RuleSet, promises: &[ProvedPromise]) -> Concept {
 /// The same, where a configuration says of which kind each datastore is.
 pub fn configured(set: &RuleSet) -> Concept {
     let promises = check(set, &Defaults::default()).unwrap().promises;
-    let kinds: [(&str, fn(PathBuf) -> Location); 3] =
-        [("site", Location::Sqlite), ("uploads", Location::Files), ("vault", Location::Files)];
-    let datastores: BTreeMap<DatastoreName, Datastore> = kinds
-        .map(|(name, kind)| {
-            let datastore = Datastore { location: kind("/srv/secret-path".into()), pace: Pace::Unlimited };
-            (DatastoreName::new(name).unwrap(), datastore)
+    let path = || PathBuf::from("/srv/secret-path");
+    let places = [
+        ("site", Location::Sqlite(path())),
+        ("uploads", Location::Files(path())),
+        ("vault", Location::Files(path())),
+    ];
+    let datastores: BTreeMap<DatastoreName, Datastore> = places
+        .map(|(name, location)| {
+            (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited })
         })
         .into();
     Concept::of(&Given { rules: set, promises: &promises, datastores: Some(&datastores) }, None)

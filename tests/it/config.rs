@@ -4,6 +4,7 @@ use std::path::Path;
 
 use expunged::config::{Config, Listen, Pace, SecretSource};
 use expunged::diagnostic::{Paint, Source, SourceKind};
+use expunged::model::datastore::{Address, Location, Server, Tls};
 use proptest::prelude::*;
 
 const GOOD: &str = r#"rules = "rules"
@@ -96,9 +97,17 @@ fn bad_input_is_refused_with_its_place_and_remedy() {
         (with("0.1", "0x1"), "`first_fraction` is an integer, expected a number"),
         (with("10 minutes", "1 day"), "`run_cap` is 1 day, expected hours or minutes"),
         (with("0 0 * * * *", "0 * * * *"), "error[C012]"),
-        (with("sqlite:///var", "postgres:///var"), "`postgres` is not supported yet"),
+        (
+            with("sqlite:///var", "postgres:///var"),
+            "`state`: `postgres` is not supported here: this has to be a SQLite file",
+        ),
         (with("kind = \"sqlite\"", "kind = \"redis\""), "datastores of kind `redis` are not supported yet"),
+        (
+            with("kind = \"sqlite\"", "kind = \"redis\""),
+            "this version sweeps `sqlite`, `postgres`, `mariadb` and `files`",
+        ),
         (with("kind = \"sqlite\"", "kind = \"oracle\""), "there is no datastore of kind `oracle`"),
+        (with("kind = \"sqlite\"", "kind = \"postgresql\""), "did you mean `postgres`?"),
         (
             with("[datastore.motorsport]", "[datastore.Motorsport]"),
             "`Motorsport` is not a valid datastore name",
@@ -190,6 +199,335 @@ fn a_missing_file_is_named() {
         text.starts_with("/nonexistent/expunged.toml:1:1: error[C001]: the file cannot be read"),
         "{text}"
     );
+}
+
+/// With a datastore on a server.
+fn on_server(kind: &str, keys: &str) -> String {
+    format!("{GOOD}\n[datastore.forum]\nkind = \"{kind}\"\n{keys}\n")
+}
+
+fn server(kind: &str, keys: &str) -> Server {
+    let text = on_server(kind, keys);
+    let config = parse(&text).unwrap_or_else(|e| panic!("{keys}\n{}", e.render(Paint::Plain)));
+    match config.datastores.into_iter().find(|(name, _)| name.as_str() == "forum").unwrap().1.location {
+        Location::Postgres(server) if kind == "postgres" => server,
+        Location::MariaDb(server) if kind == "mariadb" => server,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tcp(host: &str, port: u16) -> Address {
+    Address::Tcp(host.to_owned(), port)
+}
+
+fn socket(path: &str, port: u16) -> Address {
+    Address::Socket(path.into(), port)
+}
+
+const SYSTEM: Tls = Tls::Verified { authority: None };
+
+#[test]
+fn a_url_names_a_database_on_a_server() {
+    for (kind, url, address, user, database, tls) in [
+        ("postgres", "postgres://expunged@db1/forum", tcp("db1", 5432), "expunged", "forum", SYSTEM),
+        ("postgres", "postgresql://expunged@db1:5433/forum", tcp("db1", 5433), "expunged", "forum", SYSTEM),
+        ("postgres", "postgres://u@DB1.example.com/d", tcp("db1.example.com", 5432), "u", "d", SYSTEM),
+        ("postgres", "postgres://u@192.0.2.1/d", tcp("192.0.2.1", 5432), "u", "d", SYSTEM),
+        ("postgres", "postgres://u@[2001:DB8::1]:5433/d", tcp("2001:db8::1", 5433), "u", "d", SYSTEM),
+        ("postgres", "postgres://a%40b%3Ac@h/%D1%84%2F%231", tcp("h", 5432), "a@b:c", "ф/#1", SYSTEM),
+        ("postgres", "postgres://u@localhost/d", tcp("localhost", 5432), "u", "d", Tls::Off),
+        ("postgres", "postgres://u@127.0.0.2/d", tcp("127.0.0.2", 5432), "u", "d", Tls::Off),
+        ("postgres", "postgres://u@[::1]:5433/d", tcp("::1", 5433), "u", "d", Tls::Off),
+        ("postgres", "postgres://u@[::ffff:127.0.0.1]/d", tcp("::ffff:127.0.0.1", 5432), "u", "d", Tls::Off),
+        // Only a resolver knows where these lead.
+        ("postgres", "postgres://u@127.1/d", tcp("127.1", 5432), "u", "d", SYSTEM),
+        (
+            "postgres",
+            "postgres://u@localhost.example.com/d",
+            tcp("localhost.example.com", 5432),
+            "u",
+            "d",
+            SYSTEM,
+        ),
+        (
+            "postgres",
+            "postgres://u@%2Fvar%2Frun%2Fpostgresql/d",
+            socket("/var/run/postgresql", 5432),
+            "u",
+            "d",
+            Tls::Off,
+        ),
+        ("postgres", "postgres://u@%2frun:5433/d", socket("/run", 5433), "u", "d", Tls::Off),
+        ("mariadb", "mariadb://u@db1/d", tcp("db1", 3306), "u", "d", SYSTEM),
+        ("mariadb", "mysql://u@127.0.0.1:3307/d", tcp("127.0.0.1", 3307), "u", "d", Tls::Off),
+        (
+            "mariadb",
+            "mariadb://u@%2Frun%2Fmysqld%2Fmysqld.sock/d",
+            socket("/run/mysqld/mysqld.sock", 3306),
+            "u",
+            "d",
+            Tls::Off,
+        ),
+    ] {
+        let schema = if kind == "postgres" { "public" } else { database };
+        let (user, database, schema) = (user.to_owned(), database.to_owned(), schema.to_owned());
+        let expected = Server { address, user, database, schema, password: None, tls };
+        assert_eq!(server(kind, &format!("url = \"{url}\"")), expected, "{url}");
+    }
+}
+
+#[test]
+fn a_server_has_a_password_a_schema_and_a_protection() {
+    let keys = |more: &str| server("postgres", &format!("url = \"postgres://u@db1/d\"\n{more}"));
+    let file = keys("password = { file = \"forum.password\" }").password;
+    assert_eq!(file, Some(SecretSource::File("/etc/expunged/forum.password".into())));
+    let credential = keys("password = { credential = \"forum-db\" }").password;
+    assert_eq!(credential, Some(SecretSource::Credential("forum-db".to_owned())));
+    assert_eq!(keys("schema = \"Forum data\"").schema, "Forum data");
+    let authority = |path: &str| Tls::Verified { authority: Some(path.into()) };
+    for (written, tls) in [
+        ("tls = \"verify\"", SYSTEM),
+        ("tls = \"unverified\"", Tls::Unverified),
+        ("tls = \"off\"", Tls::Off),
+        ("tls_ca = \"ca.pem\"", authority("/etc/expunged/ca.pem")),
+        ("tls = \"verify\"\ntls_ca = \"/etc/ssl/ca.pem\"", authority("/etc/ssl/ca.pem")),
+    ] {
+        assert_eq!(keys(written).tls, tls, "{written}");
+    }
+    let loopback = |more: &str| server("mariadb", &format!("url = \"mariadb://u@[::1]/d\"\n{more}")).tls;
+    assert_eq!(loopback("tls = \"verify\""), SYSTEM);
+    assert_eq!(server("mariadb", "url = \"mariadb://u@%2Fs/d\"\ntls = \"off\"").tls, Tls::Off);
+    let text = on_server("mariadb", "url = \"mariadb://u@h/d\"\nrows_per_second = 7");
+    assert!(parse(&text).unwrap().datastores.values().any(|d| d.pace.to_string() == "7 rows a second"));
+}
+
+#[test]
+fn a_url_that_names_no_database_on_a_server_is_refused_with_its_remedy() {
+    let postgres =
+        "write `postgres://user@host:5432/database`, or `postgres://user@%2Fvar%2Frun%2Fpostgresql/database`";
+    let mariadb = "write `mariadb://user@host:3306/database`, or `mariadb://user@%2Frun%2Fmysqld%2Fmysqld.sock/database`";
+    let tls = "write `tls = \"verify\"`, `tls = \"unverified\"` or `tls = \"off\"`";
+    for (kind, url, message, help) in [
+        ("postgres", "", "it does not begin with `postgres://` or `postgresql://`", postgres),
+        ("postgres", "u@h/d", "it does not begin with", postgres),
+        ("postgres", "mysql://u@h/d", "it does not begin with", postgres),
+        ("postgres", "sqlite:///d", "it does not begin with", postgres),
+        ("mariadb", "postgres://u@h/d", "it does not begin with `mariadb://` or `mysql://`", mariadb),
+        ("postgres", "postgres://h/d", "`url`: it names no user\n", postgres),
+        ("postgres", "postgres://u@h", "`url`: it names no database\n", postgres),
+        ("postgres", "postgres://u@h/", "`url`: it names no database\n", postgres),
+        ("postgres", "postgres://u@/d", "`url`: it names no host\n", postgres),
+        ("mariadb", "mysql:///d", "`url`: it names no user and no host\n", mariadb),
+        ("mariadb", "mysql://", "`url`: it names no user and no host and no database\n", mariadb),
+        ("postgres", "postgres://u@h:65536/d", "its port is not a number from 1 to 65535", postgres),
+        ("postgres", "postgres://u@h:0/d", "its port is not a number from 1 to 65535", postgres),
+        ("postgres", "postgres://u@h:x/d", "its port is not a number from 1 to 65535", postgres),
+        ("postgres", "postgres://u@[::g]/d", "`url`: it is not a URL: invalid IPv6 address", postgres),
+        ("postgres", "postgres://u@h h/d", "it holds white space", postgres),
+        ("postgres", "postgres://u@h/d%00", "its database is not text", postgres),
+        ("postgres", "postgres://%ff@h/d", "its user is not text", postgres),
+        ("postgres", "postgres://u@a%2Fb/d", "its socket is not an absolute path", postgres),
+        ("postgres", "postgres://u@h/d/e", "its database holds a `/`", "a `/` in it is written `%2F`"),
+        ("postgres", "postgres://a@b@h/d", "it holds a second `@`", "`%40`"),
+        ("postgres", "postgres://u@h/d@e", "it holds a second `@`", "`%40`"),
+        ("postgres", "postgres://u@h/d#e", "what follows its `#`", "`%23`"),
+        ("mariadb", "mariadb://u@%2Fs:3306/d", "it gives a socket a port", "remove the port"),
+        ("postgres", "postgres://u@h/d?sslmode=disable", "it has the parameter `sslmode`", tls),
+        ("mariadb", "mariadb://u@h/d?ssl-mode=DISABLED", "it has the parameter `ssl-mode`", tls),
+        ("postgres", "postgres://u@h/d?sslrootcert=/a", "`sslrootcert`", "write `tls_ca = \"…\"`"),
+        ("mariadb", "mariadb://u@h/d?ssl-ca=/a", "`ssl-ca`", "write `tls_ca = \"…\"`"),
+        ("postgres", "postgres://u@h/d?options=-c%20search_path%3Da", "`options`", "write `schema = \"…\"`"),
+        ("postgres", "postgres://u@h/d?search_path=a", "`search_path`", "write `schema = \"…\"`"),
+        ("mariadb", "mariadb://u@h/d?options=a", "`options`", "remove it: no key says this"),
+        (
+            "postgres",
+            "postgres://u@h/d?application_name=a",
+            "not supported in a URL",
+            "remove it: no key says this",
+        ),
+    ] {
+        let text = refused(&on_server(kind, &format!("url = \"{url}\"")));
+        assert!(text.contains(":26:7: error[C006]: `url`: "), "{text}");
+        assert!(text.contains(message), "`{message}` is not in:\n{text}");
+        assert!(text.contains(help), "`{help}` is not in:\n{text}");
+        assert_eq!(text.matches("error[").count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn keys_that_a_datastore_cannot_have_are_refused() {
+    let postgres = "url = \"postgres://u@db1/d\"";
+    let mariadb = "url = \"mariadb://u@db1/d\"";
+    for (kind, keys, expected) in [
+        ("postgres", format!("{postgres}\nroot = \"/srv\""), "error[C009]: a tree of files has a `root`"),
+        ("mariadb", format!("{mariadb}\nroot = \"/srv\""), "error[C009]: a tree of files has a `root`"),
+        ("mariadb", format!("{mariadb}\nschema = \"s\""), "error[C009]: `schema` is PostgreSQL's"),
+        ("postgres", String::new(), "`forum` has no `url`, which is required"),
+        ("postgres", format!("{postgres}\nschema = \"\""), "`schema` is empty"),
+        (
+            "postgres",
+            format!("{postgres}\ntls = \"prefer\""),
+            "`tls` is `prefer`, which is no protection known here",
+        ),
+        ("postgres", format!("{postgres}\ntls = \"verfy\""), "did you mean `verify`?"),
+        (
+            "postgres",
+            format!("{postgres}\ntls = \"off\"\ntls_ca = \"a\""),
+            "error[C009]: `tls_ca` vouches for a server",
+        ),
+        (
+            "postgres",
+            format!("{postgres}\ntls = \"unverified\"\ntls_ca = \"a\""),
+            "write `tls = \"verify\"`, or remove",
+        ),
+        (
+            "mariadb",
+            "url = \"mariadb://u@localhost/d\"\ntls_ca = \"a\"".to_owned(),
+            "write `tls = \"verify\"`, or remove",
+        ),
+        (
+            "postgres",
+            "url = \"postgres://u@%2Frun/d\"\ntls = \"verify\"".to_owned(),
+            "goes through a Unix socket",
+        ),
+        (
+            "mariadb",
+            "url = \"mariadb://u@%2Fs/d\"\ntls = \"unverified\"".to_owned(),
+            "goes through a Unix socket",
+        ),
+        (
+            "postgres",
+            format!("{postgres}\npassword = {{}}"),
+            "`password` names exactly one of `file` and `credential`",
+        ),
+        (
+            "postgres",
+            format!("{postgres}\npassword = {{ credential = \"../a\" }}"),
+            "is a path, not a credential's name",
+        ),
+        ("postgres", format!("{postgres}\nwindow = {{}}"), "`window` is not supported yet"),
+        (
+            "sqlite",
+            "url = \"sqlite://a\"\npassword = { file = \"a\" }".to_owned(),
+            "a database on a server has `password`",
+        ),
+        ("sqlite", "url = \"sqlite://a\"\nschema = \"a\"".to_owned(), "a database on a server has `schema`"),
+        ("sqlite", "url = \"sqlite://a\"\nroot = \"a\"".to_owned(), "a tree of files has a `root`"),
+        ("sqlite", "url = \"postgres://u@h/d\"".to_owned(), "`postgres` is not supported here"),
+        ("files", "root = \"/srv\"\ntls = \"off\"".to_owned(), "a database on a server has `tls`"),
+        ("files", "root = \"/srv\"\ntls_ca = \"a\"".to_owned(), "a database on a server has `tls_ca`"),
+        ("files", "root = \"/srv\"\nurl = \"postgres://u@h/d\"".to_owned(), "a database has a `url`"),
+    ] {
+        let text = refused(&on_server(kind, &keys));
+        assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
+        assert_eq!(text.matches("error[").count(), 1, "{text}");
+    }
+    // Of a datastore of no known kind nothing else is said.
+    let all =
+        format!("{postgres}\nroot = \"a\"\npassword = {{}}\nschema = \"a\"\ntls = \"a\"\ntls_ca = \"a\"");
+    let text = refused(&on_server("oracle", &all));
+    assert_eq!(text.matches("error[").count(), 1, "{text}");
+}
+
+#[test]
+fn two_names_of_one_database_on_a_server_are_refused() {
+    let pair = |kind: &str, a: &str, b: &str| {
+        on_server(kind, &format!("{a}\n[datastore.twin]\nkind = \"{kind}\"\n{b}"))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(".", dir.path().join("link")).unwrap();
+    let sockets = dir.path().to_str().unwrap().replace('/', "%2F");
+    let direct = format!("url = \"postgres://u@{sockets}/d\"");
+    let linked = format!("url = \"postgres://v@{sockets}%2Flink/d\"");
+    for (kind, a, b) in [
+        (
+            "postgres",
+            "url = \"postgres://u@db1/d\"",
+            "url = \"postgresql://v@DB1:5432/d\"\nschema = \"public\"",
+        ),
+        ("postgres", "url = \"postgres://u@localhost/d\"", "url = \"postgres://u@127.0.0.1/d\""),
+        ("postgres", "url = \"postgres://u@[::1]/d\"", "url = \"postgres://u@127.0.0.1/d\""),
+        ("mariadb", "url = \"mysql://u@localhost/d\"", "url = \"mariadb://u@[::1]/d\""),
+        ("postgres", &direct, &linked),
+    ] {
+        let text = refused(&pair(kind, a, b));
+        assert!(text.contains("error[C009]: datastores `twin` and `forum` overlap"), "{text}");
+    }
+    for (kind, a, b) in [
+        ("postgres", "url = \"postgres://u@db1/d\"", "url = \"postgres://u@db1/d\"\nschema = \"s\""),
+        ("postgres", "url = \"postgres://u@db1/d\"", "url = \"postgres://u@db1/e\""),
+        ("postgres", "url = \"postgres://u@db1/d\"", "url = \"postgres://u@db2/d\""),
+        ("postgres", "url = \"postgres://u@localhost/d\"", "url = \"postgres://u@localhost:5433/d\""),
+        ("postgres", "url = \"postgres://u@db1/d\"", "url = \"postgres://u@localhost/d\""),
+        ("mariadb", "url = \"mariadb://u@%2Fa/d\"", "url = \"mariadb://u@%2Fb/d\""),
+    ] {
+        assert!(parse(&pair(kind, a, b)).is_ok(), "{a} and {b}");
+    }
+}
+
+/// With its line, with that of another problem beside it, and where the file is no TOML at all.
+#[test]
+fn a_secret_in_the_configuration_is_printed_nowhere() {
+    let long = "s3cr3t".repeat(30);
+    for secret in [
+        "s3cr3t",
+        "s3cr3t%21",
+        "s3c/r3t",
+        "12/s3cr3t",
+        "12?s3cr3t",
+        "s3c#r3t",
+        "s3c@r3t",
+        "s3c:r3t",
+        "s3cr3t://",
+        &long,
+    ] {
+        for keys in [
+            format!("url = \"postgres://u:{secret}@h/d\""),
+            format!("url = \"postgres://u:{secret}@h:5432/d?sslmode=off\""),
+            format!("url = \"postgres://u:{secret}@h/d"),
+            format!("url = postgres://u:{secret}@h/d"),
+            format!("url = [\"postgres://u:{secret}@h/d\"]"),
+            format!("url = \"mysql://u:{secret}@h/d\""),
+            format!("url = \"u:{secret}@h/d\""),
+            format!("url = \"postgres:u:{secret}@h/d\""),
+            format!("uri = \"postgres://u:{secret}@h/d\""),
+            format!("password = \"{secret}\""),
+            format!("pasword = \"{secret}\""),
+            format!("password = {{ value = \"{secret}\" }}"),
+            format!("url = \"postgres://u@h/d\"\npassword = [\"{secret}\"]"),
+            format!("url = \"postgres://u@h/d?password={secret}\""),
+        ] {
+            let inline = keys.replace('\n', ", ");
+            let inline =
+                format!("{GOOD}\n[datastore]\nforum = {{ kind = \"postgres\", tsl = \"off\", {inline} }}\n");
+            for text in
+                [on_server("postgres", &keys), on_server("sqlite", &keys), on_server("oracle", &keys), inline]
+            {
+                let found = parse(&text).expect_err("the file was accepted");
+                let said = [
+                    found.render(Paint::Plain),
+                    found.render(Paint::Coloured),
+                    found.to_json().to_string(),
+                    found.to_github(),
+                    format!("{found:?}"),
+                ];
+                for said in said {
+                    for part in secret.split(['/', '?', '#', '@', ':']).filter(|part| part.len() > 2) {
+                        assert!(!said.contains(part), "`{part}` of `{keys}` is printed:\n{said}");
+                    }
+                }
+            }
+        }
+    }
+    let text = refused(&on_server("postgres", "url = \"postgres://u:s3cr3t@h/d\""));
+    assert!(
+        text.contains(":26:7: error[C006]: `url`: it holds a password, which has no place in a URL"),
+        "{text}"
+    );
+    assert!(text.contains("note: the line is not shown: it may hold a secret"), "{text}");
+    assert!(text.contains("`password = { file = \"…\" }` or `password = { credential = \"…\" }`"), "{text}");
+    let text = refused(&on_server("postgres", "url = \"postgres://u@h/d\"\npassword = \"s3cr3t\""));
+    assert!(text.contains("`password` is a string, expected `{ file = \"…\" }` or `{ credential"), "{text}");
 }
 
 proptest! {

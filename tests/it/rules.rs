@@ -503,13 +503,16 @@ proptest! {
 
 /// Three datastores: `site` holds rows, `tree` and `dumps` hold files.
 fn known() -> BTreeMap<DatastoreName, Datastore> {
-    let of = |(name, kind): (&str, fn(PathBuf) -> Location)| {
-        let datastore = Datastore { location: kind(PathBuf::from("/nowhere")), pace: Pace::Unlimited };
-        (DatastoreName::new(name).unwrap(), datastore)
+    let path = || PathBuf::from("/nowhere");
+    let places = [
+        ("site", Location::Sqlite(path())),
+        ("tree", Location::Files(path())),
+        ("dumps", Location::Files(path())),
+    ];
+    let of = |(name, location): (&str, Location)| {
+        (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited })
     };
-    let kinds: [(&str, fn(PathBuf) -> Location); 3] =
-        [("site", Location::Sqlite), ("tree", Location::Files), ("dumps", Location::Files)];
-    kinds.map(of).into()
+    places.map(of).into()
 }
 
 /// What is said of the datastores that a file names, without its help.

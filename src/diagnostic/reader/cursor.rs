@@ -88,7 +88,7 @@ impl<'a> Cursor<'a> {
                 entry.refuse(
                     Code::NotSupported,
                     format!("`{key}` is not supported yet"),
-                    "remove it: this version governs rows of SQLite tables and files, and never ignores what it cannot do",
+                    "remove it: this version governs rows of SQL tables and files, and never ignores what it cannot do",
                 );
             }
         }
