@@ -3,6 +3,7 @@
 
 mod cases;
 mod files;
+mod keys;
 mod sqlite;
 
 use std::collections::BTreeSet;
