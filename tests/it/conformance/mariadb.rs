@@ -47,6 +47,7 @@ impl Kind for MariaDb {
         let role = database.role(&format!(
             "GRANT SELECT, UPDATE, DELETE ON {name}.account TO {{role}}; \
              GRANT SELECT ON {name}.refused TO {{role}}; \
+             GRANT REFERENCES ON *.* TO {{role}}; \
              GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON {name}.expunged_marker TO {{role}}"
         ));
         let datastore = format!("kind = \"mariadb\"\nurl = \"{}\"\n", database.url(&role));

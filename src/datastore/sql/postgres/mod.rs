@@ -3,5 +3,6 @@
 pub(super) mod catalogue;
 pub(super) mod connect;
 pub(super) mod evidence;
+pub(super) mod facts;
 pub(super) mod privileges;
 pub(super) mod size;
