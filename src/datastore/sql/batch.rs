@@ -23,7 +23,7 @@ use crate::model::catalogue::Catalogue;
 use crate::model::datastore::Datastore;
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
-use crate::rules::bind::{Reads, RowRule, TriggerKind};
+use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::Action;
@@ -141,31 +141,12 @@ impl Writer {
 
     /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
     pub async fn way(&mut self, rule: RowRule<'_>, phase: Phase, due: u64) -> Result<Way, DatastoreError> {
-        let trigger = TriggerSql::of(&self.dialect, rule);
-        let Reads::Own(column) = rule.table().reads else { return Ok(Way::Listed) };
-        let by_itself = layers(rule, 0).len() == 1
-            && rule.bound().shares().len() == 1
-            && phase == Phase::Exact
-            && rule.rule().action == Action::Delete
-            && rule.rule().unless.is_empty()
-            && trigger.is_compared();
-        match &mut self.connection {
-            _ if !by_itself => Ok(Way::Listed),
-            Connection::Sqlite(_) if rule.table().integer_key => Ok(Way::Stretches),
-            Connection::Sqlite(_) => Ok(Way::Listed),
-            Connection::MariaDb(_) => Ok(Way::Stretches),
-            Connection::Postgres(connection) => {
-                let (name, indexed) = (rule.table().name, rule.table().trigger_indexed);
-                let schema = self.dialect.schema_name();
-                Ok(way::choose(postgres::facts::of(connection, schema, name, column, indexed).await?, due))
-            }
-        }
+        way::of(&mut self.connection, &self.dialect, rule, phase, due).await
     }
 
-    /// Whether some of the rule's records may be due and only the judge can tell: of what has the type of a time or of a number, it can
-    /// read nothing that SQL cannot compare.
+    /// Whether some of the rule's records may be due and only the judge can tell.
     pub fn leaves_to_the_judge(&self, rule: RowRule<'_>) -> bool {
-        matches!(self.dialect, Dialect::Sqlite) || matches!(rule.trigger(), TriggerKind::Text(..))
+        way::leaves_to_the_judge(&self.dialect, rule)
     }
 
     /// Selects up to `limit` records, in the walk's order after the cursor, and locks them, on SQLite the datastore, against every
@@ -331,7 +312,7 @@ impl<'w> Selected<'w> {
             }
             Way::Index | Way::Listed | Way::Stretches => {
                 page.last = page.selected() == 0;
-                page.next = page.latest().map_or(self.from.clone(), |trigger| Cursor(Place::From(trigger)));
+                page.next = page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
             }
         }
         self.page = page;

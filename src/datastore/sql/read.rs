@@ -10,7 +10,7 @@ use super::filter::{demanded, filters, is_uuid, selected};
 use super::rows::{several, unhex};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::Way;
+use super::way::{self, Way};
 use super::{Cursor, Phase, Place, mariadb, postgres, sqlite};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
@@ -235,6 +235,16 @@ impl Reader {
         Ok((sql.text, plan))
     }
 
+    /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
+    pub async fn way(&mut self, rule: RowRule<'_>, phase: Phase, due: u64) -> Result<Way, DatastoreError> {
+        way::of(&mut self.connection, &self.dialect, rule, phase, due).await
+    }
+
+    /// Whether some of the rule's records may be due and only the judge can tell.
+    pub fn leaves_to_the_judge(&self, rule: RowRule<'_>) -> bool {
+        way::leaves_to_the_judge(&self.dialect, rule)
+    }
+
     /// Which of these rows of values, by their position, no row of a table holds in these columns, to the byte.
     pub async fn missing(
         &mut self,
@@ -453,6 +463,17 @@ impl Cursor {
             Place::Within(page, until, _) => Place::Within(page, until, Some(values)),
             Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => Place::Behind(values),
         })
+    }
+
+    /// With the records whose trigger reads this: those before are gone. Where the walk stands among records that share it, some of
+    /// which stayed, it stands there still.
+    pub(super) fn since(&self, trigger: Value) -> Self {
+        match &self.0 {
+            Place::Behind(values) if values.first() == Some(&trigger) => self.clone(),
+            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) | Place::Within(..) => {
+                Self(Place::From(trigger))
+            }
+        }
     }
 
     /// The next pages of a walk that goes by them, up to the second and without it, for about so many records.

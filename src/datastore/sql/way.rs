@@ -2,7 +2,14 @@
 
 use std::fmt;
 
-use super::Cursor;
+use super::connection::Connection;
+use super::dialect::Dialect;
+use super::layer::layers;
+use super::trigger::TriggerSql;
+use super::{Cursor, Phase, postgres};
+use crate::datastore::error::DatastoreError;
+use crate::rules::bind::{Reads, RowRule, TriggerKind};
+use crate::rules::rule::Action;
 
 /// How a walk goes through a dataset.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +71,42 @@ impl fmt::Display for Way {
             Self::Pages { .. } => "by ranges of the table's pages",
         })
     }
+}
+
+/// The fastest way through a rule's records that is exact: `due`, so many of them may be.
+pub(super) async fn of(
+    connection: &mut Connection,
+    dialect: &Dialect,
+    rule: RowRule<'_>,
+    phase: Phase,
+    due: u64,
+) -> Result<Way, DatastoreError> {
+    let Reads::Own(trigger) = rule.table().reads else { return Ok(Way::Listed) };
+    // What hangs on the records, what they become and what keeps them is read record by record.
+    let by_itself = layers(rule, 0).len() == 1
+        && rule.bound().shares().len() == 1
+        && phase == Phase::Exact
+        && rule.rule().action == Action::Delete
+        && rule.rule().unless.is_empty()
+        && TriggerSql::of(dialect, rule).is_compared();
+    match connection {
+        _ if !by_itself => Ok(Way::Listed),
+        Connection::Sqlite(_) if rule.table().integer_key => Ok(Way::Stretches),
+        Connection::Sqlite(_) => Ok(Way::Listed),
+        Connection::MariaDb(_) => Ok(Way::Stretches),
+        Connection::Postgres(connection) => {
+            let (name, indexed) = (rule.table().name, rule.table().trigger_indexed);
+            let facts =
+                postgres::facts::of(connection, dialect.schema_name(), name, trigger, indexed).await?;
+            Ok(choose(facts, due))
+        }
+    }
+}
+
+/// Whether some of a rule's records may be due and only the judge can tell: of what has the type of a time or of a number, it reads
+/// nothing that SQL cannot compare.
+pub(super) fn leaves_to_the_judge(dialect: &Dialect, rule: RowRule<'_>) -> bool {
+    matches!(dialect, Dialect::Sqlite) || matches!(rule.trigger(), TriggerKind::Text(..))
 }
 
 /// What the engine knows of a table.
