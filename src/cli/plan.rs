@@ -83,7 +83,14 @@ async fn plan(
     let Some(rows) = bound.rows() else {
         let statement = walk(rule);
         let way = "file by file, as the walk finds them".to_owned();
-        return Ok(Plan { counts, statement, steps: Vec::new(), way, sample: Vec::new(), orphans: Vec::new() });
+        return Ok(Plan {
+            counts,
+            statement,
+            steps: Vec::new(),
+            way,
+            sample: Vec::new(),
+            orphans: Vec::new(),
+        });
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
     let mut reader = Reader::open(datastore).await?;

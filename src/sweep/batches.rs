@@ -31,7 +31,7 @@ use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
 use super::timing::{Standing, timing};
-use super::{Progress, Report, Target, orders};
+use super::{Progress, Report, Target, close, orders};
 
 /// Everything that stands still while batches go by, and the report that grows.
 pub(super) struct Run<'a> {
@@ -63,8 +63,8 @@ enum Turn {
     Refused { selected: usize, next: Cursor, last: bool, why: &'static str },
     /// More would go than is allowed.
     Exhausted,
-    /// Another transaction stood in the way of so many records (0: nothing was selected); nothing of it was intended.
-    Conflict { selected: usize, error: DatastoreError },
+    /// Another transaction stood in the way of what was selected (none: of the selection itself); nothing of it was intended.
+    Conflict { stretch: Option<Stretch>, error: DatastoreError },
     /// Something stood in the way of a whole stretch: it is looked at again from here, record by record.
     Closer(Cursor),
     /// An order came between judgement and intent; nothing of it was intended.
@@ -72,6 +72,7 @@ enum Turn {
 }
 
 /// What a look at the orders comes to.
+#[derive(PartialEq, Eq)]
 pub(super) enum Heeded {
     /// They are as before.
     Same,
@@ -106,6 +107,8 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows).await?;
+    // Where batches go in the statement that selects them, the server works on the next while this one is judged and committed.
+    let mut second: Option<Writer> = None;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
         if *phase == Phase::Candidates && !writer.leaves_to_the_judge(rows) {
@@ -116,14 +119,16 @@ pub(super) async fn run(
             rows,
             phase: *phase,
             pseudonyms: pseudonyms.as_ref(),
-            writer: &mut *writer,
             remote: &mut remote,
             unsealed: None,
             way,
             closer: false,
         };
-        let walked = walk.run(run, state, progress).await;
-        let sealed = walk.seal(run, state).await;
+        if way.is_direct() && run.target.pace == Pace::Unlimited && second.is_none() {
+            second = Some(Writer::open(run.target.own()?).await?);
+        }
+        let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
+        let sealed = walk.seal(run, state, writer).await;
         walked?;
         sealed?;
         if run.report.result != SweepResult::Completed {
@@ -131,6 +136,9 @@ pub(super) async fn run(
         }
     }
     remote.close().await;
+    if let Some(second) = second {
+        close(second).await;
+    }
     Ok(())
 }
 
@@ -139,7 +147,6 @@ struct Walk<'w, 'r> {
     rows: RowRule<'r>,
     phase: Phase,
     pseudonyms: Option<&'w PseudonymKey>,
-    writer: &'w mut Writer,
     remote: &'w mut Remote,
     unsealed: Option<Unsealed>,
     /// How it goes through the table.
@@ -155,11 +162,12 @@ impl Walk<'_, '_> {
         &mut self,
         run: &mut Run<'_>,
         state: &mut State,
+        (writer, mut second): (&mut Writer, Option<&mut Writer>),
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<(), SweepError> {
         let mut cursor = Cursor::default();
         let mut conflicts = 0;
-        let mut budget = Budget::new(run.target.batch, run.target.pace);
+        let mut budget = Budget::new(run.target.batch, run.target.pace, writer.longest());
         if self.remote.any() {
             budget.bound(shares::LARGEST);
         }
@@ -170,7 +178,7 @@ impl Walk<'_, '_> {
             }
             if run.target.pace != Pace::Unlimited {
                 // A seal never waits for a pause.
-                self.seal(run, state).await?;
+                self.seal(run, state, writer).await?;
             }
             budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
@@ -183,7 +191,13 @@ impl Walk<'_, '_> {
                     return Ok(());
                 }
             }
-            match self.turn(run, state, &cursor, budget.limit()).await? {
+            let turn = match second.as_deref_mut() {
+                Some(second) if self.way.is_direct() && !self.closer && !cursor.is_within() => {
+                    self.rush(run, state, (writer, second), &cursor, &mut budget, progress).await?
+                }
+                Some(_) | None => self.turn(run, state, writer, &cursor, budget.limit()).await?,
+            };
+            match turn {
                 Turn::On { next, went, last } => {
                     run.tell(progress);
                     if last {
@@ -211,13 +225,24 @@ impl Walk<'_, '_> {
                     self.closer = true;
                     cursor = from;
                 }
-                Turn::Conflict { selected, error } => {
+                Turn::Conflict { stretch, error } => {
                     conflicts += 1;
-                    if conflicts > MOST_CONFLICTS {
-                        return Err(error.into());
-                    }
-                    if selected != 1 {
-                        budget.halve(if selected > 0 { selected } else { budget.limit() as usize });
+                    let locked = error.conflict().unwrap_or_default();
+                    match stretch {
+                        // It stands alone, and still somebody else has it: it is set aside, and the walk goes on behind it.
+                        Some(alone) if alone.selected <= 1 && conflicts > MOST_TRIES => {
+                            set_aside(&mut run.report, locked);
+                            run.tell(progress);
+                            if alone.last {
+                                return Ok(());
+                            }
+                            (cursor, conflicts) = (alone.next, 0);
+                            continue;
+                        }
+                        Some(batch) if batch.selected > 1 => budget.halve(batch.selected),
+                        Some(_) => {}
+                        None if conflicts > MOST_CONFLICTS => return Err(error.into()),
+                        None => budget.halve(budget.limit() as usize),
                     }
                     pause_after(conflicts).await?;
                     continue;
@@ -231,13 +256,18 @@ impl Walk<'_, '_> {
     }
 
     /// Writes the outcome of the batch before.
-    async fn seal(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+    async fn seal(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        writer: &mut Writer,
+    ) -> Result<(), SweepError> {
         let Some(Unsealed { intent, settled }) = self.unsealed.take() else { return Ok(()) };
         let ledger = Stopwatch::start();
         let name = intent.batch().to_owned();
         state.seal(run.sweep, intent, settled, &run.horizon()).await?;
         run.report.ledger_wait += ledger.elapsed();
-        self.writer.sealed(&name);
+        writer.sealed(&name);
         Ok(())
     }
 
@@ -245,30 +275,43 @@ impl Walk<'_, '_> {
         &mut self,
         run: &mut Run<'_>,
         state: &mut State,
+        writer: &mut Writer,
         cursor: &Cursor,
         limit: u32,
     ) -> Result<Turn, SweepError> {
         hook::reach("prepare.before");
-        let (phase, pseudonyms) = (self.phase, self.pseudonyms);
         let orders = Arc::clone(&run.orders);
         let rows = self.rows.heeding(&orders);
         let unsealed = self.unsealed.take();
-        let locked = Stopwatch::start();
         let closer = self.way.closer(cursor, limit);
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
-        let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit, way };
-        let mut selected = match select_and_seal(run, state, self.writer, &at, unsealed).await {
+        let at = Place { rows, cutoffs: run.cutoffs, phase: self.phase, cursor, limit, way };
+        let selected = match select_and_seal(run, state, writer, &at, unsealed).await {
             Err(SweepError::Datastore(error))
                 if way != Way::Listed && (error.conflict().is_some() || error.refused().is_some()) =>
             {
-                return Ok(Turn::Closer(closer));
+                return stumbled(error, closer);
             }
-            Err(SweepError::Datastore(error)) if error.conflict().is_some() => return conflict(error, 0),
+            Err(SweepError::Datastore(error)) if error.conflict().is_some() => return conflict(error, None),
             selected => selected?,
         };
         if way == self.way {
             self.way = selected.way();
         }
+        self.finish(run, state, rows, Flight { selected, closer }).await
+    }
+
+    /// Judges what was selected, and disposes of what is due.
+    async fn finish<'b>(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        rows: RowRule<'b>,
+        Flight { mut selected, closer }: Flight<'b>,
+    ) -> Result<Turn, SweepError> {
+        hook::reach("selected.after");
+        let (phase, pseudonyms) = (self.phase, self.pseudonyms);
+        let locked = Stopwatch::start();
         let batch = Stretch {
             next: selected.page.next.clone(),
             last: selected.page.last,
@@ -308,7 +351,7 @@ impl Walk<'_, '_> {
         let at = run.now.eligible;
         let mut own = match judged.dispose(at, pseudonyms).await {
             Ok(prepared) => Prepared::Rows(Box::new(prepared)),
-            Err(error) if error.conflict().is_some() => return conflict(error, batch.selected),
+            Err(error) if error.conflict().is_some() => return conflict(error, Some(batch)),
             Err(error) => return error.refused().map_or_else(|| Err(error.into()), refused),
         };
         let others = match self.remote.prepare(rows, &mut own, at, pseudonyms).await {
@@ -316,7 +359,7 @@ impl Walk<'_, '_> {
             Err(error) => {
                 own.rollback().await?;
                 if error.conflict().is_some() {
-                    return conflict(error, batch.selected);
+                    return conflict(error, Some(batch));
                 }
                 return error.refused().map_or_else(|| Err(error.into()), refused);
             }
@@ -349,17 +392,11 @@ impl Walk<'_, '_> {
         let mut sealed = Vec::new();
         let came_to = carry_out(run, state, intended, &due, &mut sealed).await;
         self.remote.sealed(&sealed);
-        self.conclude(run, state, came_to?, batch).await
+        self.conclude(came_to?, batch)
     }
 
-    /// Leaves the seal of what went to the next turn; what is left of a batch is sealed at once.
-    async fn conclude(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        came_to: CameTo,
-        batch: Stretch,
-    ) -> Result<Turn, SweepError> {
+    /// Leaves the seal to the next turn.
+    fn conclude(&mut self, came_to: CameTo, batch: Stretch) -> Result<Turn, SweepError> {
         match came_to {
             CameTo::Gone { intent, settled, went } => {
                 self.unsealed = Some(Unsealed { intent, settled });
@@ -369,18 +406,143 @@ impl Walk<'_, '_> {
             CameTo::Left { intent, settled, left } => {
                 let name = intent.batch().to_owned();
                 self.unsealed = Some(Unsealed { intent, settled });
-                self.seal(run, state).await?;
                 batch.left(name, left)
             }
         }
     }
 }
 
+/// What was selected, and how it is looked at again where something stands in it.
+struct Flight<'w> {
+    selected: Selected<'w>,
+    closer: Cursor,
+}
+
+/// What stands still while batches go by themselves.
+#[derive(Clone, Copy)]
+struct Ground<'b> {
+    rows: RowRule<'b>,
+    cutoffs: &'b Cutoffs,
+}
+
+/// What a step of two writers comes to.
+enum Step<'w> {
+    /// The next batch is selected already.
+    On(Flight<'w>),
+    /// What came of this one has to be seen to first.
+    Out(Turn),
+}
+
+impl Walk<'_, '_> {
+    /// As many batches as go by themselves, on two connections in turn: while the server selects the next and disposes of it within its
+    /// transaction, this one is judged, intended and committed. Nothing of the next is committed before the seal of this one.
+    async fn rush(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        (first, second): (&mut Writer, &mut Writer),
+        cursor: &Cursor,
+        budget: &mut Budget,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<Turn, SweepError> {
+        hook::reach("prepare.before");
+        let orders = Arc::clone(&run.orders);
+        let ground = Ground { rows: self.rows.heeding(&orders), cutoffs: run.cutoffs };
+        let (limit, way, unsealed) = (budget.limit(), self.way, self.unsealed.take());
+        let closer = way.closer(cursor, limit);
+        let Ground { rows, cutoffs } = ground;
+        let at = Place { rows, cutoffs, phase: self.phase, cursor, limit, way };
+        let mut flight = match select_and_seal(run, state, first, &at, unsealed).await {
+            Err(SweepError::Datastore(error)) => return stumbled(error, closer),
+            selected => Flight { selected: selected?, closer },
+        };
+        // Ends with the walk, or with the first batch that does not go by itself.
+        loop {
+            flight = match self.step(run, state, ground, flight, second, budget, progress).await? {
+                Step::On(next) => next,
+                Step::Out(turn) => return Ok(turn),
+            };
+            flight = match self.step(run, state, ground, flight, first, budget, progress).await? {
+                Step::On(next) => next,
+                Step::Out(turn) => return Ok(turn),
+            };
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a walk needs, and one more connection")]
+    async fn step<'b>(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        ground: Ground<'b>,
+        flight: Flight<'_>,
+        other: &'b mut Writer,
+        budget: &mut Budget,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<Step<'b>, SweepError> {
+        budget.wait(run.brake, &mut || run.tell(progress)).await;
+        self.way = flight.selected.way();
+        let (next, last) = (flight.selected.page.next.clone(), flight.selected.page.last);
+        let (limit, way, phase) = (budget.limit(), self.way, self.phase);
+        let Ground { rows, cutoffs } = ground;
+        let unsealed = self.unsealed.take();
+        if let Some(Unsealed { intent, .. }) = &unsealed {
+            other.sealed(intent.batch());
+        }
+        let ahead = async {
+            if last { None } else { Some(other.select(rows, cutoffs, phase, &next, limit, way).await) }
+        };
+        let here = async {
+            if let Some(Unsealed { intent, settled }) = unsealed {
+                let ledger = Stopwatch::start();
+                state.seal(run.sweep, intent, settled, &run.horizon()).await?;
+                run.report.ledger_wait += ledger.elapsed();
+            }
+            self.finish(run, state, rows, flight).await
+        };
+        let (ahead, turn) = tokio::join!(ahead, here);
+        let went = match turn? {
+            Turn::On { went, .. } => went,
+            other => {
+                if let Some(Ok(selected)) = ahead {
+                    selected.rollback().await?;
+                }
+                return Ok(Step::Out(other));
+            }
+        };
+        run.tell(progress);
+        budget.went(went);
+        let closer = way.closer(&next, limit);
+        let on = |last| Ok(Step::Out(Turn::On { next: next.clone(), went: 0, last }));
+        match ahead {
+            None => on(true),
+            Some(Err(error)) => stumbled(error, closer).map(Step::Out),
+            Some(Ok(selected)) if run.has_to_stop() || run.heed(state).await? != Heeded::Same => {
+                selected.rollback().await?;
+                on(false)
+            }
+            Some(Ok(selected)) => Ok(Step::On(Flight { selected, closer })),
+        }
+    }
+}
+
+/// A stretch that does not go as a whole is looked at record by record.
+fn stumbled(error: DatastoreError, closer: Cursor) -> Result<Turn, SweepError> {
+    if error.conflict().is_some() || error.refused().is_some() {
+        Ok(Turn::Closer(closer))
+    } else {
+        Err(error.into())
+    }
+}
+
+/// So often a record that stands alone is tried before it is set aside.
+const MOST_TRIES: u32 = 4;
+
 /// So often in a row another transaction may stand in the way before the sweep gives up until its next turn.
 const MOST_CONFLICTS: u32 = 10;
 
-fn conflict(error: DatastoreError, selected: usize) -> Result<Turn, SweepError> {
-    Ok(Turn::Conflict { selected, error })
+fn conflict(error: DatastoreError, stretch: Option<Stretch>) -> Result<Turn, SweepError> {
+    Ok(Turn::Conflict { stretch, error })
 }
 
 /// Lets the other transaction finish: longer each time, and never just as long as somebody who does the same.

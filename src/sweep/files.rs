@@ -2,6 +2,7 @@
 //! residue, but for what goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::backups::Backups;
 use super::batches::{Drafted, Heeded, Run, drafting, set_aside, tally};
@@ -23,6 +24,9 @@ use crate::state::{NewBatch, State, StateError};
 /// A batch takes the whole page: its identities and commitments show in the memory of the process (docs/measurements.md).
 const LARGEST: u32 = 10_000;
 
+/// A page that takes longer is followed by a smaller one.
+const LONGEST: Duration = Duration::from_millis(250);
+
 pub(super) async fn run(
     run: &mut Run<'_>,
     state: &mut State,
@@ -35,7 +39,7 @@ pub(super) async fn run(
         Pace::RowsPerSecond(_) => run.target.batch,
     };
     let mut pages = Pages::open(files::root_of(own)?, pattern, size)?;
-    let mut budget = Budget::new(size, run.target.pace);
+    let mut budget = Budget::new(size, run.target.pace, LONGEST);
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {

@@ -376,11 +376,15 @@ async fn dispose(
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
     let mut writer = Writer::open(own).await?;
     let outcome = batches::run(run, rows, state, &mut writer, progress).await;
+    close(writer).await;
+    outcome
+}
+
+async fn close(writer: Writer) {
     if let Err(error) = writer.close().await {
         // A marker that stays says nothing wrong: its batch is sealed.
         tracing::warn!(error = &error as &dyn std::error::Error, "the last marker was not forgotten");
     }
-    outcome
 }
 
 /// How many records will be put before the judge, and how many may go, or why the sweep may not start.

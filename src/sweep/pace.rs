@@ -7,9 +7,6 @@ use super::brake::Brake;
 use crate::clock::Stopwatch;
 use crate::model::datastore::Pace;
 
-/// A batch that takes longer keeps the application's writers waiting for the lock.
-const TIME_BUDGET: Duration = Duration::from_millis(250);
-
 /// Beyond this a batch's identities and commitments would show in the memory of the process, and nothing is gained
 /// (docs/measurements.md).
 const LARGEST: u32 = 20_000;
@@ -21,18 +18,20 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 pub(super) struct Budget {
     limit: u32,
     largest: u32,
+    /// A batch that takes longer keeps the application waiting.
+    longest: Duration,
     pace: Pace,
     started: Option<Stopwatch>,
     went: u64,
 }
 
 impl Budget {
-    pub(super) fn new(batch: u32, pace: Pace) -> Self {
+    pub(super) fn new(batch: u32, pace: Pace, longest: Duration) -> Self {
         let limit = batch.max(1);
         // A paced sweep is asked to be invisible: its batches do not grow.
         let largest =
             if pace == Pace::Unlimited { limit.saturating_mul(10).min(LARGEST).max(limit) } else { limit };
-        Self { limit, largest, pace, started: None, went: 0 }
+        Self { limit, largest, longest, pace, started: None, went: 0 }
     }
 
     /// Never takes more than this at once.
@@ -67,9 +66,9 @@ impl Budget {
     pub(super) fn went(&mut self, records: u64) {
         self.went = records;
         let took = self.started.map_or(Duration::ZERO, Stopwatch::elapsed);
-        if took > TIME_BUDGET {
+        if took > self.longest {
             self.limit = (self.limit / 2).max(1);
-        } else if took < TIME_BUDGET / 2 {
+        } else if took < self.longest / 2 {
             self.limit = self.limit.saturating_mul(2).min(self.largest);
         }
     }
@@ -90,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_refused_batch_shrinks_to_one_record_and_grows_again() {
-        let mut budget = Budget::new(2000, Pace::Unlimited);
+        let mut budget = Budget::new(2000, Pace::Unlimited, Duration::from_millis(250));
         let mut selected = 2000;
         while budget.limit() > 1 {
             budget.halve(selected);

@@ -7,6 +7,8 @@ mod canaries;
 mod ci;
 mod commands;
 mod concept;
+#[cfg(feature = "test-hooks")]
+mod concurrency;
 mod config;
 #[cfg(feature = "test-hooks")]
 mod conformance;

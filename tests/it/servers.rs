@@ -17,6 +17,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::process::Command;
 
+pub use database::{Database, Session};
 use private::Programs;
 use wire::Wire;
 

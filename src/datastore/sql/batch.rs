@@ -1,6 +1,7 @@
 //! One batch: selected, judged by the caller, disposed of inside an open transaction, committed with an intent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -37,8 +38,8 @@ pub struct Writer {
     cluster: Option<String>,
     /// The file as it was opened; none for a world in memory, and for a server.
     file: Option<FileIdentity>,
-    /// The last batch, whose marker the next commit takes along.
-    sealed: Option<String>,
+    /// Batches whose markers the next commit takes along.
+    sealed: Vec<String>,
 }
 
 impl Writer {
@@ -57,7 +58,7 @@ impl Writer {
             Connection::Postgres(connection) => postgres::evidence::cluster(connection).await.ok(),
             Connection::Sqlite(_) | Connection::MariaDb(_) => None,
         };
-        Ok(Self { connection, dialect, incarnation, cluster, file: None, sealed: None })
+        Ok(Self { connection, dialect, incarnation, cluster, file: None, sealed: Vec::new() })
     }
 
     pub(super) fn connection(&mut self) -> &mut Connection {
@@ -83,16 +84,29 @@ impl Writer {
         identities.survivors(&mut self.connection.handle(), &self.dialect).await
     }
 
+    /// How long a batch may keep the application waiting: on SQLite, whoever wants to write; elsewhere, whoever wants the same rows, and
+    /// the disk.
+    pub fn longest(&self) -> Duration {
+        match self.dialect {
+            Dialect::Sqlite => Duration::from_millis(250),
+            Dialect::Postgres(_) | Dialect::MariaDb(_) => Duration::from_millis(50),
+        }
+    }
+
     /// Says that a batch's outcome is in the ledger, or will be before the next commit: its marker goes with that, or with
     /// [`Self::close`].
     pub fn sealed(&mut self, batch: &str) {
-        self.sealed = Some(batch.to_owned());
+        // The one before went with a commit by now, but where that was rolled back.
+        if self.sealed.len() > 1 {
+            self.sealed.remove(0);
+        }
+        self.sealed.push(batch.to_owned());
     }
 
     /// Forgets the last marker and closes the connection. A failure leaves a marker that says nothing wrong.
     pub async fn close(mut self) -> Result<(), DatastoreError> {
-        if let Some(batch) = self.sealed.take().filter(|_| self.incarnation.marker.is_some()) {
-            marker::forget(&mut self.connection.handle(), &self.dialect, &batch).await?;
+        if self.incarnation.marker.is_some() && !self.sealed.is_empty() {
+            marker::forget(&mut self.connection.handle(), &self.dialect, &self.sealed).await?;
         }
         self.connection.close().await
     }
@@ -236,8 +250,8 @@ pub struct Selected<'w> {
     pub page: Page,
     /// Of each record, what the batch needs beside its key.
     beside: Vec<Vec<Value>>,
-    /// The batch before, whose marker goes with this one's commit.
-    sealed: Option<String>,
+    /// The batches before, whose markers go with this one's commit.
+    sealed: Vec<String>,
     witness: Witness,
     file: Option<FileIdentity>,
 }
@@ -312,7 +326,8 @@ impl<'w> Selected<'w> {
             }
             Way::Index | Way::Listed | Way::Stretches => {
                 page.last = page.selected() == 0;
-                page.next = page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
+                page.next =
+                    page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
             }
         }
         self.page = page;
@@ -513,11 +528,11 @@ impl<'w> Selected<'w> {
                 self.page.next.push(&mut sql, &order, Side::UpTo);
                 sql
             }
-            Action::Delete => layer.delete(
-                &self.dialect,
-                &self.named(),
-                (self.phase == Phase::Candidates).then_some(&trigger),
-            ),
+            Action::Delete => {
+                // What told may have gone with the batch by now: it was asked before.
+                let judged = self.phase == Phase::Candidates && self.repeats_predicate();
+                layer.delete(&self.dialect, &self.named(), judged.then_some(&trigger))
+            }
             Action::Pseudonymize { mark, .. } => {
                 layer.update(&self.dialect, mark, at, &self.held[0].replacements(pseudonyms)?)
             }

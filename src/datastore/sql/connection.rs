@@ -202,7 +202,8 @@ impl Dialect {
                 self.sql(format!(
                     "SELECT json_group_array(json_array({})) FROM (SELECT {}",
                     read.join(", "),
-                    named.join(", ")
+                    // A row without columns is a row.
+                    if named.is_empty() { "1".to_owned() } else { named.join(", ") }
                 ))
             }
             Self::Postgres(_) | Self::MariaDb(_) => {

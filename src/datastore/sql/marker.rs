@@ -181,14 +181,17 @@ pub(super) async fn set(
     Ok(())
 }
 
-/// Forgets a batch whose outcome is in the ledger.
+/// Forgets batches whose outcomes are in the ledger.
 pub(super) async fn forget(
     handle: &mut Handle<'_>,
     dialect: &Dialect,
-    batch: &str,
+    batches: &[String],
 ) -> Result<(), DatastoreError> {
-    let mut sql = dialect.sql(format!("DELETE FROM {} WHERE name = ", dialect.named(TABLE)));
-    sql.bind_text(&batch_name(batch));
+    let mut sql = dialect.sql(format!("DELETE FROM {} WHERE name IN (", dialect.named(TABLE)));
+    for (at, batch) in batches.iter().enumerate() {
+        sql.push(if at > 0 { ", " } else { "" }).bind_text(&batch_name(batch));
+    }
+    sql.push(")");
     hook::reach("forget.before");
     handle.run(&sql, "forget a sealed batch's marker").await?;
     hook::reach("forget.after");

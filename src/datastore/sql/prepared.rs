@@ -27,8 +27,8 @@ pub struct Prepared<'w> {
     /// Of the rows that tell, where the marker is lost, whether the transaction was committed; none: it holds nothing, or its
     /// [`Judged`](super::Judged) knows them.
     pub(super) identities: Option<Identities>,
-    /// The batch before, whose marker goes with this one's commit.
-    pub(super) sealed: Option<String>,
+    /// The batches before, whose markers go with this one's commit.
+    pub(super) sealed: Vec<String>,
     /// Which evidence there will be of it.
     pub(super) incarnation: Incarnation,
     pub(super) file: Option<FileIdentity>,
@@ -100,8 +100,8 @@ impl Prepared<'_> {
         }
         let mut handle = self.transaction.handle();
         if self.incarnation.marker.is_some() {
-            if let Some(sealed) = &self.sealed {
-                marker::forget(&mut handle, &self.dialect, sealed).await?;
+            if !self.sealed.is_empty() {
+                marker::forget(&mut handle, &self.dialect, &self.sealed).await?;
             }
             marker::set(&mut handle, &self.dialect, intent.batch()).await?;
         }

@@ -497,7 +497,7 @@ impl Cursor {
     }
 
     /// Whether only a list leads on from here.
-    pub(super) fn is_within(&self) -> bool {
+    pub fn is_within(&self) -> bool {
         matches!(self.0, Place::Within(..))
     }
 

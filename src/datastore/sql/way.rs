@@ -54,7 +54,7 @@ impl Way {
     }
 
     /// Whether its batches are disposed of by the statement that selects them.
-    pub(super) fn is_direct(self) -> bool {
+    pub fn is_direct(self) -> bool {
         match self {
             Self::Index | Self::Pages { .. } => true,
             Self::Listed | Self::Stretches => false,

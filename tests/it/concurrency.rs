@@ -1,0 +1,245 @@
+//! What the application does meanwhile, on a server: nothing goes that is not due when the deciding statement runs, nobody waits for
+//! anybody, and two sweeps prove nothing twice.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use crate::servers::mariadb::MariaDb;
+use crate::servers::postgres::Postgres;
+use crate::servers::{Database, Engine};
+use crate::world::World;
+
+/// A database, and a world that sweeps it.
+struct Served<E: Engine> {
+    world: World,
+    database: Database<E>,
+}
+
+/// One rule on `account`, due after 50 years and without dependents.
+const PLAIN: &str = "";
+
+/// The same, while no unpaid invoice is there.
+const UNLESS_UNPAID: &str =
+    "unless = { table = \"invoice\", match = { account_id = \"id\" }, only = { paid = 0 } }\n";
+
+/// Naive, since MariaDB's `timestamp` ends in 2038; `account` with an index on its trigger, `invoice` and `license` with foreign keys.
+const SCHEMA: &str = "CREATE TABLE account (id bigint NOT NULL PRIMARY KEY, deleted_at timestamp(6) NULL); \
+     CREATE INDEX account_deleted_at ON account (deleted_at); \
+     CREATE TABLE invoice (id bigint NOT NULL PRIMARY KEY, account_id bigint NOT NULL, paid int NOT NULL, \
+       FOREIGN KEY (account_id) REFERENCES account (id)); \
+     CREATE INDEX invoice_account ON invoice (account_id); \
+     CREATE TABLE license (id bigint NOT NULL PRIMARY KEY, account_id bigint NOT NULL, expires_at timestamp(6) NULL, \
+       FOREIGN KEY (account_id) REFERENCES account (id)); \
+     CREATE INDEX license_account ON license (account_id)";
+
+const DELETED_AT: &str = r#"{ column = "deleted_at", time_zone = "Etc/UTC", pending = ["null"] }"#;
+
+impl<E: Engine> Served<E> {
+    fn new(trigger: &str, rest: &str) -> Self {
+        let database = Database::<E>::new();
+        // What MariaDB calls `datetime` has no zone and no end.
+        let schema = if E::SCHEME == "mariadb" {
+            SCHEMA.replace("timestamp(6)", "datetime(6)")
+        } else {
+            SCHEMA.to_owned()
+        };
+        database.sql(&schema);
+        let world = Self::over(&database, trigger, rest);
+        Self { world, database }
+    }
+
+    /// A world of its own over a database: another daemon, with another ledger.
+    fn over(database: &Database<E>, trigger: &str, rest: &str) -> World {
+        let datastore = format!("kind = \"{}\"\nurl = \"{}\"\n", E::SCHEME, database.url(E::ADMINISTRATOR));
+        World::on(&datastore, &crate::world::rules(trigger, rest))
+    }
+
+    fn accounts(&self, ids: impl IntoIterator<Item = u32>) {
+        let rows: Vec<String> = ids.into_iter().map(|id| format!("({id}, '1971-01-01 00:00:00')")).collect();
+        self.database.sql(&format!("INSERT INTO account VALUES {}", rows.join(", ")));
+    }
+
+    fn left(&self) -> BTreeSet<String> {
+        self.database.texts("SELECT id FROM account").into_iter().collect()
+    }
+}
+
+fn set(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+fn report(stdout: &str) -> Json {
+    serde_json::from_str::<Json>(stdout).unwrap()["rules"][0].clone()
+}
+
+/// How many records the ledger says were disposed of.
+fn claimed(world: &World) -> u64 {
+    let parts =
+        world.entries("batch.committed").into_iter().flat_map(|e| e["parts"].as_array().unwrap().clone());
+    parts.map(|part| part["n"].as_u64().unwrap()).sum()
+}
+
+const SWEEP: [&str; 3] = ["sweep", "--format", "json"];
+
+macro_rules! on_servers {
+    ($($case:ident),* $(,)?) => {
+        mod on_postgres {
+            $(#[test] fn $case() { super::$case::<super::Postgres>(); })*
+        }
+        mod on_mariadb {
+            $(#[test] fn $case() { super::$case::<super::MariaDb>(); })*
+        }
+    };
+}
+
+on_servers!(
+    a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted,
+    a_row_that_keeps_a_record_and_comes_before_the_deciding_statement_keeps_it,
+    a_row_that_keeps_a_record_and_is_in_flight_keeps_it,
+    a_renewal_before_the_deciding_statement_keeps_the_record,
+    what_the_application_has_locked_is_passed_over_and_said,
+    a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other,
+    a_lock_that_is_given_back_soon_is_waited_for,
+    two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once,
+);
+
+fn a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.accounts(1..=3);
+    let mut done = false;
+    let ran = served.world.run_paused("selected.after:1", &SWEEP, || {
+        done = served.database.try_sql("UPDATE account SET deleted_at = NULL WHERE id = 2");
+    });
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    let expected = if done { set(&["2"]) } else { set(&[]) };
+    assert_eq!((served.left(), claimed(&served.world)), (expected.clone(), 3 - expected.len() as u64));
+}
+
+fn a_row_that_keeps_a_record_and_comes_before_the_deciding_statement_keeps_it<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, UNLESS_UNPAID);
+    served.accounts(1..=3);
+    // Nobody has locked the record yet: the sweep has only counted.
+    let ran = served.world.run_paused("prepare.before:1", &SWEEP, || {
+        served.database.sql("INSERT INTO invoice VALUES (1, 2, 0)");
+    });
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    assert_eq!((served.left(), claimed(&served.world)), (set(&["2"]), 2));
+    served.world.ran(&["ledger", "verify"], 0);
+}
+
+fn a_row_that_keeps_a_record_and_is_in_flight_keeps_it<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, UNLESS_UNPAID);
+    served.accounts(1..=3);
+    // The foreign key holds the record until the application knows what it wants.
+    let mut application = served.database.begin();
+    application.sql("INSERT INTO invoice VALUES (1, 2, 0)");
+    let ran = served.world.run(&SWEEP);
+    application.commit();
+    let said = report(&ran.stdout);
+    assert_eq!((served.left(), claimed(&served.world)), (set(&["2"]), 2), "{said}");
+    // It was past due when the sweep counted what it left, since nobody else sees what is in flight.
+    assert_eq!((ran.code, &said["remaining"]), (1, &Json::from(1)), "{said}");
+    assert_eq!(report(&served.world.ran(&SWEEP, 0).stdout)["remaining"], 0);
+}
+
+fn a_renewal_before_the_deciding_statement_keeps_the_record<E: Engine>() {
+    let trigger = r#"{ table = "license", match = { account_id = "id" }, column = "expires_at", pick = "latest", time_zone = "Etc/UTC" }"#;
+    let dependent = "[[rule.dependent]]\nid = \"licenses\"\nclass = \"license\"\ntable = \"license\"\n\
+         match = { account_id = \"id\" }\naction = \"delete\"\n";
+    let served = Served::<E>::new(trigger, dependent);
+    served.accounts(1..=3);
+    served.database.sql("INSERT INTO license SELECT id, id, '1971-01-01 00:00:00' FROM account");
+    let mut done = false;
+    let ran = served.world.run_paused("selected.after:1", &SWEEP, || {
+        done = served.database.try_sql("INSERT INTO license VALUES (20, 2, '2020-01-01 00:00:00')");
+    });
+    let said = report(&ran.stdout);
+    if done {
+        assert_eq!((served.left(), &said["disposed"]), (set(&["2"]), &Json::from(2)), "{said}");
+        assert_eq!(served.database.texts("SELECT count(*) FROM license WHERE account_id = 2"), ["2"]);
+    } else {
+        assert_eq!(
+            (ran.code, served.left()),
+            (0, set(&[])),
+            "the lock on the record kept the renewal out: {said}"
+        );
+    }
+    served.world.ran(&["ledger", "verify"], 0);
+}
+
+fn what_the_application_has_locked_is_passed_over_and_said<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.accounts(1..=5);
+    let mut application = served.database.begin();
+    application.sql("UPDATE account SET deleted_at = deleted_at WHERE id IN (2, 4)");
+    application.texts("SELECT id FROM account WHERE id IN (2, 4) FOR UPDATE");
+    let ran = served.world.run(&SWEEP);
+    let said = report(&ran.stdout);
+    assert_eq!(served.left(), set(&["2", "4"]), "{}", ran.text());
+    assert_eq!(
+        (ran.code, &said["disposed"], &said["remaining"]),
+        (1, &Json::from(3), &Json::from(2)),
+        "{said}"
+    );
+    application.rollback();
+    assert_eq!(report(&served.world.ran(&SWEEP, 0).stdout)["disposed"], 2);
+    assert_eq!(claimed(&served.world), 5);
+}
+
+const INVOICES: &str = "[[rule.dependent]]\nid = \"invoices\"\nclass = \"invoice\"\ntable = \"invoice\"\n\
+     match = { account_id = \"id\" }\naction = \"delete\"\n\
+     [[rule.dependent]]\nid = \"licenses\"\nclass = \"license\"\ntable = \"license\"\n\
+     match = { account_id = \"id\" }\naction = \"delete\"\n";
+
+fn a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, INVOICES);
+    served.accounts(1..=5);
+    served.database.sql("INSERT INTO invoice SELECT id, id, 1 FROM account");
+    let mut application = served.database.begin();
+    application.texts("SELECT id FROM invoice WHERE id = 3 FOR UPDATE");
+    let ran = served.world.run(&SWEEP);
+    let said = report(&ran.stdout);
+    assert_eq!(served.left(), set(&["3"]), "{}", ran.text());
+    assert_eq!(
+        (ran.code, &said["disposed"], &said["refused"]),
+        (1, &Json::from(4), &Json::from(1)),
+        "{said}"
+    );
+    application.rollback();
+    assert_eq!(report(&served.world.ran(&SWEEP, 0).stdout)["disposed"], 1);
+    assert_eq!(served.database.texts("SELECT count(*) FROM invoice"), ["0"]);
+}
+
+fn a_lock_that_is_given_back_soon_is_waited_for<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, INVOICES);
+    served.accounts(1..=1);
+    served.database.sql("INSERT INTO invoice VALUES (1, 1, 1)");
+    let mut application = served.database.begin();
+    application.texts("SELECT id FROM invoice WHERE id = 1 FOR UPDATE");
+    // The first try meets the lock, the second does not.
+    let ran = served.world.run_paused("prepare.before:2", &SWEEP, || application.rollback());
+    assert_eq!((ran.code, served.left()), (0, set(&[])), "{}", ran.text());
+}
+
+fn two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.accounts(1..=2_000);
+    let other = Served::over(&served.database, DELETED_AT, PLAIN);
+    for world in [&served.world, &other] {
+        world.configure("= \"unlimited\"", "= 1000000\nbatch = 100");
+    }
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| served.world.run(&SWEEP));
+        let second = scope.spawn(|| other.run(&SWEEP));
+        for ran in [first.join().unwrap(), second.join().unwrap()] {
+            assert!([0, 1].contains(&ran.code), "{}", ran.text());
+        }
+    });
+    served.world.run(&SWEEP);
+    assert_eq!(served.left(), set(&[]));
+    assert_eq!(claimed(&served.world) + claimed(&other), 2_000);
+    for world in [&served.world, &other] {
+        world.ran(&["ledger", "verify"], 0);
+    }
+}
