@@ -3,7 +3,8 @@
 //! 1. A rule is due when its schedule has fired after its last start: however often it fired, it is swept once.
 //! 2. A rule that was never swept, or not to the end, is due at once.
 //! 3. Of several that are due, the one that has waited longest goes first.
-//! 4. A last start that the clock has not reached yet counts as now: a clock that was set back must not silence a rule, and the
+//! 4. A start that comes while a datastore of the rule is closed waits until it opens, and keeps its place in the queue.
+//! 5. A last start that the clock has not reached yet counts as now: a clock that was set back must not silence a rule, and the
 //!    sweep itself refuses what the clock does not allow.
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::model::name::RuleId;
+use crate::model::opening::OpeningHours;
 use crate::model::schedule::Schedule;
 
 /// When each rule was last started.
@@ -42,13 +44,18 @@ impl Plan {
         self.last.insert(rule.clone(), start);
     }
 
-    /// What is to be done at this moment. Of rules that wait equally long, the first comes first.
+    /// What is to be done at this moment, by the schedule of each rule and the hours of its datastores. Of rules that wait equally long, the first comes first.
     pub fn next<'r>(
         &mut self,
-        rules: impl Iterator<Item = (&'r RuleId, &'r Schedule)>,
+        rules: impl Iterator<Item = (&'r RuleId, &'r Schedule, OpeningHours)>,
         now: DateTime<Utc>,
     ) -> Next {
-        let starts = rules.filter_map(|(rule, schedule)| Some((self.start(rule, schedule, now)?, rule)));
+        let starts = rules.filter_map(|(rule, schedule, hours)| {
+            let start = self.start(rule, schedule, now)?;
+            let from = start.max(now);
+            let opens = hours.opens(from)?;
+            Some((if opens == from { start } else { opens }, rule))
+        });
         match starts.min_by_key(|(start, _)| *start) {
             Some((start, rule)) if start <= now => Next::Due(rule.clone()),
             Some((start, rule)) => Next::At(rule.clone(), start),

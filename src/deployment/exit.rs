@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::datastore::DatastoreError;
+use crate::datastore::error::ReplicaError;
 use crate::datastore::files::RootError;
 use crate::diagnostic::{Diagnostics, SourceKind, chain};
 use crate::model::name::RuleId;
@@ -194,6 +195,8 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         | DatastoreError::Open { .. }
         | DatastoreError::Unreachable { .. }
         | DatastoreError::Statement { .. } => Exit::Unreachable,
+        DatastoreError::Replicas { source: ReplicaError::NoSource, .. } => Exit::Configuration,
+        DatastoreError::Replicas { .. } => Exit::Unreachable,
         DatastoreError::Password { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Denied
         }

@@ -26,6 +26,7 @@ use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled,
 
 use super::brake::Brake;
 use super::error::SweepError;
+use super::gate::{Gate, Pass};
 use super::judge::judge;
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
@@ -104,6 +105,7 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows).await?;
+    let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
         let mut walk = Walk {
@@ -112,6 +114,7 @@ pub(super) async fn run(
             pseudonyms: pseudonyms.as_ref(),
             writer: &mut *writer,
             remote: &mut remote,
+            gate: &mut gate,
             unsealed: None,
         };
         let walked = walk.run(run, state, progress).await;
@@ -127,16 +130,17 @@ pub(super) async fn run(
 }
 
 /// One walk through the dataset.
-struct Walk<'w, 'r> {
+struct Walk<'w, 'r, 'g> {
     rows: RowRule<'r>,
     phase: Phase,
     pseudonyms: Option<&'w PseudonymKey>,
     writer: &'w mut Writer,
     remote: &'w mut Remote,
+    gate: &'w mut Gate<'g>,
     unsealed: Option<Unsealed>,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_, '_, '_> {
     /// Ends because every turn moves the cursor or halves the batch, but for those that an order undoes, and people give them one by
     /// one; and because a pulled brake stays pulled.
     async fn run(
@@ -156,13 +160,17 @@ impl Walk<'_, '_> {
                 run.report.result = SweepResult::Stopped;
                 return Ok(());
             }
-            if run.target.pace != Pace::Unlimited {
+            if run.target.pace != Pace::Unlimited || self.gate.may_wait() {
                 // A seal never waits for a pause.
                 self.seal(run, state).await?;
             }
             budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
                 continue;
+            }
+            if self.gate.pass(run, progress).await? == Pass::Stop {
+                run.report.result = SweepResult::Stopped;
+                return Ok(());
             }
             match run.heed(state).await? {
                 Heeded::Same | Heeded::Changed => {}

@@ -14,6 +14,7 @@ mod marker;
 mod postgres;
 mod prepared;
 mod read;
+mod replicas;
 mod rows;
 mod share;
 mod sqlite;
@@ -25,6 +26,7 @@ pub use identity::{Identities, Identity};
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
 pub use read::{Census, Page, Reader};
+pub use replicas::{Behind, Distance, Replicas};
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
 

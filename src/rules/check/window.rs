@@ -85,9 +85,9 @@ fn remedy(rule: &Rule, window: Window, hours: &OpeningHours, run: TimeDelta) -> 
     ("delete_by", help)
 }
 
-/// A start a minute.
+/// A start at every second.
 fn always() -> Option<Schedule> {
-    "0 * * * * *".parse().ok()
+    "* * * * * *".parse().ok()
 }
 
 /// A length in figures: whole days from two days up, else hours, minutes, seconds.

@@ -28,6 +28,16 @@ pub(in crate::datastore::sql) async fn connect(
     server: &Server,
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
+    let mut connection = session(server, access).await?;
+    let schema = schema(&mut connection, &server.database).await?;
+    Ok((connection, Dialect::MariaDb(Arc::new(schema))))
+}
+
+/// The connection alone, for what asks about no table.
+pub(in crate::datastore::sql) async fn session(
+    server: &Server,
+    access: Access,
+) -> Result<MySqlConnection, DatastoreError> {
     let mut options = MySqlConnectOptions::new()
         .username(&server.user)
         .database(&server.database)
@@ -63,8 +73,7 @@ pub(in crate::datastore::sql) async fn connect(
     for set in std::iter::once(&SESSION).chain(rest) {
         sqlx::raw_sql(*set).execute(&mut connection).await.map_err(failed("set a session up"))?;
     }
-    let schema = schema(&mut connection, &server.database).await?;
-    Ok((connection, Dialect::MariaDb(Arc::new(schema))))
+    Ok(connection)
 }
 
 /// Lets the next statements wait so long for a lock.
