@@ -217,6 +217,16 @@ impl Defaults {
     pub fn opening<'n>(&self, datastores: impl IntoIterator<Item = &'n DatastoreName>) -> OpeningHours {
         OpeningHours::of(datastores, |name| self.windows.get(name).copied())
     }
+
+    /// The longest time between two starts of such a rule that have room for a whole run; where none has, as long as can be counted.
+    pub fn longest_gap<'n>(
+        &self,
+        datastores: impl IntoIterator<Item = &'n DatastoreName>,
+        schedule: &Schedule,
+    ) -> TimeDelta {
+        let gap = schedule.longest_gap_within(&self.opening(datastores), self.run_cap);
+        gap.unwrap_or(TimeDelta::MAX)
+    }
 }
 
 impl Default for Defaults {

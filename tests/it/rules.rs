@@ -510,7 +510,7 @@ fn known() -> BTreeMap<DatastoreName, Datastore> {
         ("dumps", Location::Files(path())),
     ];
     let of = |(name, location): (&str, Location)| {
-        (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited })
+        (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited, window: None, lag: None })
     };
     places.map(of).into()
 }

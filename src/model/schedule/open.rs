@@ -12,6 +12,9 @@ use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
 use super::{DAY, FIRST_YEAR, LAST_YEAR, Schedule, firing_days, times_of_day};
 use crate::model::opening::OpeningHours;
 
+/// A day and the hours by which any clock has been set back.
+const LONGEST_OPENING: TimeDelta = TimeDelta::days(2);
+
 impl Schedule {
     /// The longest time between two starts that have room for a run of this length; `None`: no start has.
     pub fn longest_gap_within(&self, hours: &OpeningHours, run: TimeDelta) -> Option<TimeDelta> {
@@ -23,8 +26,12 @@ impl Schedule {
         let (first_second, last_second) = (years.start.timestamp(), years.end.timestamp());
         let (mut longest, mut previous, mut closed, mut counted) = (0, first_second, first_second, false);
         let mut within = BTreeMap::new();
-        for opening in hours.openings(&years) {
+        // What is open at the end of these years closes after it.
+        for opening in hours.openings(&(years.start..years.end + LONGEST_OPENING)) {
             let (opens, closes) = (opening.start.timestamp(), opening.end.timestamp());
+            if opens >= last_second {
+                break;
+            }
             let waits = fires.from(closed).is_some_and(|fire| fire <= opens);
             closed = closes;
             let first = if waits { Some(opens) } else { fires.from(opens) };
@@ -110,5 +117,85 @@ impl Fires {
             at = day * DAY + self.times[to - 1];
         }
         (longest, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::calendar::Hours;
+    use crate::model::name::DatastoreName;
+
+    fn hours(windows: &[(&str, &str, &str)]) -> OpeningHours {
+        let time = |text: &str| text.parse::<NaiveTime>().unwrap();
+        let windows: BTreeMap<DatastoreName, Hours> = (0..)
+            .zip(windows)
+            .map(|(n, (from, to, zone))| {
+                let hours = Hours::new(time(from), time(to), zone.parse().unwrap()).unwrap();
+                (DatastoreName::new(&format!("d{n}")).unwrap(), hours)
+            })
+            .collect();
+        OpeningHours::of(windows.keys(), |name| windows.get(name).copied())
+    }
+
+    const MOSCOW: (&str, &str, &str) = ("22:00:00", "06:00:00", "Europe/Moscow");
+    const BERLIN: (&str, &str, &str) = ("22:00:00", "06:00:00", "Europe/Berlin");
+
+    #[test]
+    fn a_start_counts_if_a_whole_run_ends_before_it_closes() {
+        let gap = |cron: &str, windows: &[(&str, &str, &str)], run| {
+            let schedule: Schedule = cron.parse().unwrap();
+            schedule.longest_gap_within(&hours(windows), TimeDelta::minutes(run))
+        };
+        let minutes = |n| Some(TimeDelta::minutes(n));
+        // The last quarter of an hour that leaves half of one, and the first of the next night.
+        assert_eq!(gap("0 */15 * * * *", &[MOSCOW], 30), minutes(16 * 60 + 30));
+        assert_eq!(gap("0 */15 * * * *", &[MOSCOW], 16), minutes(16 * 60 + 30));
+        assert_eq!(gap("0 */15 * * * *", &[MOSCOW], 15), minutes(16 * 60 + 15));
+        // All starts of a day are one, where it opens, and it may be swept to the end.
+        assert_eq!(gap("0 0 12 * * *", &[MOSCOW], 480), minutes(24 * 60));
+        assert_eq!(gap("0 0 12 * * *", &[MOSCOW], 481), None);
+        // Half past two is missing on one day in March, and an hour earlier from then on.
+        assert_eq!(gap("0 0 12 * * *", &[("02:30:00", "03:00:00", "Europe/Berlin")], 30), minutes(47 * 60));
+        // In winter both are open from 21:00 to 03:00 in UTC, in summer from 20:00 on.
+        assert_eq!(gap("0 0 * * * *", &[MOSCOW, BERLIN], 60), minutes(19 * 60));
+        // They never meet.
+        assert_eq!(gap("0 0 * * * *", &[MOSCOW, ("10:00:00", "12:00:00", "Europe/Moscow")], 1), None);
+        // Without hours it is the schedule's own, however long a run may take.
+        assert_eq!(gap("0 0 * * * *", &[], 600_000), minutes(60));
+    }
+
+    /// Start by start, as the daemon would give them.
+    fn simulated(schedule: &Schedule, hours: &OpeningHours, run: TimeDelta) -> Option<TimeDelta> {
+        let years = years().unwrap();
+        let openings = hours.openings(&(years.start..years.end + LONGEST_OPENING));
+        let fires = schedule.cron.after(&(years.start - TimeDelta::seconds(1)));
+        let mut starts: Vec<DateTime<Utc>> =
+            fires.take_while(|fire| *fire < years.end).filter_map(|fire| hours.opens(fire)).collect();
+        starts.dedup();
+        starts.retain(|start| *start < years.end);
+        let whole = |start: &DateTime<Utc>| {
+            openings.iter().any(|opening| opening.contains(start) && *start + run <= opening.end)
+        };
+        starts.retain(whole);
+        if starts.is_empty() {
+            return None;
+        }
+        let all: Vec<DateTime<Utc>> = [years.start].into_iter().chain(starts).chain([years.end]).collect();
+        all.windows(2).map(|pair| pair[1] - pair[0]).max()
+    }
+
+    #[test]
+    fn the_longest_gap_is_the_one_between_the_starts_that_the_daemon_gives() {
+        for cron in ["0 0 12 * * *", "0 0 4 1,15 * *", "0 30 1-3 * * MON-FRI", "0 0 */9 * * SUN"] {
+            for windows in [&[MOSCOW][..], &[BERLIN], &[("06:00:00", "05:59:00", "America/St_Johns")]] {
+                for run in [1, 120] {
+                    let (schedule, run): (Schedule, _) = (cron.parse().unwrap(), TimeDelta::minutes(run));
+                    let hours = hours(windows);
+                    let simulated = simulated(&schedule, &hours, run);
+                    assert_eq!(schedule.longest_gap_within(&hours, run), simulated, "{cron} {windows:?} {run}");
+                }
+            }
+        }
     }
 }
