@@ -99,7 +99,11 @@ static MARIADB: Shape = Shape::of(
         Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
         LAG_KEY,
-        Key::optional("replicas", REPLICAS, "where its replicas answer, with the same password and protection"),
+        Key::optional(
+            "replicas",
+            REPLICAS,
+            "where its replicas answer, with the same password and protection",
+        ),
         WINDOW_KEY,
     ],
 );
@@ -122,8 +126,11 @@ static WINDOW: Shape = Shape::of(
         Key::required("time_zone", Type::Text(ZONE), "on whose clocks"),
     ],
 );
-const WINDOW_KEY: Key =
-    Key::optional("window", Type::Table(&WINDOW), "when it may be swept; else always. `check` counts with it");
+const WINDOW_KEY: Key = Key::optional(
+    "window",
+    Type::Table(&WINDOW),
+    "when it may be swept; else always. `check` counts with it",
+);
 const LAG_KEY: Key =
     Key::optional("pause_on_replica_lag", LAG, "a sweep waits while a replica is further behind");
 

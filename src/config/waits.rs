@@ -44,9 +44,12 @@ fn time(entry: &Entry<'_>) -> Option<NaiveTime> {
     let parts = text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
     let time = parts.and_then(|(hour, minute)| NaiveTime::from_hms_opt(hour, minute, 0));
     if time.is_none() {
-        let message =
-            format!("`{}` is {}, expected a time from 00:00 to 23:59", entry.key(), quoted(text));
-        entry.refuse(Code::BadValue, message, "write hours and minutes, such as `22:00`; midnight is `00:00`");
+        let message = format!("`{}` is {}, expected a time from 00:00 to 23:59", entry.key(), quoted(text));
+        entry.refuse(
+            Code::BadValue,
+            message,
+            "write hours and minutes, such as `22:00`; midnight is `00:00`",
+        );
     }
     time
 }
@@ -70,14 +73,15 @@ pub(super) fn lag(
     primary: Option<&Server>,
 ) -> Option<Option<LagLimit>> {
     let written = table.optional("pause_on_replica_lag");
-    let limit = written.as_ref().map(|e| {
-        elapsed(e, "hours, minutes or seconds", "write a period such as `10 seconds`")
-    });
+    let limit = written
+        .as_ref()
+        .map(|e| elapsed(e, "hours, minutes or seconds", "write a period such as `10 seconds`"));
     let named = table.optional("replicas");
     let replicas = match (&named, engine) {
         (None, Engine::Postgres) => Some(Vec::new()),
         (Some(entry), Engine::Postgres) => {
-            let message = "`replicas` is MariaDB's: PostgreSQL's primary knows those that are connected to it";
+            let message =
+                "`replicas` is MariaDB's: PostgreSQL's primary knows those that are connected to it";
             entry.refuse(Code::Conflict, message, "remove it");
             None
         }
@@ -92,7 +96,11 @@ pub(super) fn lag(
         (Some(entry), Engine::MariaDb) => {
             if written.is_none() {
                 let message = "`replicas` says nothing without `pause_on_replica_lag`";
-                entry.refuse(Code::Conflict, message, "add `pause_on_replica_lag = \"10 seconds\"`, or remove it");
+                entry.refuse(
+                    Code::Conflict,
+                    message,
+                    "add `pause_on_replica_lag = \"10 seconds\"`, or remove it",
+                );
             }
             servers(entry, primary, table.has("tls"))
         }

@@ -145,8 +145,7 @@ mod tests {
     #[test]
     fn a_start_waits_until_the_datastore_opens_and_keeps_its_place() {
         let time = |text: &str| text.parse::<NaiveTime>().unwrap();
-        let window =
-            Hours::new(time("20:00:00"), time("04:00:00"), "Etc/UTC".parse().unwrap()).unwrap();
+        let window = Hours::new(time("20:00:00"), time("04:00:00"), "Etc/UTC".parse().unwrap()).unwrap();
         let site = DatastoreName::new("site").unwrap();
         let hours = |closes: bool| OpeningHours::of([&site], |_| closes.then_some(window));
         let [a, b] = [rule("a"), rule("b")];

@@ -172,10 +172,21 @@ pub fn configured(set: &RuleSet) -> Concept {
     ];
     let datastores: BTreeMap<DatastoreName, Datastore> = places
         .map(|(name, location)| {
-            (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited, window: None, lag: None })
+            (
+                DatastoreName::new(name).unwrap(),
+                Datastore { location, pace: Pace::Unlimited, window: None, lag: None },
+            )
         })
         .into();
-    Concept::of(&Given { rules: set, promises: &promises, defaults: &Defaults::default(), datastores: Some(&datastores) }, None)
+    Concept::of(
+        &Given {
+            rules: set,
+            promises: &promises,
+            defaults: &Defaults::default(),
+            datastores: Some(&datastores),
+        },
+        None,
+    )
 }
 
 /// What a reader of Markdown sees from the first part on, and every stretch of HTML in it.

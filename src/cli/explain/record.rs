@@ -106,7 +106,21 @@ fn explain<'r>(
         Some(verdict) => tell(rule, verdict, now),
     };
     let hours = OpeningHours::default();
-    Explanation { rule, hours, now, trigger, moment, due, deadline, demanded, held, word, reason, times, statement }
+    Explanation {
+        rule,
+        hours,
+        now,
+        trigger,
+        moment,
+        due,
+        deadline,
+        demanded,
+        held,
+        word,
+        reason,
+        times,
+        statement,
+    }
 }
 
 impl Explanation<'_> {

@@ -193,7 +193,11 @@ mod tests {
                     let (schedule, run): (Schedule, _) = (cron.parse().unwrap(), TimeDelta::minutes(run));
                     let hours = hours(windows);
                     let simulated = simulated(&schedule, &hours, run);
-                    assert_eq!(schedule.longest_gap_within(&hours, run), simulated, "{cron} {windows:?} {run}");
+                    assert_eq!(
+                        schedule.longest_gap_within(&hours, run),
+                        simulated,
+                        "{cron} {windows:?} {run}"
+                    );
                 }
             }
         }

@@ -102,7 +102,8 @@ fn clocks_that_change_move_the_hours_with_them() {
     ] {
         let openings = hours.openings(at(from)).take(expected.len());
         let shown = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let openings: Vec<String> = openings.map(|o| format!("{}/{}", shown(o.start), shown(o.end))).collect();
+        let openings: Vec<String> =
+            openings.map(|o| format!("{}/{}", shown(o.start), shown(o.end))).collect();
         assert_eq!(openings, expected, "{hours} from {from}");
     }
 }

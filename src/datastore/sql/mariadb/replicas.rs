@@ -19,12 +19,13 @@ pub(in crate::datastore::sql) async fn behind(
     server: &Server,
 ) -> Result<Behind, DatastoreError> {
     let operation = "read how far a replica is behind";
-    let rows = sqlx::raw_sql(STATUS).fetch_all(connection).await.map_err(|error| {
-        match EngineError::from(&error) {
-            EngineError::Denied(_) => ReplicaError::Hidden("grant it `REPLICA MONITOR`").at(server),
-            _ => failed(operation)(error),
-        }
-    })?;
+    let rows =
+        sqlx::raw_sql(STATUS).fetch_all(connection).await.map_err(|error| {
+            match EngineError::from(&error) {
+                EngineError::Denied(_) => ReplicaError::Hidden("grant it `REPLICA MONITOR`").at(server),
+                _ => failed(operation)(error),
+            }
+        })?;
     let mut furthest = None;
     for row in &rows {
         // NULL: one of its threads does not run, or it has lost its source.
