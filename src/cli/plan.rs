@@ -30,6 +30,7 @@ struct Plan {
     counts: Counts,
     statement: String,
     steps: Vec<String>,
+    way: String,
     sample: Vec<String>,
     orphans: Vec<Orphan>,
 }
@@ -81,11 +82,13 @@ async fn plan(
     let counts = count(datastore, &bound, &cutoffs, &orders, now).await?;
     let Some(rows) = bound.rows() else {
         let statement = walk(rule);
-        return Ok(Plan { counts, statement, steps: Vec::new(), sample: Vec::new(), orphans: Vec::new() });
+        let way = "file by file, as the walk finds them".to_owned();
+        return Ok(Plan { counts, statement, steps: Vec::new(), way, sample: Vec::new(), orphans: Vec::new() });
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
     let mut reader = Reader::open(datastore).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs, Phase::shown(rule)).await?;
+    let way = reader.way(rows, Phase::shown(rule), counts.due + counts.overdue).await?.to_string();
     let sample = match state {
         Some(state) if counts.due + counts.overdue > 0 => {
             let orders = orders.without_requests();
@@ -93,7 +96,7 @@ async fn plan(
         }
         Some(_) | None => Vec::new(),
     };
-    Ok(Plan { counts, statement, steps, sample, orphans })
+    Ok(Plan { counts, statement, steps, way, sample, orphans })
 }
 
 /// What selects files, which no statement does.
@@ -179,6 +182,7 @@ fn details(rule: &Rule, plan: &Plan, named: Named) {
     for line in &plan.steps {
         println!("  plan: {line}");
     }
+    println!("  goes: {}", plan.way);
     if !plan.sample.is_empty() {
         println!("  some of them, by keyed id: {}", plan.sample.join(" "));
     }
@@ -217,7 +221,7 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
         "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
-        "statement": plan.statement, "query_plan": plan.steps, "sample": plan.sample, "orphans": plan.orphans.len(),
+        "statement": plan.statement, "query_plan": plan.steps, "way": plan.way, "sample": plan.sample, "orphans": plan.orphans.len(),
         "orphan_paths": (named == Named::Listed).then(|| by_dataset(&plan.orphans)),
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::clock::{self, Stopwatch};
-use crate::datastore::sql::{Cursor, Phase, Selected, Writer};
+use crate::datastore::sql::{Cursor, Phase, Selected, Way, Writer};
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
@@ -66,6 +66,8 @@ enum Turn {
     Exhausted,
     /// Another transaction stood in the way of so many records (0: nothing was selected); nothing of it was intended.
     Conflict { selected: usize, error: DatastoreError },
+    /// Something stood in the way of a whole stretch: it is looked at again from here, record by record.
+    Closer(Cursor),
     /// An order came between judgement and intent; nothing of it was intended.
     Again,
 }
@@ -108,6 +110,10 @@ pub(super) async fn run(
     let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
+        if *phase == Phase::Candidates && !writer.leaves_to_the_judge(rows) {
+            continue;
+        }
+        let way = writer.way(rows, *phase, run.total).await?;
         let mut walk = Walk {
             rows,
             phase: *phase,
@@ -116,6 +122,8 @@ pub(super) async fn run(
             remote: &mut remote,
             gate: &mut gate,
             unsealed: None,
+            way,
+            closer: false,
         };
         let walked = walk.run(run, state, progress).await;
         let sealed = walk.seal(run, state).await;
@@ -138,6 +146,10 @@ struct Walk<'w, 'r, 'g> {
     remote: &'w mut Remote,
     gate: &'w mut Gate<'g>,
     unsealed: Option<Unsealed>,
+    /// How it goes through the table.
+    way: Way,
+    /// Whether the next batch is looked at record by record, whatever the way: something stood in it.
+    closer: bool,
 }
 
 impl Walk<'_, '_, '_> {
@@ -186,6 +198,7 @@ impl Walk<'_, '_, '_> {
                         return Ok(());
                     }
                     cursor = next;
+                    conflicts = 0;
                     budget.went(went);
                 }
                 Turn::Refused { selected, next, last, why } if selected <= 1 => {
@@ -202,6 +215,10 @@ impl Walk<'_, '_, '_> {
                     budget.halve(selected);
                 }
                 Turn::Again => {}
+                Turn::Closer(from) => {
+                    self.closer = true;
+                    cursor = from;
+                }
                 Turn::Conflict { selected, error } => {
                     conflicts += 1;
                     if conflicts > MOST_CONFLICTS {
@@ -245,11 +262,21 @@ impl Walk<'_, '_, '_> {
         let rows = self.rows.heeding(&orders);
         let unsealed = self.unsealed.take();
         let locked = Stopwatch::start();
-        let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit };
+        let closer = self.way.closer(cursor, limit);
+        let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
+        let at = Place { rows, cutoffs: run.cutoffs, phase, cursor, limit, way };
         let mut selected = match select_and_seal(run, state, self.writer, &at, unsealed).await {
+            Err(SweepError::Datastore(error))
+                if way != Way::Listed && (error.conflict().is_some() || error.refused().is_some()) =>
+            {
+                return Ok(Turn::Closer(closer));
+            }
             Err(SweepError::Datastore(error)) if error.conflict().is_some() => return conflict(error, 0),
             selected => selected?,
         };
+        if way == self.way {
+            self.way = selected.way();
+        }
         let batch = Stretch {
             next: selected.page.next.clone(),
             last: selected.page.last,
@@ -264,6 +291,10 @@ impl Walk<'_, '_, '_> {
                 return Err(error);
             }
         };
+        if !selected.can_be(&due) {
+            selected.rollback().await?;
+            return Ok(Turn::Closer(closer));
+        }
         if due.is_empty() {
             selected.rollback().await?;
             return Ok(batch.went(0));
@@ -563,6 +594,7 @@ struct Place<'c> {
     phase: Phase,
     cursor: &'c Cursor,
     limit: u32,
+    way: Way,
 }
 
 /// Selects the next batch while the one before is sealed: another file, another thread. Nothing of the next is committed before
@@ -575,12 +607,12 @@ async fn select_and_seal<'w>(
     unsealed: Option<Unsealed>,
 ) -> Result<Selected<'w>, SweepError> {
     let Some(Unsealed { intent, settled }) = unsealed else {
-        return Ok(writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit).await?);
+        return Ok(writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit, at.way).await?);
     };
     writer.sealed(intent.batch());
     let watch = Stopwatch::start();
     let selecting = async {
-        let selected = writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit).await;
+        let selected = writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit, at.way).await;
         (selected, watch.elapsed())
     };
     let horizon = run.horizon();

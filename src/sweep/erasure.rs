@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::guard::Parked;
+use super::guard::{Guard, Parked};
 use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, orders, standing, sweep};
 use crate::datastore::sql::Reader;
 use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId};
@@ -65,8 +65,9 @@ pub(super) async fn guard(
     let Some(rows) = bound.rows() else { return Ok((0, Ok(0))) };
     let mut reader = Reader::open(target.own()?).await?;
     let due = reader.count_demanded(rows.heeding(orders)).await?;
-    let all = reader.count_all(rows).await?;
     let standing = VersionStanding { usual: None, ..*standing };
+    let counted = Guard::depends_on_size(&standing, due);
+    let all = if counted { Some(reader.count_all(rows).await?) } else { None };
     Ok((due, target.guard.allowance(&standing, due, all, now.eligible)))
 }
 

@@ -33,16 +33,25 @@ pub struct Parked {
 }
 
 impl Guard {
-    /// How many of the rule's own records the sweep may dispose of, or why it may not start.
+    /// Whether it matters how many records the dataset has: to count them may mean to read it.
+    pub fn depends_on_size(standing: &VersionStanding, due: u64) -> bool {
+        !standing.finished && standing.approved.is_none_or(|approved| approved < due)
+    }
+
+    /// How many of the rule's own records the sweep may dispose of, or why it may not start. `all`: the records of the dataset, where
+    /// they were counted.
     pub fn allowance(
         &self,
         standing: &VersionStanding,
         due: u64,
-        all: u64,
+        all: Option<u64>,
         now: DateTime<Utc>,
     ) -> Result<u64, Parked> {
-        let by_itself =
-            if standing.finished { self.usual(standing.usual, now) } else { self.unapproved(all) };
+        let by_itself = match all {
+            _ if standing.finished => self.usual(standing.usual, now),
+            Some(all) => self.unapproved(all),
+            None => 0,
+        };
         let allowed = by_itself.max(standing.approved.unwrap_or(0));
         if due > allowed {
             return Err(Parked { due, allowed, approved: standing.approved, known: standing.finished });
@@ -92,23 +101,23 @@ mod tests {
 
     #[test]
     fn a_new_rule_may_dispose_of_a_little_by_itself() {
-        assert_eq!(GUARD.allowance(&new(None), 50, 1000, NOW), Ok(50));
-        assert_eq!(GUARD.allowance(&new(None), 51, 1000, NOW), parked(51, 50));
-        assert_eq!(GUARD.allowance(&new(None), 1000, 100_000, NOW), Ok(1000));
-        assert_eq!(GUARD.allowance(&new(None), 1001, 100_000, NOW), parked(1001, 1000));
+        assert_eq!(GUARD.allowance(&new(None), 50, Some(1000), NOW), Ok(50));
+        assert_eq!(GUARD.allowance(&new(None), 51, Some(1000), NOW), parked(51, 50));
+        assert_eq!(GUARD.allowance(&new(None), 1000, Some(100_000), NOW), Ok(1000));
+        assert_eq!(GUARD.allowance(&new(None), 1001, Some(100_000), NOW), parked(1001, 1000));
     }
 
     #[test]
     fn a_fraction_does_not_bind_a_small_dataset() {
-        assert_eq!(GUARD.allowance(&new(None), 200, 200, NOW), Ok(1000));
-        assert_eq!(GUARD.allowance(&new(None), 11, 201, NOW), parked(11, 10));
+        assert_eq!(GUARD.allowance(&new(None), 200, Some(200), NOW), Ok(1000));
+        assert_eq!(GUARD.allowance(&new(None), 11, Some(201), NOW), parked(11, 10));
     }
 
     #[test]
     fn an_approval_allows_what_it_says_and_no_more() {
-        assert_eq!(GUARD.allowance(&new(Some(500)), 500, 1000, NOW), Ok(500));
+        assert_eq!(GUARD.allowance(&new(Some(500)), 500, Some(1000), NOW), Ok(500));
         let refused = Parked { due: 501, allowed: 500, approved: Some(500), known: false };
-        assert_eq!(GUARD.allowance(&new(Some(500)), 501, 1000, NOW), Err(refused));
+        assert_eq!(GUARD.allowance(&new(Some(500)), 501, Some(1000), NOW), Err(refused));
     }
 
     #[test]
@@ -118,16 +127,16 @@ mod tests {
             approved: None,
             usual: Some(Usual { median_day: 1000, last_success: NOW - TimeDelta::days(days) }),
         };
-        assert_eq!(GUARD.allowance(&standing(0), 4000, 1_000_000, NOW), Ok(4000));
+        assert_eq!(GUARD.allowance(&standing(0), 4000, Some(1_000_000), NOW), Ok(4000));
         let unusual = Parked { due: 4001, allowed: 4000, approved: None, known: true };
-        assert_eq!(GUARD.allowance(&standing(0), 4001, 1_000_000, NOW), Err(unusual));
-        assert_eq!(GUARD.allowance(&standing(3), 12_000, 1_000_000, NOW), Ok(12_000));
+        assert_eq!(GUARD.allowance(&standing(0), 4001, Some(1_000_000), NOW), Err(unusual));
+        assert_eq!(GUARD.allowance(&standing(3), 12_000, Some(1_000_000), NOW), Ok(12_000));
     }
 
     #[test]
     fn a_version_that_usually_does_nothing_has_the_limit_of_a_new_one() {
         let idle = Some(Usual { median_day: 0, last_success: NOW });
         let standing = VersionStanding { finished: true, approved: None, usual: idle };
-        assert_eq!(GUARD.allowance(&standing, 1000, 1_000_000, NOW), Ok(1000));
+        assert_eq!(GUARD.allowance(&standing, 1000, Some(1_000_000), NOW), Ok(1000));
     }
 }

@@ -402,15 +402,18 @@ async fn guard(
     let Some(rows) = bound.rows() else {
         let counts = count(own, bound, cutoffs, orders, now).await?;
         let due = counts.due + counts.overdue;
-        return Ok((due, allowance(due, counts.all())));
+        return Ok((due, allowance(due, Some(counts.all()))));
     };
     let mut reader = Reader::open(own).await?;
     let mut due = reader.count_selected(rows, cutoffs).await?;
-    let all = reader.count_all(rows).await?;
+    let doubtful = reader.leaves_to_the_judge(rows);
+    let counted = doubtful || Guard::depends_on_size(standing, due);
+    let all = if counted { Some(reader.count_all(rows).await?) } else { None };
     let mut allowed = allowance(due, all);
     // What SQL cannot compare is as good as due until the judge has seen it: a look through the table, and only where it could
     // make a difference. A known version that is surprised by it is stopped by its allowance.
-    if !standing.finished && matches!(allowed, Ok(allowed) if allowed < all) {
+    if doubtful && !standing.finished && matches!((&allowed, all), (Ok(allowed), Some(all)) if *allowed < all)
+    {
         due += count::candidates_due(&mut reader, rows, cutoffs, orders, now).await?;
         allowed = allowance(due, all);
     }

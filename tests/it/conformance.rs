@@ -3,6 +3,9 @@
 
 mod cases;
 mod files;
+mod keys;
+mod mariadb;
+mod postgres;
 mod sqlite;
 
 use std::collections::BTreeSet;
@@ -88,4 +91,9 @@ macro_rules! conformance {
     )*};
 }
 
-conformance!(rows_in_sqlite: crate::conformance::sqlite::Sqlite, files_in_a_tree: crate::conformance::files::Files);
+conformance!(
+    rows_in_sqlite: crate::conformance::sqlite::Sqlite,
+    rows_in_postgres: crate::conformance::postgres::Postgres,
+    rows_in_mariadb: crate::conformance::mariadb::MariaDb,
+    files_in_a_tree: crate::conformance::files::Files,
+);

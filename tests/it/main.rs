@@ -33,6 +33,7 @@ mod refusals;
 mod report;
 mod rules;
 mod schema;
+mod servers;
 mod sweep;
 mod trial;
 mod units;

@@ -40,7 +40,10 @@ first_sweep = 1000000
 first_fraction = 1.0
 
 [datastore.site]
-kind = "sqlite"
+"#;
+
+/// A database in the world's own directory.
+const SITE: &str = r#"kind = "sqlite"
 url = "sqlite://site.db"
 "#;
 
@@ -107,15 +110,21 @@ pub struct World {
 impl World {
     /// A world with these rules, and a datastore that these statements made.
     pub fn new(rules: &str, schema: &str) -> Self {
+        let world = Self::on(SITE, rules);
+        world.sql(schema);
+        world
+    }
+
+    /// A world with these rules over a datastore that is elsewhere, as these lines of the configuration say.
+    pub fn on(datastore: &str, rules: &str) -> Self {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let world = Self { dir };
-        world.write("expunged.toml", CONFIG);
+        world.write("expunged.toml", &format!("{CONFIG}{datastore}"));
         std::fs::create_dir(world.path("rules")).unwrap();
         world.rules(rules);
         let key = SigningKey::generate(&Origin::parse(ORIGIN).unwrap(), [7; 32]);
         write_key_pair(&world.path("ledger.key"), &key).unwrap();
-        world.sql(schema);
         world
     }
 

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::{Access, Connection, Transaction, open};
+use super::connection::{Access, Connection, Select, Transaction, open};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::{demanded, filters, not_held};
 use super::identity::{Identities, Identity};
 use super::layer::{Held, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::prepared::{FileIdentity, Prepared};
-use super::read::{Page, Side, order, page, selection, sources};
+use super::read::{Order, Page, Range, Side, columns_of, page, push_pages, selection, sources};
 use super::share::Links;
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::{Cursor, Phase, postgres, read, share};
+use super::way::{self, Way};
+use super::{Cursor, Phase, Place, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
@@ -138,8 +139,19 @@ impl Writer {
         }
     }
 
+    /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
+    pub async fn way(&mut self, rule: RowRule<'_>, phase: Phase, due: u64) -> Result<Way, DatastoreError> {
+        way::of(&mut self.connection, &self.dialect, rule, phase, due).await
+    }
+
+    /// Whether some of the rule's records may be due and only the judge can tell.
+    pub fn leaves_to_the_judge(&self, rule: RowRule<'_>) -> bool {
+        way::leaves_to_the_judge(&self.dialect, rule)
+    }
+
     /// Selects up to `limit` records, in the walk's order after the cursor, and locks them, on SQLite the datastore, against every
-    /// other writer until the batch ends. Records that somebody else has locked are passed over. Nothing has been changed yet.
+    /// other writer until the batch ends. What somebody else has locked is passed over where the records are listed, and a conflict
+    /// elsewhere. Where the way is a direct one, they are gone within the transaction that is open now.
     pub async fn select<'w>(
         &'w mut self,
         rule: RowRule<'w>,
@@ -147,6 +159,7 @@ impl Writer {
         phase: Phase,
         cursor: &Cursor,
         limit: u32,
+        way: Way,
     ) -> Result<Selected<'w>, DatastoreError> {
         let witness = self.witness();
         let (sealed, file, dialect) = (self.sealed.clone(), self.file.clone(), self.dialect.clone());
@@ -160,14 +173,19 @@ impl Writer {
             held: layers(rule, 0).into_iter().map(Held::none).collect(),
             from: cursor.clone(),
             limit,
-            stretch: false,
+            way: way.at(cursor),
             page: Page::empty(),
             beside: Vec::new(),
             sealed,
             witness,
             file,
         };
-        match selected.read_page().await {
+        let read = if way.at(cursor).is_direct() {
+            selected.dispose_page().await
+        } else {
+            selected.read_page().await
+        };
+        match read {
             Ok(()) => Ok(selected),
             Err(error) => {
                 selected.transaction.undo().await?;
@@ -213,8 +231,7 @@ pub struct Selected<'w> {
     /// Where the selection starts, and how many it takes.
     from: Cursor,
     limit: u32,
-    /// Whether the batch can go as a stretch of the walk, without naming its records.
-    stretch: bool,
+    way: Way,
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     /// Of each record, what the batch needs beside its key.
@@ -231,6 +248,22 @@ impl<'w> Selected<'w> {
         self.transaction.rollback().await
     }
 
+    /// Whether the batch is what the judge calls due, or can be narrowed to it. One that is gone already, within its transaction, can
+    /// only be rolled back and looked at again record by record.
+    pub fn can_be(&self, due: &[Due]) -> bool {
+        !self.way.is_direct() || due.len() == self.page.selected()
+    }
+
+    /// The way through the table, with what this batch has shown of it.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    fn range(&self) -> Range<'_> {
+        let order = self.from.order(Order::of(self.rule, self.phase));
+        Range { phase: self.phase, cursor: &self.from, order, limit: self.limit, lock: None }
+    }
+
     /// Whether the predicate looks at rows that may go with the batch as dependents.
     fn reads_other_tables(&self) -> bool {
         TriggerSql::of(&self.dialect, self.rule).own_column().is_none() || !self.rule.rule().unless.is_empty()
@@ -241,26 +274,71 @@ impl<'w> Selected<'w> {
         matches!(self.dialect, Dialect::Sqlite)
     }
 
+    /// Disposes of the records in the statement that selects them. It sees each as it is when its turn comes: a record that was
+    /// un-deleted meanwhile stays.
+    async fn dispose_page(&mut self) -> Result<(), DatastoreError> {
+        let columns = sources(&self.dialect, self.rule);
+        let read: Vec<String> = columns.iter().map(|x| self.dialect.read(x)).collect();
+        let own = self.dialect.table(self.rule.table().name);
+        let mut sql = self.dialect.sql(format!("DELETE FROM {own} AS t WHERE "));
+        let (start, until) = self.from.pages(self.way, self.limit);
+        match self.way {
+            Way::Pages { .. } => {
+                self.push_due(&mut sql);
+                push_pages(&mut sql, start, until);
+            }
+            Way::Index | Way::Listed | Way::Stretches => {
+                sql.push(&format!("t.ctid = ANY (ARRAY(SELECT t.ctid FROM {own} AS t WHERE "));
+                self.push_due(&mut sql);
+                let order = columns_of(&self.dialect, self.rule, Order::Trigger);
+                self.from.push(&mut sql, &order, Side::After);
+                sql.push(&format!(" ORDER BY {} LIMIT ", order[0].sql)).bind_integer(self.limit.into());
+                sql.push(")) AND ");
+                self.push_due(&mut sql);
+            }
+        }
+        sql.push(&format!(" RETURNING {}", read.join(", ")));
+        let select = Select { sql, types: columns.into_iter().map(|x| x.ty).collect() };
+        let watched = self.dialect.has_triggers(self.rule.table().name);
+        let rows = self.transaction.handle().deleting(&select, watched, "dispose of a batch").await?;
+        let mut page = page(&self.dialect, self.rule, self.range(), rows)?;
+        match &mut self.way {
+            Way::Pages { end, density } => {
+                let seen = page.selected();
+                (page.next, page.last) = (Cursor(Place::Page(until)), until >= *end);
+                #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+                let found = seen as f64 / (until - start).max(1) as f64;
+                *density = f64::midpoint(*density, found);
+            }
+            Way::Index | Way::Listed | Way::Stretches => {
+                page.last = page.selected() == 0;
+                page.next = page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
+            }
+        }
+        self.page = page;
+        Ok(())
+    }
+
+    /// The records that may go: the phase's, of nobody who is held.
+    fn push_due(&self, sql: &mut Sql) {
+        read::condition(sql, self.rule, self.cutoffs, self.phase);
+        if let Some(people) = self.rule.people() {
+            sql.push(" AND ");
+            not_held(sql, self.rule, people);
+        }
+    }
+
     /// Reads the records, and locks them.
     async fn read_page(&mut self) -> Result<(), DatastoreError> {
         let operation = "select a batch";
-        // What hangs on the records, their new values and what a share elsewhere needs come from what is read of each.
-        self.stretch = self.has_locked_everybody_out()
-            && self.held.len() == 1
-            && self.rule.bound().shares().len() == 1
-            && self.phase == Phase::Exact
-            && *self.held[0].layer.action == Action::Delete
-            && self.rule.table().integer_key
-            && !self.reads_other_tables();
         let told = sources(&self.dialect, self.rule);
         let width = told.len();
         let key = self.rule.table().key.len();
         let beside = self.held[0].layer.columns(&self.dialect).split_off(key);
         let columns = [told, beside].concat();
-        let (rule, cutoffs) = (self.rule, self.cutoffs);
-        let select = self.dialect.select(&columns, |sql| {
-            selection(sql, rule, cutoffs, self.phase, &self.from, self.limit, Some(Wait::Skip));
-        });
+        let wait = if self.way == Way::Stretches { Wait::Never } else { Wait::Skip };
+        let range = Range { lock: Some(wait), ..self.range() };
+        let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
         let mut rows = self.transaction.handle().rows(&select, operation).await?;
         let next = self.page_of(&mut rows, width)?;
         if self.reads_other_tables() && !self.has_locked_everybody_out() && !self.page.keys.is_empty() {
@@ -280,7 +358,7 @@ impl<'w> Selected<'w> {
     /// Keeps what was read; where the walk goes on behind it.
     fn page_of(&mut self, rows: &mut Vec<Vec<Value>>, width: usize) -> Result<Cursor, DatastoreError> {
         self.beside = rows.iter_mut().map(|row| row.split_off(width)).collect();
-        self.page = page(&self.dialect, self.rule, self.phase, self.limit, std::mem::take(rows))?;
+        self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
         Ok(self.page.next.clone())
     }
 
@@ -291,7 +369,7 @@ impl<'w> Selected<'w> {
         sql.push(" FROM ").bulk(&layer.carried_key(&self.dialect), keys);
         sql.push(&format!(" JOIN {own} AS t ON {} WHERE ", layer.is_carried(&self.dialect)));
         read::condition(sql, self.rule, self.cutoffs, self.phase);
-        let order = order(&self.dialect, self.rule, self.phase);
+        let order = columns_of(&self.dialect, self.rule, self.range().order);
         let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
         sql.push(&format!(" ORDER BY {}", order.join(", ")));
     }
@@ -299,7 +377,7 @@ impl<'w> Selected<'w> {
     /// Takes what was not judged due out of the batch.
     pub async fn keep_only(mut self, due: Vec<Due>) -> Result<Judged<'w>, DatastoreError> {
         if due.len() < self.page.selected() {
-            self.stretch = false;
+            self.way = Way::Listed;
             let keep: Vec<usize> =
                 due.iter().filter_map(|due| usize::try_from(due.position()).ok()).collect();
             let unexpected = || DatastoreError::Unexpected {
@@ -322,7 +400,10 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Vec<PreparedPart>, DatastoreError> {
-        if !self.stretch {
+        if self.way.is_direct() {
+            return Ok(Vec::new());
+        }
+        if self.way == Way::Listed {
             let rows = self.page.keys.iter().zip(std::mem::take(&mut self.beside));
             let rows = rows.map(|(key, beside)| key.iter().cloned().chain(beside).collect()).collect();
             self.held[0].put(rows);
@@ -423,11 +504,11 @@ impl<'w> Selected<'w> {
         let layer = &self.held[0].layer;
         let trigger = TriggerSql::of(&self.dialect, self.rule);
         let mut sql = match layer.action {
-            Action::Delete if self.stretch => {
-                let mut sql = self
-                    .dialect
-                    .sql(format!("DELETE FROM {} AS t WHERE TRUE", self.dialect.table(layer.table)));
-                let order = order(&self.dialect, self.rule, self.phase);
+            Action::Delete if self.way == Way::Stretches => {
+                let deleted = if let Dialect::MariaDb(_) = self.dialect { "t FROM" } else { "FROM" };
+                let own = self.dialect.table(layer.table);
+                let mut sql = self.dialect.sql(format!("DELETE {deleted} {own} AS t WHERE TRUE"));
+                let order = columns_of(&self.dialect, self.rule, self.range().order);
                 self.from.push(&mut sql, &order, Side::After);
                 self.page.next.push(&mut sql, &order, Side::UpTo);
                 sql
@@ -468,8 +549,8 @@ impl<'w> Judged<'w> {
     /// Their keys: to be sealed with the intent, and kept nowhere else.
     pub fn identity(&mut self) -> Identity {
         let keys = &mut self.selected.page.keys;
-        // A stretch goes without naming its records.
-        let keys = if self.selected.stretch { std::mem::take(keys) } else { keys.clone() };
+        // Only what is listed is named once more.
+        let keys = if self.selected.way == Way::Listed { keys.clone() } else { std::mem::take(keys) };
         Identity::of(self.selected.rule, keys)
     }
 

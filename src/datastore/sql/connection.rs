@@ -299,6 +299,24 @@ impl Handle<'_> {
         Ok(Changed { itself, reached })
     }
 
+    /// Runs a statement that deletes rows and returns them. `watched`: as with [`Self::changing`].
+    pub(super) async fn deleting(
+        &mut self,
+        select: &Select,
+        watched: bool,
+        operation: &'static str,
+    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+        let before = if watched { self.reached(&select.sql.dialect, operation).await? } else { 0 };
+        let rows = self.rows(select, operation).await?;
+        if watched && self.reached(&select.sql.dialect, operation).await? - before > rows.len() as u64 {
+            let source = EngineError::Refused(
+                "a trigger or a foreign key would change rows that no dependent declares",
+            );
+            return Err(DatastoreError::Statement { operation, source });
+        }
+        Ok(rows)
+    }
+
     /// Rows that the transaction (MariaDB: the connection) has changed, whoever made it.
     async fn reached(&mut self, dialect: &Dialect, operation: &'static str) -> Result<u64, DatastoreError> {
         let sum = match dialect {

@@ -81,6 +81,14 @@ impl Expression {
 }
 
 impl Dialect {
+    /// Where a server's tables are.
+    pub(super) fn schema_name(&self) -> &str {
+        match self {
+            Self::Sqlite => "main",
+            Self::Postgres(schema) | Self::MariaDb(schema) => &schema.name,
+        }
+    }
+
     /// An identifier as SQL: the only function that quotes.
     pub(super) fn quote(&self, name: &str) -> String {
         match self {
@@ -256,6 +264,8 @@ impl Dialect {
     pub(super) fn lock(&self, wait: Wait) -> &'static str {
         match (self, wait) {
             (Self::Sqlite, _) => "",
+            (Self::Postgres(_), Wait::Never) => " FOR UPDATE OF t NOWAIT",
+            (Self::MariaDb(_), Wait::Never) => " FOR UPDATE NOWAIT",
             (Self::Postgres(_), Wait::Skip) => " FOR UPDATE OF t SKIP LOCKED",
             (Self::Postgres(_), Wait::Briefly) => " FOR UPDATE OF t",
             (Self::MariaDb(_), Wait::Skip) => " FOR UPDATE SKIP LOCKED",
@@ -271,6 +281,8 @@ pub(super) enum Wait {
     Skip,
     /// They are waited for, up to the session's lock timeout.
     Briefly,
+    /// They are a conflict.
+    Never,
 }
 
 /// A value of SQLite's as JSON can carry it: text behind `t`, bytes in hex behind `b`, a real behind `r`, the rest as it is.

@@ -20,6 +20,7 @@ mod share;
 mod sqlite;
 mod statement;
 mod trigger;
+mod way;
 
 pub use batch::{Judged, Selected, Writer};
 pub use identity::{Identities, Identity};
@@ -29,6 +30,7 @@ pub use read::{Census, Page, Reader};
 pub use replicas::{Behind, Distance, Replicas};
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
+pub use way::Way;
 
 use crate::model::value::Value;
 use crate::rules::rule::Rule;
@@ -53,6 +55,21 @@ impl Phase {
     }
 }
 
-/// Where a walk through a dataset goes on: after the last record seen, in the walk's own order.
+/// Where a walk through a dataset goes on.
 #[derive(Debug, Clone, Default)]
-pub struct Cursor(Option<Vec<Value>>);
+pub struct Cursor(Place);
+
+/// Where that is.
+#[derive(Debug, Clone, Default)]
+enum Place {
+    #[default]
+    Start,
+    /// Behind this record, by the values of the walk's own order.
+    Behind(Vec<Value>),
+    /// With the records whose trigger reads this, since those before are gone.
+    From(Value),
+    /// With the records on this page of the table.
+    Page(u64),
+    /// Within these pages, up to the second and without it, behind the record with this key.
+    Within(u64, u64, Option<Vec<Value>>),
+}

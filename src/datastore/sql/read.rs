@@ -10,7 +10,8 @@ use super::filter::{demanded, filters, is_uuid, selected};
 use super::rows::{several, unhex};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::{Cursor, Phase, mariadb, postgres, sqlite};
+use super::way::{self, Way};
+use super::{Cursor, Phase, Place, mariadb, postgres, sqlite};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
@@ -58,9 +59,27 @@ impl Page {
         }
     }
 
+    /// The latest trigger among the records.
+    pub(super) fn latest(&self) -> Option<Value> {
+        let own = self.records.iter().filter_map(|record| match &record.trigger {
+            TriggerValue::Own(value) => Some(value),
+            TriggerValue::Rows(_) => None,
+        });
+        own.reduce(|latest, value| if earlier(latest, value) { value } else { latest }).cloned()
+    }
+
     /// How many records were selected, whoever has taken them since.
     pub(super) fn selected(&self) -> usize {
         self.selected
+    }
+}
+
+/// Whether one trigger lies before another: both are numbers, or texts of the one form that sorts as the times do.
+fn earlier(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Integer(a), Value::Integer(b)) => a < b,
+        (Value::Text(a), Value::Text(b)) => a < b,
+        (Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_), _) => false,
     }
 }
 
@@ -190,10 +209,10 @@ impl Reader {
         limit: u32,
     ) -> Result<Page, DatastoreError> {
         let columns = sources(&self.dialect, rule);
-        let select =
-            self.dialect.select(&columns, |sql| selection(sql, rule, cutoffs, phase, cursor, limit, None));
+        let range = Range::of(rule, phase, cursor, limit);
+        let select = self.dialect.select(&columns, |sql| selection(sql, rule, cutoffs, range));
         let rows = self.connection.handle().rows(&select, "read a page of records").await?;
-        page(&self.dialect, rule, phase, limit, rows)
+        page(&self.dialect, rule, range, rows)
     }
 
     /// The statement a sweep selects with, and how the engine would execute it. Which values are bound to it is not shown.
@@ -211,9 +230,19 @@ impl Reader {
         let rule = rule.heeding(&orders);
         let columns: Vec<String> = sources(&self.dialect, rule).into_iter().map(|x| x.sql).collect();
         let mut sql = self.dialect.sql(format!("SELECT {}", columns.join(", ")));
-        selection(&mut sql, rule, cutoffs, phase, &Cursor::default(), 1, None);
+        selection(&mut sql, rule, cutoffs, Range::of(rule, phase, &Cursor::default(), 1));
         let plan = explained(&mut self.connection.handle(), &sql, "ask for a query plan").await?;
         Ok((sql.text, plan))
+    }
+
+    /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
+    pub async fn way(&mut self, rule: RowRule<'_>, phase: Phase, due: u64) -> Result<Way, DatastoreError> {
+        way::of(&mut self.connection, &self.dialect, rule, phase, due).await
+    }
+
+    /// Whether some of the rule's records may be due and only the judge can tell.
+    pub fn leaves_to_the_judge(&self, rule: RowRule<'_>) -> bool {
+        way::leaves_to_the_judge(&self.dialect, rule)
     }
 
     /// Which of these rows of values, by their position, no row of a table holds in these columns, to the byte.
@@ -316,7 +345,9 @@ pub(super) async fn explain(
         from(sql, " FROM ", rule);
         named(sql.push("TRUE"));
     });
-    let mut page = page(dialect, rule, Phase::Exact, 1, handle.rows(&select, operation).await?)?;
+    let start = Cursor::default();
+    let range = Range::of(rule, Phase::Exact, &start, 1);
+    let mut page = page(dialect, rule, range, handle.rows(&select, operation).await?)?;
     let Some(record) = page.records.pop() else { return Ok(None) };
     let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
         from(sql, " FROM ", rule);
@@ -369,21 +400,33 @@ pub(super) fn sources(dialect: &Dialect, rule: RowRule<'_>) -> Vec<Expression> {
     sources
 }
 
-/// Whether the walk follows the trigger's index; if not, it follows the key.
-fn by_trigger(rule: RowRule<'_>, phase: Phase) -> bool {
-    matches!(phase, Phase::Exact | Phase::Regular) && rule.table().trigger_indexed
+/// What a walk goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The trigger's index, and the key among those that share a trigger.
+    Trigger,
+    /// The key.
+    Key,
+}
+
+impl Order {
+    /// The one that finds what a phase is after with the fewest looks.
+    pub(super) fn of(rule: RowRule<'_>, phase: Phase) -> Self {
+        let indexed = matches!(phase, Phase::Exact | Phase::Regular) && rule.table().trigger_indexed;
+        if indexed { Self::Trigger } else { Self::Key }
+    }
 }
 
 /// The columns a walk goes by; together they tell any two records apart.
-pub(super) fn order(dialect: &Dialect, rule: RowRule<'_>, phase: Phase) -> Vec<Expression> {
+pub(super) fn columns_of(dialect: &Dialect, rule: RowRule<'_>, order: Order) -> Vec<Expression> {
     let trigger = TriggerSql::of(dialect, rule);
     let mut order: Vec<Expression> =
-        trigger.own_column().filter(|_| by_trigger(rule, phase)).cloned().into_iter().collect();
+        trigger.own_column().filter(|_| order == Order::Trigger).cloned().into_iter().collect();
     order.extend(rule.table().key.iter().map(|name| dialect.column("t", rule.table().name, name)));
     order
 }
 
-/// Which side of the record a cursor stands on.
+/// Which side of the record that a cursor stands on.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Side {
     /// Those behind it.
@@ -393,52 +436,153 @@ pub(super) enum Side {
 }
 
 impl Cursor {
-    /// Bounds a statement by the record the cursor stands on; the start of a walk bounds nothing.
+    /// Bounds a statement by where the cursor stands; the start of a walk bounds nothing.
     pub(super) fn push(&self, sql: &mut Sql, order: &[Expression], side: Side) {
-        let Cursor(Some(after)) = self else { return };
-        let names: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
-        if let (Dialect::MariaDb(_), Side::After) = (&sql.dialect, side) {
-            // The engine makes no range of a row value.
-            sql.push(" AND (");
-            for last in 0..order.len() {
-                sql.push(if last > 0 { " OR (" } else { "(" });
-                for (at, x) in order.iter().enumerate().take(last + 1) {
-                    let operator = if at < last { "=" } else { ">" };
-                    sql.push(&format!("{}{} {operator} ", if at > 0 { " AND " } else { "" }, x.sql));
-                    sql.bind(&after[at], &x.ty);
+        let Cursor(place) = self;
+        match place {
+            Place::Start | Place::Page(_) => {}
+            Place::Behind(values) => push_row(sql, order, values, side),
+            // The first column of the order is the trigger.
+            Place::From(trigger) => {
+                if let Some(x) = order.first() {
+                    sql.push(&format!(" AND {} >= ", x.sql)).bind(trigger, &x.ty);
                 }
-                sql.push(")");
             }
-            sql.push(&format!(") AND {} >= ", names[0])).bind(&after[0], &order[0].ty);
-            return;
+            Place::Within(page, until, after) => {
+                push_pages(sql, *page, *until);
+                if let Some(after) = after {
+                    push_row(sql, order, after, side);
+                }
+            }
         }
-        let operator = if side == Side::After { ">" } else { "<=" };
-        sql.push(&format!(" AND ({}) {operator} (", names.join(", ")));
-        for (i, (value, x)) in after.iter().zip(order).enumerate() {
-            sql.push(if i > 0 { ", " } else { "" }).bind(value, &x.ty);
+    }
+
+    /// Behind the last record of a page that a walk in this order has read.
+    fn behind(&self, values: Vec<Value>) -> Self {
+        Self(match self.0 {
+            Place::Within(page, until, _) => Place::Within(page, until, Some(values)),
+            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => Place::Behind(values),
+        })
+    }
+
+    /// With the records whose trigger reads this: those before are gone. Where the walk stands among records that share it, some of
+    /// which stayed, it stands there still.
+    pub(super) fn since(&self, trigger: Value) -> Self {
+        match &self.0 {
+            Place::Behind(values) if values.first() == Some(&trigger) => self.clone(),
+            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) | Place::Within(..) => {
+                Self(Place::From(trigger))
+            }
         }
-        sql.push(")");
+    }
+
+    /// The next pages of a walk that goes by them, up to the second and without it, for about so many records.
+    pub(super) fn pages(&self, way: Way, limit: u32) -> (u64, u64) {
+        let start = match self.0 {
+            Place::Page(page) => page,
+            Place::Start | Place::Behind(_) | Place::From(_) | Place::Within(..) => 0,
+        };
+        (start, start + way.stride(limit))
+    }
+
+    /// The same stretch, to be looked at record by record.
+    pub(super) fn closer(&self, way: Way, limit: u32) -> Self {
+        match (way, &self.0) {
+            (Way::Pages { .. }, Place::Start | Place::Page(_)) => {
+                let (start, until) = self.pages(way, limit);
+                Self(Place::Within(start, until, None))
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether only a list leads on from here.
+    pub(super) fn is_within(&self) -> bool {
+        matches!(self.0, Place::Within(..))
+    }
+
+    /// Where the walk goes on when nothing is left of what it stands in; none: the walk ends.
+    pub(super) fn beyond(&self) -> Option<Self> {
+        match self.0 {
+            Place::Within(_, until, _) => Some(Self(Place::Page(until))),
+            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => None,
+        }
+    }
+
+    /// The order that the walk has to have here, whatever it goes by elsewhere.
+    pub(super) fn order(&self, otherwise: Order) -> Order {
+        match self.0 {
+            Place::Within(..) => Order::Key,
+            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => otherwise,
+        }
     }
 }
 
-/// All of a `SELECT` behind its columns: the records a phase is after, in the walk's order after the cursor, locked or not.
-pub(super) fn selection(
-    sql: &mut Sql,
-    rule: RowRule<'_>,
-    cutoffs: &Cutoffs,
-    phase: Phase,
-    cursor: &Cursor,
-    limit: u32,
-    lock: Option<Wait>,
-) {
+/// The rows on these pages of the table, up to the second and without it.
+pub(super) fn push_pages(sql: &mut Sql, page: u64, until: u64) {
+    let tid = Type { class: Class::Other, name: "tid".to_owned() };
+    sql.push(" AND t.ctid >= ").bind(&Value::Text(format!("({page},0)")), &tid);
+    sql.push(" AND t.ctid < ").bind(&Value::Text(format!("({until},0)")), &tid);
+}
+
+fn push_row(sql: &mut Sql, order: &[Expression], values: &[Value], side: Side) {
+    let (strictly, at_last) = if side == Side::After { (">", ">") } else { ("<", "<=") };
+    if let Dialect::MariaDb(_) = &sql.dialect {
+        // The engine makes no range of a row value.
+        sql.push(&format!(" AND {} {}= ", order[0].sql, &strictly[..1])).bind(&values[0], &order[0].ty);
+        sql.push(" AND (");
+        for last in 0..order.len() {
+            sql.push(if last > 0 { " OR (" } else { "(" });
+            for (at, x) in order.iter().enumerate().take(last + 1) {
+                let operator = match at {
+                    at if at < last => "=",
+                    _ if last + 1 < order.len() => strictly,
+                    _ => at_last,
+                };
+                sql.push(&format!("{}{} {operator} ", if at > 0 { " AND " } else { "" }, x.sql));
+                sql.bind(&values[at], &x.ty);
+            }
+            sql.push(")");
+        }
+        sql.push(")");
+        return;
+    }
+    let names: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
+    sql.push(&format!(" AND ({}) {at_last} (", names.join(", ")));
+    for (i, (value, x)) in values.iter().zip(order).enumerate() {
+        sql.push(if i > 0 { ", " } else { "" }).bind(value, &x.ty);
+    }
+    sql.push(")");
+}
+
+/// What a selection takes of the records that a phase is after.
+#[derive(Clone, Copy)]
+pub(super) struct Range<'c> {
+    pub(super) phase: Phase,
+    pub(super) cursor: &'c Cursor,
+    pub(super) order: Order,
+    pub(super) limit: u32,
+    /// Whether they are locked, and what becomes of those that others have locked.
+    pub(super) lock: Option<Wait>,
+}
+
+impl<'c> Range<'c> {
+    /// Unlocked, in the order that suits the phase.
+    pub(super) fn of(rule: RowRule<'_>, phase: Phase, cursor: &'c Cursor, limit: u32) -> Self {
+        Self { phase, cursor, order: Order::of(rule, phase), limit, lock: None }
+    }
+}
+
+/// All of a `SELECT` behind its columns.
+pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, range: Range<'_>) {
     let dialect = sql.dialect.clone();
     from(sql, " FROM ", rule);
-    condition(sql, rule, cutoffs, phase);
-    let order = order(&dialect, rule, phase);
-    cursor.push(sql, &order, Side::After);
+    condition(sql, rule, cutoffs, range.phase);
+    let order = columns_of(&dialect, rule, range.order);
+    range.cursor.push(sql, &order, Side::After);
     let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
-    sql.push(&format!(" ORDER BY {} LIMIT ", order.join(", "))).bind_integer(i64::from(limit));
-    sql.push(lock.map_or("", |wait| dialect.lock(wait)));
+    sql.push(&format!(" ORDER BY {} LIMIT ", order.join(", "))).bind_integer(i64::from(range.limit));
+    sql.push(range.lock.map_or("", |wait| dialect.lock(wait)));
 }
 
 /// Which records a phase is after.
@@ -467,8 +611,7 @@ pub(super) fn condition(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, pha
 pub(super) fn page(
     dialect: &Dialect,
     rule: RowRule<'_>,
-    phase: Phase,
-    limit: u32,
+    range: Range<'_>,
     rows: Vec<Vec<Value>>,
 ) -> Result<Page, DatastoreError> {
     let width = rule.table().key.len();
@@ -485,7 +628,7 @@ pub(super) fn page(
         };
         key.truncate(width + 1);
         let trigger = key.pop().unwrap_or(Value::Null);
-        if phase == Phase::Candidates {
+        if range.phase == Phase::Candidates {
             readings.push(trigger.clone());
         }
         let trigger = match own {
@@ -498,11 +641,14 @@ pub(super) fn page(
     }
     let next = records.last().zip(keys.last()).map(|(record, key)| {
         let trigger = match &record.trigger {
-            TriggerValue::Own(value) if by_trigger(rule, phase) => Some(value.clone()),
+            TriggerValue::Own(value) if range.order == Order::Trigger => Some(value.clone()),
             TriggerValue::Own(_) | TriggerValue::Rows(_) => None,
         };
-        trigger.into_iter().chain(key.iter().cloned()).collect()
+        range.cursor.behind(trigger.into_iter().chain(key.iter().cloned()).collect())
     });
-    let last = u32::try_from(count).is_ok_and(|n| n < limit);
-    Ok(Page { records, next: Cursor(next), last, keys, readings, selected: count })
+    let exhausted = u32::try_from(count).is_ok_and(|n| n < range.limit);
+    let beyond = if exhausted { range.cursor.beyond() } else { None };
+    let last = exhausted && beyond.is_none();
+    let next = beyond.or(next).unwrap_or_default();
+    Ok(Page { records, next, last, keys, readings, selected: count })
 }

@@ -198,6 +198,11 @@ impl<'a> TriggerSql<'a> {
         Expression { sql, ty: Type::ROWS.clone() }
     }
 
+    /// Whether SQL compares it at all.
+    pub(super) fn is_compared(&self) -> bool {
+        !matches!(self.form.kind, TriggerKind::Text(..))
+    }
+
     /// The column that a range scan can start from.
     pub(super) fn own_column(&self) -> Option<&Expression> {
         self.rows.is_none().then_some(&self.form.x)

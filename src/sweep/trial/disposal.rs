@@ -125,7 +125,10 @@ async fn batch(
     let datastore = &rows.rule().datastore;
     let mut remote = Remote::over(elsewhere(world, court.bound)?);
     let Some(own) = world.writers.get_mut(datastore) else { return Ok(left) };
-    let mut selected = own.select(rows, cutoffs, phase, &Cursor::default(), WORLD).await?;
+    let mut selected = {
+        let way = own.way(rows, phase, 0).await?;
+        own.select(rows, cutoffs, phase, &Cursor::default(), WORLD, way).await?
+    };
     let records = std::mem::take(&mut selected.page.records);
     let (due, disagreed) = due_among(court.bound, cutoffs, court.orders, court.now, phase, records);
     swept.disagreed += disagreed;

@@ -3,19 +3,12 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::keys::{self, literal, text};
 use super::{Change, Key, Kind, Trigger};
 use crate::world::{DELETED_AT, World, rules};
 
 pub struct Sqlite {
     world: World,
-}
-
-fn text(key: &Key) -> String {
-    String::from_utf8(key.clone()).unwrap()
-}
-
-fn literal(key: &Key) -> String {
-    format!("'{}'", text(key).replace('\'', "''"))
 }
 
 impl Sqlite {
@@ -50,10 +43,8 @@ impl Kind for Sqlite {
     }
 
     fn left(&self) -> BTreeSet<Key> {
-        // As hexadecimal text: a newline in a key is no new row.
         let rows = self.world.list_on("site.db", "SELECT hex(id) FROM account");
-        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
-        rows.iter().map(|row| row.trim_matches('\'').as_bytes().chunks(2).map(byte).collect()).collect()
+        rows.iter().map(|row| keys::from_hex(row.trim_matches('\''))).collect()
     }
 
     /// A table is no place of its records' own.
@@ -87,58 +78,7 @@ impl Kind for Sqlite {
     }
 
     fn from_hell() -> Vec<Key> {
-        let long = "x".repeat(1_000);
-        [
-            "",
-            " ",
-            "  ",
-            "0",
-            "00",
-            "-0",
-            "1e3",
-            "null",
-            "NULL",
-            "it's",
-            "''",
-            "\"",
-            "\\",
-            "\\0",
-            "\n",
-            "\r\n",
-            "\t",
-            "%",
-            "_",
-            "*",
-            "?",
-            "{id}",
-            "[\"1\"]",
-            "1\",\"2",
-            "hex:00",
-            "-",
-            "--",
-            "--format",
-            "'; DROP TABLE account; --",
-            "$1",
-            "?1",
-            ":id",
-            "é",
-            "e\u{301}",
-            "É",
-            "Straße",
-            "STRASSE",
-            "\u{202e}txt.exe",
-            "\u{feff}",
-            "\u{200b}",
-            "😀",
-            "\u{10ffff}",
-            "\u{7f}",
-            "\u{1}",
-            "a",
-            "A",
-            &long,
-        ]
-        .map(|key| key.as_bytes().to_vec())
-        .to_vec()
+        keys::from_hell(1_000)
     }
 
     fn points() -> BTreeSet<String> {

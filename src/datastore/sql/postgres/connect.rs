@@ -19,7 +19,7 @@ const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET Int
      SET idle_in_transaction_session_timeout = '5min';";
 
 /// A sweep's statements are short; a commit is on the disk when it returns.
-const WRITE: &str = "SET statement_timeout = '60s'; SET lock_timeout = '1s'; \
+const WRITE: &str = "SET statement_timeout = '60s'; SET lock_timeout = '200ms'; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
 /// A count of a large table takes its time, and nobody waits for it.

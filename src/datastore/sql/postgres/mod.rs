@@ -4,6 +4,7 @@
 pub(super) mod catalogue;
 pub(super) mod connect;
 pub(super) mod evidence;
+pub(super) mod facts;
 pub(super) mod privileges;
 pub(super) mod replicas;
 pub(super) mod size;

@@ -59,6 +59,7 @@ struct Account {
 }
 
 /// A table, as the account stands to it.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of the engine")]
 struct Held {
     name: String,
     /// With its schema, as SQL writes them.
@@ -220,8 +221,8 @@ fn filtered(account: &Account, who: &str, table: &Held) -> Option<PrivilegeFindi
     table.filtered.then(|| insufficient(message, help))
 }
 
-fn owned(who: &str, held: &[Held]) -> Option<PrivilegeFinding> {
-    let owned: Vec<&Held> = held.iter().filter(|t| t.owns).collect();
+fn owned(who: &str, all: &[Held]) -> Option<PrivilegeFinding> {
+    let owned: Vec<&Held> = all.iter().filter(|t| t.owns).collect();
     let message = format!(
         "{who} owns {} of the schema ({}): it may alter and drop them, and lift their row-level security",
         counted(owned.len() as u64, "table"),
@@ -235,7 +236,7 @@ fn owned(who: &str, held: &[Held]) -> Option<PrivilegeFinding> {
 fn unneeded(
     account: &Account,
     who: &str,
-    held: &[Held],
+    all: &[Held],
     needed: &BTreeMap<&str, BTreeSet<Right>>,
 ) -> Option<PrivilegeFinding> {
     let disposes = |t: &Held| {
@@ -243,7 +244,7 @@ fn unneeded(
     };
     let changes =
         |t: &Held| t.truncates || t.whole.contains(&Right::Delete) || t.some.contains(&Right::Update);
-    let open: Vec<&Held> = held.iter().filter(|t| !t.owns && !disposes(t) && changes(t)).collect();
+    let open: Vec<&Held> = all.iter().filter(|t| !t.owns && !disposes(t) && changes(t)).collect();
     let message = format!(
         "{who} may DELETE, UPDATE or TRUNCATE in {} that no rule disposes of: {}",
         counted(open.len() as u64, "table"),

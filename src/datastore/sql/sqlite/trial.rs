@@ -9,7 +9,7 @@ use crate::datastore::sql::batch::Writer;
 use crate::datastore::sql::connection::{Connection, Handle};
 use crate::datastore::sql::dialect::{Dialect, Expression};
 use crate::datastore::sql::prepared::Prepared;
-use crate::datastore::sql::read::{explain, selection};
+use crate::datastore::sql::read::{Range, explain, selection};
 use crate::datastore::sql::statement::{Sql, natural};
 use crate::datastore::sql::{Cursor, Phase};
 use crate::model::catalogue::Catalogue;
@@ -84,7 +84,7 @@ impl Writer {
         let mut args = Vec::new();
         for phase in &phases {
             let mut sql = Sql { args, ..Dialect::Sqlite.sql("EXISTS (SELECT 1") };
-            selection(&mut sql, rule, cutoffs, *phase, &Cursor::default(), 1, None);
+            selection(&mut sql, rule, cutoffs, Range::of(rule, *phase, &Cursor::default(), 1));
             columns.push(Expression::integer(sql.push(")").text.clone()));
             args = sql.args;
         }

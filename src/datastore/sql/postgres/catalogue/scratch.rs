@@ -19,7 +19,7 @@ impl Database {
     pub(in super::super) fn new(statements: &str) -> Self {
         let database = Self { name: random(), account: OnceCell::new() };
         block(async {
-            run(&mut open("postgres").await, &format!("CREATE DATABASE {}", database.name)).await
+            run(&mut open("postgres").await, &format!("CREATE DATABASE {}", database.name)).await;
         });
         database.run(statements);
         database

@@ -1,0 +1,294 @@
+"""A sweep of PostgreSQL against one plain DELETE over the same rows, and against what people write themselves: a private server with
+its default configuration, fsync on; every run starts from a byte-identical copy of the same database."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+RULES = """
+[service]
+name = "Uploads"
+owner = "bench@example.com"
+time_zone = "Europe/Berlin"
+
+[[promise]]
+id = "uploads"
+text = "Uploads are gone no later than three months after their upload."
+source = "benchmark"
+trigger = "uploaded"
+no_later_than = "3 months"
+covers = ["upload"]
+
+[[rule]]
+id = "upload"
+class = "upload"
+keeps = ["uploads"]
+datastore = "uploads"
+table = "account_upload"
+key = ["id"]
+trigger = { column = "uploaded_at", pending = ["future"] }
+retain = "2 months"
+delete_by = "3 months"
+schedule = "0 0 * * * *"
+%s
+"""
+
+DELETE = 'action = "delete"'
+PSEUDONYMIZE = """action = "pseudonymize"
+columns = { account_id = "null", filename = "random", payload = { fixed = "gone" } }
+mark = "pseudonymized_at"
+"""
+
+CONFIG = """
+rules = "rules"
+state = "sqlite://state.db"
+[ledger]
+origin = "bench.example.com/ledger"
+key = { file = "ledger.key" }
+keys = "keys"
+[defaults]
+rows_per_second = "unlimited"
+batch = %d
+[datastore.uploads]
+kind = "postgres"
+url = "postgres://postgres@127.0.0.1:%d/%s"
+"""
+
+# Due: the first part of them, by the heap's order or by none. What is not due is of the last three weeks.
+LOAD = """
+set synchronous_commit = off;
+create table account_upload(id bigint not null, account_id bigint, filename text not null, sha256 bytea not null, size bigint not null,
+  uploaded_at timestamptz not null, payload text, pseudonymized_at timestamptz);
+insert into account_upload
+select i, (i*7919) %% 100000, 'upload_' || i || '_scan.pdf', sha256(int8send(i)), (i*31) %% 10000000,
+  case when pos < %(share)s then '2024-01-01'::timestamptz + pos / %(share)s * interval '500 days'
+       else now() - interval '20 days' + (pos - %(share)s) / (1 - %(share)s) * interval '19 days' end,
+  rpad(md5(i::text) || md5((i+1)::text) || md5((i+2)::text), 200, md5((i+3)::text))
+from (select i, %(pos)s as pos from generate_series(1::bigint, %(rows)s) i) as numbered;
+alter table account_upload add primary key (id);
+create index account_upload_uploaded_at on account_upload(uploaded_at);
+vacuum (freeze, analyze) account_upload;
+checkpoint;
+"""
+POSITION = {"ordered": "(i - 1)::float8 / {rows}", "shuffled": "((i*2654435761) % 4294967296)::float8/4294967296"}
+DUE = "uploaded_at < now() - interval '62 days'"
+
+
+class Server:
+    """A private server."""
+
+    def __init__(self, directory):
+        found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+        if not found:
+            raise SystemExit("no PostgreSQL below /usr/lib/postgresql: apt-get install postgresql")
+        self.bin, self.data = found[-1], directory / "data"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        directory.chmod(0o755)
+        self.data.mkdir()
+        shutil.chown(self.data, "postgres", "postgres")
+        self.as_postgres("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8")
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        self.as_postgres("pg_ctl", "-D", self.data, "-l", self.data / "log", "-w", "-t", "120", "-o", options, "start")
+        self.postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+
+    def as_postgres(self, program, *arguments):
+        subprocess.run(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", self.bin / program, *arguments],
+                       check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def psql(self, database, *statements):
+        commands = [word for statement in statements for word in ("-c", statement)]
+        return subprocess.run([self.bin / "psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port),
+                               "-U", "postgres", "-d", database, *commands], check=True, capture_output=True, text=True).stdout.strip()
+
+    def stop(self):
+        self.as_postgres("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+
+    def copy(self, template):
+        """A byte-identical copy under the name that every run uses, and nothing left to be written."""
+        self.psql("postgres", "drop database if exists run with (force)", f"create database run template {template} strategy file_copy", "checkpoint")
+        self.psql("run", "select count(*) from account_upload")
+
+    def cpu(self):
+        """Seconds of the whole server: the postmaster, its children, and those that have ended."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        total = 0
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            own = int(stat.parent.name) == self.postmaster
+            if own or int(fields[1]) == self.postmaster:
+                total += int(fields[11]) + int(fields[12]) + (int(fields[13]) + int(fields[14]) if own else 0)
+        return total / ticks
+
+    def wal(self):
+        return int(self.psql("postgres", "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"))
+
+
+def timed(server, run):
+    """What a run took: on the clock, of the server's and the client's processors, and in the write-ahead log."""
+    wal, cpu, begun = server.wal(), server.cpu(), time.perf_counter()
+    said = run()
+    took = {"seconds": time.perf_counter() - begun, "server_cpu": server.cpu() - cpu}
+    took["wal"] = server.wal() - wal
+    return {**took, **said}
+
+
+def plain(server, statement):
+    begun = os.times()
+    server.psql("run", statement)
+    ended = os.times()
+    return {"client_cpu": ended.children_user + ended.children_system - begun.children_user - begun.children_system}
+
+
+def sweep(binary, server, directory, batch, action):
+    world = directory / "world"
+    shutil.rmtree(world, ignore_errors=True)
+    (world / "rules").mkdir(parents=True)
+    (world / "rules" / "uploads.toml").write_text(RULES % action)
+    (world / "expunged.toml").write_text(CONFIG % (batch, server.port, "run"))
+    arguments = lambda *rest: [binary, "--config", world / "expunged.toml", *rest]
+    for rest in (("key", "generate", world / "ledger.key"), ("sweep",), ("approve", "uploads/upload", "--up-to", "1000000000")):
+        subprocess.run(arguments(*rest), check=False, capture_output=True)
+
+    def run():
+        child = subprocess.Popen(arguments("--format", "json", "sweep"), stdout=subprocess.PIPE, text=True)
+        out = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        if status != 0:
+            raise SystemExit(f"the sweep ended with status {status}: {out}")
+        result = json.loads(out)["rules"][0]
+        return {"rows": result["disposed"], "client_cpu": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024,
+                "ledger_share": result["ledger_wait_seconds"]}
+
+    return run
+
+
+def psql_loop(server, size):
+    """What cron runs: one psql a batch."""
+    batch = f"with gone as (delete from account_upload where ctid = any(array(select ctid from account_upload where {DUE} limit {size})) returning 1) select count(*) from gone"
+    def run():
+        rows = 0
+        while True:
+            gone = int(server.psql("run", batch))
+            rows += gone
+            if gone == 0:
+                return {"rows": rows, "client_cpu": 0.0}
+    return run
+
+
+PSYCOPG = """
+import sys, psycopg
+rows, connection = 0, psycopg.connect(sys.argv[1], autocommit=False)
+while True:
+    with connection.cursor() as cursor:
+        cursor.execute("select id from account_upload where " + sys.argv[2] + " limit 5000 for update skip locked")
+        ids = [row[0] for row in cursor.fetchall()]
+        if not ids:
+            break
+        cursor.execute("delete from account_upload where id = any(%s)", (ids,))
+        rows += cursor.rowcount
+    connection.commit()
+print(rows)
+"""
+
+
+def psycopg_loop(server, python):
+    def run():
+        dsn = f"host=127.0.0.1 port={server.port} user=postgres dbname=run"
+        out = subprocess.run([python, "-c", PSYCOPG, dsn, DUE], check=True, capture_output=True, text=True).stdout
+        return {"rows": int(out), "client_cpu": 0.0}
+    return run
+
+
+def with_psycopg():
+    """A Python of its own below target/, with psycopg."""
+    home = ROOT / "target" / "python-bench"
+    python = home / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "psycopg[binary]"], check=True)
+    return python
+
+
+def measure(binary, rows, rounds, batch, cases, peers):
+    with tempfile.TemporaryDirectory(prefix="expunged-bench-") as name:
+        directory = pathlib.Path(name)
+        server = Server(directory)
+        try:
+            return [missed for case in cases for missed in one(binary, server, directory, rows, rounds, batch, case, peers)]
+        finally:
+            server.stop()
+
+
+# The bars that the program is built to: time of the plain statement over time of the sweep; where a case says so, by processor time.
+BARS = {"ordered": 0.55, "shuffled": 0.55, "one-percent": 0.5, "pseudonymize": 0.6}
+MOST_WAL, MOST_MEMORY_MIB, MOST_LEDGER = 1.1, 48, 0.10
+LEAST_AGAINST = {"psycopg": 3.0, "psql": 4.0}
+
+
+def one(binary, server, directory, rows, rounds, batch, case, peers):
+    order = "shuffled" if case == "shuffled" else "ordered"
+    share = 0.01 if case == "one-percent" else 0.5
+    server.psql("postgres", "drop database if exists template_run with (force)", "create database template_run")
+    load = LOAD % {"share": share, "pos": POSITION[order].format(rows=rows), "rows": rows}
+    subprocess.run([server.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres",
+                    "-d", "template_run"], input=load, text=True, check=True)
+    due = int(server.psql("template_run", f"select count(*) from account_upload where {DUE}"))
+    pseudonymizes = case == "pseudonymize"
+    statement = f"delete from account_upload where {DUE}"
+    if pseudonymizes:
+        statement = f"update account_upload set account_id = null, filename = md5(id::text), payload = 'gone', pseudonymized_at = now() where {DUE}"
+    methods = {"plain": lambda: lambda: plain(server, statement),
+               "sweep": lambda: sweep(binary, server, directory, batch, PSEUDONYMIZE if pseudonymizes else DELETE)}
+    if peers and not pseudonymizes:
+        python = with_psycopg()
+        methods |= {"psycopg": lambda: psycopg_loop(server, python), "psql": lambda: psql_loop(server, 5000)}
+    took = {name: [] for name in methods}
+    for _ in range(rounds):
+        for name, prepare in methods.items():
+            server.copy("template_run")
+            run = timed(server, prepare())
+            if run.get("rows", due) != due:
+                raise SystemExit(f"{name} took {run['rows']} rows, expected {due}")
+            took[name].append(run)
+            print(json.dumps({"case": case, "method": name, **{key: round(value, 3) for key, value in run.items()}}), flush=True)
+    return report(case, rows, due, took)
+
+
+def report(case, rows, due, took):
+    median = lambda name, key: statistics.median(run[key] for run in took[name])
+    both = lambda name: statistics.median(run["server_cpu"] + run["client_cpu"] for run in took[name])
+    by_cpu = case == "one-percent"
+    ratio = both("plain") / both("sweep") if by_cpu else median("plain", "seconds") / median("sweep", "seconds")
+    wal = median("sweep", "wal") / median("plain", "wal")
+    peak = max(run["peak_mib"] for run in took["sweep"])
+    ledger = statistics.median(run["ledger_share"] / run["seconds"] for run in took["sweep"])
+    said = [f"{case}: {rows} rows, {due} due: ratio {ratio:.2f}{' by processor time' if by_cpu else ''}, WAL {wal:.2f} x, "
+            f"peak memory {peak:.0f} MiB, waiting for the ledger {ledger:.0%}"]
+    missed = []
+    against = {name: median(name, "seconds") / median("sweep", "seconds") for name in took if name in LEAST_AGAINST}
+    said += [f"{times:.1f} x {name}" for name, times in against.items()]
+    print(", ".join(said))
+    if ratio < BARS[case]:
+        missed.append(f"{case}: ratio {ratio:.3f}, the bar is {BARS[case]}")
+    if wal > MOST_WAL and case != "pseudonymize":
+        missed.append(f"{case}: {wal:.2f} x the WAL, the bar is {MOST_WAL}")
+    if peak > MOST_MEMORY_MIB:
+        missed.append(f"{case}: peak memory {peak:.1f} MiB, the bar is {MOST_MEMORY_MIB}")
+    if ledger > MOST_LEDGER:
+        missed.append(f"{case}: {ledger:.1%} waiting for the ledger, the bar is {MOST_LEDGER:.0%}")
+    missed += [f"{case}: {times:.1f} x {name}, the bar is {LEAST_AGAINST[name]}" for name, times in against.items() if times < LEAST_AGAINST[name]]
+    return missed
