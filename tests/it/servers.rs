@@ -17,6 +17,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::process::Command;
 
+pub use database::Session;
+pub use process::poll;
+
 use private::Programs;
 use wire::Wire;
 
