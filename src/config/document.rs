@@ -181,7 +181,7 @@ fn datastores<'a>(
 
 fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datastore> {
     let kind = table.required("kind").and_then(|e| kind(&e));
-    let mut lag = Some(None);
+    let mut lag = Ok(None);
     let location = match kind {
         Some(DatastoreKind::Sqlite) => {
             let url = table.required("url");
@@ -220,7 +220,7 @@ fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datast
     table.later(&["endpoint", "bucket", "region"]);
     table.finish();
     kind?;
-    Some(Datastore { location: location?, pace: pace?, window: window?, lag: lag? })
+    Some(Datastore { location: location?, pace: pace?, window: window.ok()?, lag: lag.ok()? })
 }
 
 fn no_root(table: &mut Cursor<'_>) {

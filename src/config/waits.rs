@@ -12,9 +12,17 @@ use crate::model::period::{Elapsed, Period};
 /// What only a server has that may have replicas.
 pub(super) const KEYS: [&str; 2] = ["pause_on_replica_lag", "replicas"];
 
-/// `window`; the inner none: at any time.
-pub(super) fn window(table: &mut Cursor<'_>) -> Option<Option<Hours>> {
-    let Some(entry) = table.optional("window") else { return Some(None) };
+/// What was refused, and is reported.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused;
+
+/// `window`; none: at any time.
+pub(super) fn window(table: &mut Cursor<'_>) -> Result<Option<Hours>, Refused> {
+    let Some(entry) = table.optional("window") else { return Ok(None) };
+    hours(&entry).map(Some).ok_or(Refused)
+}
+
+fn hours(entry: &Entry<'_>) -> Option<Hours> {
     let mut table = entry.table()?;
     let from = table.required("from").and_then(|e| time(&e));
     let to = table.required("to").and_then(|e| time(&e));
@@ -22,7 +30,7 @@ pub(super) fn window(table: &mut Cursor<'_>) -> Option<Option<Hours>> {
     let zone = table.required("time_zone").and_then(|e| e.parsed(Code::Zone, help, str::parse::<Zone>));
     table.finish();
     match Hours::new(from?, to?, zone?) {
-        Ok(hours) => Some(Some(hours)),
+        Ok(hours) => Some(hours),
         Err(e) => {
             entry.refuse(
                 Code::BadValue,
@@ -66,12 +74,12 @@ pub(super) fn elapsed(entry: &Entry<'_>, expected: &str, help: &str) -> Option<E
     }
 }
 
-/// `pause_on_replica_lag`, with the `replicas` of MariaDB; the inner none: nobody asks them.
+/// `pause_on_replica_lag`, with the `replicas` of `MariaDB`; none: nobody asks them.
 pub(super) fn lag(
     table: &mut Cursor<'_>,
     engine: Engine,
     primary: Option<&Server>,
-) -> Option<Option<LagLimit>> {
+) -> Result<Option<LagLimit>, Refused> {
     let written = table.optional("pause_on_replica_lag");
     let limit = written
         .as_ref()
@@ -105,9 +113,10 @@ pub(super) fn lag(
             servers(entry, primary, table.has("tls"))
         }
     };
-    match limit {
-        Some(limit) => Some(Some(LagLimit { longest: limit?, replicas: replicas? })),
-        None => replicas.map(|_| None),
+    match (limit, replicas) {
+        (Some(Some(longest)), Some(replicas)) => Ok(Some(LagLimit { longest, replicas })),
+        (None, Some(_)) => Ok(None),
+        (Some(None), _) | (_, None) => Err(Refused),
     }
 }
 

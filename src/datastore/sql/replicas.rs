@@ -16,7 +16,7 @@ use crate::model::period::Elapsed;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection that was idle for longer is opened anew: the server may have closed it.
-const LONGEST_IDLE: Duration = Duration::from_secs(60);
+const LONGEST_IDLE: Duration = Duration::from_mins(1);
 
 /// The replicas that a datastore is held to wait for.
 pub struct Replicas<'d> {

@@ -24,7 +24,7 @@ impl Schedule {
         let years = years()?;
         let fires = Fires::of(self);
         let (first_second, last_second) = (years.start.timestamp(), years.end.timestamp());
-        let (mut longest, mut previous, mut closed, mut counted) = (0, first_second, first_second, false);
+        let (mut longest, mut previous, mut over, mut counted) = (0, first_second, first_second, false);
         let mut within = BTreeMap::new();
         // What is open at the end of these years closes after it.
         for opening in hours.openings(&(years.start..years.end + LONGEST_OPENING)) {
@@ -32,8 +32,8 @@ impl Schedule {
             if opens >= last_second {
                 break;
             }
-            let waits = fires.from(closed).is_some_and(|fire| fire <= opens);
-            closed = closes;
+            let waits = fires.from(over).is_some_and(|fire| fire <= opens);
+            over = closes;
             let first = if waits { Some(opens) } else { fires.from(opens) };
             let last_whole = closes.saturating_sub(run.num_seconds());
             let Some(first) = first.filter(|first| *first <= last_whole) else { continue };
