@@ -22,6 +22,7 @@ pub(super) fn run(global: &Global, only: Option<&str>, out: Option<PathBuf>) -> 
     let given = Given {
         rules: &rules,
         promises: &promises,
+        defaults: &defaults,
         datastores: config.as_ref().map(|config| &config.datastores),
     };
     let concept = Concept::of(&given, only.map(|service| &service.id));

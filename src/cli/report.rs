@@ -113,7 +113,7 @@ fn known(deployment: &Deployment) -> Known {
         let (service, rule) = deployment.one(&rule.id.to_string()).ok()?;
         Some(deployment.document(service, rule).ok()?.digest())
     };
-    Known::of(&deployment.rules, deployment.config.defaults.run_cap, &digest)
+    Known::of(&deployment.rules, &deployment.config.defaults, &digest)
 }
 
 /// Also one that only the ledger knows: its rules may be gone, and what they did is not.

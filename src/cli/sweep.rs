@@ -175,6 +175,9 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
     if let Some(halt) = &report.halted {
         println!("{}: stopped before the end: {halt}", rule.id);
     }
+    if let Some(closed) = &report.closed {
+        println!("{}: stopped before the end: {closed}", rule.id);
+    }
     if let Some(parked) = &report.parked {
         let why = match (cause, parked.known) {
             (Cause::Request, _) => "more is demanded than may go without a look",
@@ -259,6 +262,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),
                 "halted": r.halted.as_ref().map(ToString::to_string),
+                "closed": r.closed.as_ref().map(ToString::to_string),
                 "demanded": demanded_in_vain(r),
                 "requests": requests.as_ref().map(of_requests),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),

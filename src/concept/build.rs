@@ -9,6 +9,7 @@ use super::view::{
     Service, Waiver,
 };
 use super::{classes, view};
+use crate::model::datastore::Defaults;
 use crate::model::name::{ColumnName, DatastoreName, ServiceId};
 use crate::rules::check::{self, PromiseStanding, ProvedPromise};
 use crate::rules::digest::sha256;
@@ -22,6 +23,8 @@ pub struct Given<'a> {
     pub rules: &'a RuleSet,
     /// What `check` proved of them.
     pub promises: &'a [ProvedPromise],
+    /// What the rules inherit, and when their datastores are open.
+    pub defaults: &'a Defaults,
     /// The datastores of the configuration; none: there is no configuration.
     pub datastores: Option<&'a BTreeMap<DatastoreName, crate::model::datastore::Datastore>>,
 }
@@ -37,7 +40,7 @@ impl Concept {
             service: only.map(ToString::to_string),
             services: services.iter().map(|s| service(s)).collect(),
             promises: services.iter().flat_map(|s| promises(s, given.promises)).collect(),
-            rules: services.iter().flat_map(|s| s.rules.iter().map(|r| rule(s, r))).collect(),
+            rules: services.iter().flat_map(|s| s.rules.iter().map(|r| rule(s, r, given.defaults))).collect(),
             classes: services.iter().flat_map(|s| classes::of_service(s)).collect(),
             deletion_classes: classes::deletion_classes(&services),
             datastores: datastores(&services, given),
@@ -98,7 +101,7 @@ fn keeper(keeper: &check::Keeper) -> Keeper {
     }
 }
 
-fn rule(service: &rule::Service, rule: &rule::Rule) -> Rule {
+fn rule(service: &rule::Service, rule: &rule::Rule, defaults: &Defaults) -> Rule {
     Rule {
         service: service.id.to_string(),
         rule: rule.id.to_string(),
@@ -111,7 +114,7 @@ fn rule(service: &rule::Service, rule: &rule::Rule) -> Rule {
         retain: rule.retain.to_string(),
         delete_by: rule.delete_by.to_string(),
         schedule: rule.schedule.to_string(),
-        longest_gap_seconds: rule.schedule.longest_gap().num_seconds(),
+        longest_gap_seconds: defaults.longest_gap(rule.datastores(), &rule.schedule).num_seconds(),
         mode: rule.mode.as_str(),
         action: action(&rule.action),
         only: rule.only.iter().map(prose::condition).collect(),

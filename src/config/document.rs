@@ -5,19 +5,16 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use chrono::TimeDelta;
-
 use super::address::Engine;
 use super::overlap::{self, Own};
 use super::paths::sqlite_path;
 use super::{Config, Datastore, DatastoreKind, Defaults, Ledger, Limits, Pace};
-use super::{credential, listen, server};
+use super::{credential, listen, server, waits};
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::datastore::Location;
 use crate::model::name::DatastoreName;
-use crate::model::period::Period;
 use crate::model::schedule::Schedule;
 
 pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
@@ -34,6 +31,8 @@ pub(super) fn config(mut root: Cursor<'_>) -> Option<Config> {
     let limits = root.optional("limits").map_or_else(|| Some(Limits::default()), |e| limits(e.table()?));
     let pace = defaults.as_ref().map_or(Pace::Unlimited, |d| d.pace);
     let (places, datastores) = datastores(&mut root, &base, pace);
+    let windows = datastores.iter().filter_map(|(name, datastore)| Some((name.clone(), datastore.window?)));
+    let defaults = defaults.map(|defaults| Defaults { windows: windows.collect(), ..defaults });
     let http = root.optional("http").map(|e| listen::http(e.table()?, &base));
     let control = root.optional("control").map(|e| listen::control(e.table()?, &base));
     root.finish();
@@ -101,9 +100,12 @@ fn defaults(mut table: Cursor<'_>) -> Option<Defaults> {
     };
     let batch = table.optional("batch").map_or(Some(built_in.batch), |e| positive(&e));
     let pace = table.optional("rows_per_second").map_or(Some(built_in.pace), |e| pace(&e));
-    let run_cap = table.optional("run_cap").map_or(Some(built_in.run_cap), |e| run_cap(&e));
+    let run_cap = table.optional("run_cap").map_or(Some(built_in.run_cap), |e| {
+        Some(waits::elapsed(&e, "hours or minutes", "write a period such as `30 minutes`")?.length())
+    });
     table.finish();
-    Some(Defaults { schedule: schedule?, batch: batch?, pace: pace?, run_cap: run_cap? })
+    let windows = BTreeMap::new();
+    Some(Defaults { schedule: schedule?, batch: batch?, pace: pace?, run_cap: run_cap?, windows })
 }
 
 fn positive(entry: &Entry<'_>) -> Option<NonZeroU32> {
@@ -121,18 +123,6 @@ fn pace(entry: &Entry<'_>) -> Option<Pace> {
         toml::de::DeValue::String(text) if text == "unlimited" => Some(Pace::Unlimited),
         toml::de::DeValue::Integer(_) => positive(entry).map(Pace::RowsPerSecond),
         _ => entry.wrong_type("an integer or \"unlimited\""),
-    }
-}
-
-fn run_cap(entry: &Entry<'_>) -> Option<TimeDelta> {
-    let help = "write a period such as `30 minutes`";
-    match entry.parsed(Code::Period, help, Period::from_str)? {
-        Period::Elapsed(elapsed) if elapsed.length() > TimeDelta::zero() => Some(elapsed.length()),
-        period @ (Period::Elapsed(_) | Period::Civil(_)) => {
-            let message = format!("`run_cap` is {period}, expected hours or minutes, more than zero");
-            entry.refuse(Code::Period, message, help);
-            None
-        }
     }
 }
 
@@ -191,6 +181,7 @@ fn datastores<'a>(
 
 fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datastore> {
     let kind = table.required("kind").and_then(|e| kind(&e));
+    let mut lag = Ok(None);
     let location = match kind {
         Some(DatastoreKind::Sqlite) => {
             let url = table.required("url");
@@ -200,11 +191,15 @@ fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datast
         }
         Some(DatastoreKind::Postgres) => {
             no_root(&mut table);
-            server::server(&mut table, Engine::Postgres, base).map(Location::Postgres)
+            let server = server::server(&mut table, Engine::Postgres, base);
+            lag = waits::lag(&mut table, Engine::Postgres, server.as_ref());
+            server.map(Location::Postgres)
         }
         Some(DatastoreKind::MariaDb) => {
             no_root(&mut table);
-            server::server(&mut table, Engine::MariaDb, base).map(Location::MariaDb)
+            let server = server::server(&mut table, Engine::MariaDb, base);
+            lag = waits::lag(&mut table, Engine::MariaDb, server.as_ref());
+            server.map(Location::MariaDb)
         }
         Some(DatastoreKind::Files) => {
             let root = table.required("root");
@@ -214,17 +209,18 @@ fn datastore(mut table: Cursor<'_>, base: &Path, default: Pace) -> Option<Datast
         }
         // What else it has depends on what it is.
         None => {
-            for key in ["url", "root"].into_iter().chain(server::KEYS) {
+            for key in ["url", "root"].into_iter().chain(server::KEYS).chain(waits::KEYS) {
                 table.optional(key);
             }
             None
         }
     };
     let pace = table.optional("rows_per_second").map_or(Some(default), |e| pace(&e));
-    table.later(&["pause_on_replica_lag", "window", "endpoint", "bucket", "region"]);
+    let window = waits::window(&mut table);
+    table.later(&["endpoint", "bucket", "region"]);
     table.finish();
     kind?;
-    Some(Datastore { location: location?, pace: pace? })
+    Some(Datastore { location: location?, pace: pace?, window: window.ok()?, lag: lag.ok()? })
 }
 
 fn no_root(table: &mut Cursor<'_>) {
@@ -232,7 +228,7 @@ fn no_root(table: &mut Cursor<'_>) {
 }
 
 fn no_server(table: &mut Cursor<'_>) {
-    for key in server::KEYS {
+    for key in server::KEYS.into_iter().chain(waits::KEYS) {
         foreign(table, key, &format!("a database on a server has `{key}`; this datastore has no server"));
     }
 }

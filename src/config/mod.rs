@@ -8,6 +8,7 @@ mod overlap;
 mod paths;
 mod server;
 mod shapes;
+mod waits;
 
 pub use shapes::FILE;
 

@@ -1,6 +1,6 @@
 //! The keys of the main configuration.
 
-use crate::diagnostic::shape::{Key, SCHEDULE, Shape, Text, Type};
+use crate::diagnostic::shape::{Key, SCHEDULE, Shape, Text, Type, ZONE};
 
 /// `expunged.toml`.
 pub static FILE: Shape = Shape::of(
@@ -70,6 +70,7 @@ static SQLITE: Shape = Shape::of(
         Key::required("kind", Type::Word(&["sqlite"]), "which engine"),
         Key::required("url", SQLITE_URL, "the file"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+        WINDOW_KEY,
     ],
 );
 
@@ -83,6 +84,8 @@ static POSTGRES: Shape = Shape::of(
         Key::optional("tls", TLS, "else `verify`, and `off` for this host itself"),
         Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+        LAG_KEY,
+        WINDOW_KEY,
     ],
 );
 
@@ -95,6 +98,13 @@ static MARIADB: Shape = Shape::of(
         Key::optional("tls", TLS, "else `verify`, and `off` for this host itself"),
         Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+        LAG_KEY,
+        Key::optional(
+            "replicas",
+            REPLICAS,
+            "where its replicas answer, with the same password and protection",
+        ),
+        WINDOW_KEY,
     ],
 );
 
@@ -104,9 +114,34 @@ static FILES: Shape = Shape::of(
         Key::required("kind", Type::Word(&["files"]), "which engine"),
         Key::required("root", PATH, "the directory; relative to this file"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
+        WINDOW_KEY,
     ],
 );
 
+static WINDOW: Shape = Shape::of(
+    "The hours of each day in which it may be swept; they may go over midnight.",
+    &[
+        Key::required("from", TIME, "from then on"),
+        Key::required("to", TIME, "until then, itself excluded"),
+        Key::required("time_zone", Type::Text(ZONE), "on whose clocks"),
+    ],
+);
+const WINDOW_KEY: Key = Key::optional(
+    "window",
+    Type::Table(&WINDOW),
+    "when it may be swept; else always. `check` counts with it",
+);
+const LAG_KEY: Key =
+    Key::optional("pause_on_replica_lag", LAG, "a sweep waits while a replica is further behind");
+
+const TIME: Type = Type::Text(Text {
+    what: "a time of day",
+    pattern: Some("^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    example: "22:00",
+});
+const LAG: Type =
+    Type::Text(Text { what: "hours, minutes or seconds", pattern: None, example: "10 seconds" });
+const REPLICAS: Type = Type::List(&MARIADB_URL);
 const PACE: Type = Type::OneOf(&[Type::Integer(1), Type::Word(&["unlimited"])]);
 const TLS: Type = Type::Word(&["verify", "unverified", "off"]);
 const SECRET: Type = Type::OneOf(&[Type::Table(&KEY_FILE), Type::Table(&KEY_CREDENTIAL)]);

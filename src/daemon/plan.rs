@@ -3,7 +3,8 @@
 //! 1. A rule is due when its schedule has fired after its last start: however often it fired, it is swept once.
 //! 2. A rule that was never swept, or not to the end, is due at once.
 //! 3. Of several that are due, the one that has waited longest goes first.
-//! 4. A last start that the clock has not reached yet counts as now: a clock that was set back must not silence a rule, and the
+//! 4. A start that comes while a datastore of the rule is closed waits until it opens, and keeps its place in the queue.
+//! 5. A last start that the clock has not reached yet counts as now: a clock that was set back must not silence a rule, and the
 //!    sweep itself refuses what the clock does not allow.
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::model::name::RuleId;
+use crate::model::opening::OpeningHours;
 use crate::model::schedule::Schedule;
 
 /// When each rule was last started.
@@ -42,13 +44,18 @@ impl Plan {
         self.last.insert(rule.clone(), start);
     }
 
-    /// What is to be done at this moment. Of rules that wait equally long, the first comes first.
+    /// What is to be done at this moment, by the schedule of each rule and the hours of its datastores. Of rules that wait equally long, the first comes first.
     pub fn next<'r>(
         &mut self,
-        rules: impl Iterator<Item = (&'r RuleId, &'r Schedule)>,
+        rules: impl Iterator<Item = (&'r RuleId, &'r Schedule, OpeningHours)>,
         now: DateTime<Utc>,
     ) -> Next {
-        let starts = rules.filter_map(|(rule, schedule)| Some((self.start(rule, schedule, now)?, rule)));
+        let starts = rules.filter_map(|(rule, schedule, hours)| {
+            let start = self.start(rule, schedule, now)?;
+            let from = start.max(now);
+            let opens = hours.opens(from)?;
+            Some((if opens == from { start } else { opens }, rule))
+        });
         match starts.min_by_key(|(start, _)| *start) {
             Some((start, rule)) if start <= now => Next::Due(rule.clone()),
             Some((start, rule)) => Next::At(rule.clone(), start),
@@ -66,8 +73,11 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveTime;
+
     use super::*;
-    use crate::model::name::{LocalId, ServiceId};
+    use crate::model::calendar::Hours;
+    use crate::model::name::{DatastoreName, LocalId, ServiceId};
 
     fn rule(name: &str) -> RuleId {
         RuleId { service: ServiceId::new("site").unwrap(), local: LocalId::new(name).unwrap() }
@@ -81,7 +91,7 @@ mod tests {
     fn next(plan: &mut Plan, rules: &[(&str, &str)], now: DateTime<Utc>) -> Next {
         let rules: Vec<(RuleId, Schedule)> =
             rules.iter().map(|(name, cron)| (rule(name), cron.parse().unwrap())).collect();
-        plan.next(rules.iter().map(|(id, schedule)| (id, schedule)), now)
+        plan.next(rules.iter().map(|(id, schedule)| (id, schedule, OpeningHours::default())), now)
     }
 
     const HOURLY: [(&str, &str); 1] = [("a", "0 0 * * * *")];
@@ -130,6 +140,31 @@ mod tests {
         assert_eq!(next(&mut plan, &rules, at("09:05:00")), Next::Due(rule("a")));
         plan.remember(&rule("a"), Some(at("09:05:01")));
         assert_eq!(next(&mut plan, &rules, at("09:05:01")), Next::At(rule("b"), at("09:30:00")));
+    }
+
+    #[test]
+    fn a_start_waits_until_the_datastore_opens_and_keeps_its_place() {
+        let time = |text: &str| text.parse::<NaiveTime>().unwrap();
+        let window = Hours::new(time("20:00:00"), time("04:00:00"), "Etc/UTC".parse().unwrap()).unwrap();
+        let site = DatastoreName::new("site").unwrap();
+        let hours = |closes: bool| OpeningHours::of([&site], |_| closes.then_some(window));
+        let [a, b] = [rule("a"), rule("b")];
+        let hourly: Schedule = HOURLY[0].1.parse().unwrap();
+        let next = |plan: &mut Plan, now| {
+            plan.next([(&a, &hourly, hours(true)), (&b, &hourly, hours(false))].into_iter(), now)
+        };
+        let mut plan = started(&[("a", at("03:00:00")), ("b", at("08:00:00"))]);
+        // Missed at 04:00, when it closed; the other rule's datastore is always open.
+        assert_eq!(next(&mut plan, at("08:00:01")), Next::At(b.clone(), at("09:00:00")));
+        plan.remember(&b, Some(at("19:30:00")));
+        assert_eq!(next(&mut plan, at("19:59:59")), Next::At(a.clone(), at("20:00:00")));
+        assert_eq!(next(&mut plan, at("20:00:00")), Next::Due(a.clone()));
+        plan.remember(&a, Some(at("20:00:00")));
+        assert_eq!(next(&mut plan, at("20:00:00")), Next::Due(b.clone()));
+        // Never swept: at once, but not before it opens.
+        plan.remember(&a, None);
+        plan.remember(&b, Some(at("10:00:00")));
+        assert_eq!(next(&mut plan, at("10:00:00")), Next::At(b.clone(), at("11:00:00")));
     }
 
     #[test]

@@ -70,7 +70,9 @@ impl<'d> Turns<'d> {
                 said = None;
                 continue;
             }
-            let rules = deployment.rules.rules().map(|(_, rule)| (&rule.id, &rule.schedule));
+            let rules = deployment.rules.rules().map(|(_, rule)| {
+                (&rule.id, &rule.schedule, deployment.config.defaults.opening(rule.datastores()))
+            });
             let next = self.plan.next(rules, clock::now());
             let slice = self.shared.pulse.slice();
             if said.as_ref() != Some(&next) {

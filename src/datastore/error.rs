@@ -6,6 +6,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use super::files::RootError;
+use crate::model::datastore::Server;
 
 /// A call to a datastore that failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,12 +79,47 @@ pub enum DatastoreError {
         /// What came.
         observed: String,
     },
+    /// Nobody can tell how far replicas are behind.
+    #[error("cannot tell at `{server}` how far replication is behind")]
+    Replicas {
+        /// Address and database.
+        server: String,
+        /// Why.
+        #[source]
+        source: ReplicaError,
+    },
     /// A key cannot identify a record.
     #[error("a record of the batch cannot be identified")]
     Key(#[from] crate::model::key::KeyError),
     /// A pseudonym could not be made.
     #[error("a value cannot be pseudonymized")]
     Pseudonym(#[from] crate::pseudonym::PseudonymError),
+}
+
+/// Why it cannot be told how far a replica is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplicaError {
+    /// The account may not read it; what it lacks.
+    #[error("the account may not ask: {0}")]
+    Hidden(&'static str),
+    /// The primary has none. One that is not connected is further behind with every second.
+    #[error("no replica is connected: bring them back, or remove `pause_on_replica_lag`")]
+    NoReplica,
+    /// The server is no replica.
+    #[error("it replicates nothing: correct `replicas`")]
+    NoSource,
+    /// It gets no further.
+    #[error("its replication does not run: see `SHOW REPLICA STATUS`")]
+    Stopped,
+    /// No answer came.
+    #[error("it has not answered for 10 s")]
+    Silent,
+}
+
+impl ReplicaError {
+    pub(super) fn at(self, server: &Server) -> DatastoreError {
+        DatastoreError::Replicas { server: server.to_string(), source: self }
+    }
 }
 
 /// What the engine says, reduced to what cannot hold personal data.
@@ -140,6 +176,7 @@ impl DatastoreError {
                 | Self::Open { source: EngineError::Denied(_), .. }
                 | Self::Unreachable { source: EngineError::Denied(_), .. }
                 | Self::Root { source: RootError::Unreachable(EngineError::Denied(_)), .. }
+                | Self::Replicas { source: ReplicaError::Hidden(_), .. }
         )
     }
 }

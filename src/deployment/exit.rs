@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::datastore::DatastoreError;
+use crate::datastore::error::ReplicaError;
 use crate::datastore::files::RootError;
 use crate::diagnostic::{Diagnostics, SourceKind, chain};
 use crate::model::name::RuleId;
@@ -193,11 +194,17 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         DatastoreError::Root { source: RootError::Unreachable(_), .. }
         | DatastoreError::Open { .. }
         | DatastoreError::Unreachable { .. }
-        | DatastoreError::Statement { .. } => Exit::Unreachable,
+        | DatastoreError::Statement { .. }
+        | DatastoreError::Replicas {
+            source:
+                ReplicaError::Hidden(_) | ReplicaError::NoReplica | ReplicaError::Stopped | ReplicaError::Silent,
+            ..
+        } => Exit::Unreachable,
         DatastoreError::Password { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Denied
         }
         DatastoreError::Root { .. }
+        | DatastoreError::Replicas { source: ReplicaError::NoSource, .. }
         | DatastoreError::WrongKind { .. }
         | DatastoreError::Password { .. }
         | DatastoreError::Credential(_) => Exit::Configuration,

@@ -1,12 +1,17 @@
 //! What the configuration says of a datastore, and the pace that rules inherit.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 
+use super::calendar::Hours;
 use super::credential::SecretSource;
+use super::name::DatastoreName;
+use super::opening::OpeningHours;
+use super::period::Elapsed;
 use super::schedule::Schedule;
 
 /// A datastore as configured.
@@ -16,6 +21,10 @@ pub struct Datastore {
     pub location: Location,
     /// How fast it may be swept.
     pub pace: Pace,
+    /// When it may be swept; none: at any time.
+    pub window: Option<Hours>,
+    /// How far its replicas may be behind; none: nobody asks them.
+    pub lag: Option<LagLimit>,
 }
 
 impl Datastore {
@@ -119,6 +128,15 @@ pub enum Tls {
     },
 }
 
+/// How far replicas may be behind: beyond it, a sweep waits for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LagLimit {
+    /// So long at the most.
+    pub longest: Elapsed,
+    /// Where MariaDB's replicas answer. PostgreSQL's primary knows its own, and none is named.
+    pub replicas: Vec<Server>,
+}
+
 /// Which engine holds a datastore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DatastoreKind {
@@ -190,6 +208,25 @@ pub struct Defaults {
     pub pace: Pace,
     /// How long one sweep may take; what is left waits for the next.
     pub run_cap: TimeDelta,
+    /// When each datastore may be swept that has a window.
+    pub windows: BTreeMap<DatastoreName, Hours>,
+}
+
+impl Defaults {
+    /// When a rule over these datastores may be swept.
+    pub fn opening<'n>(&self, datastores: impl IntoIterator<Item = &'n DatastoreName>) -> OpeningHours {
+        OpeningHours::of(datastores, |name| self.windows.get(name).copied())
+    }
+
+    /// The longest time between two starts of such a rule that have room for a whole run; where none has, as long as can be counted.
+    pub fn longest_gap<'n>(
+        &self,
+        datastores: impl IntoIterator<Item = &'n DatastoreName>,
+        schedule: &Schedule,
+    ) -> TimeDelta {
+        let gap = schedule.longest_gap_within(&self.opening(datastores), self.run_cap);
+        gap.unwrap_or(TimeDelta::MAX)
+    }
 }
 
 impl Default for Defaults {
@@ -199,6 +236,7 @@ impl Default for Defaults {
             batch: NonZeroU32::MIN.saturating_add(1999),
             pace: Pace::RowsPerSecond(NonZeroU32::MIN.saturating_add(19_999)),
             run_cap: TimeDelta::minutes(30),
+            windows: BTreeMap::new(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What everything above speaks of: periods and the calendar, schedules, names, values, keys, catalogues, datastores
-//! as described, orders, the present. No I/O, no clock.
+//! as described and when they are open, orders, the present. No I/O, no clock.
 
 pub mod calendar;
 pub mod catalogue;
@@ -9,6 +9,7 @@ pub mod horizon;
 pub mod key;
 pub mod name;
 pub mod now;
+pub mod opening;
 pub mod orders;
 pub mod pattern;
 pub mod period;

@@ -2,6 +2,8 @@
 //!
 //! In UTC, because in a zone with daylight saving a daily 02:30 fires not at all on one day and twice on another.
 
+mod open;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::tally::Of;
 use super::unit::Seconds;
 use crate::ledger::canonical::RuleDigest;
+use crate::model::datastore::Defaults;
 use crate::rules::rule::{Promise, Rule, RuleSet};
 
 /// The services whose rules are loaded.
@@ -53,13 +54,13 @@ pub(super) struct KnownRule {
 }
 
 impl Known {
-    /// Of these rules, each swept for no longer than `run_cap`; `digest` is asked for each rule's version.
-    pub fn of(set: &RuleSet, run_cap: TimeDelta, digest: &dyn Fn(&Rule) -> Option<RuleDigest>) -> Self {
+    /// Of these rules, swept as `defaults` has it; `digest` is asked for each rule's version.
+    pub fn of(set: &RuleSet, defaults: &Defaults, digest: &dyn Fn(&Rule) -> Option<RuleDigest>) -> Self {
         let services = set.services.iter().map(|service| KnownService {
             id: service.id.to_string(),
             name: service.name.clone(),
             promises: service.promises.iter().map(|p| promise(p, &service.rules)).collect(),
-            rules: service.rules.iter().map(|r| rule(r, run_cap, digest(r))).collect(),
+            rules: service.rules.iter().map(|r| rule(r, defaults, digest(r))).collect(),
         });
         Self { services: services.collect() }
     }
@@ -109,19 +110,20 @@ fn promise(promise: &Promise, rules: &[Rule]) -> KnownPromise {
     }
 }
 
-fn rule(rule: &Rule, run_cap: TimeDelta, digest: Option<RuleDigest>) -> KnownRule {
+fn rule(rule: &Rule, defaults: &Defaults, digest: Option<RuleDigest>) -> KnownRule {
     let mut dependents: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for dependent in &rule.dependents {
         let place = (dependent.datastore.to_string(), dependent.dataset.name().to_owned());
         dependents.entry(place).or_default().insert(dependent.class.to_string());
     }
-    let two_gaps = rule.schedule.longest_gap() * 2;
+    let gap = defaults.longest_gap(rule.datastores(), &rule.schedule);
+    let two_gaps = gap.checked_mul(2).unwrap_or(TimeDelta::MAX);
     KnownRule {
         id: rule.id.to_string(),
         class: rule.class.to_string(),
         dependents,
         two_gaps: seconds(two_gaps),
-        two_sweeps: seconds(two_gaps + run_cap),
+        two_sweeps: seconds(two_gaps.checked_add(&defaults.run_cap).unwrap_or(TimeDelta::MAX)),
         digest,
     }
 }

@@ -26,6 +26,7 @@ use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled,
 
 use super::brake::Brake;
 use super::error::SweepError;
+use super::gate::{Gate, Pass};
 use super::judge::judge;
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
@@ -109,6 +110,7 @@ pub(super) async fn run(
     let mut remote = Remote::open(run, rows).await?;
     // Where batches go in the statement that selects them, the server works on the next while this one is judged and committed.
     let mut second: Option<Writer> = None;
+    let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
         if *phase == Phase::Candidates && !writer.leaves_to_the_judge(rows) {
@@ -120,6 +122,7 @@ pub(super) async fn run(
             phase: *phase,
             pseudonyms: pseudonyms.as_ref(),
             remote: &mut remote,
+            gate: &mut gate,
             unsealed: None,
             way,
             closer: false,
@@ -143,11 +146,12 @@ pub(super) async fn run(
 }
 
 /// One walk through the dataset.
-struct Walk<'w, 'r> {
+struct Walk<'w, 'r, 'g> {
     rows: RowRule<'r>,
     phase: Phase,
     pseudonyms: Option<&'w PseudonymKey>,
     remote: &'w mut Remote,
+    gate: &'w mut Gate<'g>,
     unsealed: Option<Unsealed>,
     /// How it goes through the table.
     way: Way,
@@ -155,7 +159,7 @@ struct Walk<'w, 'r> {
     closer: bool,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_, '_, '_> {
     /// Ends because every turn moves the cursor or halves the batch, but for those that an order undoes, and people give them one by
     /// one; and because a pulled brake stays pulled.
     async fn run(
@@ -176,13 +180,17 @@ impl Walk<'_, '_> {
                 run.report.result = SweepResult::Stopped;
                 return Ok(());
             }
-            if run.target.pace != Pace::Unlimited {
+            if run.target.pace != Pace::Unlimited || self.gate.may_wait() {
                 // A seal never waits for a pause.
                 self.seal(run, state, writer).await?;
             }
             budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
                 continue;
+            }
+            if self.gate.pass(run, progress).await? == Pass::Stop {
+                run.report.result = SweepResult::Stopped;
+                return Ok(());
             }
             match run.heed(state).await? {
                 Heeded::Same | Heeded::Changed => {}
@@ -192,7 +200,9 @@ impl Walk<'_, '_> {
                 }
             }
             let turn = match second.as_deref_mut() {
-                Some(second) if self.way.is_direct() && !self.closer && !cursor.is_within() => {
+                Some(second)
+                    if self.way.is_direct() && !self.closer && !cursor.is_within() && self.gate.stands_open() =>
+                {
                     self.rush(run, state, (writer, second), &cursor, &mut budget, progress).await?
                 }
                 Some(_) | None => self.turn(run, state, writer, &cursor, budget.limit()).await?,
@@ -433,7 +443,7 @@ enum Step<'w> {
     Out(Turn),
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_, '_, '_> {
     /// As many batches as go by themselves, on two connections in turn: while the server selects the next and disposes of it within its
     /// transaction, this one is judged, intended and committed. Nothing of the next is committed before the seal of this one.
     async fn rush(

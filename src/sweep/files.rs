@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::backups::Backups;
 use super::batches::{Drafted, Heeded, Run, drafting, set_aside, tally};
 use super::error::SweepError;
+use super::gate::{Gate, Pass};
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
@@ -40,10 +41,15 @@ pub(super) async fn run(
     };
     let mut pages = Pages::open(files::root_of(own)?, pattern, size)?;
     let mut budget = Budget::new(size, run.target.pace, LONGEST);
+    let mut gate = Gate::of(run.target)?;
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {
         budget.wait(run.brake, &mut || run.tell(progress)).await;
+        if gate.pass(run, progress).await? == Pass::Stop {
+            run.report.result = SweepResult::Stopped;
+            break;
+        }
         match batch(run, state, pages.tree(), &page, &mut seen).await? {
             Turn::On(went) => budget.went(went),
             Turn::Exhausted => run.report.result = SweepResult::Parked,

@@ -15,6 +15,7 @@ mod count;
 mod erasure;
 mod error;
 mod files;
+mod gate;
 mod guard;
 mod judge;
 mod orphans;
@@ -55,6 +56,7 @@ pub use brake::{Brake, Lever};
 pub use count::{Counts, count};
 pub use erasure::{Reached, answer, erase, left, reached, standing_of_requests};
 pub use error::SweepError;
+pub use gate::Closed;
 pub use guard::{Guard, Parked};
 pub use orphans::{Orphan, orphans};
 pub use recover::{Places, Recovered, recover};
@@ -121,6 +123,8 @@ pub struct Report {
     pub parked: Option<Parked>,
     /// Who stopped all disposal meanwhile, if someone did.
     pub halted: Option<Halt>,
+    /// Why it went no further, where its datastores or their replicas were the reason.
+    pub closed: Option<Closed>,
     /// The rule's own records disposed of.
     pub disposed: u64,
     /// Records of dependents disposed of with them.
@@ -157,6 +161,7 @@ impl Report {
             result: SweepResult::Completed,
             parked: None,
             halted: None,
+            closed: None,
             disposed: 0,
             dependents: 0,
             overdue: 0,

@@ -3,6 +3,7 @@
 mod agreement;
 mod comparison;
 mod every_date;
+mod hours;
 mod period;
 mod steps;
 

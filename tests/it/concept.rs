@@ -158,7 +158,7 @@ pub fn varied(set: &RuleSet) -> Concept {
 
 /// The same, of what was proved of them.
 pub fn written(set: &RuleSet, promises: &[ProvedPromise]) -> Concept {
-    Concept::of(&Given { rules: set, promises, datastores: None }, None)
+    Concept::of(&Given { rules: set, promises, defaults: &Defaults::default(), datastores: None }, None)
 }
 
 /// The same, where a configuration says of which kind each datastore is.
@@ -172,10 +172,21 @@ pub fn configured(set: &RuleSet) -> Concept {
     ];
     let datastores: BTreeMap<DatastoreName, Datastore> = places
         .map(|(name, location)| {
-            (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited })
+            (
+                DatastoreName::new(name).unwrap(),
+                Datastore { location, pace: Pace::Unlimited, window: None, lag: None },
+            )
         })
         .into();
-    Concept::of(&Given { rules: set, promises: &promises, datastores: Some(&datastores) }, None)
+    Concept::of(
+        &Given {
+            rules: set,
+            promises: &promises,
+            defaults: &Defaults::default(),
+            datastores: Some(&datastores),
+        },
+        None,
+    )
 }
 
 /// What a reader of Markdown sees from the first part on, and every stretch of HTML in it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use expunged::config::{Config, Listen, Pace, SecretSource};
 use expunged::diagnostic::{Paint, Source, SourceKind};
-use expunged::model::datastore::{Address, Location, Server, Tls};
+use expunged::model::datastore::{Address, Datastore, Location, Server, Tls};
 use proptest::prelude::*;
 
 const GOOD: &str = r#"rules = "rules"
@@ -405,7 +405,6 @@ fn keys_that_a_datastore_cannot_have_are_refused() {
             format!("{postgres}\npassword = {{ credential = \"../a\" }}"),
             "is a path, not a credential's name",
         ),
-        ("postgres", format!("{postgres}\nwindow = {{}}"), "`window` is not supported yet"),
         (
             "sqlite",
             "url = \"sqlite://a\"\npassword = { file = \"a\" }".to_owned(),
@@ -537,5 +536,121 @@ proptest! {
     fn no_damage_makes_the_parser_panic(at in 0..GOOD.len(), length in 0_usize..40, put in "[\\[\\]{}\"'=,.a-z0-9 \n\u{e9}-]{0,12}") {
         let end = (at + length).min(GOOD.len());
         let _ = parse(&format!("{}{put}{}", &GOOD[..at], &GOOD[end..])).map_err(|found| found.to_string());
+    }
+}
+
+fn forum(kind: &str, keys: &str) -> Datastore {
+    let text = on_server(kind, keys);
+    let mut config = parse(&text).unwrap_or_else(|e| panic!("{keys}\n{}", e.render(Paint::Plain)));
+    let name = config.datastores.keys().find(|name| name.as_str() == "forum").unwrap().clone();
+    let datastore = config.datastores.remove(&name).unwrap();
+    assert_eq!(config.defaults.windows.get(&name), datastore.window.as_ref());
+    datastore
+}
+
+#[test]
+fn every_kind_of_datastore_has_a_window() {
+    let window = "window = { from = \"22:00\", to = \"06:00\", time_zone = \"Europe/Moscow\" }";
+    for (kind, place) in [
+        ("sqlite", "url = \"sqlite://forum.db\""),
+        ("postgres", "url = \"postgres://u@h/d\""),
+        ("mariadb", "url = \"mariadb://u@h/d\""),
+        ("files", "root = \"/srv\""),
+    ] {
+        let hours = forum(kind, &format!("{place}\n{window}")).window.unwrap();
+        assert_eq!(hours.to_string(), "22:00 to 06:00 in Europe/Moscow");
+        assert_eq!(forum(kind, place).window, None);
+    }
+}
+
+#[test]
+fn replicas_are_waited_for() {
+    let postgres = forum("postgres", "url = \"postgres://u@h/d\"\npause_on_replica_lag = \"10 seconds\"");
+    let lag = postgres.lag.unwrap();
+    assert_eq!((lag.longest.to_string(), lag.replicas), ("10 seconds".to_owned(), Vec::new()));
+    let replicas = |tls: &str, primary: &str| {
+        let keys = format!(
+            "url = \"mariadb://u@{primary}/d\"\npause_on_replica_lag = \"1 minute 30 seconds\"\n{tls}\n\
+             password = {{ file = \"forum.password\" }}\nreplicas = [\"mariadb://r@h2/d\", \"mariadb://r@localhost:3307/d\", \
+             \"mariadb://r@%2Frun%2Fr.sock/d\"]"
+        );
+        let datastore = forum("mariadb", &keys);
+        let Location::MariaDb(server) = datastore.location else { panic!("{keys}") };
+        let lag = datastore.lag.unwrap();
+        assert!(
+            lag.replicas.iter().all(|replica| replica.user == "r" && replica.password == server.password)
+        );
+        assert_eq!(lag.longest.to_string(), "1 minute 30 seconds");
+        lag.replicas.into_iter().map(|replica| replica.tls).collect::<Vec<_>>()
+    };
+    // As the datastore's own connection; nothing that goes through a socket leaves this host.
+    assert_eq!(replicas("", "h1"), [SYSTEM, SYSTEM, Tls::Off]);
+    assert_eq!(replicas("tls = \"unverified\"", "h1"), [Tls::Unverified, Tls::Unverified, Tls::Off]);
+    assert_eq!(replicas("tls = \"off\"", "h1"), [Tls::Off, Tls::Off, Tls::Off]);
+    // Off because it is on this host, where not every replica is.
+    assert_eq!(replicas("", "localhost"), [SYSTEM, Tls::Off, Tls::Off]);
+}
+
+#[test]
+fn what_a_datastore_cannot_wait_for_is_refused() {
+    let (postgres, mariadb) = ("url = \"postgres://u@h/d\"", "url = \"mariadb://u@h/d\"");
+    let window = |from: &str, to: &str, zone: &str| {
+        format!("{postgres}\nwindow = {{ from = \"{from}\", to = \"{to}\", time_zone = \"{zone}\" }}")
+    };
+    let lag = |more: &str| format!("{mariadb}\npause_on_replica_lag = \"10 seconds\"\n{more}");
+    for (kind, keys, expected) in [
+        ("postgres", window("22:00", "22:00", "Etc/UTC"), "`window`: it begins and ends at 22:00"),
+        (
+            "postgres",
+            window("24:00", "06:00", "Etc/UTC"),
+            "`from` is `24:00`, expected a time from 00:00 to 23:59",
+        ),
+        ("postgres", window("22:00", "6:00", "Etc/UTC"), "`to` is `6:00`, expected a time"),
+        ("postgres", window("22:00", "06:60", "Etc/UTC"), "`to` is `06:60`, expected a time"),
+        ("postgres", window("22:00", "06:00:00", "Etc/UTC"), "`to` is `06:00:00`, expected a time"),
+        ("postgres", window("22:00", "06:00", "Europe/Moskow"), "Europe/Moscow"),
+        ("postgres", format!("{postgres}\nwindow = {{}}"), "`window` has no `from`, which is required"),
+        ("postgres", format!("{postgres}\nwindow = \"22:00\""), "`window` is a string, expected a table"),
+        (
+            "postgres",
+            format!("{postgres}\npause_on_replica_lag = \"1 day\""),
+            "`pause_on_replica_lag` is 1 day, expected hours, minutes or seconds, more than zero",
+        ),
+        ("postgres", format!("{postgres}\npause_on_replica_lag = \"0 seconds\""), "more than zero"),
+        ("postgres", format!("{postgres}\npause_on_replica_lag = \"10s\""), "write `10 seconds`"),
+        (
+            "postgres",
+            format!("{postgres}\npause_on_replica_lag = \"10 seconds\"\nreplicas = [\"postgres://u@h2/d\"]"),
+            "`replicas` is MariaDB's",
+        ),
+        ("mariadb", lag(""), "`pause_on_replica_lag` needs `replicas`"),
+        ("mariadb", lag("replicas = []"), "`replicas` is empty"),
+        (
+            "mariadb",
+            lag("replicas = [\"mariadb://u@h/other\"]"),
+            "`replicas` names the datastore's own server",
+        ),
+        (
+            "mariadb",
+            lag("replicas = [\"mariadb://u@h2/d\", \"mariadb://v@H2:3306/e\"]"),
+            "`replicas` names this server twice",
+        ),
+        ("mariadb", lag("replicas = [\"mariadb://h2/d\"]"), "a URL of `replicas`: it names no user"),
+        ("mariadb", lag("replicas = [\"mariadb://u:p@h2/d\"]"), "it holds a password"),
+        (
+            "mariadb",
+            format!("{mariadb}\nreplicas = [\"mariadb://u@h2/d\"]"),
+            "`replicas` says nothing without `pause_on_replica_lag`",
+        ),
+        (
+            "sqlite",
+            "url = \"sqlite://a\"\npause_on_replica_lag = \"10 seconds\"".to_owned(),
+            "a database on a server has `pause_on_replica_lag`",
+        ),
+        ("files", "root = \"/srv\"\nreplicas = []".to_owned(), "a database on a server has `replicas`"),
+    ] {
+        let text = refused(&on_server(kind, &keys));
+        assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
+        assert!(text.contains("help: "), "{text}");
     }
 }

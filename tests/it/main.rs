@@ -26,6 +26,7 @@ mod files;
 mod files_rule;
 mod house;
 mod judge;
+mod lag;
 mod ledger;
 mod listing;
 mod orders;

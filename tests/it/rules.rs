@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use expunged::diagnostic::{Diagnostic, Diagnostics, Paint, Source, SourceKind};
+use expunged::model::calendar::Hours;
 use expunged::model::datastore::{Datastore, Defaults, Location, Pace};
 use expunged::model::name::DatastoreName;
 use expunged::rules::check::{PromiseStanding, ProvedPromise};
@@ -510,7 +511,10 @@ fn known() -> BTreeMap<DatastoreName, Datastore> {
         ("dumps", Location::Files(path())),
     ];
     let of = |(name, location): (&str, Location)| {
-        (DatastoreName::new(name).unwrap(), Datastore { location, pace: Pace::Unlimited })
+        (
+            DatastoreName::new(name).unwrap(),
+            Datastore { location, pace: Pace::Unlimited, window: None, lag: None },
+        )
     };
     places.map(of).into()
 }
@@ -948,3 +952,88 @@ fn a_bound_that_is_weaker_for_the_length_of_a_month_says_which() {
         "{early}"
     );
 }
+
+/// The defaults with hours of these datastores.
+fn open(windows: &[(&str, &str, &str)]) -> Defaults {
+    let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").unwrap();
+    let hours = |(name, from, to): &(&str, &str, &str)| {
+        let zone = "Europe/Moscow".parse().unwrap();
+        (DatastoreName::new(name).unwrap(), Hours::new(time(from), time(to), zone).unwrap())
+    };
+    Defaults { windows: windows.iter().map(hours).collect(), ..Defaults::default() }
+}
+
+/// How the sweeps of the small file fit into a deadline where its datastore has hours; else what is wrong, and what to do.
+fn within(delete_by: &str, schedule: &str, windows: &[(&str, &str, &str)]) -> Result<String, String> {
+    let text = GOOD
+        .replace("delete_by = \"24 hours\"", &format!("delete_by = \"{delete_by}\""))
+        .replace("no_later_than = \"24 hours\"", &format!("no_later_than = \"{delete_by}\""))
+        .replace("0 */15 * * * *", schedule);
+    let set = RuleSet { services: vec![parse(&text).unwrap_or_else(|e| panic!("{e}"))] };
+    match check::check(&set, &open(windows)) {
+        Ok(proof) => Ok(proof.promises[0].keepers[0].arithmetic.last().unwrap().clone()),
+        Err(found) => {
+            let said = |problem: Diagnostic| {
+                format!("{}: {} {}", problem.place.file_line(), problem.message, problem.help)
+            };
+            Err(found.into_iter().map(said).collect::<Vec<_>>().concat())
+        }
+    }
+}
+
+#[test]
+fn no_promise_of_24_hours_fits_into_a_window_of_eight() {
+    let said = within("24 hours", "0 */15 * * * *", &[("site", "22:00", "06:00")]).unwrap_err();
+    let expected = "sweeps of rule `account` cannot meet the deadline: shortest window 24 hours on 2024-01-01, needed \
+                    2 × 16 hours 30 minutes + 30 minutes; swept only in `site`: 22:00 to 06:00 in Europe/Moscow \
+                    no schedule does: widen the `window` of the datastore, or lengthen `delete_by`";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(
+        within("24 hours", "0 */15 * * * *", &[("elsewhere", "22:00", "06:00")]).unwrap(),
+        "2 × 15 minutes + 30 minutes ≤ shortest window 24 hours on 2024-01-01"
+    );
+}
+
+#[test]
+fn a_schedule_counts_only_the_starts_that_have_room_for_a_whole_run() {
+    let night = [("site", "22:00", "06:00")];
+    assert_eq!(
+        within("34 hours", "0 */15 * * * *", &night).unwrap(),
+        "2 × 16 hours 30 minutes + 30 minutes ≤ shortest window 34 hours on 2024-01-01; swept only in `site`: 22:00 to 06:00 in \
+         Europe/Moscow"
+    );
+    assert!(within("33 hours 30 minutes", "0 */15 * * * *", &night).is_ok());
+    assert!(within("33 hours 29 minutes", "0 */15 * * * *", &night).is_err());
+    // Here another schedule helps: this one waits until ten every evening.
+    let said = within("34 hours", "0 0 12 * * *", &night).unwrap_err();
+    assert!(
+        said.contains("needed 2 × 24 hours + 30 minutes") && said.contains("start a sweep at least every"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_window_shorter_than_a_run_and_windows_that_never_meet_are_refused() {
+    let expected = "sweeps of rule `account` cannot meet the deadline: no start has room for a run of 30 minutes; swept only in";
+    for windows in
+        [&[("site", "22:00", "22:29")][..], &[("site", "22:00", "06:00"), ("sessions", "10:00", "12:00")]]
+    {
+        let text = format!("{GOOD}{SESSIONS}");
+        let set = RuleSet { services: vec![parse(&text).unwrap_or_else(|e| panic!("{e}"))] };
+        let said = check::check(&set, &open(windows)).unwrap_err().render(Paint::Plain);
+        assert!(said.contains(expected), "{said}");
+        assert!(said.contains("widen the `window` of the datastore, lower `defaults.run_cap`"), "{said}");
+    }
+    assert!(within("2 days", "0 */15 * * * *", &[("site", "22:00", "22:30")]).is_err());
+    assert!(within("4 days", "0 */15 * * * *", &[("site", "22:00", "22:30")]).is_ok());
+}
+
+/// Files of another datastore that go with the record.
+const SESSIONS: &str = "
+[[rule.dependent]]
+id = \"sessions\"
+class = \"account\"
+datastore = \"sessions\"
+pattern = \"{id}/*\"
+action = \"delete\"
+";

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::Command;
 
 pub use database::{Database, Session};
+pub use process::poll;
 use private::Programs;
 use wire::Wire;
 

@@ -12,3 +12,4 @@ mod reach;
 mod shapes;
 mod timing;
 mod triggers;
+mod window;

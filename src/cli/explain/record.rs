@@ -16,6 +16,7 @@ use crate::model::catalogue::{Catalogue, Catalogues, ColumnKind};
 use crate::model::key::Key;
 use crate::model::name::ColumnName;
 use crate::model::now::Now;
+use crate::model::opening::OpeningHours;
 use crate::model::orders::Orders;
 use crate::model::period::DeleteBy;
 use crate::model::value::Value;
@@ -28,6 +29,8 @@ use crate::state::Role;
 /// What is known of a record, and what follows from it.
 struct Explanation<'r> {
     rule: &'r Rule,
+    /// When its datastores are open.
+    hours: OpeningHours,
     now: Now,
     trigger: TriggerValue,
     moment: Result<Moment, Undated>,
@@ -57,7 +60,8 @@ pub(super) async fn run(global: &Global, name: &str, key: &[String], now: Now) -
     let demanded = orders.demanded(&found.record.whose).is_some();
     let phase = if demanded { Phase::Demanded } else { Phase::shown(rule) };
     let statement = statement(&deployment, &bound, phase, now).await?;
-    let explanation = explain(&bound, found, &orders, now, statement);
+    let hours = deployment.config.defaults.opening(rule.datastores());
+    let explanation = Explanation { hours, ..explain(&bound, found, &orders, now, statement) };
     match global.format {
         Format::Json => println!("{}", explanation.json()),
         Format::Text => explanation.print(),
@@ -101,7 +105,22 @@ fn explain<'r>(
         None => ("kept", "the rule's `only`, `unless` or mark leaves it alone".to_owned(), None),
         Some(verdict) => tell(rule, verdict, now),
     };
-    Explanation { rule, now, trigger, moment, due, deadline, demanded, held, word, reason, times, statement }
+    let hours = OpeningHours::default();
+    Explanation {
+        rule,
+        hours,
+        now,
+        trigger,
+        moment,
+        due,
+        deadline,
+        demanded,
+        held,
+        word,
+        reason,
+        times,
+        statement,
+    }
 }
 
 impl Explanation<'_> {
@@ -125,7 +144,7 @@ impl Explanation<'_> {
         let now = format!("{}; overdue is judged at {}", utc(self.now.eligible), utc(self.now.late));
         sections.add("now", [if self.now.eligible == self.now.late { utc(self.now.late) } else { now }]);
         sections.add("verdict", [format!("{}: {}", self.word, self.reason)]);
-        sections.add("next sweep", [next_sweep(self.rule, self.now)]);
+        sections.add("next sweep", [next_sweep(self.rule, &self.hours, self.now)]);
         sections.add("statement", [self.statement.clone()]);
         sections.print();
     }
@@ -183,7 +202,7 @@ impl Explanation<'_> {
             "held": self.held, "observes": self.rule.mode == Mode::Observe,
             "now": { "eligible": self.now.eligible.to_rfc3339(), "late": self.now.late.to_rfc3339() },
             "schedule": self.rule.schedule.to_string(),
-            "next_sweep": self.rule.schedule.next_after(self.now.eligible).map(|n| n.to_rfc3339()),
+            "next_sweep": next_start(self.rule, &self.hours, self.now).map(|n| n.to_rfc3339()),
             "statement": self.statement,
         })
     }
@@ -194,10 +213,16 @@ pub(super) fn bound_lines(said: &str, working: &Working) -> Vec<String> {
     std::iter::once(said.to_owned()).chain(working.lines()).collect()
 }
 
-/// When the schedule fires next.
-pub(super) fn next_sweep(rule: &Rule, now: Now) -> String {
-    let schedule = format!("schedule `{}`, in UTC", rule.schedule);
-    match rule.schedule.next_after(now.eligible) {
+/// When the schedule fires next, or when the datastores open after that.
+pub(super) fn next_start(rule: &Rule, hours: &OpeningHours, now: Now) -> Option<DateTime<Utc>> {
+    rule.schedule.next_after(now.eligible).and_then(|start| hours.opens(start))
+}
+
+/// The same in words.
+pub(super) fn next_sweep(rule: &Rule, hours: &OpeningHours, now: Now) -> String {
+    let only = if hours.is_always() { String::new() } else { format!("; swept only in {hours}") };
+    let schedule = format!("schedule `{}`, in UTC{only}", rule.schedule);
+    match next_start(rule, hours, now) {
         Some(next) => {
             let zone = rule.calendar.zone();
             format!("{} = {} in {zone}; {schedule}", utc(next), zone.rfc3339(next))

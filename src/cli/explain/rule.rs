@@ -4,7 +4,7 @@
 use chrono::SubsecRound as _;
 use serde_json::{Value as Json, json};
 
-use super::record::{bound_lines, next_sweep, statement};
+use super::record::{bound_lines, next_start, next_sweep, statement};
 use super::{Sections, told, words};
 use crate::cli::{Exit, Failure, Format, Global, Outcome};
 use crate::datastore::sql::Phase;
@@ -13,11 +13,14 @@ use crate::diagnostic::one_line;
 use crate::model::calendar::{Moment, MomentKind, Window, Working};
 use crate::model::datastore::Defaults;
 use crate::model::now::Now;
+use crate::model::opening::OpeningHours;
 use crate::rules::check::{ProvedPromise, check, fits, shortest, words as length};
 use crate::rules::rule::{Dependent, Mode, OnErasure, Rule};
 
 struct Explanation<'r> {
     rule: &'r Rule,
+    /// When its datastores are open.
+    hours: OpeningHours,
     now: Now,
     /// Each promise it keeps, with the figures.
     promises: Vec<(&'r ProvedPromise, &'r [String])>,
@@ -77,6 +80,7 @@ fn explain<'r>(
     let example = example(rule, kind, now);
     Explanation {
         rule,
+        hours: defaults.opening(rule.datastores()),
         now,
         promises: kept.collect(),
         window: fits(rule, defaults).ok(),
@@ -146,7 +150,7 @@ impl Explanation<'_> {
         );
         sections.add("order", self.order());
         sections.add("request", [self.request()]);
-        sections.add("next sweep", [next_sweep(rule, self.now)]);
+        sections.add("next sweep", [next_sweep(rule, &self.hours, self.now)]);
         sections.add("statement", [self.statement()]);
         sections.print();
     }
@@ -233,7 +237,7 @@ impl Explanation<'_> {
             })).collect::<Vec<_>>(),
             "order": self.order(), "request": self.request(),
             "schedule": rule.schedule.to_string(),
-            "next_sweep": rule.schedule.next_after(self.now.eligible).map(|at| at.to_rfc3339()),
+            "next_sweep": next_start(rule, &self.hours, self.now).map(|at| at.to_rfc3339()),
             "statement": statement, "error": error,
         })
     }

@@ -87,6 +87,13 @@ pub const SCHEDULE: Text = Text {
     example: "0 */15 * * * *",
 };
 
+/// A time zone, which rules and the configuration name alike.
+pub const ZONE: Text = Text {
+    what: "an IANA time zone",
+    pattern: Some("^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"),
+    example: "Europe/Berlin",
+};
+
 impl Shape {
     /// A table whose keys are all known.
     pub const fn of(about: &'static str, keys: &'static [Key]) -> Self {

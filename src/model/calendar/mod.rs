@@ -16,6 +16,7 @@
 
 mod compare;
 mod error;
+mod hours;
 mod moment;
 mod shift;
 mod steps;
@@ -29,6 +30,7 @@ use zone::{Day, Tick, Wall};
 
 pub use compare::Window;
 pub use error::ZoneError;
+pub use hours::{Hours, NoHours};
 pub use moment::{Cutoff, Moment, MomentKind};
 pub use shift::Shift;
 pub use steps::{Showing, Step, Working};

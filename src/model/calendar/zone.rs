@@ -134,6 +134,16 @@ impl Zone {
         })
     }
 
+    /// From an instant on, how long which offset from UTC stands, in microseconds; the last to the end of the calendar.
+    pub(super) fn offsets(self, from: Tick) -> impl Iterator<Item = (Range<Tick>, i64)> {
+        let end = Tick(DateTime::<Utc>::MAX_UTC.timestamp_micros());
+        let spans = &self.spans()[self.span_at(from)..];
+        (0..spans.len()).map(move |i| {
+            let until = spans.get(i + 1).map_or(end, |next| next.start);
+            (spans[i].start..until, spans[i].offset)
+        })
+    }
+
     /// The greatest day the zone's clocks have shown up to and including `at`.
     pub(super) fn day(&self, at: Tick) -> Day {
         let i = self.span_at(at);

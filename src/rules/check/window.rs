@@ -1,34 +1,56 @@
 //! Whether sweeps come often enough: `2·G + R` fits into the shortest window between due and deadline.
 //!
 //! A record may become due just after a sweep began (one gap G until the next starts), that sweep may fail (a second
-//! gap), and the one after it may take its whole run cap R.
+//! gap), and the one after it may take its whole run cap R. Where datastores have hours, a start counts once all are open, and
+//! if they stay open for R.
 
 use chrono::TimeDelta;
 
 use crate::diagnostic::{Code, Diagnostic, counted};
 use crate::model::calendar::Window;
 use crate::model::datastore::Defaults;
+use crate::model::opening::OpeningHours;
+use crate::model::schedule::Schedule;
 use crate::rules::rule::Rule;
 
 /// The comparison in figures, or the finding where it does not hold.
 pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
-    let window = shortest(rule);
-    let (gap, run) = (rule.schedule.longest_gap(), defaults.run_cap);
-    // What cannot be counted fits into nothing but a window without end.
-    let needed = gap.checked_mul(2).and_then(|gaps| gaps.checked_add(&run)).unwrap_or(TimeDelta::MAX);
+    let (window, run) = (shortest(rule), defaults.run_cap);
+    let hours = defaults.opening(rule.datastores());
+    let Some(gap) = rule.schedule.longest_gap_within(&hours, run) else {
+        return Err(no_run(rule, &hours, run));
+    };
+    let needed = needed(gap, run);
     let sum = format!("2 × {} + {}", words(gap), words(run));
+    let only = if hours.is_always() { String::new() } else { format!("; swept only in {hours}") };
     if needed <= window.length {
-        return Ok(format!("{sum} ≤ shortest window {} on {}", words(window.length), window.on));
+        return Ok(format!("{sum} ≤ shortest window {} on {}{only}", words(window.length), window.on));
     }
     let message = format!(
-        "sweeps of rule `{}` cannot meet the deadline: shortest window {} on {}, needed {sum}",
+        "sweeps of rule `{}` cannot meet the deadline: shortest window {} on {}, needed {sum}{only}",
         rule.id.local,
         words(window.length),
         window.on
     );
-    let (key, help) = remedy(rule, window, run);
+    let (key, help) = remedy(rule, window, &hours, run);
     let key = if rule.places.has(key) { key } else { "delete_by" };
     Err(Diagnostic::error(Code::WindowTooShort, rule.places.of(key), message, help))
+}
+
+/// What cannot be counted fits into nothing but a window without end.
+fn needed(gap: TimeDelta, run: TimeDelta) -> TimeDelta {
+    gap.checked_mul(2).and_then(|gaps| gaps.checked_add(&run)).unwrap_or(TimeDelta::MAX)
+}
+
+fn no_run(rule: &Rule, hours: &OpeningHours, run: TimeDelta) -> Diagnostic {
+    let message = format!(
+        "sweeps of rule `{}` cannot meet the deadline: no start has room for a run of {}; swept only in {hours}",
+        rule.id.local,
+        words(run)
+    );
+    let help = "widen the `window` of the datastore, lower `defaults.run_cap`, or start while there is time left in it";
+    let key = if rule.places.has("datastore") { "datastore" } else { "delete_by" };
+    Diagnostic::error(Code::WindowTooShort, rule.places.of(key), message, help)
 }
 
 /// The shortest time between due and deadline, however its trigger tells the time.
@@ -40,9 +62,15 @@ pub fn shortest(rule: &Rule) -> Window {
     }
 }
 
-/// What to change: no schedule helps where even one run does not fit.
-fn remedy(rule: &Rule, window: Window, run: TimeDelta) -> (&'static str, String) {
+/// What to change: no schedule helps where even one run does not fit, or where it is the hours that are too few.
+fn remedy(rule: &Rule, window: Window, hours: &OpeningHours, run: TimeDelta) -> (&'static str, String) {
     let room = window.length.checked_sub(&run).unwrap_or_default().max(TimeDelta::zero()) / 2;
+    // The best that any schedule comes to: a start whenever it is open.
+    let best = always().and_then(|schedule| schedule.longest_gap_within(hours, run));
+    if !hours.is_always() && best.is_none_or(|gap| needed(gap, run) > window.length) {
+        let help = "no schedule does: widen the `window` of the datastore, or lengthen `delete_by`";
+        return ("datastore", help.to_owned());
+    }
     if room > TimeDelta::minutes(1) {
         return (
             "schedule",
@@ -55,6 +83,11 @@ fn remedy(rule: &Rule, window: Window, run: TimeDelta) -> (&'static str, String)
         rule.retain, rule.delete_by
     );
     ("delete_by", help)
+}
+
+/// A start at every second.
+fn always() -> Option<Schedule> {
+    "* * * * * *".parse().ok()
 }
 
 /// A length in figures: whole days from two days up, else hours, minutes, seconds.

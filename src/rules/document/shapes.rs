@@ -1,7 +1,7 @@
 //! The keys of a rule file. What they mean together is the reader's; what each is for stands here, for editors and for
 //! `docs/rules.md`.
 
-use crate::diagnostic::shape::{Key, SCHEDULE, Shape, Text, Type};
+use crate::diagnostic::shape::{self, Key, SCHEDULE, Shape, Text, Type};
 
 /// A rule file.
 pub static FILE: Shape = Shape::of(
@@ -326,11 +326,7 @@ const ID: Type = Type::Text(Text {
     pattern: Some("^[a-z0-9][a-z0-9_-]{0,63}$"),
     example: "account",
 });
-const ZONE: Type = Type::Text(Text {
-    what: "an IANA time zone",
-    pattern: Some("^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"),
-    example: "Europe/Berlin",
-});
+const ZONE: Type = Type::Text(shape::ZONE);
 const PATTERN: Type = Type::Text(Text {
     what: "a pattern",
     pattern: Some("^[^/\\u0000-\\u001f\\u007f][^\\u0000-\\u001f\\u007f]*$"),

@@ -1,6 +1,6 @@
 //! Rules on their schedules.
 
-use super::handle::{Daemon, set_clock, sweeps, swept, world};
+use super::handle::{Daemon, TWO_RULES, set_clock, sweeps, swept, world};
 use crate::world::set;
 
 #[test]
@@ -49,4 +49,27 @@ fn a_stretch_that_was_slept_through_is_one_sweep() {
     // The account's start at 01:00 was missed before the visit's at 03:00.
     assert_eq!(sweeps[2].0, "site/account");
     daemon.stop();
+}
+
+#[test]
+fn a_start_outside_the_window_waits_until_it_opens() {
+    let world = world();
+    // A promise of 24 hours would not fit.
+    world.rules(&TWO_RULES.replace("delete_by = \"24 hours\"", "delete_by = \"72 hours\""));
+    world.configure(
+        "url = \"sqlite://site.db\"\n",
+        "url = \"sqlite://site.db\"\nwindow = { from = \"02:00\", to = \"05:00\", time_zone = \"Etc/UTC\" }\n",
+    );
+    let daemon = Daemon::start(&world);
+    // Never swept, but closed.
+    assert_eq!(swept(&world), [""; 0]);
+    daemon.advance("2031-03-04T02:00:10Z");
+    assert_eq!(swept(&world), ["site/account", "site/visit"]);
+    daemon.advance("2031-03-04T04:00:10Z");
+    assert_eq!(swept(&world)[2..], ["site/account", "site/visit"]);
+    // The starts from five on are one.
+    daemon.advance("2031-03-05T02:00:10Z");
+    assert_eq!(swept(&world)[4..], ["site/account"]);
+    daemon.stop();
+    world.ran(&["ledger", "verify"], 0);
 }

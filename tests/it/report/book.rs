@@ -84,7 +84,7 @@ pub fn known(rules: &str) -> Known {
     let source = Source::new(SourceKind::Rules, "site.toml", rules);
     let service = parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
     let set = RuleSet { services: vec![service] };
-    Known::of(&set, TimeDelta::minutes(30), &|_| Some(document("24 hours").digest()))
+    Known::of(&set, &Defaults::default(), &|_| Some(document("24 hours").digest()))
 }
 
 pub fn evidence() -> Evidence {

@@ -1,5 +1,8 @@
 //! `PostgreSQL`.
 
+use std::fs::{File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -96,6 +99,24 @@ impl Engine for Postgres {
 }
 
 impl Private {
+    /// A replica of it that streams, and replays what it receives so long after it was committed; what it replays, it reports at once,
+    /// and once a second how far it is.
+    pub fn replica(&self, delay: &str) -> Self {
+        let port = self.port().to_string();
+        let make = |programs: &Programs, data: &Path| {
+            std::fs::create_dir(data).unwrap();
+            std::fs::set_permissions(data, Permissions::from_mode(0o700)).unwrap();
+            run(Command::new("chown").arg(Postgres::OWNER).arg(data));
+            let mut backup = as_account(Postgres::OWNER, &programs.bin.join("pg_basebackup"));
+            backup.args(["-h", "127.0.0.1", "-p", &port, "-U", Postgres::ADMINISTRATOR]).current_dir("/");
+            run(backup.args(["-R", "-c", "fast", "-X", "stream", "-D"]).arg(data));
+            let mut settings = File::options().append(true).open(data.join("postgresql.auto.conf")).unwrap();
+            writeln!(settings, "recovery_min_apply_delay = '{delay}'\nwal_receiver_status_interval = 1")
+                .unwrap();
+        };
+        Self::start_on(Postgres::programs(), &[], make)
+    }
+
     /// Of that version: the newest is in a package for Python, the others where Debian's packages are.
     pub fn start_version(version: u32) -> Self {
         let debian = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));

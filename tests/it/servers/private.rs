@@ -29,6 +29,8 @@ pub struct Private<E: Engine> {
     port: u16,
     dir: TempDir,
     programs: Programs,
+    /// What the server is started with beside the usual.
+    settings: Vec<String>,
     engine: PhantomData<E>,
 }
 
@@ -41,9 +43,24 @@ impl<E: Engine> Private<E> {
     }
 
     pub fn start_with(programs: Programs) -> Self {
+        Self::start_on(programs, &[], copy::<E>)
+    }
+
+    /// With these arguments more.
+    pub fn start_set(settings: &[&str]) -> Self {
+        Self::start_on(E::programs(), settings, copy::<E>)
+    }
+
+    /// Over data that are made where it is told.
+    pub(super) fn start_on(
+        programs: Programs,
+        settings: &[&str],
+        make: impl FnOnce(&Programs, &Path),
+    ) -> Self {
         let dir = accessible(&place());
-        run(Command::new("cp").arg("-a").arg(template::<E>(&programs)).arg(dir.path().join("data")));
-        let mut private = Self { server: None, port: 0, dir, programs, engine: PhantomData };
+        make(&programs, &dir.path().join("data"));
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut private = Self { server: None, port: 0, dir, programs, settings, engine: PhantomData };
         for _ in 0..ATTEMPTS {
             private.port = free_port();
             if private.try_serve().is_some() {
@@ -55,6 +72,11 @@ impl<E: Engine> Private<E> {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The administrator's, in the database that is there from the start.
+    pub fn session(&self) -> Session<E> {
+        Session::open(&Address::own::<E>(self.port).url::<E>(E::FIRST_DATABASE)).unwrap()
     }
 
     /// A database on it.
@@ -79,8 +101,8 @@ impl<E: Engine> Private<E> {
     }
 
     fn try_serve(&mut self) -> Option<()> {
-        let command = &mut E::serve(&self.programs, &self.dir.path().join("data"), self.port);
-        let mut server = Process::start(command, &self.dir.path().join("log"));
+        let mut command = E::serve(&self.programs, &self.dir.path().join("data"), self.port);
+        let mut server = Process::start(command.args(&self.settings), &self.dir.path().join("log"));
         let url = Address::own::<E>(self.port).url::<E>(E::FIRST_DATABASE);
         server.ready(|| Session::<E>::open(&url).is_ok())?;
         self.server = Some(server);
@@ -114,6 +136,10 @@ fn place() -> PathBuf {
     let memory = Path::new("/dev/shm");
     let has_room = rustix::fs::statvfs(memory).is_ok_and(|fs| fs.f_bavail * fs.f_frsize >= ROOM);
     if has_room { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+fn copy<E: Engine>(programs: &Programs, data: &Path) {
+    run(Command::new("cp").arg("-a").arg(template::<E>(programs)).arg(data));
 }
 
 /// An empty server's data. Making it takes seconds and copying it does not: it is made once, for all tests to come.

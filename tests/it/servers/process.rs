@@ -76,7 +76,8 @@ fn send(signal: &str, processes: &[u32]) {
     Command::new("kill").arg(signal).args(ids).stderr(Stdio::null()).status().unwrap();
 }
 
-fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+/// Asks until there is an answer; what does not come fails.
+pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     const EVERY: Duration = Duration::from_millis(10);
     let watch = Stopwatch::start();
     loop {

@@ -16,7 +16,7 @@ use crate::model::datastore::{Address, Server, Tls};
 /// What holds for a session whatever the server sets: time in UTC, what does not fit is an error, and a statement sees what was
 /// committed before it, so that nothing but the rows themselves is locked. JSON of a record's rows is never cut.
 const SESSION: &str = "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES', \
-     tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 300";
+     tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 28800";
 
 /// A sweep's statements are short.
 const WRITE: &str = "SET SESSION innodb_lock_wait_timeout = 1, max_statement_time = 60";
@@ -28,6 +28,16 @@ pub(in crate::datastore::sql) async fn connect(
     server: &Server,
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
+    let mut connection = session(server, access).await?;
+    let schema = schema(&mut connection, &server.database).await?;
+    Ok((connection, Dialect::MariaDb(Arc::new(schema))))
+}
+
+/// The connection alone, for what asks about no table.
+pub(in crate::datastore::sql) async fn session(
+    server: &Server,
+    access: Access,
+) -> Result<MySqlConnection, DatastoreError> {
     let mut options = MySqlConnectOptions::new()
         .username(&server.user)
         .database(&server.database)
@@ -63,8 +73,7 @@ pub(in crate::datastore::sql) async fn connect(
     for set in std::iter::once(&SESSION).chain(rest) {
         sqlx::raw_sql(*set).execute(&mut connection).await.map_err(failed("set a session up"))?;
     }
-    let schema = schema(&mut connection, &server.database).await?;
-    Ok((connection, Dialect::MariaDb(Arc::new(schema))))
+    Ok(connection)
 }
 
 /// Lets the next statements wait so long for a lock.

@@ -1,6 +1,7 @@
-//! What is MariaDB's own: how it is reached, and what its catalogue says.
+//! What is MariaDB's own: how it is reached, what its catalogue says, and how far its replicas are behind.
 
 pub(super) mod catalogue;
 pub(super) mod connect;
 pub(super) mod privileges;
+pub(super) mod replicas;
 pub(super) mod size;

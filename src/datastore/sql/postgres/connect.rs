@@ -30,6 +30,16 @@ pub(in crate::datastore::sql) async fn connect(
     server: &Server,
     access: Access,
 ) -> Result<(PgConnection, Dialect), DatastoreError> {
+    let mut connection = session(server, access).await?;
+    let schema = schema(&mut connection, &server.schema).await?;
+    Ok((connection, Dialect::Postgres(Arc::new(schema))))
+}
+
+/// The connection alone, for what asks about no table.
+pub(in crate::datastore::sql) async fn session(
+    server: &Server,
+    access: Access,
+) -> Result<PgConnection, DatastoreError> {
     let unreachable =
         |source: EngineError| DatastoreError::Unreachable { server: server.to_string(), source };
     let mut options = PgConnectOptions::new_without_pgpass()
@@ -63,8 +73,7 @@ pub(in crate::datastore::sql) async fn connect(
         .execute(&mut connection)
         .await
         .map_err(failed("set a session up"))?;
-    let schema = schema(&mut connection, &server.schema).await?;
-    Ok((connection, Dialect::Postgres(Arc::new(schema))))
+    Ok(connection)
 }
 
 /// Lets the next statements wait for a lock, and for themselves, so long.
