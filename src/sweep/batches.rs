@@ -201,7 +201,10 @@ impl Walk<'_, '_, '_> {
             }
             let turn = match second.as_deref_mut() {
                 Some(second)
-                    if self.way.is_direct() && !self.closer && !cursor.is_within() && self.gate.stands_open() =>
+                    if self.way.is_direct()
+                        && !self.closer
+                        && !cursor.is_within()
+                        && self.gate.stands_open() =>
                 {
                     self.rush(run, state, (writer, second), &cursor, &mut budget, progress).await?
                 }

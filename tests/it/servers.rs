@@ -18,8 +18,8 @@ use std::path::Path;
 use std::process::Command;
 
 pub use database::{Database, Session};
-pub use process::poll;
 use private::Programs;
+pub use process::poll;
 use wire::Wire;
 
 /// Where a server answers, and its administrator, who needs no password.

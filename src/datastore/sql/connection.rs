@@ -162,13 +162,18 @@ type Query<'q, DB> = sqlx::query::Query<'q, DB, <DB as sqlx::Database>::Argument
 fn for_sqlite(sql: &Sql) -> Query<'static, Sqlite> {
     bound!(sql, query,
         Arg::Unsigned(n) => query.bind(n.to_string()),
-        Arg::Integers(_) | Arg::Texts(_) | Arg::Blobs(_) => query.bind(None::<String>),
+        Arg::Instant(_) | Arg::Naive(_) | Arg::Date(_) | Arg::Integers(_) | Arg::Texts(_) | Arg::Blobs(_) => {
+            query.bind(None::<String>)
+        },
     )
 }
 
 fn for_postgres(sql: &Sql) -> Query<'static, Postgres> {
     bound!(sql, query,
         Arg::Unsigned(n) => query.bind(n.to_string()),
+        Arg::Instant(at) => query.bind(*at),
+        Arg::Naive(at) => query.bind(*at),
+        Arg::Date(date) => query.bind(*date),
         Arg::Integers(values) => query.bind(values.clone()),
         Arg::Texts(values) => query.bind(values.clone()),
         Arg::Blobs(values) => query.bind(values.clone()),
@@ -178,7 +183,9 @@ fn for_postgres(sql: &Sql) -> Query<'static, Postgres> {
 fn for_mariadb(sql: &Sql) -> Query<'static, MySql> {
     bound!(sql, query,
         Arg::Unsigned(n) => query.bind(*n),
-        Arg::Integers(_) | Arg::Texts(_) | Arg::Blobs(_) => query.bind(None::<String>),
+        Arg::Instant(_) | Arg::Naive(_) | Arg::Date(_) | Arg::Integers(_) | Arg::Texts(_) | Arg::Blobs(_) => {
+            query.bind(None::<String>)
+        },
     )
 }
 

@@ -1,5 +1,7 @@
 //! A statement under construction: text in one engine's SQL, and every value bound with its column's type.
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
 use super::dialect::{Class, Dialect, Expression, Type, decoded};
 use super::rows::encode;
 use crate::model::value::Value;
@@ -21,6 +23,9 @@ pub(super) enum Arg {
     Real(f64),
     Text(String),
     Bytes(Vec<u8>),
+    Instant(DateTime<Utc>),
+    Naive(NaiveDateTime),
+    Date(NaiveDate),
     Integers(Vec<Option<i64>>),
     Texts(Vec<Option<String>>),
     Blobs(Vec<Option<Vec<u8>>>),
@@ -237,6 +242,21 @@ fn postgres(value: &Value, ty: &Type) -> (Arg, String) {
         (Class::Real, _) => texts("float8"),
         (Class::Bytes, _) => texts("bytea"),
         (Class::Text, _) if matches!(ty.name.as_str(), "" | "text") => texts(""),
+        // With a type of their own: what is cast from text is cast for every row.
+        (Class::Instant, Value::Text(text)) => match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => (Arg::Instant(at.to_utc()), String::new()),
+            Err(_) => texts(&ty.name),
+        },
+        (Class::Naive, Value::Text(text)) => {
+            match NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f") {
+                Ok(at) => (Arg::Naive(at), String::new()),
+                Err(_) => texts(&ty.name),
+            }
+        }
+        (Class::Date, Value::Text(text)) => match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+            Ok(date) => (Arg::Date(date), String::new()),
+            Err(_) => texts(&ty.name),
+        },
         (Class::Text | Class::Instant | Class::Naive | Class::Date | Class::Uuid | Class::Other, _) => {
             texts(&ty.name)
         }
