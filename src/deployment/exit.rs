@@ -194,6 +194,7 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         | DatastoreError::Open { .. }
         | DatastoreError::Unreachable { .. }
         | DatastoreError::Statement { .. } => Exit::Unreachable,
+        DatastoreError::Rights { .. } => Exit::Denied,
         DatastoreError::Password { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Denied
         }
