@@ -64,10 +64,12 @@ fn page(text: &mut String, (name, datastore): (&DatastoreName, &Datastore), rule
     let _ = writeln!(text, "{comment} What {who} needs for {}, and nothing else", names(rules).join(", "));
     for Step { why, run } in steps {
         match run {
-            Run::Exactly(line) => drop(writeln!(text, "\n{comment} {why}\n{line}")),
+            Run::Exactly(line) => {
+                let _ = writeln!(text, "\n{comment} {why}\n{line}");
+            }
             // On one line, whatever its names hold: a comment ends with it.
             Run::Adapt(line) => {
-                drop(writeln!(text, "\n{comment} {why}; to be adapted\n{comment} {}", one_line(line)));
+                let _ = writeln!(text, "\n{comment} {why}; to be adapted\n{comment} {}", one_line(line));
             }
         }
     }

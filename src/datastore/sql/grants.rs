@@ -68,20 +68,21 @@ fn of_table(dialect: &Dialect, account: &str, needed: &Needed) -> Vec<Step> {
 }
 
 fn why(right: Right, used: &Use) -> String {
-    let does = match (right, &used.columns) {
-        (Right::Select, Columns::Named(_)) => "read",
-        (Right::Select, Columns::WithPrimaryKey(_)) => {
-            "read; all columns, since a dependent leaves the key to the table: with `key` in the rule, only those that it needs. Read"
-        }
-        (Right::Insert, _) => "marked",
-        (Right::Delete, _) => "deleted",
-        (Right::Update, _) => "pseudonymized",
-        (Right::Lock, _) => "locked before they are deleted, which takes the right to change one column,",
+    let does = match right {
+        Right::Select => "read by",
+        Right::Insert => "written by",
+        Right::Delete => "deleted by",
+        Right::Update => "pseudonymized by",
+        Right::Lock => "locked by",
     };
     let rules: Vec<String> = used.rules.iter().map(ToString::to_string).collect();
-    if rules.is_empty() {
-        format!("{does} with every batch")
-    } else {
-        format!("{does} by {}", rules.join(", "))
-    }
+    let rules = if rules.is_empty() { "every batch".to_owned() } else { rules.join(", ") };
+    let besides = match (right, &used.columns) {
+        (Right::Select, Columns::WithPrimaryKey(_)) => {
+            "; on all columns, since the table's primary key is not known here: write `key` into the dependent to need less"
+        }
+        (Right::Lock, _) => "; it takes the right to change a column, whichever that is",
+        (Right::Select | Right::Insert | Right::Delete | Right::Update, _) => "",
+    };
+    format!("{does} {rules}{besides}")
 }
