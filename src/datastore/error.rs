@@ -71,7 +71,7 @@ pub enum DatastoreError {
     },
     /// The account may not do all that a rule does.
     #[error(
-        "the account of datastore `{datastore}` lacks {lacking}: nothing goes with rule `{rule}`; \
+        "permission denied: the account of datastore `{datastore}` lacks {lacking}; nothing goes with rule `{rule}`: \
          `expunged grants {rule}` prints what the account needs"
     )]
     Rights {

@@ -76,7 +76,7 @@ impl Columns {
     fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n ColumnName>) {
         match self {
             Self::Named(columns) | Self::WithPrimaryKey(columns) => {
-                columns.extend(names.into_iter().cloned())
+                columns.extend(names.into_iter().cloned());
             }
         }
     }
