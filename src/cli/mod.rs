@@ -8,6 +8,7 @@ mod diff;
 mod directory;
 mod erase;
 mod explain;
+mod grants;
 mod hold;
 mod key;
 mod ledger;
@@ -179,6 +180,12 @@ enum Command {
         /// As if it were then (RFC 3339).
         #[arg(long, value_name = "TIME")]
         at: Option<DateTime<Utc>>,
+    },
+    /// Print what the daemon's account needs in each datastore, for an administrator to run; ask nothing, change nothing.
+    Grants {
+        /// SERVICE/RULE or SERVICE; all rules without it.
+        #[arg(value_name = "RULE")]
+        patterns: Vec<String>,
     },
     /// Sweep every rule on its schedule, until told to stop: the daemon.
     Run,
@@ -490,6 +497,7 @@ fn refuse_other_rules(global: &Global, command: &Command) -> Result<(), Failure>
         | Command::Schema { .. }
         | Command::Plan { .. }
         | Command::Explain { .. }
+        | Command::Grants { .. }
         | Command::Status
         | Command::Prove { .. }
         | Command::Verify { .. }
@@ -520,6 +528,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
             plan::run(global, &patterns, at, named).await
         }
         Command::Explain { rule, key, at } => explain::run(global, &rule, &key, at).await,
+        Command::Grants { patterns } => grants::run(global, &patterns),
         Command::Sweep { patterns } => sweep::run(global, &patterns).await,
         Command::Run => run::run(global).await,
         Command::Reload => reload::run(global).await,

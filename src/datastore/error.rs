@@ -7,6 +7,7 @@ use sqlx::postgres::PgDatabaseError;
 
 use super::files::RootError;
 use crate::model::datastore::Server;
+use crate::model::name::{DatastoreName, RuleId};
 
 /// A call to a datastore that failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,19 @@ pub enum DatastoreError {
         /// What the engine says.
         #[source]
         source: EngineError,
+    },
+    /// The account may not do all that a rule does.
+    #[error(
+        "permission denied: the account of datastore `{datastore}` lacks {lacking}; nothing goes with rule `{rule}`: \
+         `expunged grants {rule}` prints what the account needs"
+    )]
+    Rights {
+        /// Where.
+        datastore: DatastoreName,
+        /// Which rights, and on what.
+        lacking: String,
+        /// What for.
+        rule: RuleId,
     },
     /// The engine returned something that the statement cannot return.
     #[error("cannot {operation}: expected {expected}, observed {observed}; the transaction was rolled back")]
@@ -151,6 +165,13 @@ pub enum EngineError {
     Other(String),
 }
 
+impl EngineError {
+    /// Whether it is a right of the account's that is missing, and not a file system's or a server's that writes to nobody.
+    pub fn is_about_rights(&self) -> bool {
+        matches!(self, Self::Denied(what) if what == ACCOUNT)
+    }
+}
+
 impl DatastoreError {
     /// Whether the engine refused a row, so that a smaller batch may pass, and how it calls the refusal.
     pub fn refused(&self) -> Option<&'static str> {
@@ -172,7 +193,8 @@ impl DatastoreError {
     pub fn denied(&self) -> bool {
         matches!(
             self,
-            Self::Statement { source: EngineError::Denied(_), .. }
+            Self::Rights { .. }
+                | Self::Statement { source: EngineError::Denied(_), .. }
                 | Self::Open { source: EngineError::Denied(_), .. }
                 | Self::Unreachable { source: EngineError::Denied(_), .. }
                 | Self::Root { source: RootError::Unreachable(EngineError::Denied(_)), .. }

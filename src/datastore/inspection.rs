@@ -9,7 +9,8 @@ use crate::model::catalogue::Catalogue;
 use crate::model::datastore::{Datastore, Location};
 use crate::model::name::DatastoreName;
 use crate::rules::connect::prefixes::Prefixes;
-use crate::rules::connect::privilege::PrivilegeFinding;
+use crate::rules::connect::privilege::{Needed, PrivilegeFinding, needed};
+use crate::rules::rule::RuleSet;
 
 /// What a datastore holds, and what may be done there.
 pub struct Inspection {
@@ -29,11 +30,11 @@ pub enum Holds {
     Unseen,
 }
 
-/// Looks at a datastore. `prefixes` is what the rules say of it, where it holds files.
+/// Looks at a datastore, for these rules.
 pub async fn inspect(
     name: &DatastoreName,
     datastore: &Datastore,
-    prefixes: Prefixes,
+    rules: &RuleSet,
 ) -> Result<Inspection, DatastoreError> {
     match &datastore.location {
         Location::Sqlite(path) => {
@@ -45,9 +46,12 @@ pub async fn inspect(
         Location::Postgres(_) | Location::MariaDb(_) => {
             let mut reader = sql::Reader::open(datastore).await?;
             let catalogue = reader.catalogue().await?;
-            Ok(Inspection { holds: Holds::Tables(catalogue, reader), privileges: Vec::new() })
+            let needed = needed(rules.rules().map(|(_, rule)| rule), name);
+            let needed: Vec<Needed> = needed.into_iter().map(|needed| needed.knowing(&catalogue)).collect();
+            let privileges = reader.privileges(name, &needed).await?;
+            Ok(Inspection { holds: Holds::Tables(catalogue, reader), privileges })
         }
-        Location::Files(root) => files_of(name, root, prefixes),
+        Location::Files(root) => files_of(name, root, Prefixes::new(rules, name)),
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod files;
+pub mod grants;
 pub mod inspection;
 mod prepared;
 mod server;
@@ -19,6 +20,7 @@ pub use writer::Writer;
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::Datastore;
 use crate::model::name::DatastoreName;
+use crate::rules::connect::privilege::needed;
 use crate::rules::decide::Record;
 use crate::rules::rule::Rule;
 
@@ -52,4 +54,23 @@ pub async fn catalogues<'d>(
         }
     }
     Ok(catalogues)
+}
+
+/// Makes sure, before anything goes, that the accounts of the datastores may do all that a sweep of the rule does.
+pub async fn entitled<'d>(
+    rule: &Rule,
+    catalogues: &Catalogues,
+    locate: &(dyn Fn(&DatastoreName) -> Option<&'d Datastore> + Sync),
+) -> Result<(), DatastoreError> {
+    for (name, catalogue) in catalogues {
+        let Some(datastore) = locate(name).filter(|d| d.kind().has_accounts()) else { continue };
+        let needed = needed([rule], name).into_iter().map(|needed| needed.knowing(catalogue));
+        let mut reader = sql::Reader::open(datastore).await?;
+        let lacking = reader.lacking(&needed.collect::<Vec<_>>()).await?;
+        if !lacking.is_empty() {
+            let (datastore, lacking, rule) = (name.clone(), lacking.join(", "), rule.id.clone());
+            return Err(DatastoreError::Rights { datastore, lacking, rule });
+        }
+    }
+    Ok(())
 }

@@ -13,7 +13,6 @@ use crate::model::datastore::{Datastore, DatastoreKind};
 use crate::model::name::DatastoreName;
 use crate::rules::bind::bind;
 use crate::rules::connect::index::{Scan, scans};
-use crate::rules::connect::prefixes::Prefixes;
 use crate::rules::connect::{NamedAt, coverage, named_at, waivers};
 use crate::rules::rule::{Rule, RuleSet};
 
@@ -106,7 +105,7 @@ impl Live {
         datastore: &Datastore,
         (rules, at): (&RuleSet, &NamedAt),
     ) -> Looked {
-        let seen = match inspect(name, datastore, Prefixes::new(rules, name)).await {
+        let seen = match inspect(name, datastore, rules).await {
             Ok(inspection) => Ok(self.judge(name, inspection, rules, at)),
             Err(error) => Err(Failure::from(error)),
         };

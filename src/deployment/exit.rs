@@ -200,6 +200,7 @@ fn of_datastore(error: &DatastoreError) -> Exit {
                 ReplicaError::Hidden(_) | ReplicaError::NoReplica | ReplicaError::Stopped | ReplicaError::Silent,
             ..
         } => Exit::Unreachable,
+        DatastoreError::Rights { .. } => Exit::Denied,
         DatastoreError::Password { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Denied
         }

@@ -161,6 +161,14 @@ impl DatastoreKind {
         }
     }
 
+    /// Whether it is a server's account that may do something there, and not one of the system's.
+    pub fn has_accounts(self) -> bool {
+        match self {
+            Self::Postgres | Self::MariaDb => true,
+            Self::Sqlite | Self::Files => false,
+        }
+    }
+
     /// Whether its records are rows.
     pub fn has_rows(self) -> bool {
         match self {

@@ -33,8 +33,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
-use crate::datastore::catalogues;
 use crate::datastore::sql::{Reader, Writer};
+use crate::datastore::{catalogues, entitled};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, Left, SweepResult, Why};
@@ -285,6 +285,7 @@ async fn sweep(
     let own = target.own()?;
     let catalogues = catalogues(target.rule, &|name| target.datastores.get(name)).await?;
     let bound = bind(target.rule, &catalogues).map_err(SweepError::Bind)?;
+    entitled(target.rule, &catalogues, &|name| target.datastores.get(name)).await?;
     let skewed = Now { eligible: now.eligible + hook::skew(), ..now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();

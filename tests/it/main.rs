@@ -24,6 +24,7 @@ mod docs;
 mod explain;
 mod files;
 mod files_rule;
+mod grants;
 mod house;
 mod judge;
 mod lag;

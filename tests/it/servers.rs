@@ -4,7 +4,7 @@
 //! A server that is missing fails the test that wants it. `tests/run` installs and starts what there has to be; the standing
 //! servers are named by `EXPUNGED_TEST_POSTGRES` and `EXPUNGED_TEST_MARIADB` (`user@host:port`) where they are elsewhere than usual.
 
-mod database;
+pub mod database;
 mod itself;
 pub mod mariadb;
 pub mod postgres;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::model::datastore::Location;
 use crate::model::name::{ColumnName, TableName};
 
 /// The SQL of one datastore.
@@ -86,6 +87,17 @@ impl Dialect {
         match self {
             Self::Sqlite => "main",
             Self::Postgres(schema) | Self::MariaDb(schema) => &schema.name,
+        }
+    }
+
+    /// For statements that are only written: nothing is known of any column. None: the datastore holds no rows.
+    pub(super) fn unseen(location: &Location) -> Option<Self> {
+        let of = |name: &str| Arc::new(Schema { name: name.to_owned(), ..Schema::default() });
+        match location {
+            Location::Sqlite(_) => Some(Self::Sqlite),
+            Location::Postgres(server) => Some(Self::Postgres(of(&server.schema))),
+            Location::MariaDb(server) => Some(Self::MariaDb(of(&server.database))),
+            Location::Files(_) => None,
         }
     }
 

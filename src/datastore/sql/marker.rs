@@ -3,6 +3,7 @@
 //! Without it, a restart would have to infer from the records, and a rowid that is used again, or an account that was
 //! un-deleted at the wrong moment, would mislead it. PostgreSQL besides remembers what became of a transaction.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::connection::{Connection, Handle};
@@ -10,8 +11,11 @@ use super::dialect::{Dialect, Expression};
 use super::statement::Sql;
 use super::{mariadb, postgres};
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::diagnostic::Severity;
 use crate::hook;
+use crate::model::name::{ColumnName, TableName};
 use crate::model::value::Value;
+use crate::rules::connect::privilege::{Columns, Needed, PrivilegeFinding, Right, Standing, Use};
 use crate::secret;
 
 /// The marker's table in the datastore.
@@ -82,25 +86,58 @@ fn batch_name(batch: &str) -> String {
     format!("batch:{batch}")
 }
 
+const SET_UP: &str = "set up the marker table `expunged_marker`";
+
+/// The statement that makes the table.
+pub(super) fn create(dialect: &Dialect) -> String {
+    let (name, value) = match dialect {
+        Dialect::Sqlite | Dialect::Postgres(_) => ("TEXT PRIMARY KEY", "TEXT NOT NULL"),
+        Dialect::MariaDb(_) => (
+            "VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY",
+            "VARCHAR(190) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB COMMENT='expunged: batches in doubt'",
+        ),
+    };
+    let end = if let Dialect::MariaDb(_) = dialect { "" } else { ")" };
+    format!("CREATE TABLE IF NOT EXISTS {} (name {name}, value {value}{end}", dialect.named(TABLE))
+}
+
+/// What the account needs on the table, once it is there.
+pub(super) fn needed() -> Needed {
+    let column = |name| ColumnName::new(name).expect("a constant, parsed by a test");
+    let columns = || Columns::Named(["name", "value"].map(column).into());
+    let used = || Use { columns: columns(), rules: BTreeSet::new() };
+    Needed {
+        table: TableName::new(TABLE).expect("a constant, parsed by a test"),
+        rights: [Right::Select, Right::Insert, Right::Delete].map(|right| (right, used())).into(),
+    }
+}
+
+/// What to say where it is not there, and the account may not make it.
+pub(super) fn missing(who: &str) -> PrivilegeFinding {
+    PrivilegeFinding {
+        standing: Standing::Insufficient,
+        severity: Severity::Warning,
+        message: format!(
+            "there is no table `{TABLE}`, and {who} may not make it: after a crash, records are looked at one by one"
+        ),
+        help: "make it with what `expunged grants` prints".to_owned(),
+    }
+}
+
+/// Whether the table is there.
+pub(super) async fn is_there(handle: &mut Handle<'_>, dialect: &Dialect) -> Result<bool, DatastoreError> {
+    Ok(handle.number(&exists(dialect), SET_UP).await? > 0)
+}
+
 /// Makes the table where it is missing, and says what it is called by; none: the account may not make it.
 pub(super) async fn ensure(
     handle: &mut Handle<'_>,
     dialect: &Dialect,
 ) -> Result<Incarnation, DatastoreError> {
-    let operation = "set up the marker table `expunged_marker`";
-    if handle.number(&exists(dialect), operation).await? == 0 {
-        let (name, value) = match dialect {
-            Dialect::Sqlite | Dialect::Postgres(_) => ("TEXT PRIMARY KEY", "TEXT NOT NULL"),
-            Dialect::MariaDb(_) => (
-                "VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY",
-                "VARCHAR(190) CHARACTER SET ascii NOT NULL) ENGINE=InnoDB COMMENT='expunged: batches in doubt'",
-            ),
-        };
-        let end = if let Dialect::MariaDb(_) = dialect { "" } else { ")" };
-        let create =
-            format!("CREATE TABLE IF NOT EXISTS {} (name {name}, value {value}{end}", dialect.named(TABLE));
+    let operation = SET_UP;
+    if !is_there(handle, dialect).await? {
         hook::reach("marker-table.before");
-        match handle.run(&dialect.sql(create), operation).await {
+        match handle.run(&dialect.sql(create(dialect)), operation).await {
             // SQLite has no accounts: who cannot write cannot sweep.
             Err(DatastoreError::Statement { source: EngineError::Denied(_), .. })
                 if !matches!(dialect, Dialect::Sqlite) =>
@@ -121,13 +158,16 @@ pub(super) async fn ensure(
     let mut name = [0; 16];
     secret::fill(&mut name).map_err(crate::pseudonym::PseudonymError::Random)?;
     let mut insert = insert(dialect, "incarnation", &super::statement::hex(&name));
-    insert.push(if let Dialect::MariaDb(_) = dialect {
-        " ON DUPLICATE KEY UPDATE name = name"
-    } else {
-        " ON CONFLICT DO NOTHING"
-    });
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres(_) => drop(insert.push(" ON CONFLICT DO NOTHING")),
+        Dialect::MariaDb(_) => {}
+    }
     hook::reach("incarnation.before");
-    handle.run(&insert, operation).await?;
+    match handle.run(&insert, operation).await {
+        // Another process has named it meanwhile.
+        Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => {}
+        done => drop(done?),
+    }
     hook::reach("incarnation.after");
     Ok(Incarnation::of_marker(Some(incarnation(handle, dialect, operation).await?)))
 }
@@ -248,5 +288,17 @@ async fn marked(
         // A key that is there already does not end a transaction of MariaDB's: it has been rolled back above.
         Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => Ok(Evidence::Marked),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_and_its_columns_have_names() {
+        let needed = needed();
+        assert_eq!(needed.table.as_str(), TABLE);
+        assert_eq!(needed.rights.len(), 3);
     }
 }

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use super::connection::{Access, Connection, Handle, explained, open};
 use super::dialect::{Class, Dialect, Expression, Type, Wait};
 use super::filter::{demanded, filters, is_uuid, selected};
+use super::rights::{self, Lacking};
 use super::rows::{several, unhex};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
@@ -17,10 +18,11 @@ use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
 use crate::model::datastore::Datastore;
 use crate::model::key::Key;
-use crate::model::name::{ColumnName, TableName};
+use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::model::orders::{Orders, SubjectId, Whose};
 use crate::model::value::Value;
 use crate::rules::bind::RowRule;
+use crate::rules::connect::privilege::{Needed, PrivilegeFinding};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Record, TriggerValue};
 
@@ -112,6 +114,38 @@ impl Reader {
     /// The schema.
     pub async fn catalogue(&mut self) -> Result<Catalogue, DatastoreError> {
         catalogue(&mut self.connection.handle(), &self.dialect).await
+    }
+
+    /// What the account may do there, against what is needed: a server's, since a file's permissions are asked of the file.
+    pub async fn privileges(
+        &mut self,
+        datastore: &DatastoreName,
+        needed: &[Needed],
+    ) -> Result<Vec<PrivilegeFinding>, DatastoreError> {
+        let dialect = &self.dialect;
+        match (&mut self.connection, dialect) {
+            (Connection::Postgres(connection), Dialect::Postgres(schema)) => {
+                postgres::privileges::privileges(connection, datastore, (dialect, &schema.name), needed).await
+            }
+            (Connection::MariaDb(connection), Dialect::MariaDb(schema)) => {
+                mariadb::privileges::privileges(connection, datastore, (dialect, &schema.name), needed).await
+            }
+            (Connection::Sqlite(_) | Connection::Postgres(_) | Connection::MariaDb(_), _) => Ok(Vec::new()),
+        }
+    }
+
+    /// Which rights the account has not of what is needed, and of what a batch's marker needs; as a sentence goes on.
+    pub async fn lacking(&mut self, needed: &[Needed]) -> Result<Vec<String>, DatastoreError> {
+        if let (Connection::Postgres(connection), Dialect::Postgres(schema)) =
+            (&mut self.connection, &self.dialect)
+            && !postgres::privileges::opens(connection, &schema.name).await?
+        {
+            return Ok(vec![format!("USAGE on schema `{}`", schema.name)]);
+        }
+        let mut handle = self.connection.handle();
+        let all = rights::with_marker(&mut handle, &self.dialect, needed).await?;
+        let lacking = rights::lacking(&mut handle, &self.dialect, &all).await?;
+        Ok(lacking.iter().map(Lacking::what).collect())
     }
 
     /// How large a table is, by figures that cost little; none: the engine cannot say.

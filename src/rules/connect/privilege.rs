@@ -1,5 +1,9 @@
 //! What a datastore's account may do, against what a sweep has to do.
 
+mod needed;
+
+pub use needed::{Columns, Needed, Right, Use, needed};
+
 use crate::diagnostic::{Code, Diagnostic, Place, Severity};
 
 /// Something about a datastore's privileges that should be otherwise.

@@ -47,8 +47,8 @@ impl Kind for MariaDb {
         let role = database.role(&format!(
             "GRANT SELECT, UPDATE, DELETE ON {name}.account TO {{role}}; \
              GRANT SELECT ON {name}.refused TO {{role}}; \
-             GRANT REFERENCES ON *.* TO {{role}}; \
-             GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON {name}.expunged_marker TO {{role}}"
+             GRANT CREATE, SELECT, INSERT, DELETE ON {name}.expunged_marker TO {{role}}; \
+             GRANT REFERENCES ON *.* TO {{role}}"
         ));
         let datastore = format!("kind = \"mariadb\"\nurl = \"{}\"\n", database.url(&role));
         let grantee = mariadb::MariaDb::grantee(&role);

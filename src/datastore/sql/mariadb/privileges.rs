@@ -9,11 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::MySqlConnection;
 
 use self::grants::{Grant, Object, exactness, is_like, quote};
-use super::catalogue::{Server, failed, tables, text};
+use super::catalogue::{MARKER, Server, failed, tables, text};
 use crate::datastore::error::DatastoreError;
+use crate::datastore::sql::connection::Handle;
+use crate::datastore::sql::dialect::Dialect;
+use crate::datastore::sql::{marker, rights};
 use crate::diagnostic::Severity;
 use crate::model::name::{DatastoreName, TableName};
-use crate::rules::connect::privilege::{PrivilegeFinding, Standing};
+use crate::rules::connect::privilege::{Needed, PrivilegeFinding, Standing};
 
 const OPERATION: &str = "read the account's privileges";
 
@@ -35,55 +38,26 @@ const SHOW_KEYS: [&str; 11] = [
     "SHOW VIEW",
 ];
 
-/// What disposal needs on a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::datastore) enum Right {
-    /// To find records, and to read their keys.
-    Select,
-    /// To delete them.
-    Delete,
-    /// To pseudonymize them.
-    Update,
-}
-
-impl Right {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Select => "SELECT",
-            Self::Delete => "DELETE",
-            Self::Update => "UPDATE",
-        }
-    }
-}
-
-/// What the rules need on one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::datastore) struct Needed {
-    /// The table.
-    pub(in crate::datastore) table: TableName,
-    /// The rights there.
-    pub(in crate::datastore) rights: BTreeSet<Right>,
-}
-
-impl Needed {
-    fn disposes(&self) -> bool {
-        self.rights.contains(&Right::Delete) || self.rights.contains(&Right::Update)
-    }
-}
-
-/// What the account's rights say, with those of its enabled roles and of everybody. A right on some columns counts as the right:
-/// which ones a rule needs is not asked here.
-pub(in crate::datastore) async fn privileges(
+/// What the account's rights say, with those of its enabled roles and of everybody, against what the rules need in a database.
+pub(in crate::datastore::sql) async fn privileges(
     connection: &mut MySqlConnection,
     datastore: &DatastoreName,
-    database: &str,
+    (dialect, database): (&Dialect, &str),
     needed: &[Needed],
 ) -> Result<Vec<PrivilegeFinding>, DatastoreError> {
     let server = Server::ask(connection).await?;
     let grants = Grants::read(connection).await?;
     let there = tables(connection, &server, database).await?;
     let about = About { datastore, database, server: &server, grants: &grants };
-    let mut found: Vec<PrivilegeFinding> = needed.iter().filter_map(|needed| about.missing(needed)).collect();
+    let mut handle = Handle::MariaDb(connection);
+    let all = rights::with_marker(&mut handle, dialect, needed).await?;
+    let lacking = rights::lacking(&mut handle, dialect, &all).await?;
+    let mut found: Vec<PrivilegeFinding> =
+        lacking.iter().map(|lacking| lacking.finding(dialect, &about.account(), &grants.account)).collect();
+    let makes = grants.of(&server, database, MARKER).iter().any(|grant| grant.has("CREATE"));
+    if needed.iter().any(Needed::disposes) && all.len() == needed.len() && !makes {
+        found.push(marker::missing(&about.account()));
+    }
     found.extend(grants.hides_keys().map(|why| PrivilegeFinding {
         standing: Standing::Insufficient,
         severity: Severity::Error,
@@ -185,20 +159,6 @@ struct About<'a> {
 impl About<'_> {
     fn account(&self) -> String {
         format!("account {} of datastore `{}`", self.grants.account, self.datastore)
-    }
-
-    fn missing(&self, needed: &Needed) -> Option<PrivilegeFinding> {
-        let table = needed.table.as_str();
-        let held = self.grants.of(self.server, self.database, table);
-        let lacking = |right: &&Right| !held.iter().any(|grant| grant.has(right.as_str()));
-        let lacking: Vec<&str> = needed.rights.iter().filter(lacking).map(|right| right.as_str()).collect();
-        let on = Object::Table(self.database.to_owned(), table.to_owned()).quoted();
-        (!lacking.is_empty()).then(|| PrivilegeFinding {
-            standing: Standing::Insufficient,
-            severity: Severity::Error,
-            message: format!("{} has no {} on table `{table}`", self.account(), lacking.join(" and no ")),
-            help: format!("run: GRANT {} ON {on} TO {}", lacking.join(", "), self.grants.account),
-        })
     }
 
     fn all(&self) -> Option<PrivilegeFinding> {

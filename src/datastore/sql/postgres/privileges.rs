@@ -3,50 +3,22 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::sql::connection::Handle;
+use crate::datastore::sql::dialect::Dialect;
+use crate::datastore::sql::{marker, rights};
 use crate::diagnostic::{Severity, counted};
-use crate::model::name::{DatastoreName, TableName};
-use crate::rules::connect::privilege::{PrivilegeFinding, Standing};
+use crate::model::name::DatastoreName;
+use crate::rules::connect::privilege::{Needed, PrivilegeFinding, Standing};
 
 const OPERATION: &str = "read the account's privileges";
 
 /// So many tables are named in one finding.
 const SHOWN: usize = 8;
-
-/// What the rules do with one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::datastore) struct Needed {
-    /// The table.
-    pub table: TableName,
-    /// Rights on it.
-    pub rights: BTreeSet<Right>,
-}
-
-/// A right on a table. To lock a row (`SELECT … FOR UPDATE`) takes `Select`, and `Update` on at least one column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::datastore) enum Right {
-    /// To read its rows.
-    Select,
-    /// To delete rows.
-    Delete,
-    /// To change rows, or to lock them.
-    Update,
-}
-
-impl Right {
-    /// As GRANT writes it.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Select => "SELECT",
-            Self::Delete => "DELETE",
-            Self::Update => "UPDATE",
-        }
-    }
-}
 
 /// The account a connection acts as.
 struct Account {
@@ -62,12 +34,8 @@ struct Account {
 #[expect(clippy::struct_excessive_bools, reason = "each is an answer of the engine")]
 struct Held {
     name: String,
-    /// With its schema, as SQL writes them.
-    quoted: String,
-    whole: BTreeSet<Right>,
-    /// On one column or more.
-    some: BTreeSet<Right>,
-    truncates: bool,
+    /// Whether the account may change, delete or drop any of its rows.
+    changes: bool,
     owns: bool,
     /// Whether it has row-level security, for whomever.
     secured: bool,
@@ -75,17 +43,18 @@ struct Held {
     filtered: bool,
 }
 
-/// What the account of a connection may do in a schema, against what the rules need there. A table that is not there is
+/// What the account of a connection may do in the dialect's schema, against what the rules need there. A table that is not there is
 /// left to the binding of the rule.
-pub(in crate::datastore) async fn privileges(
+pub(in crate::datastore::sql) async fn privileges(
     connection: &mut PgConnection,
     datastore: &DatastoreName,
-    schema: &str,
+    (dialect, schema): (&Dialect, &str),
     tables: &[Needed],
 ) -> Result<Vec<PrivilegeFinding>, DatastoreError> {
     let account = account(connection).await?;
     let who = format!("account `{}` of datastore `{datastore}`", account.name);
-    if let Some(finding) = closed(connection, &account, &who, schema).await? {
+    let seen = schema_as_seen(connection, schema).await?;
+    if let Some(finding) = closed(seen, &account, &who, schema) {
         return Ok(vec![finding]);
     }
     if account.is_superuser {
@@ -95,17 +64,19 @@ pub(in crate::datastore) async fn privileges(
         return Ok(vec![excessive(message, help.to_owned())]);
     }
     let held = held(connection, schema).await?;
-    let mut needed: BTreeMap<&str, BTreeSet<Right>> = BTreeMap::new();
-    for Needed { table, rights } in tables {
-        needed.entry(table.as_str()).or_default().extend(rights);
-    }
-    let mut found = Vec::new();
-    for table in &held {
-        if let Some(rights) = needed.get(table.name.as_str()) {
-            found.extend(missing(&account, &who, table, rights));
-            found.extend(filtered(&account, &who, table));
-        }
-    }
+    let needed: BTreeMap<&str, &Needed> = tables.iter().map(|n| (n.table.as_str(), n)).collect();
+    let mut handle = Handle::Postgres(connection);
+    let all = rights::with_marker(&mut handle, dialect, tables).await?;
+    let lacking = rights::lacking(&mut handle, dialect, &all).await?;
+    let mut found: Vec<PrivilegeFinding> =
+        lacking.iter().map(|lacking| lacking.finding(dialect, &who, &account.quoted)).collect();
+    let has_marker = all.len() > tables.len();
+    found.extend(makes(connection, &account, &who, schema, (tables, has_marker)).await?);
+    found.extend(
+        held.iter()
+            .filter(|t| needed.contains_key(t.name.as_str()))
+            .filter_map(|t| filtered(&account, &who, t)),
+    );
     let serves = |t: &Held| t.secured && needed.contains_key(t.name.as_str());
     if account.bypasses && !held.iter().any(serves) {
         let message = format!(
@@ -126,19 +97,33 @@ async fn account(connection: &mut PgConnection) -> Result<Account, DatastoreErro
     Ok(Account { name, quoted, is_superuser, bypasses })
 }
 
-/// Why nothing in the schema can be reached.
-async fn closed(
+/// Whether the account may reach the tables of a schema; one that is not there is open to everyone.
+pub(in crate::datastore::sql) async fn opens(
     connection: &mut PgConnection,
+    schema: &str,
+) -> Result<bool, DatastoreError> {
+    Ok(schema_as_seen(connection, schema).await?.is_none_or(|(_, opens)| opens))
+}
+
+/// A schema's name as SQL writes it, and whether its tables can be reached; none: it is not there.
+async fn schema_as_seen(
+    connection: &mut PgConnection,
+    schema: &str,
+) -> Result<Option<(String, bool)>, DatastoreError> {
+    const SCHEMA: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+         FROM pg_catalog.pg_namespace n WHERE n.nspname = $1";
+    sqlx::query_as(SCHEMA).bind(schema).fetch_optional(connection).await.map_err(failed)
+}
+
+/// Why nothing in the schema can be reached.
+fn closed(
+    seen: Option<(String, bool)>,
     account: &Account,
     who: &str,
     schema: &str,
-) -> Result<Option<PrivilegeFinding>, DatastoreError> {
-    const SCHEMA: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
-         FROM pg_catalog.pg_namespace n WHERE n.nspname = $1";
-    let row: Option<(String, bool)> =
-        sqlx::query_as(SCHEMA).bind(schema).fetch_optional(connection).await.map_err(failed)?;
-    let (message, help) = match row {
-        Some((_, true)) => return Ok(None),
+) -> Option<PrivilegeFinding> {
+    let (message, help) = match seen {
+        Some((_, true)) => return None,
         Some((quoted, false)) => (
             format!("{who} lacks USAGE on schema `{schema}`: it can reach no table there"),
             format!("run `GRANT USAGE ON SCHEMA {quoted} TO {}`", account.quoted),
@@ -148,67 +133,54 @@ async fn closed(
             "name the schema that holds the tables in the configuration".to_owned(),
         ),
     };
-    Ok(Some(insufficient(message, help)))
+    Some(insufficient(message, help))
+}
+
+/// Whether the account may make tables: for the marker's alone, and only until that is there.
+async fn makes(
+    connection: &mut PgConnection,
+    account: &Account,
+    who: &str,
+    schema: &str,
+    (tables, has_marker): (&[Needed], bool),
+) -> Result<Option<PrivilegeFinding>, DatastoreError> {
+    const MAKES: &str = "SELECT pg_catalog.quote_ident($1), pg_catalog.has_schema_privilege($1, 'CREATE')";
+    let (quoted, makes): (String, bool) =
+        sqlx::query_as(MAKES).bind(schema).fetch_one(connection).await.map_err(failed)?;
+    if makes {
+        let message = format!(
+            "{who} may make tables in schema `{schema}`, which a sweep needs for `expunged_marker` alone, and only until that is there"
+        );
+        let help = format!(
+            "make it with what `expunged grants` prints, and run `REVOKE CREATE ON SCHEMA {quoted} FROM {}`; a right that stays comes from \
+             PUBLIC, or from a role that it is a member of",
+            account.quoted
+        );
+        return Ok(Some(excessive(message, help)));
+    }
+    let disposes = tables.iter().any(Needed::disposes);
+    Ok((disposes && !has_marker).then(|| marker::missing(who)))
 }
 
 /// The tables of the schema but our own, and without the partitions, which a statement on their parent reaches by the parent's rights.
 async fn held(connection: &mut PgConnection, schema: &str) -> Result<Vec<Held>, DatastoreError> {
     const TABLES: &str = "SELECT c.relname::text, \
-           pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), \
-           ARRAY[pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.has_table_privilege(c.oid, 'DELETE'), \
-             pg_catalog.has_table_privilege(c.oid, 'UPDATE'), pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
-             pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'), pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'), \
+           ARRAY[pg_catalog.has_table_privilege(c.oid, 'DELETE') OR pg_catalog.has_table_privilege(c.oid, 'TRUNCATE') \
+             OR pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'), \
              pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relrowsecurity, pg_catalog.row_security_active(c.oid)] \
          FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
            AND c.relname <> 'expunged_marker' \
          ORDER BY c.relname";
-    let rows: Vec<(String, String, Vec<Option<bool>>)> =
+    let rows: Vec<(String, Vec<Option<bool>>)> =
         sqlx::query_as(TABLES).bind(schema).fetch_all(connection).await.map_err(failed)?;
-    let table = |(name, quoted, answers): (String, String, Vec<Option<bool>>)| {
+    let table = |(name, answers): (String, Vec<Option<bool>>)| {
         // NULL: the table was dropped while the engine answered.
         let yes = |at: usize| answers.get(at).copied().flatten().unwrap_or(false);
-        let rights = |pairs: &[(usize, Right)]| -> BTreeSet<Right> {
-            pairs.iter().filter(|(at, _)| yes(*at)).map(|(_, right)| *right).collect()
-        };
-        Held {
-            name,
-            quoted,
-            whole: rights(&[(0, Right::Select), (1, Right::Delete), (2, Right::Update)]),
-            some: rights(&[(3, Right::Select), (4, Right::Update)]),
-            truncates: yes(5),
-            owns: yes(6),
-            secured: yes(7),
-            filtered: yes(8),
-        }
+        Held { name, changes: yes(0), owns: yes(1), secured: yes(2), filtered: yes(3) }
     };
     Ok(rows.into_iter().map(table).collect())
-}
-
-/// Rights that the rules need and the account has not, or has on some columns only: which columns a statement names, nobody says here.
-fn missing(account: &Account, who: &str, table: &Held, rights: &BTreeSet<Right>) -> Vec<PrivilegeFinding> {
-    let words = |rights: &[Right]| rights.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", ");
-    let grant = |rights: &[Right]| {
-        format!("`GRANT {} ON TABLE {} TO {}`", words(rights), table.quoted, account.quoted)
-    };
-    let lacking = rights.difference(&table.whole).copied();
-    let (some, none): (Vec<Right>, Vec<Right>) = lacking.partition(|right| table.some.contains(right));
-    let mut found = Vec::new();
-    if !none.is_empty() {
-        let message = format!("{who} lacks {} on table `{}`, which the rules need", words(&none), table.name);
-        found.push(insufficient(message, format!("run {}", grant(&none))));
-    }
-    if !some.is_empty() {
-        let message = format!(
-            "{who} has {} on some columns of table `{}` only, and may lack it on one that the rules name",
-            words(&some),
-            table.name
-        );
-        let help = format!("see that those columns are enough, or run {}", grant(&some));
-        found.push(PrivilegeFinding { severity: Severity::Warning, ..insufficient(message, help) });
-    }
-    found
 }
 
 /// Row-level security that hides rows from the account.
@@ -237,14 +209,10 @@ fn unneeded(
     account: &Account,
     who: &str,
     all: &[Held],
-    needed: &BTreeMap<&str, BTreeSet<Right>>,
+    needed: &BTreeMap<&str, &Needed>,
 ) -> Option<PrivilegeFinding> {
-    let disposes = |t: &Held| {
-        needed.get(t.name.as_str()).is_some_and(|rights| rights.iter().any(|r| *r != Right::Select))
-    };
-    let changes =
-        |t: &Held| t.truncates || t.whole.contains(&Right::Delete) || t.some.contains(&Right::Update);
-    let open: Vec<&Held> = all.iter().filter(|t| !t.owns && !disposes(t) && changes(t)).collect();
+    let disposes = |t: &Held| needed.get(t.name.as_str()).is_some_and(|needed| needed.disposes());
+    let open: Vec<&Held> = all.iter().filter(|t| !t.owns && !disposes(t) && t.changes).collect();
     let message = format!(
         "{who} may DELETE, UPDATE or TRUNCATE in {} that no rule disposes of: {}",
         counted(open.len() as u64, "table"),

@@ -1,11 +1,32 @@
+use std::sync::Arc;
+
 use super::super::catalogue::scratch::{Scratch, block, connect, root};
 use super::*;
+use crate::datastore::sql::dialect::Schema;
+use crate::model::name::ColumnName;
+use crate::rules::connect::privilege::{Columns, Right, Use};
 
 const TABLES: &str = "CREATE TABLE account (id int PRIMARY KEY, name text); CREATE TABLE comment (id int PRIMARY KEY); \
-                      CREATE TABLE `we``ird` (id int PRIMARY KEY); CREATE TABLE expunged_marker (id int PRIMARY KEY)";
+                      CREATE TABLE `we``ird` (id int PRIMARY KEY); CREATE TABLE expunged_marker (name int PRIMARY KEY, value int)";
+
+/// Rights that are on columns are on these.
+fn on(table: &str, columns: &[&str], rights: &[Right]) -> Needed {
+    let columns = Columns::Named(columns.iter().map(|name| ColumnName::new(name).unwrap()).collect());
+    let used = Use { columns, rules: BTreeSet::new() };
+    let rights = rights.iter().map(|right| (*right, used.clone())).collect();
+    Needed { table: TableName::new(table).unwrap(), rights }
+}
 
 fn needed(table: &str, rights: &[Right]) -> Needed {
-    Needed { table: TableName::new(table).unwrap(), rights: rights.iter().copied().collect() }
+    on(table, &["id"], rights)
+}
+
+async fn seen(connection: &mut MySqlConnection, database: &str, needed: &[Needed]) -> Vec<PrivilegeFinding> {
+    let shop = DatastoreName::new("shop").unwrap();
+    let dialect = Dialect::MariaDb(Arc::new(Schema { name: database.to_owned(), ..Schema::default() }));
+    // As the session of a check is.
+    sqlx::raw_sql("SET SESSION TRANSACTION READ ONLY").execute(&mut *connection).await.unwrap();
+    privileges(connection, &shop, (&dialect, database), needed).await.unwrap()
 }
 
 /// A database with an account that has these rights, where `{db}` and `{user}` stand for the two; what is found.
@@ -23,10 +44,7 @@ fn found(grants: &[&str], needed: &[Needed]) -> (Vec<PrivilegeFinding>, String) 
                 .replace("{role}", &format!("`{account}_role`")),
         );
     }
-    let shop = DatastoreName::new("shop").unwrap();
-    let found = block(async {
-        privileges(&mut connect(&account, "x").await, &shop, &scratch.name, needed).await.unwrap()
-    });
+    let found = block(async { seen(&mut connect(&account, "x").await, &scratch.name, needed).await });
     // As it reads whatever the account is called.
     let plain = |text: &str| text.replace(&account, "x");
     let found =
@@ -39,17 +57,18 @@ fn messages(found: &[PrivilegeFinding]) -> Vec<(Standing, &str, &str)> {
 }
 
 const SHOWS: &str = "GRANT REFERENCES ON *.* TO {user}";
+const MARKS: &str = "GRANT SELECT, INSERT, DELETE ON expunged_marker TO {user}";
 
 #[test]
 fn of_an_account_with_just_what_its_rules_need_nothing_is_said() {
     let rules = [
-        needed("account", &[Right::Select, Right::Update]),
-        needed("we`ird", &[Right::Select, Right::Delete]),
+        on("account", &["name"], &[Right::Select, Right::Update]),
+        needed("we`ird", &[Right::Select, Right::Delete, Right::Lock]),
         needed("comment", &[Right::Select]),
     ];
     let direct = [
         SHOWS,
-        "GRANT SELECT ON account TO {user}",
+        "GRANT SELECT (name) ON account TO {user}",
         "GRANT UPDATE (name) ON account TO {user}",
         "GRANT SELECT, DELETE ON `we``ird` TO {user}",
         "GRANT SELECT ON comment TO {user}",
@@ -61,31 +80,48 @@ fn of_an_account_with_just_what_its_rules_need_nothing_is_said() {
         "GRANT SELECT ON {db}.* TO {role}",
         "GRANT DELETE ON `we``ird` TO {role}",
         "GRANT UPDATE ON account TO {role}",
+        "GRANT INSERT, DELETE ON expunged_marker TO {role}",
         "GRANT {role} TO {user}",
         "SET DEFAULT ROLE {role} FOR {user}",
     ];
     assert_eq!(found(&by_role, &rules).0, []);
     // A role that is not enabled gives nothing.
-    assert_eq!(found(&by_role[..5], &rules[..1]).0.len(), 2);
+    assert_eq!(found(&by_role[..6], &rules[..1]).0.len(), 4);
 }
 
 #[test]
 fn what_is_missing_is_named_with_the_statement_that_grants_it() {
     let rules = [
-        needed("account", &[Right::Select, Right::Delete, Right::Update]),
+        on("account", &["id", "name"], &[Right::Select, Right::Delete, Right::Update]),
         needed("we`ird", &[Right::Select, Right::Delete]),
     ];
-    let grants = [SHOWS, "GRANT SELECT ON account TO {user}", "GRANT SELECT ON `we``ird` TO {user}"];
+    let grants = [
+        SHOWS,
+        "GRANT SELECT (id) ON account TO {user}",
+        "GRANT UPDATE (id) ON account TO {user}",
+        "GRANT SELECT ON `we``ird` TO {user}",
+        MARKS,
+    ];
     let (found, _) = found(&grants, &rules);
     let expected = [
         (
             Standing::Insufficient,
-            "account `x`@`%` of datastore `shop` has no DELETE and no UPDATE on table `account`",
-            "run: GRANT DELETE, UPDATE ON `x`.`account` TO `x`@`%`",
+            "account `x`@`%` of datastore `shop` lacks SELECT on column `name` of table `account`",
+            "run: GRANT SELECT (`name`) ON `x`.`account` TO `x`@`%`",
         ),
         (
             Standing::Insufficient,
-            "account `x`@`%` of datastore `shop` has no DELETE on table `we`ird`",
+            "account `x`@`%` of datastore `shop` lacks DELETE on table `account`",
+            "run: GRANT DELETE ON `x`.`account` TO `x`@`%`",
+        ),
+        (
+            Standing::Insufficient,
+            "account `x`@`%` of datastore `shop` lacks UPDATE on column `name` of table `account`",
+            "run: GRANT UPDATE (`name`) ON `x`.`account` TO `x`@`%`",
+        ),
+        (
+            Standing::Insufficient,
+            "account `x`@`%` of datastore `shop` lacks DELETE on table `we`ird`",
             "run: GRANT DELETE ON `x`.`we``ird` TO `x`@`%`",
         ),
     ];
@@ -98,27 +134,26 @@ fn the_statement_that_is_said_to_help_helps() {
     let mut scratch = Scratch::new();
     scratch.run(TABLES);
     let account = scratch.account("x");
-    let shop = DatastoreName::new("shop").unwrap();
     let rules = [needed("we`ird", &[Right::Select, Right::Delete, Right::Update])];
-    let seen = || {
-        block(async {
-            privileges(&mut connect(&account, "x").await, &shop, &scratch.name, &rules).await.unwrap()
-        })
-    };
-    for (before, finding) in [(2, 0), (1, 0)] {
-        let found = seen();
-        assert_eq!(found.len(), before, "{found:?}");
-        let help = found[finding].help.strip_prefix("run: ").unwrap();
-        scratch.run(help.split(';').next().unwrap());
+    scratch.run("DROP TABLE expunged_marker");
+    let found = || block(async { seen(&mut connect(&account, "x").await, &scratch.name, &rules).await });
+    let warned = 1;
+    for errors in [4, 3, 2, 1] {
+        let found = found();
+        assert_eq!(found.len(), errors + warned, "{found:?}");
+        let help = &found.iter().find(|f| f.severity == Severity::Error).unwrap().help;
+        scratch.run(help.strip_prefix("run: ").unwrap().split(';').next().unwrap());
     }
-    assert_eq!(seen(), []);
+    let left = found();
+    assert_eq!(left.len(), warned, "{left:?}");
+    assert!(left[0].message.starts_with("there is no table `expunged_marker`"), "{left:?}");
 }
 
 #[test]
 fn rights_beyond_the_rules_are_one_finding_however_many_tables_they_are_on() {
     let more: Vec<String> = (0..9).map(|at| format!("CREATE TABLE more{at} (id int PRIMARY KEY)")).collect();
     let mut grants: Vec<&str> = more.iter().map(String::as_str).collect();
-    grants.extend([SHOWS, "GRANT SELECT, DELETE, DROP ON {db}.* TO {user}"]);
+    grants.extend([SHOWS, MARKS, "GRANT SELECT, DELETE, DROP ON {db}.* TO {user}"]);
     let rules = [needed("account", &[Right::Select, Right::Delete]), needed("comment", &[Right::Select])];
     let (found, _) = found(&grants, &rules);
     let expected = (
@@ -133,7 +168,7 @@ fn rights_beyond_the_rules_are_one_finding_however_many_tables_they_are_on() {
 
 #[test]
 fn a_schema_wide_right_is_not_excessive_where_rules_dispose_of_every_table() {
-    let grants = [SHOWS, "GRANT SELECT, DELETE ON {db}.* TO {user}"];
+    let grants = [SHOWS, MARKS, "GRANT SELECT, DELETE ON {db}.* TO {user}"];
     let both = [Right::Select, Right::Delete];
     let rules = [needed("account", &both), needed("comment", &both), needed("we`ird", &both)];
     assert_eq!(found(&grants, &rules).0, []);
@@ -163,9 +198,8 @@ fn rights_over_the_server_are_excessive() {
 fn of_root_it_is_said_that_it_may_do_everything() {
     let scratch = Scratch::new();
     scratch.run(TABLES);
-    let shop = DatastoreName::new("shop").unwrap();
     let rules = [needed("account", &[Right::Select, Right::Delete])];
-    let found = block(async { privileges(&mut root().await, &shop, &scratch.name, &rules).await.unwrap() });
+    let found = block(async { seen(&mut root().await, &scratch.name, &rules).await });
     let said: Vec<&str> = found.iter().map(|f| f.message.as_str()).collect();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].ends_with("has every right on every database of the server"), "{said:?}");
@@ -175,8 +209,9 @@ fn of_root_it_is_said_that_it_may_do_everything() {
 #[test]
 fn of_two_patterns_the_more_exact_one_counts() {
     // The server denies what the other pattern would give.
-    let grants = [SHOWS, "GRANT SELECT, DELETE ON `expung%`.* TO {user}", "GRANT SELECT ON {db}.* TO {user}"];
+    let grants =
+        [SHOWS, MARKS, "GRANT SELECT, DELETE ON `expung%`.* TO {user}", "GRANT SELECT ON {db}.* TO {user}"];
     let (found, _) = found(&grants, &[needed("account", &[Right::Select, Right::Delete])]);
     let said: Vec<&str> = found.iter().map(|f| f.message.as_str()).collect();
-    assert_eq!(said, ["account `x`@`%` of datastore `shop` has no DELETE on table `account`"]);
+    assert_eq!(said, ["account `x`@`%` of datastore `shop` lacks DELETE on table `account`"]);
 }
