@@ -68,6 +68,12 @@ impl Cutoffs {
                 Some(Value::Integer(cut)),
                 Value::Integer(epoch),
             ) => epoch < n && n < cut,
+            // Most are in the cut-off's own form already.
+            (TriggerKind::Instant, Value::Text(text), Some(Value::Text(cut)), Value::Text(epoch))
+                if is_shape(text, INSTANT) =>
+            {
+                epoch < text && text < cut
+            }
             (_, Value::Text(text), Some(Value::Text(cut)), Value::Text(epoch)) => {
                 let text = normal(kind, text)?;
                 *epoch < text && text < *cut
@@ -77,6 +83,9 @@ impl Cutoffs {
         Some(due)
     }
 }
+
+/// The shape of an instant as a cut-off is written.
+const INSTANT: &str = "0000-00-00T00:00:00.000000Z";
 
 /// The text in the form the cut-off itself has; none where it has not one of the shapes that compare as they sort.
 fn normal(kind: &TriggerKind, text: &str) -> Option<String> {

@@ -502,8 +502,13 @@ impl Walk<'_, '_, '_> {
         if let Some(Unsealed { intent, .. }) = &unsealed {
             other.sealed(intent.batch());
         }
+        let watch = Stopwatch::start();
         let ahead = async {
-            if last { None } else { Some(other.select(rows, cutoffs, phase, &next, limit, way).await) }
+            if last {
+                return (None, Duration::ZERO);
+            }
+            let selected = other.select(rows, cutoffs, phase, &next, limit, way).await;
+            (Some(selected), watch.elapsed())
         };
         let here = async {
             if let Some(Unsealed { intent, settled }) = unsealed {
@@ -513,7 +518,7 @@ impl Walk<'_, '_, '_> {
             }
             self.finish(run, state, rows, flight).await
         };
-        let (ahead, turn) = tokio::join!(ahead, here);
+        let ((ahead, took), turn) = tokio::join!(ahead, here);
         let went = match turn? {
             Turn::On { went, .. } => went,
             other => {
@@ -524,7 +529,7 @@ impl Walk<'_, '_, '_> {
             }
         };
         run.tell(progress);
-        budget.went(went);
+        budget.went_within(went, took);
         let closer = way.closer(&next, limit);
         let on = |last| Ok(Step::Out(Turn::On { next: next.clone(), went: 0, last }));
         match ahead {

@@ -64,8 +64,13 @@ impl Budget {
 
     /// A batch of this many records went.
     pub(super) fn went(&mut self, records: u64) {
-        self.went = records;
         let took = self.started.map_or(Duration::ZERO, Stopwatch::elapsed);
+        self.went_within(records, took);
+    }
+
+    /// The same, where it is known how long of that the application may have had to wait.
+    pub(super) fn went_within(&mut self, records: u64, took: Duration) {
+        self.went = records;
         if took > self.longest {
             self.limit = (self.limit / 2).max(1);
         } else if took < self.longest / 2 {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::Handle;
 use super::dialect::{Dialect, Expression, Type};
 use super::layer::Layer;
-use super::rows::{encode, parse};
+use super::rows::{encode, parse, write_encoded};
 use super::trigger::TriggerSql;
 use crate::datastore::error::DatastoreError;
 use crate::model::name::{ColumnName, TableName};
@@ -53,14 +53,22 @@ impl Identity {
 
     /// The text to seal, of the records that the judge called due.
     pub fn to_text(mut self, due: &[Due]) -> String {
-        let rows = self.keys.iter().zip(due).map(|(key, due)| {
-            let trigger = match due.trigger() {
-                TriggerValue::Own(value) => value.clone(),
-                TriggerValue::Rows(_) => Value::Null,
-            };
-            key.iter().chain([&trigger]).map(encode).collect::<Vec<_>>()
-        });
-        self.names.rows = serde_json::json!(rows.collect::<Vec<_>>()).to_string();
+        let mut rows = String::with_capacity(64 * due.len());
+        rows.push('[');
+        for (at, (key, due)) in self.keys.iter().zip(due).enumerate() {
+            rows.push_str(if at > 0 { ",[" } else { "[" });
+            for value in key {
+                write_encoded(&mut rows, value);
+                rows.push(',');
+            }
+            match due.trigger() {
+                TriggerValue::Own(value) => write_encoded(&mut rows, value),
+                TriggerValue::Rows(_) => rows.push_str("null"),
+            }
+            rows.push(']');
+        }
+        rows.push(']');
+        self.names.rows = rows;
         self.names.to_text()
     }
 }

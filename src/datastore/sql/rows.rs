@@ -53,6 +53,20 @@ pub(super) fn encode(value: &Value) -> serde_json::Value {
     }
 }
 
+/// The same, written: of a batch, the tree of its values costs more than the text.
+pub(super) fn write_encoded(text: &mut String, value: &Value) {
+    match value {
+        Value::Text(own) if own.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\') => {
+            text.push_str("\"t");
+            text.push_str(own);
+            text.push('"');
+        }
+        Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => {
+            text.push_str(&encode(value).to_string());
+        }
+    }
+}
+
 /// Text, where what is not UTF-8 becomes U+FFFF: no time, and no key.
 pub(super) fn lossy(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {

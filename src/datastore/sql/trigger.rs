@@ -270,6 +270,19 @@ impl<'a> TriggerSql<'a> {
         }
     }
 
+    /// The records whose period runs, as a comparison of their own column; none: it takes more to tell.
+    pub(super) fn plainly_kept<'c>(&'c self, cutoffs: &'c Cutoffs) -> Option<impl Fn(&mut Sql) + 'c> {
+        let typed = !matches!(self.form.dialect, Dialect::Sqlite) && self.is_compared();
+        let cut =
+            cutoffs.due.as_ref().filter(|_| typed && self.rows.is_none() && !self.trigger.is_request())?;
+        Some(move |sql: &mut Sql| {
+            let (x, ty) = (&self.form.x.sql, self.form.ty());
+            sql.push(&format!("{x} >= ")).bind(cut, ty);
+            sql.push(&format!(" AND {x} > ")).bind(&cutoffs.epoch, ty);
+            sql.push(&format!(" AND {x} < ")).bind(&cutoffs.future, ty);
+        })
+    }
+
     /// The record's class as a word: `null`, `no_row`, `candidate`, `before_1970`, `future`, `overdue`, `due`, `kept`.
     pub(super) fn class(&self, sql: &mut Sql, cutoffs: &Cutoffs) {
         sql.push("CASE");
