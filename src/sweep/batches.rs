@@ -127,7 +127,7 @@ pub(super) async fn run(
             way,
             closer: false,
         };
-        if way.is_direct() && run.target.pace == Pace::Unlimited && second.is_none() {
+        if way.keeps_apart() && run.target.pace == Pace::Unlimited && second.is_none() {
             second = Some(Writer::open(run.target.own()?).await?);
         }
         let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
@@ -201,7 +201,7 @@ impl Walk<'_, '_, '_> {
             }
             let turn = match second.as_deref_mut() {
                 Some(second)
-                    if self.way.is_direct()
+                    if self.way.keeps_apart()
                         && !self.closer
                         && !cursor.is_within()
                         && self.gate.stands_open() =>
@@ -339,7 +339,7 @@ impl Walk<'_, '_, '_> {
                 return Err(error);
             }
         };
-        if !selected.can_be(&due) {
+        if !selected.can_be(&due) || (due.is_empty() && selected.way().may_miss()) {
             selected.rollback().await?;
             return Ok(Turn::Closer(closer));
         }

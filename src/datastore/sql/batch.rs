@@ -268,7 +268,7 @@ impl<'w> Selected<'w> {
         !self.way.is_direct() || due.len() == self.page.selected()
     }
 
-    /// The way through the table, with what this batch has shown of it.
+    /// The way that the batch went, with what it has shown of the table.
     pub fn way(&self) -> Way {
         self.way
     }
@@ -325,7 +325,7 @@ impl<'w> Selected<'w> {
                 *density = f64::midpoint(*density, found);
             }
             Way::Index | Way::Listed | Way::Stretches => {
-                page.last = page.selected() == 0;
+                page.last = false;
                 page.next =
                     page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
             }
@@ -443,7 +443,9 @@ impl<'w> Selected<'w> {
     /// Whether the statement that disposes of the records repeats the whole predicate: not where rows that it looks at may have gone
     /// with the batch by then.
     fn repeats_predicate(&self) -> bool {
-        !self.reads_other_tables() || self.held.len() == 1
+        // MariaDB would lock the other rows that it looks at, and wait for whoever has them.
+        let looks_freely = !matches!(self.dialect, Dialect::MariaDb(_));
+        !self.reads_other_tables() || (self.held.len() == 1 && looks_freely)
     }
 
     /// The records by their keys; where SQL could not compare their triggers, with what these read.

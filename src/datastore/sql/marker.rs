@@ -147,6 +147,8 @@ pub(super) async fn ensure(
                 );
                 return Ok(Incarnation::of_marker(None));
             }
+            // Somebody else has made it at the same moment.
+            Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => {}
             made => drop(made?),
         }
         hook::reach("marker-table.after");

@@ -53,8 +53,19 @@ impl Way {
         pages.max(1)
     }
 
+    /// Whether two of its batches never meet, so that one may go while the one before is not committed yet. By the index, the second would
+    /// find the first's last record, and wait for it.
+    pub fn keeps_apart(self) -> bool {
+        matches!(self, Self::Pages { .. })
+    }
+
+    /// Whether a batch that found nothing may only have missed what was changed at that moment.
+    pub fn may_miss(self) -> bool {
+        self == Self::Index
+    }
+
     /// Whether its batches are disposed of by the statement that selects them.
-    pub fn is_direct(self) -> bool {
+    pub(super) fn is_direct(self) -> bool {
         match self {
             Self::Index | Self::Pages { .. } => true,
             Self::Listed | Self::Stretches => false,
