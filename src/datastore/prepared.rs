@@ -69,15 +69,11 @@ impl Prepared<'_> {
     }
 
     /// The values of these columns of a dependent, or of the record, over the batch.
-    pub async fn leading(
-        &mut self,
-        of: Option<usize>,
-        columns: &[&ColumnName],
-    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Vec<Value>> {
         match self {
-            Self::Rows(prepared) => Ok(prepared.leading(of, columns)),
+            Self::Rows(prepared) => prepared.leading(of, columns),
             // A file has no columns, and binding refuses what would hang on one.
-            Self::Files(_) => Ok(Vec::new()),
+            Self::Files(_) => Vec::new(),
         }
     }
 

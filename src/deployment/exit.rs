@@ -189,8 +189,10 @@ fn of_state(error: &StateError) -> Exit {
 }
 
 fn of_datastore(error: &DatastoreError) -> Exit {
+    if error.denied() {
+        return Exit::Denied;
+    }
     match error {
-        error if error.denied() => Exit::Denied,
         DatastoreError::Root { source: RootError::Unreachable(_), .. }
         | DatastoreError::Open { .. }
         | DatastoreError::Unreachable { .. }

@@ -206,9 +206,9 @@ impl Walk<'_, '_, '_> {
                         && !cursor.is_within()
                         && self.gate.stands_open() =>
                 {
-                    self.rush(run, state, (writer, second), &cursor, &mut budget, progress).await?
+                    Box::pin(self.rush(run, state, (writer, second), &cursor, &mut budget, progress)).await?
                 }
-                Some(_) | None => self.turn(run, state, writer, &cursor, budget.limit()).await?,
+                Some(_) | None => Box::pin(self.turn(run, state, writer, &cursor, budget.limit())).await?,
             };
             match turn {
                 Turn::On { next, went, last } => {
@@ -258,7 +258,6 @@ impl Walk<'_, '_, '_> {
                         None => budget.halve(budget.limit() as usize),
                     }
                     pause_after(conflicts).await?;
-                    continue;
                 }
                 Turn::Exhausted => {
                     run.report.result = SweepResult::Parked;
@@ -305,7 +304,9 @@ impl Walk<'_, '_, '_> {
             {
                 return stumbled(error, closer);
             }
-            Err(SweepError::Datastore(error)) if error.conflict().is_some() => return conflict(error, None),
+            Err(SweepError::Datastore(error)) if error.conflict().is_some() => {
+                return Ok(Turn::Conflict { stretch: None, error });
+            }
             selected => selected?,
         };
         if way == self.way {
@@ -351,7 +352,7 @@ impl Walk<'_, '_, '_> {
             selected.rollback().await?;
             return Ok(Turn::Exhausted);
         }
-        let mut judged = selected.keep_only(due).await?;
+        let mut judged = selected.keep_only(due)?;
         let due = Arc::clone(judged.due());
         let draft = state.draft(run.sweep).await?;
         // Hashing and sealing take the other processor while the datastore works.
@@ -362,17 +363,19 @@ impl Walk<'_, '_, '_> {
         };
         let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, identities));
         let at = run.now.eligible;
-        let mut own = match judged.dispose(at, pseudonyms).await {
+        let own = match judged.dispose(at, pseudonyms).await {
             Ok(prepared) => Prepared::Rows(Box::new(prepared)),
-            Err(error) if error.conflict().is_some() => return conflict(error, Some(batch)),
+            Err(error) if error.conflict().is_some() => {
+                return Ok(Turn::Conflict { stretch: Some(batch), error });
+            }
             Err(error) => return error.refused().map_or_else(|| Err(error.into()), refused),
         };
-        let others = match self.remote.prepare(rows, &mut own, at, pseudonyms).await {
+        let others = match self.remote.prepare(rows, &own, at, pseudonyms).await {
             Ok(others) => others,
             Err(error) => {
                 own.rollback().await?;
                 if error.conflict().is_some() {
-                    return conflict(error, Some(batch));
+                    return Ok(Turn::Conflict { stretch: Some(batch), error });
                 }
                 return error.refused().map_or_else(|| Err(error.into()), refused);
             }
@@ -441,7 +444,7 @@ struct Ground<'b> {
 /// What a step of two writers comes to.
 enum Step<'w> {
     /// The next batch is selected already.
-    On(Flight<'w>),
+    On(Box<Flight<'w>>),
     /// What came of this one has to be seen to first.
     Out(Turn),
 }
@@ -472,11 +475,11 @@ impl Walk<'_, '_, '_> {
         // Ends with the walk, or with the first batch that does not go by itself.
         loop {
             flight = match self.step(run, state, ground, flight, second, budget, progress).await? {
-                Step::On(next) => next,
+                Step::On(next) => *next,
                 Step::Out(turn) => return Ok(turn),
             };
             flight = match self.step(run, state, ground, flight, first, budget, progress).await? {
-                Step::On(next) => next,
+                Step::On(next) => *next,
                 Step::Out(turn) => return Ok(turn),
             };
         }
@@ -539,7 +542,7 @@ impl Walk<'_, '_, '_> {
                 selected.rollback().await?;
                 on(false)
             }
-            Some(Ok(selected)) => Ok(Step::On(Flight { selected, closer })),
+            Some(Ok(selected)) => Ok(Step::On(Box::new(Flight { selected, closer }))),
         }
     }
 }
@@ -558,10 +561,6 @@ const MOST_TRIES: u32 = 4;
 
 /// So often in a row another transaction may stand in the way before the sweep gives up until its next turn.
 const MOST_CONFLICTS: u32 = 10;
-
-fn conflict(error: DatastoreError, stretch: Option<Stretch>) -> Result<Turn, SweepError> {
-    Ok(Turn::Conflict { stretch, error })
-}
 
 /// Lets the other transaction finish: longer each time, and never just as long as somebody who does the same.
 async fn pause_after(conflicts: u32) -> Result<(), SweepError> {

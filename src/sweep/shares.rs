@@ -75,17 +75,14 @@ impl Remote {
     pub(super) async fn prepare<'w>(
         &'w mut self,
         rows: RowRule<'w>,
-        own: &mut Prepared<'_>,
+        own: &Prepared<'_>,
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Vec<Prepared<'w>>, DatastoreError> {
         let mut prepared: Vec<Prepared<'w>> = Vec::new();
         for (number, writer) in (1..).zip(self.writers.iter_mut()) {
-            let share = match links(rows, number, own, &mut prepared).await {
-                Ok(links) => writer.prepare(rows, number, &links, at, pseudonyms).await,
-                Err(error) => Err(error),
-            };
-            match share {
+            let links = links(rows, number, own, &prepared);
+            match writer.prepare(rows, number, &links, at, pseudonyms).await {
                 Ok(share) => prepared.push(share),
                 Err(error) => {
                     give_up(prepared).await?;
@@ -106,26 +103,26 @@ pub(super) async fn give_up(prepared: Vec<Prepared<'_>>) -> Result<(), Datastore
 }
 
 /// What leads to the dependents of a share from others, which come before it.
-async fn links(
+fn links(
     rows: RowRule<'_>,
     number: usize,
-    own: &mut Prepared<'_>,
-    before: &mut [Prepared<'_>],
-) -> Result<Vec<(usize, Vec<Vec<Value>>)>, DatastoreError> {
+    own: &Prepared<'_>,
+    before: &[Prepared<'_>],
+) -> Vec<(usize, Vec<Vec<Value>>)> {
     let mut links = Vec::new();
     for at in &rows.bound().shares()[number].dependents {
         let bound = &rows.dependents()[*at];
         let parent = share_of(rows.bound(), bound.of);
         let columns = bound.links();
         if parent == 0 {
-            links.push((*at, own.leading(bound.of, &columns).await?));
+            links.push((*at, own.leading(bound.of, &columns)));
         } else if parent != number
-            && let Some(share) = before.get_mut(parent - 1)
+            && let Some(share) = before.get(parent - 1)
         {
-            links.push((*at, share.leading(bound.of, &columns).await?));
+            links.push((*at, share.leading(bound.of, &columns)));
         }
     }
-    Ok(links)
+    links
 }
 
 fn share_of(bound: &BoundRule<'_>, dependent: Option<usize>) -> usize {

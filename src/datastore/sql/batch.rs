@@ -390,7 +390,7 @@ impl<'w> Selected<'w> {
     }
 
     /// Takes what was not judged due out of the batch.
-    pub async fn keep_only(mut self, due: Vec<Due>) -> Result<Judged<'w>, DatastoreError> {
+    pub fn keep_only(mut self, due: Vec<Due>) -> Result<Judged<'w>, DatastoreError> {
         if due.len() < self.page.selected() {
             self.way = Way::Listed;
             let keep: Vec<usize> =

@@ -337,7 +337,9 @@ impl Handle<'_> {
                 " FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN ('HANDLER_DELETE', 'HANDLER_UPDATE', 'HANDLER_WRITE')"
             }
         };
-        let select = dialect.select(&[Expression::integer(sum)], |sql| drop(sql.push(of)));
+        let select = dialect.select(&[Expression::integer(sum)], |sql| {
+            sql.push(of);
+        });
         self.number(&select, operation).await
     }
 }

@@ -162,15 +162,14 @@ impl Dialect {
             (Self::Postgres(_), Class::Real) => format!("{sql}::float8"),
             (Self::Postgres(_), Class::Decimal) => format!("trim_scale({sql})::text"),
             (Self::Postgres(_), Class::Other) if ty.name == "inet" => format!("abbrev({sql})"),
+            // A text of a fixed length without its padding.
             (Self::Postgres(_), Class::Uuid | Class::Other) => format!("{sql}::text"),
-            // Without its padding.
-            (Self::Postgres(_), Class::Text)
-                if !matches!(ty.name.as_str(), "text" | "character varying" | "") =>
-            {
+            (Self::Postgres(_), Class::Text) if ty.name == "bpchar" || ty.name == "name" => {
                 format!("{sql}::text")
             }
-            (Self::Postgres(_), _) => sql.clone(),
-            (Self::MariaDb(_), Class::Bytes | Class::Text | Class::Rows) => sql.clone(),
+            (Self::Postgres(_), _) | (Self::MariaDb(_), Class::Bytes | Class::Text | Class::Rows) => {
+                sql.clone()
+            }
             (Self::MariaDb(_), _) => self.shown(x),
         }
     }
@@ -214,8 +213,7 @@ impl Dialect {
                     "CASE typeof({sql}) WHEN 'blob' THEN 'hex:'||lower(hex({sql})) ELSE CAST({sql} AS TEXT) END"
                 )
             }
-            Self::Postgres(_) => self.exact_text(x),
-            Self::MariaDb(_) => self.exact_text(x),
+            Self::Postgres(_) | Self::MariaDb(_) => self.exact_text(x),
         }
     }
 

@@ -285,10 +285,11 @@ async fn marked(
     let written = transaction.handle().run(&insert, operation).await;
     transaction.undo().await?;
     match written {
-        Ok(0) => Ok(Evidence::Marked),
-        Ok(_) => Ok(Evidence::RolledBack),
         // A key that is there already does not end a transaction of MariaDB's: it has been rolled back above.
-        Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => Ok(Evidence::Marked),
+        Ok(0) | Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => {
+            Ok(Evidence::Marked)
+        }
+        Ok(_) => Ok(Evidence::RolledBack),
         Err(error) => Err(error),
     }
 }

@@ -692,9 +692,10 @@ pub(super) fn page(
         if range.phase == Phase::Candidates {
             readings.push(trigger.clone());
         }
-        let trigger = match own {
-            true => TriggerValue::Own(trigger),
-            false => TriggerValue::Rows(several(dialect, rule.trigger(), &trigger)?),
+        let trigger = if own {
+            TriggerValue::Own(trigger)
+        } else {
+            TriggerValue::Rows(several(dialect, rule.trigger(), &trigger)?)
         };
         let record = Record { key: Key::from_values(&key)?, trigger, whose, position };
         records.push(record);

@@ -69,17 +69,15 @@ pub(super) fn write_encoded(text: &mut String, value: &Value) {
 
 /// Text, where what is not UTF-8 becomes U+FFFF: no time, and no key.
 pub(super) fn lossy(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => {
-            let mut text = String::new();
-            for chunk in bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.extend((!chunk.invalid().is_empty()).then_some(NOT_UTF8));
-            }
-            text
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
     }
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend((!chunk.invalid().is_empty()).then_some(NOT_UTF8));
+    }
+    text
 }
 
 /// A row of PostgreSQL's, in its binary format.

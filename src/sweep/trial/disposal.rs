@@ -139,9 +139,9 @@ async fn batch(
         // A test's key: pseudonyms of a trial join with nothing outside it.
         let pseudonyms = PseudonymKey::from_bytes(zeroize::Zeroizing::new([7; 32]));
         let at = court.now.eligible;
-        let judged = selected.keep_only(due).await?;
+        let judged = selected.keep_only(due)?;
         let mut own = Prepared::Rows(Box::new(judged.dispose(at, Some(&pseudonyms)).await?));
-        let mut others = remote.prepare(rows, &mut own, at, Some(&pseudonyms)).await?;
+        let mut others = remote.prepare(rows, &own, at, Some(&pseudonyms)).await?;
         if then == Then::Sweep {
             let shares = std::iter::once(&mut own).chain(others.iter_mut());
             for (share, prepared) in court.bound.shares().iter().zip(shares) {
