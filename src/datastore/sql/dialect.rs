@@ -275,11 +275,11 @@ impl Dialect {
         match (self, wait) {
             (Self::Sqlite, _) => "",
             (Self::Postgres(_), Wait::Never) => " FOR UPDATE OF t NOWAIT",
-            (Self::MariaDb(_), Wait::Never) => " FOR UPDATE NOWAIT",
+            // Its shortest wait is a second.
+            (Self::MariaDb(_), Wait::Never | Wait::Briefly) => " FOR UPDATE NOWAIT",
             (Self::Postgres(_), Wait::Skip) => " FOR UPDATE OF t SKIP LOCKED",
             (Self::Postgres(_), Wait::Briefly) => " FOR UPDATE OF t",
             (Self::MariaDb(_), Wait::Skip) => " FOR UPDATE SKIP LOCKED",
-            (Self::MariaDb(_), Wait::Briefly) => " FOR UPDATE",
         }
     }
 }

@@ -18,10 +18,10 @@ use crate::model::datastore::{Address, Server, Tls};
 const SESSION: &str = "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES', \
      tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 28800";
 
-/// A sweep's statements are short, and wait for no lock: they are tried again. A row is found by its key, however small the table: who
-/// reads all of it waits for whatever anybody has locked there.
+/// A sweep's statements are short, and wait no longer for a lock than the server can count (with 0, `SKIP LOCKED` fails: error 1180). A row
+/// is found by its key, however small the table: who reads all of it waits for whatever anybody has locked there.
 const WRITE: &str =
-    "SET SESSION innodb_lock_wait_timeout = 0, max_statement_time = 60, max_seeks_for_key = 1";
+    "SET SESSION innodb_lock_wait_timeout = 1, max_statement_time = 60, max_seeks_for_key = 1";
 
 /// A count of a large table takes its time, and nobody waits for it.
 const READ: [&str; 2] = ["SET SESSION TRANSACTION READ ONLY", "SET SESSION max_statement_time = 1800"];
