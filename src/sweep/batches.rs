@@ -309,7 +309,7 @@ impl Walk<'_, '_, '_> {
             }
             selected => selected?,
         };
-        if way == self.way {
+        if way == self.way && !cursor.is_within() {
             self.way = selected.way();
         }
         self.finish(run, state, rows, Flight { selected, closer }).await
@@ -332,6 +332,7 @@ impl Walk<'_, '_, '_> {
             selected: selected.page.records.len(),
         };
         let refused = |why| Ok(batch.clone().refused(why));
+        let loose = selected.is_loose();
         let records = std::mem::take(&mut selected.page.records);
         let due = match judge(run, records, phase) {
             Ok(due) => due,
@@ -365,6 +366,7 @@ impl Walk<'_, '_, '_> {
         let at = run.now.eligible;
         let own = match judged.dispose(at, pseudonyms).await {
             Ok(prepared) => Prepared::Rows(Box::new(prepared)),
+            Err(error) if loose => return stumbled(error, closer),
             Err(error) if error.conflict().is_some() => {
                 return Ok(Turn::Conflict { stretch: Some(batch), error });
             }
@@ -408,7 +410,11 @@ impl Walk<'_, '_, '_> {
         let mut sealed = Vec::new();
         let came_to = carry_out(run, state, intended, &due, &mut sealed).await;
         self.remote.sealed(&sealed);
-        self.conclude(came_to?, batch)
+        match self.conclude(came_to?, batch)? {
+            // A deferred constraint spoke at the commit: of one of them, and nobody knows which.
+            Turn::Refused { .. } if loose => Ok(Turn::Closer(closer)),
+            turn => Ok(turn),
+        }
     }
 
     /// Leaves the seal to the next turn.

@@ -382,7 +382,10 @@ async fn dispose(
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
     let mut writer = Writer::open(own).await?;
     let outcome = batches::run(run, rows, state, &mut writer, progress).await;
-    close(writer).await;
+    // After an error a batch may be committed and not sealed: its marker has to stay, and what stays says nothing wrong.
+    if outcome.is_ok() {
+        close(writer).await;
+    }
     outcome
 }
 

@@ -5,6 +5,7 @@ mod calendar;
 #[cfg(feature = "test-hooks")]
 mod canaries;
 mod ci;
+mod columns;
 mod commands;
 mod concept;
 #[cfg(feature = "test-hooks")]

@@ -13,11 +13,11 @@ use super::layer::{Held, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::prepared::{FileIdentity, Prepared};
 use super::read::{Order, Page, Range, Side, columns_of, page, push_pages, selection, sources};
-use super::share::Links;
+use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Way};
-use super::{Cursor, Phase, Place, postgres, read, share};
+use super::{Cursor, Phase, Place, mariadb, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
@@ -81,6 +81,9 @@ impl Writer {
 
     /// Counts the records of a batch that are there as they were: for where the marker is lost.
     pub async fn survivors(&mut self, identities: &Identities) -> Result<u64, DatastoreError> {
+        if let Connection::MariaDb(connection) = &mut self.connection {
+            mariadb::connect::be_patient(connection, marker::IN_FLIGHT).await?;
+        }
         identities.survivors(&mut self.connection.handle(), &self.dialect).await
     }
 
@@ -266,6 +269,11 @@ impl<'w> Selected<'w> {
     /// only be rolled back and looked at again record by record.
     pub fn can_be(&self, due: &[Due]) -> bool {
         !self.way.is_direct() || due.len() == self.page.selected()
+    }
+
+    /// Whether others may stand in it, or come into it, that a list of its records would leave alone.
+    pub fn is_loose(&self) -> bool {
+        self.way != Way::Listed && !self.has_locked_everybody_out()
     }
 
     /// The way that the batch went, with what it has shown of the table.
@@ -543,7 +551,8 @@ impl<'w> Selected<'w> {
             self.push_predicate(&mut sql);
         }
         drop(trigger);
-        share::change(&mut self.transaction.handle(), &self.held[0].layer, &sql, due.len()).await
+        let extent = if self.way == Way::Stretches { Extent::Stretch } else { Extent::Named };
+        share::change(&mut self.transaction.handle(), &self.held[0].layer, &sql, (due.len(), extent)).await
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) struct Schema {
     pub(super) triggered: BTreeSet<String>,
 }
 
+/// The name of an integer type of MariaDB's whose values are bytes, unless they are reckoned with.
+pub(super) const BIT: &str = "bit";
+
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Type {
@@ -200,6 +203,7 @@ impl Dialect {
             (Self::MariaDb(_), Class::Date) => format!("DATE_FORMAT({sql}, '%Y-%m-%d')"),
             (Self::MariaDb(_), Class::Bytes) => format!("CONCAT('hex:', LOWER(HEX({sql})))"),
             (Self::MariaDb(_), Class::Text | Class::Rows) => sql.clone(),
+            (Self::MariaDb(_), Class::Integer) if ty.name == BIT => format!("CAST({sql} + 0 AS CHAR)"),
             (Self::MariaDb(_), _) => format!("CAST({sql} AS CHAR)"),
         }
     }
@@ -234,14 +238,13 @@ impl Dialect {
             Self::Sqlite => {
                 format!("{a} = {b} AND typeof({a}) = typeof({b}) AND CAST({a} AS BLOB) = CAST({b} AS BLOB)")
             }
-            Self::Postgres(_) | Self::MariaDb(_) if x.ty.class != y.ty.class => {
+            Self::Postgres(_) | Self::MariaDb(_)
+                if x.ty.class != y.ty.class || (x.ty.class == Class::Other && x.ty.name != y.ty.name) =>
+            {
                 format!("{} = {}", self.exact_text(x), self.exact_text(y))
             }
-            Self::Postgres(_) | Self::MariaDb(_) if x.ty.class == Class::Text => {
+            Self::Postgres(_) | Self::MariaDb(_) if matches!(x.ty.class, Class::Text | Class::Other) => {
                 format!("{a} = {b} AND {} = {}", self.exact_text(x), self.exact_text(y))
-            }
-            Self::Postgres(_) if x.ty.name != y.ty.name && x.ty.class == Class::Other => {
-                format!("{} = {}", self.exact_text(x), self.exact_text(y))
             }
             Self::Postgres(_) | Self::MariaDb(_) => format!("{a} = {b}"),
         }

@@ -137,6 +137,10 @@ impl Identities {
         let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
             sql.push(" FROM ").bulk(&carried, &rows);
             sql.push(&format!(" JOIN {} AS t ON {}", dialect.table(&own), conditions.join(" AND ")));
+            // A batch that is still in flight has them locked, and is waited for.
+            if let Dialect::MariaDb(_) = dialect {
+                sql.push(" LOCK IN SHARE MODE");
+            }
         });
         handle.number(&select, operation).await
     }

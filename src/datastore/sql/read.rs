@@ -481,10 +481,17 @@ impl Order {
 /// The columns a walk goes by; together they tell any two records apart.
 pub(super) fn columns_of(dialect: &Dialect, rule: RowRule<'_>, order: Order) -> Vec<Expression> {
     let trigger = TriggerSql::of(dialect, rule);
-    let mut order: Vec<Expression> =
+    let mut columns: Vec<Expression> =
         trigger.own_column().filter(|_| order == Order::Trigger).cloned().into_iter().collect();
-    order.extend(rule.table().key.iter().map(|name| dialect.column("t", rule.table().name, name)));
-    order
+    columns.extend(rule.table().key.iter().map(|name| {
+        let x = dialect.column("t", rule.table().name, name);
+        match (dialect, x.ty.class) {
+            // MariaDB sorts an enumeration by its places, and compares it by its texts.
+            (Dialect::MariaDb(_), Class::Other) => Expression::text(dialect.shown(&x)),
+            (Dialect::Sqlite | Dialect::Postgres(_) | Dialect::MariaDb(_), _) => x,
+        }
+    }));
+    columns
 }
 
 /// Which side of the record that a cursor stands on.
@@ -501,7 +508,11 @@ impl Cursor {
     pub(super) fn push(&self, sql: &mut Sql, order: &[Expression], side: Side) {
         let Cursor(place) = self;
         match place {
-            Place::Start | Place::Page(_) => {}
+            Place::Start => {}
+            Place::Page(page) => {
+                let tid = Type { class: Class::Other, name: "tid".to_owned() };
+                sql.push(" AND t.ctid >= ").bind(&Value::Text(format!("({page},0)")), &tid);
+            }
             Place::Behind(values) => push_row(sql, order, values, side),
             // The first column of the order is the trigger.
             Place::From(trigger) => {

@@ -101,18 +101,40 @@ fn held_by(dialect: &Dialect, ty: &Type, value: &Value) -> bool {
     if let Dialect::Sqlite = dialect {
         return true;
     }
-    let text = text_of(value).unwrap_or_default();
+    let Some(text) = text_of(value).filter(|_| !matches!(value, Value::Real(_))) else { return false };
+    // Only in the form that the column itself would show: what a cast makes equal is not the same.
     match ty.class {
-        Class::Integer => text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok(),
+        Class::Integer => {
+            let signed = text.parse::<i64>().is_ok_and(|n| n.to_string() == text);
+            signed || text.parse::<u64>().is_ok_and(|n| n.to_string() == text)
+        }
         Class::Boolean => matches!(value, Value::Integer(0 | 1)),
-        Class::Decimal | Class::Real => text.parse::<f64>().is_ok_and(f64::is_finite),
+        Class::Decimal => is_decimal(&text),
         Class::Bytes => matches!(value, Value::Blob(_)),
         Class::Uuid => is_uuid(&text),
-        Class::Instant => DateTime::parse_from_rfc3339(&text).is_ok(),
-        Class::Naive => chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").is_ok(),
-        Class::Date => chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d").is_ok(),
+        Class::Instant => DateTime::parse_from_rfc3339(&text)
+            .is_ok_and(|at| at.to_utc().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string() == text),
+        Class::Naive => chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f")
+            .is_ok_and(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string() == text),
+        Class::Date => chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d")
+            .is_ok_and(|date| date.format("%Y-%m-%d").to_string() == text),
         Class::Any | Class::Text | Class::Other | Class::Rows => !matches!(value, Value::Blob(_)),
+        Class::Real => false,
     }
+}
+
+/// Digits without a zero too many, with so many behind the point as every engine keeps.
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "1"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    are_digits(whole)
+        && are_digits(part)
+        && (whole == "0" || !whole.starts_with('0'))
+        && !part.ends_with('0')
+        && part.len() <= 30
+        && whole.len() <= 35
+        && text != "-0"
 }
 
 /// Takes a row that several layers of one table lead to out of all but one: out of those that would replace its columns,
@@ -153,10 +175,19 @@ pub(super) async fn dispose(
         Action::Pseudonymize { mark, .. } => layer.update(dialect, mark, at, &held.replacements(pseudonyms)?),
     };
     let keys = held.keys()?;
-    change(handle, layer, &sql, keys.len()).await?;
+    change(handle, layer, &sql, (keys.len(), Extent::Named)).await?;
     let fields = layer.replaced().iter().map(|(name, _)| name.as_str().to_owned()).collect();
     let dataset = layer.table.as_str().to_owned();
     Ok(Some(PreparedPart { dataset, action: layer.action.into(), fields, keys }))
+}
+
+/// How a statement says which rows it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// By their keys.
+    Named,
+    /// From one to another.
+    Stretch,
 }
 
 /// Runs the statement that disposes of a layer's rows, and makes sure that it changed these rows and no others.
@@ -164,7 +195,7 @@ pub(super) async fn change(
     handle: &mut Handle<'_>,
     layer: &Layer<'_>,
     sql: &Sql,
-    expected: usize,
+    (expected, extent): (usize, Extent),
 ) -> Result<(), DatastoreError> {
     let operation = "dispose of a batch";
     let watched = sql.dialect.has_triggers(layer.table);
@@ -175,6 +206,11 @@ pub(super) async fn change(
         // but not what the predicate looks at beside them.
         Ordering::Less if matches!(sql.dialect, Dialect::Sqlite) => refused("a trigger keeps it"),
         Ordering::Less => refused("a trigger keeps it, or it is not due any more"),
+        // A stretch is locked row by row: another may have come into it since it was read.
+        Ordering::Greater if extent == Extent::Stretch && !matches!(sql.dialect, Dialect::Sqlite) => {
+            let source = EngineError::Conflict("a row came into the stretch after it was read");
+            Err(DatastoreError::Statement { operation, source })
+        }
         Ordering::Greater => Err(unexpected(operation, expected, changed, layer.table)),
         Ordering::Equal if reached > changed => {
             refused("a trigger or a foreign key would change rows that no dependent declares")
@@ -193,5 +229,41 @@ pub(super) fn unexpected(
         operation,
         expected: format!("{expected} rows of `{table}`"),
         observed: observed.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_has_one_form() {
+        for good in ["0", "7", "-7", "0.5", "-0.25", "10", "1.5"] {
+            assert!(is_decimal(good), "{good}");
+        }
+        for other in ["", "-", "007", "7.0", "1.50", "1e3", "+1", ".5", "5.", "-0", "NaN"] {
+            assert!(!is_decimal(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_only_a_cast_makes_equal_is_held_by_no_column() {
+        let dialect = Dialect::Postgres(std::sync::Arc::default());
+        let held = |class, value: &str| {
+            held_by(&dialect, &Type { class, name: String::new() }, &Value::Text(value.to_owned()))
+        };
+        assert!(held(Class::Integer, "-5") && held(Class::Integer, "18446744073709551615"));
+        for (class, value) in [
+            (Class::Integer, "007"),
+            (Class::Integer, "1.0"),
+            (Class::Integer, "+1"),
+            (Class::Decimal, "1.50"),
+            (Class::Instant, "2026-01-01T00:00:00+03:00"),
+            (Class::Date, "2026-1-1"),
+            (Class::Real, "1"),
+        ] {
+            assert!(!held(class, value), "{value}");
+        }
+        assert!(held(Class::Instant, "2026-01-01T00:00:00.000000Z"));
     }
 }

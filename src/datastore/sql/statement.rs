@@ -195,8 +195,13 @@ impl Sql {
             .map(|(i, (name, ty))| {
                 let held = match ty.class {
                     Class::Integer | Class::Boolean => {
-                        let beyond = |row: &Vec<Value>| matches!(row.get(i), Some(Value::Text(_)));
-                        if rows.iter().any(beyond) { "BIGINT UNSIGNED" } else { "BIGINT" }
+                        // What does not fit is no error there, and would become another number.
+                        let beyond = |row: &Vec<Value>| match row.get(i) {
+                            Some(Value::Text(text)) => text.parse::<i64>().is_err(),
+                            Some(Value::Null | Value::Integer(_) | Value::Real(_) | Value::Blob(_))
+                            | None => false,
+                        };
+                        if rows.iter().any(beyond) { "DECIMAL(20,0)" } else { "BIGINT" }
                     }
                     Class::Decimal => "DECIMAL(65,30)",
                     Class::Real => "DOUBLE",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::connection::Connection;
-use super::dialect::Dialect;
+use super::dialect::{Class, Dialect};
 use super::layer::layers;
 use super::trigger::TriggerSql;
 use super::{Cursor, Phase, postgres};
@@ -104,7 +104,11 @@ pub(super) async fn of(
         _ if !by_itself => Ok(Way::Listed),
         Connection::Sqlite(_) if rule.table().integer_key => Ok(Way::Stretches),
         Connection::Sqlite(_) => Ok(Way::Listed),
-        Connection::MariaDb(_) => Ok(Way::Stretches),
+        Connection::MariaDb(_) => {
+            let ty = |name| dialect.type_of(rule.table().name, name).class;
+            let ordered = rule.table().key.iter().all(|name| ty(name) != Class::Other);
+            Ok(if ordered { Way::Stretches } else { Way::Listed })
+        }
         Connection::Postgres(connection) => {
             let (name, indexed) = (rule.table().name, rule.table().trigger_indexed);
             let facts =
@@ -123,6 +127,8 @@ pub(super) fn leaves_to_the_judge(dialect: &Dialect, rule: RowRule<'_>) -> bool 
 /// What the engine knows of a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Facts {
+    /// Whether it stores its rows itself: those of partitions, and of tables that inherit, share their places.
+    pub(super) plain: bool,
     /// Pages of the table; none: it has none that a statement can name.
     pub(super) pages: Option<u64>,
     /// Rows by estimate.
@@ -154,6 +160,9 @@ pub(super) fn choose(facts: Facts, due: u64) -> Way {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let due = due as f64;
     let share = due / facts.rows.max(1.0);
+    if !facts.plain {
+        return Way::Listed;
+    }
     let Some(end) = facts.pages else { return if facts.indexed { Way::Index } else { Way::Listed } };
     let scattered = facts.correlation.is_some_and(|c| c.abs() < FOLLOWS);
     if facts.indexed && share < if scattered { SCATTERED } else { LARGE } {
@@ -168,7 +177,8 @@ pub(super) fn choose(facts: Facts, due: u64) -> Way {
 mod tests {
     use super::*;
 
-    const FACTS: Facts = Facts { pages: Some(1_000), rows: 100_000.0, correlation: Some(1.0), indexed: true };
+    const FACTS: Facts =
+        Facts { plain: true, pages: Some(1_000), rows: 100_000.0, correlation: Some(1.0), indexed: true };
 
     #[test]
     fn what_little_is_due_goes_by_the_index_and_much_by_the_pages() {
@@ -187,6 +197,7 @@ mod tests {
     #[test]
     fn without_an_index_or_without_pages_the_other_is_what_there_is() {
         assert!(matches!(choose(Facts { indexed: false, ..FACTS }, 1), Way::Pages { .. }));
+        assert_eq!(choose(Facts { plain: false, ..FACTS }, 90_000), Way::Listed);
         assert_eq!(choose(Facts { pages: None, ..FACTS }, 90_000), Way::Index);
         assert_eq!(choose(Facts { pages: None, indexed: false, ..FACTS }, 90_000), Way::Listed);
     }

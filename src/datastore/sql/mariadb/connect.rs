@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::server::password;
 use crate::datastore::sql::connection::{Access, failed};
-use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
+use crate::datastore::sql::dialect::{BIT, Class, Dialect, Schema, Type};
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Address, Server, Tls};
 
@@ -99,7 +99,12 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
             bytes.map(|bytes| lossy(&bytes)).map_err(failed(operation))
         };
         let class = class(&text(2)?);
-        let collation = if class == Class::Text { text(3)? } else { String::new() };
+        // What a text is compared by; and which integers are read as bytes.
+        let collation = match class {
+            Class::Text => text(3)?,
+            Class::Integer if text(2)? == "bit" => BIT.to_owned(),
+            _ => String::new(),
+        };
         schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
     }
     let triggers =
@@ -115,7 +120,7 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
 
 fn class(data_type: &str) -> Class {
     match data_type {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Class::Integer,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "bit" => Class::Integer,
         "decimal" => Class::Decimal,
         "float" | "double" => Class::Real,
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Class::Text,

@@ -26,8 +26,8 @@ pub(in crate::datastore::sql) async fn present(
 pub(in crate::datastore::sql) async fn cluster(
     connection: &mut PgConnection,
 ) -> Result<String, DatastoreError> {
-    let asked = "SELECT s.system_identifier::text || '.' || c.timeline_id::text \
-                 FROM pg_control_system() AS s, pg_control_checkpoint() AS c";
+    let asked = "SELECT s.system_identifier::text || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) \
+                 FROM pg_control_system() AS s";
     let row = sqlx::query(asked).fetch_one(connection).await;
     row.and_then(|row| row.try_get(0)).map_err(failed("ask which cluster this is"))
 }

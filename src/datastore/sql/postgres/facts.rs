@@ -7,7 +7,7 @@ use crate::datastore::sql::connection::failed;
 use crate::datastore::sql::way::Facts;
 use crate::model::name::{ColumnName, TableName};
 
-/// Pages can be named in a range scan since version 14, and only of a table that stores its rows itself.
+/// Pages can be named in a range scan since this version.
 const FIRST_WITH_RANGES: i32 = 140_000;
 
 pub(in crate::datastore::sql) async fn of(
@@ -18,7 +18,7 @@ pub(in crate::datastore::sql) async fn of(
     indexed: bool,
 ) -> Result<Facts, DatastoreError> {
     let operation = "read the statistics of a table";
-    let asked = "SELECT c.relkind = 'r' AND NOT c.relhassubclass AND current_setting('server_version_num')::int4 >= $4, \
+    let asked = "SELECT c.relkind = 'r' AND NOT c.relhassubclass, current_setting('server_version_num')::int4 >= $4, \
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
              (SELECT s.correlation::float8 FROM pg_catalog.pg_stats AS s \
@@ -34,15 +34,16 @@ pub(in crate::datastore::sql) async fn of(
         .await
         .map_err(failed(operation))?;
     let plain: bool = row.try_get(0).map_err(failed(operation))?;
-    let pages: i64 = row.try_get(1).map_err(failed(operation))?;
+    let ranges: bool = row.try_get(1).map_err(failed(operation))?;
+    let pages: i64 = row.try_get(2).map_err(failed(operation))?;
     let (rows, of_pages): (f64, i32) =
-        (row.try_get(2).map_err(failed(operation))?, row.try_get(3).map_err(failed(operation))?);
-    let correlation: Option<f64> = row.try_get(4).map_err(failed(operation))?;
+        (row.try_get(3).map_err(failed(operation))?, row.try_get(4).map_err(failed(operation))?);
+    let correlation: Option<f64> = row.try_get(5).map_err(failed(operation))?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let now = pages as f64;
     // As the planner does it: what was counted once, for as many pages as there are now.
     let rows = if rows > 0.0 && of_pages > 0 { rows / f64::from(of_pages) * now } else { now * GUESS };
-    Ok(Facts { pages: plain.then_some(pages.unsigned_abs()), rows, correlation, indexed })
+    Ok(Facts { plain, pages: ranges.then_some(pages.unsigned_abs()), rows, correlation, indexed })
 }
 
 /// Rows a page where nobody has counted.

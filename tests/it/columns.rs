@@ -1,0 +1,294 @@
+//! Keys and triggers of every type that a server has: exactly what is due goes, each of it can be proved by its key as a person types
+//! it, and what is no time never goes and never stops a sweep.
+
+use serde_json::Value as Json;
+
+use crate::servers::mariadb::MariaDb;
+use crate::servers::postgres::Postgres;
+use crate::servers::{Database, Engine};
+use crate::world::{World, rules};
+
+fn world<E: Engine>(database: &Database<E>, rules: &str) -> World {
+    let datastore = format!("kind = \"{}\"\nurl = \"{}\"\n", E::SCHEME, database.url(E::ADMINISTRATOR));
+    World::on(&datastore, rules)
+}
+
+fn report(stdout: &str) -> Json {
+    serde_json::from_str::<Json>(stdout).unwrap()["rules"][0].clone()
+}
+
+/// The columns of a key, a key that is due and one that is not, as SQL, and the first as a person types it.
+type KeyCase = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static [&'static str]);
+
+/// A table by each of these keys, swept and proved.
+fn keys<E: Engine>(trigger_type: &str, trigger: &str, cases: &[KeyCase]) {
+    for (columns, due, kept, typed) in cases {
+        let database = Database::<E>::new();
+        let defined: Vec<String> = columns.iter().map(|(name, ty)| format!("{name} {ty} NOT NULL")).collect();
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        database.sql(&format!(
+            "CREATE TABLE account ({}, deleted_at {trigger_type} NULL, PRIMARY KEY ({})); \
+             INSERT INTO account VALUES ({due}, '1971-01-01 00:00:00'), ({kept}, '2020-01-01 00:00:00')",
+            defined.join(", "),
+            names.join(", ")
+        ));
+        let key: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let rules = rules(trigger, "").replace("key = [\"id\"]", &format!("key = [{}]", key.join(", ")));
+        let world = world(&database, &rules);
+        let ran = world.run(&["sweep", "--format", "json"]);
+        assert_eq!(
+            (ran.code, report(&ran.stdout)["disposed"].as_u64()),
+            (0, Some(1)),
+            "{columns:?}: {}",
+            ran.text()
+        );
+        let out = world.path("one.tlog-proof");
+        let prove = ["prove", "site/account", "--out", out.to_str().unwrap(), "--"];
+        world.ran(&[&prove[..], typed].concat(), 0);
+        world.ran(
+            &["verify", "--key", world.path("ledger.key.vkey").to_str().unwrap(), out.to_str().unwrap()],
+            0,
+        );
+        assert_eq!(database.texts("SELECT count(*) FROM account"), ["1"], "{columns:?}");
+    }
+}
+
+#[test]
+fn records_of_postgresql_are_told_apart_by_keys_of_any_type() {
+    let cases: [KeyCase; 12] = [
+        (&[("id", "smallint")], "-7", "7", &["-7"]),
+        (&[("id", "bigint")], "9223372036854775807", "9223372036854775806", &["9223372036854775807"]),
+        (
+            &[("id", "uuid")],
+            "'00112233-4455-6677-8899-aabbccddeeff'",
+            "'00112233-4455-6677-8899-aabbccddeefe'",
+            &["00112233-4455-6677-8899-aabbccddeeff"],
+        ),
+        (&[("id", "text")], "'Straße'", "'strasse'", &["Straße"]),
+        (&[("id", "char(8)")], "'ab'", "'AB'", &["ab"]),
+        (&[("id", "bytea")], "'\\x00ff10'", "'\\x00ff11'", &["hex:00ff10"]),
+        (&[("id", "numeric")], "1.50", "1.5000001", &["1.5"]),
+        (&[("id", "date")], "'2020-02-29'", "'2020-03-01'", &["2020-02-29"]),
+        (
+            &[("id", "timestamptz")],
+            "'2020-02-29 12:00:00.000001+00'",
+            "'2020-02-29 12:00:00+00'",
+            &["2020-02-29T12:00:00.000001Z"],
+        ),
+        (&[("id", "inet")], "'10.0.0.1'", "'10.0.0.1/24'", &["10.0.0.1"]),
+        (&[("tenant", "text"), ("number", "int")], "'a', 1", "'a', 2", &["a", "1"]),
+        (&[("id", "boolean")], "true", "false", &["1"]),
+    ];
+    keys::<Postgres>("timestamptz", r#"{ column = "deleted_at", pending = ["null"] }"#, &cases);
+}
+
+#[test]
+fn records_of_mariadb_are_told_apart_by_keys_of_any_type() {
+    const EXACT: &str = "varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin";
+    const GENERAL: &str = "varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
+    let cases: [KeyCase; 12] = [
+        (&[("id", "int")], "-7", "7", &["-7"]),
+        (
+            &[("id", "bigint unsigned")],
+            "18446744073709551615",
+            "18446744073709551614",
+            &["18446744073709551615"],
+        ),
+        (&[("id", "bigint")], "9223372036854775807", "9223372036854775806", &["9223372036854775807"]),
+        (&[("id", EXACT)], "'Straße'", "'strasse'", &["Straße"]),
+        (&[("id", GENERAL)], "'Anna'", "'Bert'", &["Anna"]),
+        (&[("id", "varbinary(20)")], "x'00ff10'", "x'00ff11'", &["hex:00ff10"]),
+        (&[("id", "decimal(20,4)")], "1.50", "1.5001", &["1.5"]),
+        (&[("id", "date")], "'2020-02-29'", "'2020-03-01'", &["2020-02-29"]),
+        (
+            &[("id", "uuid")],
+            "'00112233-4455-6677-8899-aabbccddeeff'",
+            "'00112233-4455-6677-8899-aabbccddeefe'",
+            &["00112233-4455-6677-8899-aabbccddeeff"],
+        ),
+        (&[("id", "bit(8)")], "b'00110101'", "b'00000101'", &["53"]),
+        (&[("id", "enum('z', 'm', 'a')")], "'z'", "'a'", &["z"]),
+        (&[("tenant", EXACT), ("number", "int")], "'a', 1", "'a', 2", &["a", "1"]),
+    ];
+    let trigger = r#"{ column = "deleted_at", time_zone = "Etc/UTC", pending = ["null"] }"#;
+    keys::<MariaDb>("datetime(6)", trigger, &cases);
+}
+
+/// A column of a type, how it is read, and values: which are due, and which are no time of anything, whatever the engine makes of them.
+struct TriggerCase {
+    ty: &'static str,
+    reading: &'static str,
+    due: &'static [&'static str],
+    stays: &'static [&'static str],
+    undated: u64,
+}
+
+fn triggers<E: Engine>(cases: &[TriggerCase]) {
+    for TriggerCase { ty, reading, due, stays, undated } in cases {
+        let database = Database::<E>::new();
+        database.sql(&format!("CREATE TABLE account (id int NOT NULL PRIMARY KEY, deleted_at {ty} NULL)"));
+        let lax = if E::SCHEME == "mariadb" { "SET sql_mode = ''; " } else { "" };
+        for (number, value) in due.iter().chain(*stays).enumerate() {
+            database.sql(&format!("{lax}INSERT INTO account VALUES ({number}, {value})"));
+        }
+        let trigger = format!("{{ column = \"deleted_at\"{reading} }}");
+        let retain = if ty.starts_with("date") && !ty.contains('(') { "18262 days" } else { "50 years" };
+        let world = world(
+            &database,
+            &rules(&trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\"")),
+        );
+        let ran = world.run(&["sweep", "--format", "json"]);
+        let said = report(&ran.stdout);
+        let expected = (0, Some(due.len() as u64), Some(0));
+        assert_eq!(
+            (ran.code, said["disposed"].as_u64(), said["remaining"].as_u64()),
+            expected,
+            "{ty}: {}",
+            ran.text()
+        );
+        let counted: u64 = said["undated"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(counted, *undated, "{ty}: {said}");
+        let left = stays.len().to_string();
+        assert_eq!(database.texts("SELECT count(*) FROM account"), [left], "{ty}");
+    }
+}
+
+#[test]
+fn triggers_of_postgresql_of_any_type_take_what_is_due_and_nothing_that_is_no_time() {
+    triggers::<Postgres>(&[
+        TriggerCase {
+            ty: "timestamptz",
+            reading: "",
+            due: &["'1971-01-01 00:00:00+00'"],
+            stays: &[
+                "NULL",
+                "'1970-01-01 00:00:00+00'",
+                "'1969-12-31'",
+                "'infinity'",
+                "'-infinity'",
+                "'9999-12-31'",
+                "'12026-01-01'",
+                "'0044-03-15 BC'",
+                "'2020-01-01'",
+            ],
+            undated: 8,
+        },
+        TriggerCase {
+            ty: "timestamp",
+            reading: ", time_zone = \"Europe/Berlin\"",
+            due: &["'1971-01-01 00:00:00'"],
+            stays: &["NULL", "'infinity'", "'-infinity'", "'9999-12-31'", "'2020-01-01'"],
+            undated: 4,
+        },
+        TriggerCase {
+            ty: "date",
+            reading: "",
+            due: &["'1971-01-01'"],
+            stays: &["NULL", "'infinity'", "'1970-01-01'", "'9999-12-31'", "'2020-01-01'"],
+            undated: 4,
+        },
+        TriggerCase {
+            ty: "int",
+            reading: ", unit = \"s\"",
+            due: &["31536000"],
+            stays: &["NULL", "0", "-1", "2147483647", "1577836800"],
+            undated: 4,
+        },
+        TriggerCase {
+            ty: "bigint",
+            reading: ", unit = \"ms\"",
+            due: &["31536000000"],
+            stays: &["NULL", "0", "9223372036854775807", "-9223372036854775808", "1577836800000"],
+            undated: 4,
+        },
+        TriggerCase {
+            ty: "bigint",
+            reading: ", unit = \"us\"",
+            due: &["31536000000000"],
+            stays: &["9223372036854775807", "1577836800000000"],
+            undated: 1,
+        },
+        TriggerCase {
+            ty: "text",
+            reading: ", format = \"%d.%m.%Y\"",
+            due: &["'01.01.1971'"],
+            stays: &["NULL", "''", "'31.02.1971'", "'yesterday'", "'01.01.2020'"],
+            undated: 4,
+        },
+    ]);
+}
+
+#[test]
+fn triggers_of_mariadb_of_any_type_take_what_is_due_and_nothing_that_is_no_time() {
+    triggers::<MariaDb>(&[
+        TriggerCase {
+            ty: "timestamp(6)",
+            reading: "",
+            due: &["'1971-01-01 00:00:00'"],
+            stays: &["NULL", "'0000-00-00 00:00:00'", "'2020-01-01'"],
+            undated: 2,
+        },
+        TriggerCase {
+            ty: "datetime",
+            reading: ", time_zone = \"Europe/Berlin\"",
+            due: &["'1971-01-01 00:00:00'"],
+            stays: &[
+                "NULL",
+                "'0000-00-00 00:00:00'",
+                "'1971-00-00 00:00:00'",
+                "'9999-12-31'",
+                "'2020-01-01'",
+            ],
+            undated: 4,
+        },
+        TriggerCase {
+            ty: "date",
+            reading: "",
+            due: &["'1971-01-01'"],
+            stays: &["NULL", "'0000-00-00'", "'1971-01-00'", "'9999-12-31'", "'2020-01-01'"],
+            undated: 4,
+        },
+        TriggerCase {
+            ty: "int unsigned",
+            reading: ", unit = \"s\"",
+            due: &["31536000"],
+            stays: &["NULL", "0", "4294967295", "1577836800"],
+            undated: 3,
+        },
+        TriggerCase {
+            ty: "bigint unsigned",
+            reading: ", unit = \"ms\"",
+            due: &["31536000000"],
+            stays: &["0", "18446744073709551615", "1577836800000"],
+            undated: 2,
+        },
+        TriggerCase {
+            ty: "varchar(20)",
+            reading: ", format = \"%d.%m.%Y\"",
+            due: &["'01.01.1971'"],
+            stays: &["NULL", "''", "'31.02.1971'", "'01.01.2020'"],
+            undated: 3,
+        },
+    ]);
+}
+
+#[test]
+fn a_partitioned_table_is_swept_as_one() {
+    let database = Database::<Postgres>::new();
+    database.sql(
+        "CREATE TABLE account (id int NOT NULL, deleted_at timestamptz NOT NULL, PRIMARY KEY (id, deleted_at)) PARTITION BY RANGE (deleted_at); \
+         CREATE TABLE old PARTITION OF account FOR VALUES FROM ('1970-01-01') TO ('1975-01-01'); \
+         CREATE TABLE fresh PARTITION OF account FOR VALUES FROM ('1975-01-01') TO ('2100-01-01'); \
+         CREATE INDEX ON account (deleted_at); \
+         INSERT INTO account SELECT i, '1971-01-01'::timestamptz + i * interval '1 hour' FROM generate_series(1, 500) i; \
+         INSERT INTO account SELECT i, '2020-01-01'::timestamptz + i * interval '1 hour' FROM generate_series(501, 1000) i; \
+         ANALYZE account",
+    );
+    let rules =
+        rules(r#"{ column = "deleted_at" }"#, "").replace("key = [\"id\"]", "key = [\"id\", \"deleted_at\"]");
+    let world = world(&database, &rules);
+    world.configure("= \"unlimited\"", "= \"unlimited\"\nbatch = 7");
+    let ran = world.run(&["sweep", "--format", "json"]);
+    assert_eq!((ran.code, report(&ran.stdout)["disposed"].as_u64()), (0, Some(500)), "{}", ran.text());
+    assert_eq!(database.texts("SELECT min(id) || '-' || max(id) FROM account"), ["501-1000"]);
+}
