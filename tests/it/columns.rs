@@ -292,3 +292,28 @@ fn a_partitioned_table_is_swept_as_one() {
     assert_eq!((ran.code, report(&ran.stdout)["disposed"].as_u64()), (0, Some(500)), "{}", ran.text());
     assert_eq!(database.texts("SELECT min(id) || '-' || max(id) FROM account"), ["501-1000"]);
 }
+
+#[test]
+fn a_constraint_that_speaks_at_the_commit_sets_aside_one_record_whichever_way_the_sweep_goes() {
+    for index in ["CREATE INDEX ON account (deleted_at);", ""] {
+        let database = Database::<Postgres>::new();
+        database.sql(&format!(
+            "CREATE TABLE account (id int PRIMARY KEY, deleted_at timestamptz); {index} \
+             CREATE TABLE child (account int REFERENCES account DEFERRABLE INITIALLY DEFERRED); \
+             INSERT INTO account SELECT i, '1971-01-01' FROM generate_series(1, 300) i; INSERT INTO child VALUES (150); ANALYZE account"
+        ));
+        let world = world(&database, &rules(r#"{ column = "deleted_at" }"#, ""));
+        world.configure("[defaults]\n", "[defaults]\nrun_cap = \"1 minute\"\n");
+        let ran = world.run(&["sweep", "--format", "json"]);
+        let said = report(&ran.stdout);
+        let counts = [&said["disposed"], &said["refused"], &said["remaining"]].map(|n| n.as_u64().unwrap());
+        assert_eq!(
+            (ran.code, counts, &said["result"]),
+            (1, [299, 1, 1], &Json::from("completed")),
+            "{}",
+            ran.text()
+        );
+        assert_eq!(database.texts("SELECT id FROM account"), ["150"]);
+        world.ran(&["ledger", "verify"], 0);
+    }
+}
