@@ -12,4 +12,6 @@ mod reach;
 mod shapes;
 mod timing;
 mod triggers;
+#[cfg(feature = "test-hooks")]
+mod unsealed;
 mod window;
