@@ -359,6 +359,16 @@ pub(super) async fn all(
     for_sqlite(sql).fetch_all(connection).await.map_err(failed(operation))
 }
 
+/// The same of what the engine says of its schema. Never kept prepared: the engine's tables of pragmas go with a schema that changes, and a
+/// statement that still holds one ends the process.
+pub(super) async fn told(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    operation: &'static str,
+) -> Result<Vec<sqlx::sqlite::SqliteRow>, DatastoreError> {
+    for_sqlite(sql).persistent(false).fetch_all(connection).await.map_err(failed(operation))
+}
+
 /// Every row of PostgreSQL's, for its own catalogue.
 pub(super) async fn explained(
     handle: &mut Handle<'_>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::datastore::sql::connection::{all, failed};
+use crate::datastore::sql::connection::{failed, told};
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::marker;
 use crate::datastore::sql::statement::{Arg, Sql};
@@ -24,7 +24,7 @@ pub(in crate::datastore::sql) async fn read(
     let mut tables: BTreeMap<TableName, Table> = BTreeMap::new();
     let mut pages: BTreeMap<i64, TableName> = BTreeMap::new();
     let mut beside = beside(connection).await?;
-    for row in all(connection, &names, OPERATION).await? {
+    for row in told(connection, &names, OPERATION).await? {
         let name: String = get(&row, 0)?;
         if name == marker::TABLE {
             continue;
@@ -97,13 +97,13 @@ async fn beside(connection: &mut SqliteConnection) -> Result<Beside, DatastoreEr
     );
     let made = Dialect::Sqlite.sql("SELECT sql FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'");
     let mut words: BTreeSet<String> = BTreeSet::new();
-    for row in all(connection, &made, OPERATION).await? {
+    for row in told(connection, &made, OPERATION).await? {
         let made = get::<String>(&row, 0)?.to_lowercase();
         let word = |c: char| !c.is_alphanumeric() && c != '_';
         words.extend(made.split(word).map(str::to_owned));
     }
     let mut beside = Beside::default();
-    for row in all(connection, &listed, OPERATION).await? {
+    for row in told(connection, &listed, OPERATION).await? {
         let is_virtual = get::<String>(&row, 1)? == "virtual";
         let name: String = get(&row, 0)?;
         // The engine goes by the name. One that a virtual table was told of is the application's own, whatever it is called.
@@ -144,7 +144,7 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
         "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid",
         name,
     );
-    for row in all(connection, &columns, OPERATION).await? {
+    for row in told(connection, &columns, OPERATION).await? {
         let declared: String = get(&row, 1)?;
         let (not_null, pk): (i64, i64) = (get(&row, 2)?, get(&row, 3)?);
         let Ok(name) = ColumnName::new(&get::<String>(&row, 0)?) else { continue };
@@ -157,7 +157,8 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
     table.primary_key = key.into_iter().map(|(_, name)| name).collect();
     // The rowid under its own name is never NULL, whatever the catalogue says. A key with an index of its own is none.
     let of_key = pragma("SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'", name);
-    let indexed: i64 = all(connection, &of_key, OPERATION).await?.first().map_or(Ok(0), |row| get(row, 0))?;
+    let indexed: i64 =
+        told(connection, &of_key, OPERATION).await?.first().map_or(Ok(0), |row| get(row, 0))?;
     if let ([only], 0) = (table.primary_key.as_slice(), indexed) {
         for column in
             table.columns.iter_mut().filter(|c| &c.name == only && c.declared.eq_ignore_ascii_case("integer"))
@@ -173,7 +174,7 @@ async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Ta
         "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE ORDER BY name",
         name,
     );
-    for row in all(connection, &triggers, OPERATION).await? {
+    for row in told(connection, &triggers, OPERATION).await? {
         table.triggers.push(get(&row, 0)?);
     }
     Ok(table)
@@ -190,7 +191,7 @@ async fn indexes(
         name,
     );
     let mut found: BTreeMap<String, (bool, bool, Vec<Option<ColumnName>>)> = BTreeMap::new();
-    for row in all(connection, &indexes, OPERATION).await? {
+    for row in told(connection, &indexes, OPERATION).await? {
         let (unique, partial): (i64, i64) = (get(&row, 1)?, get(&row, 2)?);
         let column = get::<Option<String>>(&row, 3)?.and_then(|c| ColumnName::new(&c).ok());
         found.entry(get(&row, 0)?).or_insert((unique != 0, partial != 0, Vec::new())).2.push(column);
@@ -223,7 +224,7 @@ async fn foreign_keys(
         from,
     );
     let mut found: BTreeMap<i64, (TableName, Reference)> = BTreeMap::new();
-    for row in all(connection, &keys, OPERATION).await? {
+    for row in told(connection, &keys, OPERATION).await? {
         let to = get::<Option<String>>(&row, 3)?.unwrap_or_else(|| IMPLICIT.to_owned());
         let names = (
             TableName::new(&get::<String>(&row, 1)?),
@@ -253,7 +254,7 @@ async fn writes(
     // A WHERE clause keeps the engine from planning a truncation, which fires no trigger.
     let explain = Dialect::Sqlite.sql(format!("EXPLAIN {statement} WHERE random() = 0"));
     let mut written = BTreeSet::new();
-    for row in all(connection, &explain, OPERATION).await? {
+    for row in told(connection, &explain, OPERATION).await? {
         match get::<String>(&row, 1)?.as_str() {
             "OpenWrite" => written.extend(pages.get(&get(&row, 3)?).cloned()),
             // A trigger's DELETE of everything.

@@ -3,7 +3,7 @@
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::datastore::error::DatastoreError;
-use crate::datastore::sql::connection::{all, failed};
+use crate::datastore::sql::connection::{failed, told};
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::statement::{Arg, Sql};
 use crate::model::catalogue::TableSize;
@@ -63,7 +63,7 @@ async fn numbering(connection: &mut SqliteConnection, name: &TableName) -> Resul
         ..Dialect::Sqlite
             .sql("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1".to_owned())
     };
-    let rows = all(connection, &listed, OPERATION).await?;
+    let rows = told(connection, &listed, OPERATION).await?;
     let without: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed(OPERATION))?;
     Ok(if without == 0 { Numbering::Numbered } else { Numbering::ByKey })
 }
@@ -96,5 +96,5 @@ async fn one(
         expected: "a row".to_owned(),
         observed: "none".to_owned(),
     };
-    all(connection, sql, operation).await?.into_iter().next().ok_or_else(missing)
+    told(connection, sql, operation).await?.into_iter().next().ok_or_else(missing)
 }
