@@ -137,7 +137,17 @@ impl Sql {
             .iter()
             .enumerate()
             .map(|(i, (name, _))| {
-                format!("{} AS {name}", decoded(&format!("json_extract(j.value, '$[{i}]')")))
+                let x = format!("json_extract(j.value, '$[{i}]')");
+                let all = |is: fn(&Value) -> bool| rows.iter().all(|row| row.get(i).is_some_and(is));
+                // Each look into the JSON reads it anew: where a column holds one kind of value, one look will do.
+                let value = if all(|v| matches!(v, Value::Integer(_) | Value::Null)) {
+                    x
+                } else if all(|v| matches!(v, Value::Text(_))) {
+                    format!("substr({x},2)")
+                } else {
+                    decoded(&x)
+                };
+                format!("{value} AS {name}")
             })
             .collect();
         format!("(SELECT {} FROM json_each({place}) AS j) AS b", listed.join(", "))
