@@ -9,12 +9,7 @@ use crate::servers::{Database, Engine};
 use crate::world::{World, rules};
 
 fn world<E: Engine>(database: &Database<E>, rules: &str) -> World {
-    let datastore = format!("kind = \"{}\"\nurl = \"{}\"\n", E::SCHEME, database.url(E::ADMINISTRATOR));
-    World::on(&datastore, rules)
-}
-
-fn report(stdout: &str) -> Json {
-    serde_json::from_str::<Json>(stdout).unwrap()["rules"][0].clone()
+    World::on(&database.datastore(E::ADMINISTRATOR), rules)
 }
 
 /// The columns of a key, a key that is due and one that is not, as SQL, and the first as a person types it.
@@ -36,12 +31,7 @@ fn keys<E: Engine>(trigger_type: &str, trigger: &str, cases: &[KeyCase]) {
         let rules = rules(trigger, "").replace("key = [\"id\"]", &format!("key = [{}]", key.join(", ")));
         let world = world(&database, &rules);
         let ran = world.run(&["sweep", "--format", "json"]);
-        assert_eq!(
-            (ran.code, report(&ran.stdout)["disposed"].as_u64()),
-            (0, Some(1)),
-            "{columns:?}: {}",
-            ran.text()
-        );
+        assert_eq!((ran.code, ran.rule()["disposed"].as_u64()), (0, Some(1)), "{columns:?}: {}", ran.text());
         let out = world.path("one.tlog-proof");
         let prove = ["prove", "site/account", "--out", out.to_str().unwrap(), "--"];
         world.ran(&[&prove[..], typed].concat(), 0);
@@ -138,7 +128,7 @@ fn triggers<E: Engine>(cases: &[TriggerCase]) {
             &rules(&trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\"")),
         );
         let ran = world.run(&["sweep", "--format", "json"]);
-        let said = report(&ran.stdout);
+        let said = ran.rule();
         let expected = (0, Some(due.len() as u64), Some(0));
         assert_eq!(
             (ran.code, said["disposed"].as_u64(), said["remaining"].as_u64()),
@@ -289,7 +279,7 @@ fn a_partitioned_table_is_swept_as_one() {
     let world = world(&database, &rules);
     world.configure("= \"unlimited\"", "= \"unlimited\"\nbatch = 7");
     let ran = world.run(&["sweep", "--format", "json"]);
-    assert_eq!((ran.code, report(&ran.stdout)["disposed"].as_u64()), (0, Some(500)), "{}", ran.text());
+    assert_eq!((ran.code, ran.rule()["disposed"].as_u64()), (0, Some(500)), "{}", ran.text());
     assert_eq!(database.texts("SELECT min(id) || '-' || max(id) FROM account"), ["501-1000"]);
 }
 
@@ -305,7 +295,7 @@ fn a_constraint_that_speaks_at_the_commit_sets_aside_one_record_whichever_way_th
         let world = world(&database, &rules(r#"{ column = "deleted_at" }"#, ""));
         world.configure("[defaults]\n", "[defaults]\nrun_cap = \"1 minute\"\n");
         let ran = world.run(&["sweep", "--format", "json"]);
-        let said = report(&ran.stdout);
+        let said = ran.rule();
         let counts = [&said["disposed"], &said["refused"], &said["remaining"]].map(|n| n.as_u64().unwrap());
         assert_eq!(
             (ran.code, counts, &said["result"]),

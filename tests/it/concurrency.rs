@@ -51,8 +51,7 @@ impl<E: Engine> Served<E> {
 
     /// A world of its own over a database: another daemon, with another ledger.
     fn over(database: &Database<E>, trigger: &str, rest: &str) -> World {
-        let datastore = format!("kind = \"{}\"\nurl = \"{}\"\n", E::SCHEME, database.url(E::ADMINISTRATOR));
-        World::on(&datastore, &crate::world::rules(trigger, rest))
+        World::on(&database.datastore(E::ADMINISTRATOR), &crate::world::rules(trigger, rest))
     }
 
     fn accounts(&self, ids: impl IntoIterator<Item = u32>) {
@@ -80,17 +79,6 @@ impl<E: Engine> Served<E> {
 
 fn set(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
-}
-
-fn report(stdout: &str) -> Json {
-    serde_json::from_str::<Json>(stdout).unwrap()["rules"][0].clone()
-}
-
-/// How many records the ledger says were disposed of.
-fn claimed(world: &World) -> u64 {
-    let parts =
-        world.entries("batch.committed").into_iter().flat_map(|e| e["parts"].as_array().unwrap().clone());
-    parts.map(|part| part["n"].as_u64().unwrap()).sum()
 }
 
 const SWEEP: [&str; 3] = ["sweep", "--format", "json"];
@@ -127,7 +115,7 @@ fn a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted<E:
     assert_eq!(ran.code, 0, "{}", ran.text());
     let stayed = u64::from(done);
     assert_eq!(served.database.texts("SELECT count(*) FROM account WHERE id = 2"), [stayed.to_string()]);
-    assert_eq!((served.left(), claimed(&served.world)), (set(&[]), 3 - stayed));
+    assert_eq!((served.left(), served.world.records("batch.committed")), (set(&[]), 3 - stayed));
 }
 
 fn a_row_that_keeps_a_record_and_comes_before_the_deciding_statement_keeps_it<E: Engine>() {
@@ -138,7 +126,7 @@ fn a_row_that_keeps_a_record_and_comes_before_the_deciding_statement_keeps_it<E:
         served.database.sql("INSERT INTO invoice VALUES (1, 2, 0)");
     });
     assert_eq!(ran.code, 0, "{}", ran.text());
-    assert_eq!((served.left(), claimed(&served.world)), (set(&["2"]), 2));
+    assert_eq!((served.left(), served.world.records("batch.committed")), (set(&["2"]), 2));
     served.world.ran(&["ledger", "verify"], 0);
 }
 
@@ -151,11 +139,11 @@ fn a_row_that_keeps_a_record_and_is_in_flight_keeps_it<E: Engine>() {
     application.sql("INSERT INTO invoice VALUES (1, 2, 0)");
     let ran = served.world.run(&SWEEP);
     application.commit();
-    let said = report(&ran.stdout);
-    assert_eq!((served.left(), claimed(&served.world)), (set(&["2"]), 2), "{said}");
+    let said = ran.rule();
+    assert_eq!((served.left(), served.world.records("batch.committed")), (set(&["2"]), 2), "{said}");
     // It was past due when the sweep counted what it left, since nobody else sees what is in flight.
     assert_eq!((ran.code, &said["remaining"]), (1, &Json::from(1)), "{said}");
-    assert_eq!(report(&served.world.ran(&SWEEP, 0).stdout)["remaining"], 0);
+    assert_eq!(served.world.ran(&SWEEP, 0).rule()["remaining"], 0);
 }
 
 fn a_renewal_before_the_deciding_statement_keeps_the_record<E: Engine>() {
@@ -169,7 +157,7 @@ fn a_renewal_before_the_deciding_statement_keeps_the_record<E: Engine>() {
     let ran = served.world.run_paused("selected.after:1", &SWEEP, || {
         done = served.database.try_sql("INSERT INTO license VALUES (20, 2, '2020-01-01 00:00:00')");
     });
-    let said = report(&ran.stdout);
+    let said = ran.rule();
     if done {
         assert_eq!((served.left(), &said["disposed"]), (set(&["2"]), &Json::from(2)), "{said}");
         assert_eq!(served.database.texts("SELECT count(*) FROM license WHERE account_id = 2"), ["2"]);
@@ -192,7 +180,7 @@ fn what_the_application_has_locked_is_passed_over_and_said<E: Engine>() {
         application.texts(&format!("SELECT id FROM account WHERE id = {id} FOR UPDATE"));
     }
     let ran = served.world.run(&SWEEP);
-    let said = report(&ran.stdout);
+    let said = ran.rule();
     assert_eq!(served.left(), set(&["2", "4"]), "{}", ran.text());
     assert_eq!(
         (ran.code, &said["disposed"], &said["remaining"]),
@@ -200,8 +188,8 @@ fn what_the_application_has_locked_is_passed_over_and_said<E: Engine>() {
         "{said}"
     );
     application.rollback();
-    assert_eq!(report(&served.world.ran(&SWEEP, 0).stdout)["disposed"], 2);
-    assert_eq!(claimed(&served.world), 5);
+    assert_eq!(served.world.ran(&SWEEP, 0).rule()["disposed"], 2);
+    assert_eq!(served.world.records("batch.committed"), 5);
 }
 
 const INVOICES: &str = "[[rule.dependent]]\nid = \"invoices\"\nclass = \"invoice\"\ntable = \"invoice\"\n\
@@ -217,7 +205,7 @@ fn a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other<E: 
     let mut application = served.database.begin();
     application.texts("SELECT id FROM invoice WHERE id = 3 FOR UPDATE");
     let ran = served.world.run(&SWEEP);
-    let said = report(&ran.stdout);
+    let said = ran.rule();
     assert_eq!(served.left(), set(&["3"]), "{}", ran.text());
     assert_eq!(
         (ran.code, &said["disposed"], &said["refused"]),
@@ -225,7 +213,7 @@ fn a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other<E: 
         "{said}"
     );
     application.rollback();
-    assert_eq!(report(&served.world.ran(&SWEEP, 0).stdout)["disposed"], 1);
+    assert_eq!(served.world.ran(&SWEEP, 0).rule()["disposed"], 1);
     assert_eq!(served.database.texts("SELECT count(*) FROM invoice WHERE id < 1000"), ["0"]);
 }
 
@@ -256,7 +244,7 @@ fn two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once<E: Engine>()
     });
     served.world.run(&SWEEP);
     assert_eq!(served.left(), set(&[]));
-    assert_eq!(claimed(&served.world) + claimed(&other), 2_000);
+    assert_eq!(served.world.records("batch.committed") + other.records("batch.committed"), 2_000);
     for world in [&served.world, &other] {
         world.ran(&["ledger", "verify"], 0);
     }

@@ -6,6 +6,7 @@ mod files;
 mod keys;
 mod mariadb;
 mod postgres;
+mod served;
 mod sqlite;
 
 use std::collections::BTreeSet;
@@ -93,7 +94,7 @@ macro_rules! conformance {
 
 conformance!(
     rows_in_sqlite: crate::conformance::sqlite::Sqlite,
-    rows_in_postgres: crate::conformance::postgres::Postgres,
-    rows_in_mariadb: crate::conformance::mariadb::MariaDb,
+    rows_in_postgres: crate::conformance::served::Served<crate::servers::postgres::Postgres>,
+    rows_in_mariadb: crate::conformance::served::Served<crate::servers::mariadb::MariaDb>,
     files_in_a_tree: crate::conformance::files::Files,
 );

@@ -131,7 +131,7 @@ impl<E: Engine> Site<E> {
             database.sql(statement);
         }
         let role = database.role("SELECT 1");
-        let datastore = format!("kind = \"{}\"\nurl = \"{}\"\n", E::SCHEME, database.url(&role));
+        let datastore = database.datastore(&role);
         let world = World::on(&datastore, RULES);
         Self { database, role, world }
     }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::servers::{mariadb, poll, postgres};
-use crate::world::{DELETED_AT, Ran, World, rules};
+use crate::world::{DELETED_AT, World, rules};
 
 const TABLE: &str = "CREATE TABLE account (id integer PRIMARY KEY, deleted_at DATETIME_TYPE NULL)";
 const ROWS: &str =
@@ -26,12 +26,8 @@ fn patient(world: &World) {
     world.configure("run_cap = \"2 seconds\"", "run_cap = \"2 minutes\"");
 }
 
-fn report(ran: &Ran) -> Json {
-    serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0].clone()
-}
-
 fn sweep(world: &World, code: i32) -> Json {
-    report(&world.ran(&["sweep", "--format", "json"], code))
+    world.ran(&["sweep", "--format", "json"], code).rule()
 }
 
 #[test]
@@ -74,7 +70,7 @@ fn a_sweep_waits_in_no_transaction_until_a_replica_of_postgres_keeps_up() {
         program.join().unwrap()
     });
     assert_eq!(ran.code, 0, "{}", ran.text());
-    assert_eq!((&report(&ran)["result"], &report(&ran)["disposed"]), (&"completed".into(), &2.into()));
+    assert_eq!((&ran.rule()["result"], &ran.rule()["disposed"]), (&"completed".into(), &2.into()));
     assert_eq!(database.texts("SELECT id::text FROM account"), ["3"]);
     world.ran(&["ledger", "verify"], 0);
 }

@@ -91,6 +91,11 @@ impl Ran {
         }
     }
 
+    /// What a sweep said of its first rule, as JSON.
+    pub fn rule(&self) -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(&self.stdout).unwrap()["rules"][0].clone()
+    }
+
     /// Everything a snapshot holds.
     pub fn text(&self) -> String {
         let mut text = format!("exit {}\n", self.code);
@@ -307,6 +312,12 @@ impl World {
             .map(|row| serde_json::from_str(&row[1..row.len() - 1].replace("''", "'")).unwrap())
             .filter(|entry: &serde_json::Value| entry["t"] == kind)
             .collect()
+    }
+
+    /// How many records the ledger has in entries of a type.
+    pub fn records(&self, entries: &str) -> u64 {
+        let parts = self.entries(entries).into_iter().flat_map(|e| e["parts"].as_array().unwrap().clone());
+        parts.map(|part| part["n"].as_u64().unwrap()).sum()
     }
 
     /// Folds the state's write-ahead log into its file, so that the file is all there is.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::connection::{Access, Connection, Select, Transaction, open};
 use super::dialect::{Dialect, Expression, Wait};
-use super::filter::{demanded, filters, not_held};
+use super::filter::not_held;
 use super::identity::{Identities, Identity};
 use super::layer::{Held, layers};
 use super::marker::{self, Evidence, Incarnation};
@@ -210,9 +210,7 @@ impl Writer {
             }
         }
     }
-}
 
-impl Writer {
     fn witness(&self) -> Witness {
         Witness { incarnation: self.incarnation.clone(), cluster: self.cluster.clone() }
     }
@@ -342,7 +340,7 @@ impl<'w> Selected<'w> {
         Ok(())
     }
 
-    /// The records that may go: the phase's, of nobody who is held.
+    /// The records that may go: the whole predicate of the phase, and nobody who is held. Every statement that decides repeats it.
     fn push_due(&self, sql: &mut Sql) {
         read::condition(sql, self.rule, self.cutoffs, self.phase);
         if let Some(people) = self.rule.people() {
@@ -484,7 +482,8 @@ impl<'w> Selected<'w> {
             if let Some(trigger) = judged {
                 sql.push(&format!(" AND {}", trigger.unchanged()));
             }
-            self.push_predicate(sql);
+            sql.push(" AND ");
+            self.push_due(sql);
         });
         let confirmed = self.transaction.handle().number(&select, operation).await?;
         if usize::try_from(confirmed) == Ok(expected) {
@@ -495,28 +494,6 @@ impl<'w> Selected<'w> {
         }
         let source = EngineError::Refused("what it depends on has changed meanwhile");
         Err(DatastoreError::Statement { operation, source })
-    }
-
-    /// The rule's predicate, repeated over the batch, and nobody who is held.
-    fn push_predicate(&self, sql: &mut Sql) {
-        sql.push(" AND ");
-        filters(sql, self.rule);
-        if let Some(people) = self.rule.people() {
-            sql.push(" AND ");
-            not_held(sql, self.rule, people);
-        }
-        sql.push(" AND ");
-        match self.phase {
-            Phase::Exact | Phase::Regular => {
-                TriggerSql::of(&self.dialect, self.rule).past(sql, self.cutoffs, self.cutoffs.due.as_ref());
-            }
-            // SQL could not compare it; that the judged value still stands has to be enough.
-            Phase::Candidates => drop(sql.push("TRUE")),
-            Phase::Demanded => match self.rule.people() {
-                Some(people) => demanded(sql, self.rule, people),
-                None => drop(sql.push("FALSE")),
-            },
-        }
     }
 
     /// The rule's own records. Their keys are known to the caller.
@@ -548,7 +525,8 @@ impl<'w> Selected<'w> {
             }
         };
         if self.repeats_predicate() {
-            self.push_predicate(&mut sql);
+            sql.push(" AND ");
+            self.push_due(&mut sql);
         }
         drop(trigger);
         let extent = if self.way == Way::Stretches { Extent::Stretch } else { Extent::Named };

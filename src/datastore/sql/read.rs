@@ -509,10 +509,7 @@ impl Cursor {
         let Cursor(place) = self;
         match place {
             Place::Start => {}
-            Place::Page(page) => {
-                let tid = Type { class: Class::Other, name: "tid".to_owned() };
-                sql.push(" AND t.ctid >= ").bind(&Value::Text(format!("({page},0)")), &tid);
-            }
+            Place::Page(page) => push_page(sql, ">=", *page),
             Place::Behind(values) => push_row(sql, order, values, side),
             // The first column of the order is the trigger.
             Place::From(trigger) => {
@@ -592,9 +589,13 @@ impl Cursor {
 
 /// The rows on these pages of the table, up to the second and without it.
 pub(super) fn push_pages(sql: &mut Sql, page: u64, until: u64) {
+    push_page(sql, ">=", page);
+    push_page(sql, "<", until);
+}
+
+fn push_page(sql: &mut Sql, operator: &str, page: u64) {
     let tid = Type { class: Class::Other, name: "tid".to_owned() };
-    sql.push(" AND t.ctid >= ").bind(&Value::Text(format!("({page},0)")), &tid);
-    sql.push(" AND t.ctid < ").bind(&Value::Text(format!("({until},0)")), &tid);
+    sql.push(&format!(" AND t.ctid {operator} ")).bind(&Value::Text(format!("({page},0)")), &tid);
 }
 
 fn push_row(sql: &mut Sql, order: &[Expression], values: &[Value], side: Side) {

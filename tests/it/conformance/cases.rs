@@ -29,25 +29,17 @@ fn kept() -> Trigger {
 }
 
 fn swept<K: Kind>(kind: &K, code: i32) -> Json {
-    let ran = kind.world().ran(&["sweep", "--format", "json"], code);
-    serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0].clone()
-}
-
-/// How many records the ledger has in entries of a type.
-fn records<K: Kind>(kind: &K, entries: &str) -> u64 {
-    let parts =
-        kind.world().entries(entries).into_iter().flat_map(|e| e["parts"].as_array().unwrap().clone());
-    parts.map(|part| part["n"].as_u64().unwrap()).sum()
+    kind.world().ran(&["sweep", "--format", "json"], code).rule()
 }
 
 /// How many the ledger says were disposed of.
 fn claimed<K: Kind>(kind: &K) -> u64 {
-    records(kind, "batch.committed")
+    kind.world().records("batch.committed")
 }
 
 /// How many it has intents for.
 fn intended<K: Kind>(kind: &K) -> u64 {
-    records(kind, "batch.intent")
+    kind.world().records("batch.intent")
 }
 
 /// Each of these has a proof that verifies, and none of those.
@@ -130,8 +122,7 @@ pub fn a_record_renewed_before_the_decision_survives<K: Kind>() {
         let ran = kind.world().run_paused(point, &["sweep", "--format", "json"], || {
             assert_eq!(kind.renew(&key("renewed")), Change::Done);
         });
-        let said: Json = serde_json::from_str(&ran.stdout).unwrap();
-        let changed = said["rules"][0]["changed"].as_u64().unwrap();
+        let changed = ran.rule()["changed"].as_u64().unwrap();
         assert_eq!((ran.code, changed, intended(&kind)), expected, "at `{point}`: {}", ran.text());
         assert_eq!(kind.left(), set(&["renewed"]));
         assert_eq!(swept(&kind, 0)["disposed"], 0);
@@ -151,7 +142,7 @@ pub fn a_record_renewed_after_the_intent_survives_or_could_not_be_renewed<K: Kin
     let (gone, there) = match change {
         Change::Done => {
             assert_eq!(ran.code, 1, "what changed is said: {}", ran.text());
-            let report = &serde_json::from_str::<Json>(&ran.stdout).unwrap()["rules"][0];
+            let report = &ran.rule();
             assert_eq!([&report["changed"], &report["refused"]], [1, 0], "{report}");
             (set(&["a", "z"]), set(&["renewed"]))
         }

@@ -43,6 +43,11 @@ impl<E: Engine> Database<E> {
         Address { user: user.to_owned(), ..self.address.clone() }.url::<E>(&self.name)
     }
 
+    /// As the configuration of a world names it.
+    pub fn datastore(&self, user: &str) -> String {
+        format!("kind = \"{}\"\nurl = \"{}\"\n", E::SCHEME, self.url(user))
+    }
+
     /// The same behind a proxy.
     pub fn url_through(&self, proxy: &Proxy, user: &str) -> String {
         Address { user: user.to_owned(), ..Address::own::<E>(proxy.port()) }.url::<E>(&self.name)

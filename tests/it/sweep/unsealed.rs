@@ -34,9 +34,7 @@ fn a_seal_that_fails_leaves_the_marker_that_tells_the_next_start_what_was_commit
         ran.text()
     );
     world.ran(&["sweep"], 0);
-    let parts =
-        world.entries("batch.committed").into_iter().flat_map(|e| e["parts"].as_array().unwrap().clone());
-    assert_eq!(parts.map(|part| part["n"].as_u64().unwrap()).sum::<u64>(), 3, "each that went has its entry");
+    assert_eq!(world.records("batch.committed"), 3, "each that went has its entry");
     assert!(world.entries("batch.aborted").is_empty());
     world.ran(&["ledger", "verify"], 0);
 }
