@@ -1,5 +1,7 @@
 //! The loop over rows: batch after batch, until nothing is left that may go.
 
+mod rush;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -438,119 +440,6 @@ impl Walk<'_, '_, '_> {
 struct Flight<'w> {
     selected: Selected<'w>,
     closer: Cursor,
-}
-
-/// What stands still while batches go by themselves.
-#[derive(Clone, Copy)]
-struct Ground<'b> {
-    rows: RowRule<'b>,
-    cutoffs: &'b Cutoffs,
-}
-
-/// What a step of two writers comes to.
-enum Step<'w> {
-    /// The next batch is selected already.
-    On(Box<Flight<'w>>),
-    /// What came of this one has to be seen to first.
-    Out(Turn),
-}
-
-impl Walk<'_, '_, '_> {
-    /// As many batches as go by themselves, on two connections in turn: while the server selects the next and disposes of it within its
-    /// transaction, this one is judged, intended and committed. Nothing of the next is committed before the seal of this one.
-    async fn rush(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        (first, second): (&mut Writer, &mut Writer),
-        cursor: &Cursor,
-        budget: &mut Budget,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<Turn, SweepError> {
-        hook::reach("prepare.before");
-        let orders = Arc::clone(&run.orders);
-        let ground = Ground { rows: self.rows.heeding(&orders), cutoffs: run.cutoffs };
-        let (limit, way, unsealed) = (budget.limit(), self.way, self.unsealed.take());
-        let closer = way.closer(cursor, limit);
-        let Ground { rows, cutoffs } = ground;
-        let at = Place { rows, cutoffs, phase: self.phase, cursor, limit, way };
-        let mut flight = match select_and_seal(run, state, first, &at, unsealed).await {
-            Err(SweepError::Datastore(error)) => return stumbled(error, closer),
-            selected => Flight { selected: selected?, closer },
-        };
-        // Ends with the walk, or with the first batch that does not go by itself.
-        loop {
-            flight = match self.step(run, state, ground, flight, second, budget, progress).await? {
-                Step::On(next) => *next,
-                Step::Out(turn) => return Ok(turn),
-            };
-            flight = match self.step(run, state, ground, flight, first, budget, progress).await? {
-                Step::On(next) => *next,
-                Step::Out(turn) => return Ok(turn),
-            };
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what a walk needs, and one more connection")]
-    async fn step<'b>(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        ground: Ground<'b>,
-        flight: Flight<'_>,
-        other: &'b mut Writer,
-        budget: &mut Budget,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<Step<'b>, SweepError> {
-        budget.wait(run.brake, &mut || run.tell(progress)).await;
-        self.way = flight.selected.way();
-        let (next, last) = (flight.selected.page.next.clone(), flight.selected.page.last);
-        let (limit, way, phase) = (budget.limit(), self.way, self.phase);
-        let Ground { rows, cutoffs } = ground;
-        let unsealed = self.unsealed.take();
-        if let Some(Unsealed { intent, .. }) = &unsealed {
-            other.sealed(intent.batch());
-        }
-        let watch = Stopwatch::start();
-        let ahead = async {
-            if last {
-                return (None, Duration::ZERO);
-            }
-            let selected = other.select(rows, cutoffs, phase, &next, limit, way).await;
-            (Some(selected), watch.elapsed())
-        };
-        let here = async {
-            if let Some(Unsealed { intent, settled }) = unsealed {
-                let ledger = Stopwatch::start();
-                state.seal(run.sweep, intent, settled, &run.horizon()).await?;
-                run.report.ledger_wait += ledger.elapsed();
-            }
-            self.finish(run, state, rows, flight).await
-        };
-        let ((ahead, took), turn) = tokio::join!(ahead, here);
-        let went = match turn? {
-            Turn::On { went, .. } => went,
-            other => {
-                if let Some(Ok(selected)) = ahead {
-                    selected.rollback().await?;
-                }
-                return Ok(Step::Out(other));
-            }
-        };
-        run.tell(progress);
-        budget.went_within(went, took);
-        let closer = way.closer(&next, limit);
-        let on = |last| Ok(Step::Out(Turn::On { next: next.clone(), went: 0, last }));
-        match ahead {
-            None => on(true),
-            Some(Err(error)) => stumbled(error, closer).map(Step::Out),
-            Some(Ok(selected)) if run.has_to_stop() || run.heed(state).await? != Heeded::Same => {
-                selected.rollback().await?;
-                on(false)
-            }
-            Some(Ok(selected)) => Ok(Step::On(Box::new(Flight { selected, closer }))),
-        }
-    }
 }
 
 /// A stretch that does not go as a whole is looked at record by record.

@@ -235,7 +235,7 @@ impl Witness {
     }
 }
 
-/// Records that are locked, unchanged, and wait for the judge.
+/// Records that wait for the judge: locked and unchanged or, where the way is a direct one, gone within the open transaction.
 pub struct Selected<'w> {
     transaction: Transaction<'w>,
     dialect: Dialect,
@@ -258,7 +258,7 @@ pub struct Selected<'w> {
 }
 
 impl<'w> Selected<'w> {
-    /// Ends the transaction; nothing has changed.
+    /// Ends the transaction; everything is as it was before it.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
         self.transaction.rollback().await
     }
@@ -302,39 +302,31 @@ impl<'w> Selected<'w> {
         let own = self.dialect.table(self.rule.table().name);
         let mut sql = self.dialect.sql(format!("DELETE FROM {own} AS t WHERE "));
         let (start, until) = self.from.pages(self.way, self.limit);
-        match self.way {
-            Way::Pages { .. } => {
-                self.push_due(&mut sql);
-                push_pages(&mut sql, start, until);
-            }
-            Way::Index | Way::Listed | Way::Stretches => {
-                sql.push(&format!("t.ctid = ANY (ARRAY(SELECT t.ctid FROM {own} AS t WHERE "));
-                self.push_due(&mut sql);
-                let order = columns_of(&self.dialect, self.rule, Order::Trigger);
-                self.from.push(&mut sql, &order, Side::After);
-                sql.push(&format!(" ORDER BY {} LIMIT ", order[0].sql)).bind_integer(self.limit.into());
-                sql.push(")) AND ");
-                self.push_due(&mut sql);
-            }
+        if let Way::Pages { .. } = self.way {
+            self.push_due(&mut sql);
+            push_pages(&mut sql, start, until);
+        } else {
+            sql.push(&format!("t.ctid = ANY (ARRAY(SELECT t.ctid FROM {own} AS t WHERE "));
+            self.push_due(&mut sql);
+            let order = columns_of(&self.dialect, self.rule, Order::Trigger);
+            self.from.push(&mut sql, &order, Side::After);
+            sql.push(&format!(" ORDER BY {} LIMIT ", order[0].sql)).bind_integer(self.limit.into());
+            sql.push(")) AND ");
+            self.push_due(&mut sql);
         }
         sql.push(&format!(" RETURNING {}", read.join(", ")));
         let select = Select { sql, types: columns.into_iter().map(|x| x.ty).collect() };
         let watched = self.dialect.has_triggers(self.rule.table().name);
         let rows = self.transaction.handle().deleting(&select, watched, "dispose of a batch").await?;
         let mut page = page(&self.dialect, self.rule, self.range(), rows)?;
-        match &mut self.way {
-            Way::Pages { end, density } => {
-                let seen = page.selected();
-                (page.next, page.last) = (Cursor(Place::Page(until)), until >= *end);
-                #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-                let found = seen as f64 / (until - start).max(1) as f64;
-                *density = f64::midpoint(*density, found);
-            }
-            Way::Index | Way::Listed | Way::Stretches => {
-                page.last = false;
-                page.next =
-                    page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
-            }
+        if let Way::Pages { end, density } = &mut self.way {
+            (page.next, page.last) = (Cursor(Place::Page(until)), until >= *end);
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let found = page.selected() as f64 / (until - start).max(1) as f64;
+            *density = f64::midpoint(*density, found);
+        } else {
+            page.last = false;
+            page.next = page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
         }
         self.page = page;
         Ok(())

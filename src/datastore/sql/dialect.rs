@@ -277,11 +277,10 @@ impl Dialect {
     pub(super) fn lock(&self, wait: Wait) -> &'static str {
         match (self, wait) {
             (Self::Sqlite, _) => "",
-            (Self::Postgres(_), Wait::Never) => " FOR UPDATE OF t NOWAIT",
             // Its shortest wait is a second.
             (Self::MariaDb(_), Wait::Never | Wait::Briefly) => " FOR UPDATE NOWAIT",
             (Self::Postgres(_), Wait::Skip) => " FOR UPDATE OF t SKIP LOCKED",
-            (Self::Postgres(_), Wait::Briefly) => " FOR UPDATE OF t",
+            (Self::Postgres(_), Wait::Briefly | Wait::Never) => " FOR UPDATE OF t",
             (Self::MariaDb(_), Wait::Skip) => " FOR UPDATE SKIP LOCKED",
         }
     }
