@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::draft::{self, Draft, DraftPart, Part, Sealed};
 use super::error::StateError;
+use super::seal::Unsealed;
 use super::sweep::Sweep;
 use super::{State, Writing, failed, signed};
 use crate::ledger::commitment::{BatchId, EpochId};
@@ -94,7 +95,7 @@ impl State {
         new: NewBatch<'_>,
         judged_by: Generation,
     ) -> Result<CommittedIntent, StateError> {
-        let mut intents = self.commit_intents(vec![new], judged_by).await?;
+        let mut intents = self.commit_intents(vec![new], judged_by, None).await?;
         intents.pop().ok_or_else(|| StateError::Damaged {
             path: self.path.clone(),
             what: "an intent was not recorded".to_owned(),
@@ -107,24 +108,48 @@ impl State {
     /// Dying before this returns leaves none of the intents or all of them open; the batches themselves are rolled back by
     /// their datastores.
     /// Refuses while disposal is halted, and when an order has been given since the batch was judged by those of `judged_by`.
+    ///
+    /// The seal of the batch before shares the durable write, and comes first. It is written also where the intents are refused;
+    /// after any other error its intent is open, as if it had never been given.
     pub async fn commit_intents(
         &mut self,
         batches: Vec<NewBatch<'_>>,
         judged_by: Generation,
+        before: Option<(&Sweep, Unsealed)>,
     ) -> Result<Vec<CommittedIntent>, StateError> {
+        let before = match before {
+            Some((sweep, unsealed)) => Some(self.concluded(sweep, unsealed).await?),
+            None => None,
+        };
         crate::hook::reach("intent.before");
-        if let Some(halt) = self.stop_file() {
-            return Err(StateError::Halted(halt));
-        }
+        let halted = self.stop_file();
         let mut writing = self.write().await?;
+        let has_sealed = before.is_some();
+        if let Some(concluded) = before {
+            writing.conclude(concluded).await?;
+        }
         // A pause is an order too: the batch was judged before it, or it is judged again and finds it.
-        writing.check_orders(judged_by).await?;
+        let refused = match halted {
+            Some(halt) => Err(StateError::Halted(halt)),
+            None => writing.check_orders(judged_by).await,
+        };
+        match refused {
+            Err(error @ (StateError::Halted(_) | StateError::OrdersMoved)) if has_sealed => {
+                writing.commit().await?;
+                crate::hook::reach("seal.after");
+                return Err(error);
+            }
+            refused => refused?,
+        }
         let t0 = writing.now();
         let mut intents = Vec::with_capacity(batches.len());
         for new in batches {
             intents.push(writing.intend(t0, new).await?);
         }
         writing.commit().await?;
+        if has_sealed {
+            crate::hook::reach("seal.after");
+        }
         crate::hook::reach("intent.after");
         Ok(intents)
     }

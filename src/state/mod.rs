@@ -47,6 +47,7 @@ pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
 pub use orders::{Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders};
+pub use seal::Unsealed;
 pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};

@@ -9,38 +9,91 @@ use super::intent::CommittedIntent;
 use super::outcome::{Outcome, PartSeal, Settled};
 use super::sweep::Sweep;
 use super::{State, Writing, failed, signed};
+use crate::clock;
 use crate::ledger::commitment::BatchId;
 use crate::ledger::entry::{Algorithm, BatchAborted, BatchCommitted, Body, CommittedPart, Outcomes};
 use crate::ledger::tree::EntryIndex;
 use crate::model::horizon::Horizon;
 
+/// A batch whose outcome is known, and not in the ledger yet. If we die now, the next start finds the same outcome.
+pub struct Unsealed {
+    intent: CommittedIntent,
+    settled: Settled,
+    horizon: Horizon,
+    at: DateTime<Utc>,
+}
+
+impl Unsealed {
+    /// What has become of an intent, as it is found out now. The horizon is that of the batch's datastore.
+    pub fn new(intent: CommittedIntent, settled: Settled, horizon: Horizon) -> Self {
+        Self { intent, settled, horizon, at: clock::now() }
+    }
+
+    /// The batch's name.
+    pub fn batch(&self) -> &str {
+        self.intent.batch()
+    }
+}
+
+/// The same, with what the ledger is going to say.
+pub(super) struct Concluded<'a> {
+    sweep: &'a Sweep,
+    intent: CommittedIntent,
+    outcome: Outcome,
+    horizon: Horizon,
+    at: DateTime<Utc>,
+}
+
 impl State {
-    /// Writes the outcome of an intent and drops its sealed identities. The horizon is that of the batch's datastore.
+    /// Writes the outcome of an intent and drops its sealed identities.
     ///
     /// Dying before this returns leaves the intent open, and a restart finds the same outcome: from the datastore's marker,
     /// or by a look at each record.
-    pub async fn seal(
+    pub async fn seal(&mut self, sweep: &Sweep, unsealed: Unsealed) -> Result<EntryIndex, StateError> {
+        let concluded = self.concluded(sweep, unsealed).await?;
+        let mut writing = self.write().await?;
+        let index = writing.conclude(concluded).await?;
+        writing.commit().await?;
+        crate::hook::reach("seal.after");
+        Ok(index)
+    }
+
+    /// Works out what a seal is going to say; nothing is written yet.
+    pub(super) async fn concluded<'a>(
         &mut self,
-        sweep: &Sweep,
-        intent: CommittedIntent,
-        settled: Settled,
-        horizon: &Horizon,
-    ) -> Result<EntryIndex, StateError> {
+        sweep: &'a Sweep,
+        Unsealed { intent, settled, horizon, at }: Unsealed,
+    ) -> Result<Concluded<'a>, StateError> {
         let outcome = self.outcome(&intent, settled).await?;
         crate::hook::reach("seal.before");
-        let mut writing = self.write().await?;
-        let index = match outcome {
+        Ok(Concluded { sweep, intent, outcome, horizon, at })
+    }
+}
+
+/// Where nothing was disposed of, there is nothing that backups could still hold.
+fn gone_by(parts: &[CommittedPart], t1: DateTime<Utc>, horizon: &Horizon) -> Option<DateTime<Utc>> {
+    if parts.iter().all(|part| part.n == 0) { None } else { horizon.gone_by(t1) }
+}
+
+impl Writing<'_> {
+    /// Appends the outcome of an intent, and drops its sealed identities.
+    pub(super) async fn conclude(
+        &mut self,
+        Concluded { sweep, intent, outcome, horizon, at }: Concluded<'_>,
+    ) -> Result<EntryIndex, StateError> {
+        match outcome {
             Outcome::Aborted(reason) => {
                 let CommittedIntent { batch, intent, .. } = intent;
                 let body = Body::BatchAborted(BatchAborted { batch: batch.clone(), intent, reason });
-                let index = writing.append(&body).await?;
-                writing.abort(&batch, index).await?;
-                index
+                let index = self.append(&body).await?;
+                self.abort(&batch, index).await?;
+                Ok(index)
             }
             Outcome::Committed { attribution, recovered, parts } => {
-                let t1 = writing.now();
+                // A clock that was set meanwhile puts it neither before the intent nor after this entry.
+                let t1 = at.min(self.now()).max(intent.t0);
                 let entries: Vec<_> = parts.iter().map(|p| p.to_entry(&intent.datastore)).collect();
-                let gone_by = gone_by(&entries, t1, horizon);
+                let gone_by = gone_by(&entries, t1, &horizon);
                 let body = BatchCommitted {
                     batch: intent.batch,
                     intent: intent.intent,
@@ -61,21 +114,11 @@ impl State {
                     gone_everywhere_by: gone_by,
                     parts: entries,
                 };
-                writing.seal(body, &parts).await?
+                self.seal(body, &parts).await
             }
-        };
-        writing.commit().await?;
-        crate::hook::reach("seal.after");
-        Ok(index)
+        }
     }
-}
 
-/// Where nothing was disposed of, there is nothing that backups could still hold.
-fn gone_by(parts: &[CommittedPart], t1: DateTime<Utc>, horizon: &Horizon) -> Option<DateTime<Utc>> {
-    if parts.iter().all(|part| part.n == 0) { None } else { horizon.gone_by(t1) }
-}
-
-impl Writing<'_> {
     async fn abort(&mut self, batch: &BatchId, outcome: EntryIndex) -> Result<(), StateError> {
         let update =
             sqlx::query("UPDATE batch SET outcome = ?2, sealed = NULL WHERE id = ?1 AND outcome IS NULL");
@@ -91,13 +134,13 @@ impl Writing<'_> {
         mut committed: BatchCommitted,
         parts: &[PartSeal],
     ) -> Result<EntryIndex, StateError> {
-        let (batch, t1) = (committed.batch.clone(), committed.t1);
+        let batch = committed.batch.clone();
         committed.dependents = self.went_with(&batch).await?;
         let counts = committed.totals();
         // All records of a share elsewhere are dependents.
         let own = if committed.unit.is_none() { parts.first().map_or(0, |p| p.counts.disposed) } else { 0 };
         let gone_by = committed.gone_everywhere_by.map(|by| by.timestamp_micros());
-        let index = self.append_at(t1, &Body::BatchCommitted(committed)).await?;
+        let index = self.append(&Body::BatchCommitted(committed)).await?;
         let Outcomes { disposed, already_gone, changed, refused, unknown: _, untouched } = counts;
         let update = sqlx::query(
             "UPDATE batch SET outcome = ?2, committed = 1, sealed = NULL, records = ?3, own = ?4, already_gone = ?5, \

@@ -24,7 +24,7 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
 use crate::secret;
-use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep};
+use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep, Unsealed};
 
 use super::brake::Brake;
 use super::error::SweepError;
@@ -85,11 +85,14 @@ pub(super) enum Heeded {
     Halted,
 }
 
-/// A batch that the datastore has committed and the ledger has not sealed yet. If we die now, the next start finds its marker.
-struct Unsealed {
-    intent: CommittedIntent,
-    settled: Settled,
+/// A batch that the datastore has committed and the ledger has not sealed yet: its seal shares the durable write of the next intent.
+struct Outstanding {
+    unsealed: Unsealed,
+    since: Stopwatch,
 }
+
+/// A seal waits no longer for the next intent.
+const LONGEST_UNSEALED: Duration = Duration::from_secs(1);
 
 /// The row lock of a record with dependents elsewhere is not held for longer before anything goes.
 const LONGEST_LOCK: Duration = Duration::from_secs(10);
@@ -125,7 +128,7 @@ pub(super) async fn run(
             pseudonyms: pseudonyms.as_ref(),
             remote: &mut remote,
             gate: &mut gate,
-            unsealed: None,
+            outstanding: None,
             way,
             closer: false,
         };
@@ -133,7 +136,7 @@ pub(super) async fn run(
             second = Some(Writer::open(run.target.own()?).await?);
         }
         let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
-        let sealed = walk.seal(run, state, writer).await;
+        let sealed = walk.seal(run, state).await;
         walked?;
         sealed?;
         if run.report.result != SweepResult::Completed {
@@ -154,7 +157,7 @@ struct Walk<'w, 'r, 'g> {
     pseudonyms: Option<&'w PseudonymKey>,
     remote: &'w mut Remote,
     gate: &'w mut Gate<'g>,
-    unsealed: Option<Unsealed>,
+    outstanding: Option<Outstanding>,
     /// How it goes through the table.
     way: Way,
     /// Whether the next batch is looked at record by record, whatever the way: something stood in it.
@@ -184,8 +187,9 @@ impl Walk<'_, '_, '_> {
             }
             if run.target.pace != Pace::Unlimited || self.gate.may_wait() {
                 // A seal never waits for a pause.
-                self.seal(run, state, writer).await?;
+                self.seal(run, state).await?;
             }
+            self.seal_in_time(run, state).await?;
             budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
                 continue;
@@ -269,20 +273,28 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// Writes the outcome of the batch before.
-    async fn seal(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        writer: &mut Writer,
-    ) -> Result<(), SweepError> {
-        let Some(Unsealed { intent, settled }) = self.unsealed.take() else { return Ok(()) };
+    /// Writes the outcome of the batch before, where no intent is going to.
+    async fn seal(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+        let Some(Outstanding { unsealed, .. }) = self.outstanding.take() else { return Ok(()) };
         let ledger = Stopwatch::start();
-        let name = intent.batch().to_owned();
-        state.seal(run.sweep, intent, settled, &run.horizon()).await?;
+        state.seal(run.sweep, unsealed).await?;
         run.report.ledger_wait += ledger.elapsed();
-        writer.sealed(&name);
         Ok(())
+    }
+
+    /// The same where it has waited long enough.
+    async fn seal_in_time(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+        if self.outstanding.as_ref().is_some_and(|o| o.since.elapsed() > LONGEST_UNSEALED) {
+            self.seal(run, state).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the writer of the next batch that the one before is sealed by the time it commits.
+    fn announce(&self, writer: &mut Writer) {
+        if let Some(Outstanding { unsealed, .. }) = &self.outstanding {
+            writer.sealed(unsealed.batch());
+        }
     }
 
     async fn turn(
@@ -296,19 +308,14 @@ impl Walk<'_, '_, '_> {
         hook::reach("prepare.before");
         let orders = Arc::clone(&run.orders);
         let rows = self.rows.heeding(&orders);
-        let unsealed = self.unsealed.take();
         let closer = self.way.closer(cursor, limit);
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
-        let at = Place { rows, cutoffs: run.cutoffs, phase: self.phase, cursor, limit, way };
-        let selected = match select_and_seal(run, state, writer, &at, unsealed).await {
-            Err(SweepError::Datastore(error))
-                if way != Way::Listed && (error.conflict().is_some() || error.refused().is_some()) =>
-            {
+        self.announce(writer);
+        let selected = match writer.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
+            Err(error) if way != Way::Listed && (error.conflict().is_some() || error.refused().is_some()) => {
                 return stumbled(error, closer);
             }
-            Err(SweepError::Datastore(error)) if error.conflict().is_some() => {
-                return Ok(Turn::Conflict { stretch: None, error });
-            }
+            Err(error) if error.conflict().is_some() => return Ok(Turn::Conflict { stretch: None, error }),
             selected => selected?,
         };
         if way == self.way && !cursor.is_within() {
@@ -402,7 +409,8 @@ impl Walk<'_, '_, '_> {
         let drafted = hashing.await.map_err(SweepError::Hashing)??;
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
-        let intended = match intend(run, state, draft, unit).await {
+        let before = self.outstanding.take().map(|outstanding| outstanding.unsealed);
+        let intended = match intend(run, state, draft, unit, before).await {
             Err(SweepError::State(StateError::OrdersMoved | StateError::Halted(_))) => {
                 return Ok(Turn::Again);
             }
@@ -412,24 +420,28 @@ impl Walk<'_, '_, '_> {
         let mut sealed = Vec::new();
         let came_to = carry_out(run, state, intended, &due, &mut sealed).await;
         self.remote.sealed(&sealed);
-        match self.conclude(came_to?, batch)? {
+        match self.conclude(run, came_to?, batch)? {
             // A deferred constraint spoke at the commit: of one of them, and nobody knows which.
             Turn::Refused { .. } if loose => Ok(Turn::Closer(closer)),
             turn => Ok(turn),
         }
     }
 
-    /// Leaves the seal to the next turn.
-    fn conclude(&mut self, came_to: CameTo, batch: Stretch) -> Result<Turn, SweepError> {
+    /// Leaves the seal to the next intent.
+    fn conclude(&mut self, run: &Run<'_>, came_to: CameTo, batch: Stretch) -> Result<Turn, SweepError> {
+        let mut leave = |intent: CommittedIntent, settled: Settled| {
+            let unsealed = Unsealed::new(intent, settled, run.horizon());
+            self.outstanding = Some(Outstanding { unsealed, since: Stopwatch::start() });
+        };
         match came_to {
             CameTo::Gone { intent, settled, went } => {
-                self.unsealed = Some(Unsealed { intent, settled });
+                leave(intent, settled);
                 Ok(batch.went(went))
             }
             CameTo::Kept { name, left } => batch.left(name, left),
             CameTo::Left { intent, settled, left } => {
                 let name = intent.batch().to_owned();
-                self.unsealed = Some(Unsealed { intent, settled });
+                leave(intent, settled);
                 batch.left(name, left)
             }
         }
@@ -516,7 +528,8 @@ async fn carry_out(
             run.strand(due, went);
             own.rollback().await?;
             let name = intent.batch().to_owned();
-            state.seal(run.sweep, intent, Settled::NotAttempted, &run.horizon()).await?;
+            let unsealed = Unsealed::new(intent, Settled::NotAttempted, run.horizon());
+            state.seal(run.sweep, unsealed).await?;
             run.report.dependents += went;
             return Ok(CameTo::Kept { name, left });
         }
@@ -600,12 +613,13 @@ struct Intended<'o, 'r> {
     others: Vec<(usize, Prepared<'r>, CommittedIntent)>,
 }
 
-/// Makes the intents of a unit durable, all at once.
+/// Makes the intents of a unit durable, all at once, and with them the seal of the batch before.
 async fn intend<'o, 'r>(
     run: &Run<'_>,
     state: &mut State,
     draft: Draft,
     unit: Unit<'o, 'r>,
+    before: Option<Unsealed>,
 ) -> Result<Intended<'o, 'r>, SweepError> {
     let Unit { own, others, drafted: Drafted { part, timing, sealed } } = unit;
     let shares = run.bound.shares();
@@ -643,7 +657,7 @@ async fn intend<'o, 'r>(
         unit: None,
         timing: Some(timing),
     });
-    let mut intents = state.commit_intents(batches, run.orders.generation).await?;
+    let mut intents = state.commit_intents(batches, run.orders.generation, before.map(|b| (run.sweep, b))).await?;
     let intent = intents.pop().ok_or(SweepError::NoIntent)?;
     let others = carried.into_iter().zip(intents).map(|((n, p), i)| (n, p, i)).collect();
     Ok(Intended { own, intent, others })
@@ -651,42 +665,6 @@ async fn intend<'o, 'r>(
 
 fn parts(draft: &Draft, prepared: &[PreparedPart]) -> Result<Vec<DraftPart>, StateError> {
     prepared.iter().map(|p| draft.part(&p.dataset, p.action, &p.fields, p.keys.iter())).collect()
-}
-
-/// Where a turn of the loop begins, and how much it takes.
-struct Place<'c> {
-    rows: RowRule<'c>,
-    cutoffs: &'c Cutoffs,
-    phase: Phase,
-    cursor: &'c Cursor,
-    limit: u32,
-    way: Way,
-}
-
-/// Selects the next batch while the one before is sealed: another file, another thread. Nothing of the next is committed before
-/// the seal is in the ledger.
-async fn select_and_seal<'w>(
-    run: &mut Run<'_>,
-    state: &mut State,
-    writer: &'w mut Writer,
-    at: &Place<'w>,
-    unsealed: Option<Unsealed>,
-) -> Result<Selected<'w>, SweepError> {
-    let Some(Unsealed { intent, settled }) = unsealed else {
-        return Ok(writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit, at.way).await?);
-    };
-    writer.sealed(intent.batch());
-    let watch = Stopwatch::start();
-    let selecting = async {
-        let selected = writer.select(at.rows, at.cutoffs, at.phase, at.cursor, at.limit, at.way).await;
-        (selected, watch.elapsed())
-    };
-    let horizon = run.horizon();
-    let sealing = state.seal(run.sweep, intent, settled, &horizon);
-    let (sealed, (selected, took)) = tokio::join!(sealing, selecting);
-    run.report.ledger_wait += watch.elapsed().saturating_sub(took);
-    sealed?;
-    Ok(selected?)
 }
 
 pub(super) fn set_aside(report: &mut Report, why: &'static str) {

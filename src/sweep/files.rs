@@ -20,7 +20,7 @@ use crate::ledger::entry::SweepResult;
 use crate::model::datastore::{Datastore, Pace};
 use crate::rules::bind::BoundDataset;
 use crate::rules::decide::{Due, Verdict, decide};
-use crate::state::{NewBatch, State, StateError};
+use crate::state::{NewBatch, State, StateError, Unsealed};
 
 /// A batch takes the whole page: its identities and commitments show in the memory of the process (docs/measurements.md).
 const LARGEST: u32 = 10_000;
@@ -182,7 +182,7 @@ async fn dispose(
     let prepared = Prepared::Files(files::Prepared::own(tree, listed));
     let Settlement { settled, went, left, each } = settle(&run.share(0, keys), prepared, &intent).await?;
     let ledger = Stopwatch::start();
-    state.seal(run.sweep, intent, settled, &run.horizon()).await?;
+    state.seal(run.sweep, Unsealed::new(intent, settled, run.horizon())).await?;
     run.report.ledger_wait += ledger.elapsed();
     if let Some(Left::RolledBack(why)) = left {
         return Err(SweepError::RolledBack { batch, why });

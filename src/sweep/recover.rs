@@ -11,7 +11,7 @@ use crate::ledger::entry::{Outcomes, SweepResult};
 use crate::model::datastore::{Datastore, DatastoreKind};
 use crate::model::horizon::Horizon;
 use crate::model::name::DatastoreName;
-use crate::state::{Disposed, OpenIntent, PartOutcomes, Settled, State, StateError, SweepEnd};
+use crate::state::{Disposed, OpenIntent, PartOutcomes, Settled, State, StateError, SweepEnd, Unsealed};
 
 use super::Horizons;
 use super::error::SweepError;
@@ -129,7 +129,7 @@ async fn settle(state: &mut State, open: OpenIntent, places: Places<'_>) -> Resu
     let OpenIntent { intent, sweep, .. } = open;
     let committed = !matches!(settled, Settled::RolledBack | Settled::SurvivorFound);
     state
-        .seal(&sweep, intent, settled, &places.horizon(&name))
+        .seal(&sweep, Unsealed::new(intent, settled, places.horizon(&name)))
         .await
         .map_err(|e| Unsettled::State(e.into()))?;
     hook::reach("recover.after");

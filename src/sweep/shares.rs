@@ -10,7 +10,7 @@ use crate::datastore::{DatastoreError, Prepared, Writer};
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::{BoundRule, RowRule};
-use crate::state::{CommittedIntent, Settled, State};
+use crate::state::{CommittedIntent, Settled, State, Unsealed};
 
 /// Records with dependents in other datastores go in batches of at most this many: their rows are locked meanwhile.
 pub(super) const LARGEST: u32 = 50;
@@ -156,7 +156,8 @@ pub(super) async fn carry_out(
             went += disposed;
             settled
         };
-        state.seal(run.sweep, intent, settled, &run.target.horizon(datastore)).await?;
+        let unsealed = Unsealed::new(intent, settled, run.target.horizon(datastore));
+        state.seal(run.sweep, unsealed).await?;
         sealed.push((number, batch));
     }
     Ok(match kept {

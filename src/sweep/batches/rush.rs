@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Flight, Heeded, Place, Run, Turn, Unsealed, Walk, select_and_seal, stumbled};
+use super::{Flight, Heeded, Run, Turn, Walk, stumbled};
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{Cursor, Writer};
 use crate::hook;
@@ -45,13 +45,13 @@ impl Walk<'_, '_, '_> {
         hook::reach("prepare.before");
         let orders = Arc::clone(&run.orders);
         let ground = Ground { rows: self.rows.heeding(&orders), cutoffs: run.cutoffs };
-        let (limit, way, unsealed) = (budget.limit(), self.way, self.unsealed.take());
+        let (limit, way) = (budget.limit(), self.way);
         let closer = way.closer(cursor, limit);
         let Ground { rows, cutoffs } = ground;
-        let at = Place { rows, cutoffs, phase: self.phase, cursor, limit, way };
-        let mut flight = match select_and_seal(run, state, first, &at, unsealed).await {
-            Err(SweepError::Datastore(error)) => return stumbled(error, closer),
-            selected => Flight { selected: selected?, closer },
+        self.announce(first);
+        let mut flight = match first.select(rows, cutoffs, self.phase, cursor, limit, way).await {
+            Err(error) => return stumbled(error, closer),
+            Ok(selected) => Flight { selected, closer },
         };
         // Ends with the walk, or with the first batch that does not go by itself.
         loop {
@@ -78,15 +78,13 @@ impl Walk<'_, '_, '_> {
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Step<'b>, SweepError> {
         budget.wait(run.brake, &mut || run.tell(progress)).await;
+        self.seal_in_time(run, state).await?;
         self.way = flight.selected.way();
         let (next, last) = (flight.selected.page.next.clone(), flight.selected.page.last);
         let (limit, way, phase) = (budget.limit(), self.way, self.phase);
         let Ground { rows, cutoffs } = ground;
-        let unsealed = self.unsealed.take();
-        if let Some(Unsealed { intent, .. }) = &unsealed {
-            other.sealed(intent.batch());
-        }
-        let watch = Stopwatch::start();
+        self.announce(other);
+        let (watch, waited) = (Stopwatch::start(), run.report.ledger_wait);
         let ahead = async {
             if last {
                 return (None, Duration::ZERO);
@@ -94,15 +92,11 @@ impl Walk<'_, '_, '_> {
             let selected = other.select(rows, cutoffs, phase, &next, limit, way).await;
             (Some(selected), watch.elapsed())
         };
-        let here = async {
-            if let Some(Unsealed { intent, settled }) = unsealed {
-                let ledger = Stopwatch::start();
-                state.seal(run.sweep, intent, settled, &run.horizon()).await?;
-                run.report.ledger_wait += ledger.elapsed();
-            }
-            self.finish(run, state, rows, flight).await
-        };
+        let here = self.finish(run, state, rows, flight);
         let ((ahead, took), turn) = tokio::join!(ahead, here);
+        // While the server works on the next batch it waits for nobody.
+        let stood = watch.elapsed().saturating_sub(took);
+        run.report.ledger_wait = run.report.ledger_wait.min(waited + stood);
         let went = match turn? {
             Turn::On { went, .. } => went,
             other => {

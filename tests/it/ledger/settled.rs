@@ -18,7 +18,7 @@ use expunged::model::period::DeleteBy;
 use expunged::model::value;
 use expunged::state::{
     CommittedIntent, Covered, Disposed, NewBatch, NewHold, PartOutcomes, Role, Settings, Settled, State,
-    StateError, Sweep, SweepEnd, SweepStart,
+    StateError, Sweep, SweepEnd, SweepStart, Unsealed,
 };
 use tempfile::TempDir;
 
@@ -144,11 +144,11 @@ impl Ledger {
             parts: vec![accounts, comments],
             sealed,
         });
-        self.state.commit_intents(batches, judged_by).await
+        self.state.commit_intents(batches, judged_by, None).await
     }
 
     async fn seal(&mut self, intent: CommittedIntent, settled: Settled) -> Result<EntryIndex, StateError> {
-        self.state.seal(&self.sweep, intent, settled, &horizon()).await
+        self.state.seal(&self.sweep, Unsealed::new(intent, settled, horizon())).await
     }
 
     async fn body(&mut self, index: EntryIndex) -> Body {
@@ -393,7 +393,7 @@ fn a_seal_says_when_the_backups_are_gone() {
         assert_eq!(first.gone_everywhere_by, Some(first.t1 + TimeDelta::hours(3)));
         let intent = ledger.intend().await;
         let none = Horizon::default();
-        let sealed = ledger.state.seal(&ledger.sweep, intent, Settled::Acknowledged, &none).await;
+        let sealed = ledger.state.seal(&ledger.sweep, Unsealed::new(intent, Settled::Acknowledged, none)).await;
         let index = sealed.unwrap();
         assert_eq!(ledger.committed(index).await.gone_everywhere_by, None);
         let overview = ledger.state.overview(RULE).await.unwrap();
