@@ -7,7 +7,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::model::strategy::Strategy;
-use crate::model::value::Value;
+use crate::model::value::{Value, rfc3339};
 use crate::secret::{RandomError, fill};
 
 /// The key of keyed pseudonyms: the same input gives the same pseudonym while it exists.
@@ -71,6 +71,7 @@ fn keyed(value: &Value, key: &PseudonymKey) -> String {
         Value::Integer(n) => mac.update(n.to_string().as_bytes()),
         Value::Real(n) => mac.update(n.to_string().as_bytes()),
         Value::Text(text) => mac.update(text.as_bytes()),
+        Value::Instant(at) => mac.update(rfc3339(*at).as_bytes()),
         Value::Blob(bytes) => mac.update(bytes),
     }
     let digest = mac.finalize().into_bytes();
@@ -97,8 +98,14 @@ fn truncate_ip(value: &Value) -> Value {
 
 /// `2026-03-17…` becomes `2026-03-01`. What is not a date in that form is replaced altogether.
 fn truncate_date(value: &Value) -> Value {
-    let Value::Text(text) = value else { return Value::Null };
-    match text.get(..10).and_then(|d| chrono::NaiveDate::parse_from_str(d, "%Y-%m-%d").ok()) {
+    let date = match value {
+        Value::Text(text) => {
+            text.get(..10).and_then(|d| chrono::NaiveDate::parse_from_str(d, "%Y-%m-%d").ok())
+        }
+        Value::Instant(at) => Some(at.date_naive()),
+        Value::Null | Value::Integer(_) | Value::Real(_) | Value::Blob(_) => None,
+    };
+    match date {
         Some(date) => Value::Text(date.format("%Y-%m-01").to_string()),
         None => Value::Null,
     }

@@ -5,7 +5,7 @@ use super::{files, sql};
 use crate::ledger::entry::Action as LedgerAction;
 use crate::model::key::Key;
 use crate::model::name::ColumnName;
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::rules::rule::Action;
 use crate::state::CommittedIntent;
 
@@ -69,7 +69,7 @@ impl Prepared<'_> {
     }
 
     /// The values of these columns of a dependent, or of the record, over the batch.
-    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Vec<Value>> {
+    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Values> {
         match self {
             Self::Rows(prepared) => prepared.leading(of, columns),
             // A file has no columns, and binding refuses what would hang on one.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::error::DatastoreError;
 use super::{Prepared, files, sql};
 use crate::model::datastore::{Datastore, Location};
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
 
@@ -36,7 +36,7 @@ impl Writer {
         &'w mut self,
         rule: RowRule<'w>,
         share: usize,
-        links: &[(usize, Vec<Vec<Value>>)],
+        links: &[(usize, Vec<Values>)],
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {

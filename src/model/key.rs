@@ -1,6 +1,6 @@
 //! The canonical text of a record's key: the same on every engine, so that a proof made today can be found again.
 
-use super::value::Value;
+use super::value::{Value, rfc3339};
 
 /// What identifies one record of a dataset, as canonical text: a JSON array of strings with minimal escaping.
 ///
@@ -45,6 +45,7 @@ impl Key {
                 }
                 Value::Text(s) if s.contains(NOT_UTF8) => return Err(KeyError::NotUtf8),
                 Value::Text(s) => push_json_string(&mut text, s),
+                Value::Instant(at) => push_json_string(&mut text, &rfc3339(*at)),
                 Value::Blob(bytes) => {
                     text.push_str("\"hex:");
                     for byte in bytes {

@@ -70,7 +70,7 @@ impl Whose {
     pub fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Nobody,
-            Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => {
+            Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Instant(_) | Value::Blob(_) => {
                 SubjectId::stored(value).map_or(Self::Unreadable, Self::Subject)
             }
         }

@@ -8,7 +8,7 @@ use super::rule::Unit;
 use crate::model::calendar::{Cutoff, Moment, MomentKind};
 use crate::model::now::Now;
 use crate::model::period::Retain;
-use crate::model::value::Value;
+use crate::model::value::{Value, rfc3339};
 
 /// What the triggers of one rule are compared with, the same for a whole sweep.
 #[derive(Debug, Clone)]
@@ -68,6 +68,9 @@ impl Cutoffs {
                 Some(Value::Integer(cut)),
                 Value::Integer(epoch),
             ) => epoch < n && n < cut,
+            (TriggerKind::Instant, Value::Instant(at), Some(_), _) => {
+                DateTime::UNIX_EPOCH < *at && *at < self.instant
+            }
             // Most are in the cut-off's own form already.
             (TriggerKind::Instant, Value::Text(text), Some(Value::Text(cut)), Value::Text(epoch))
                 if is_shape(text, INSTANT) =>
@@ -131,7 +134,7 @@ fn shown(cutoff: &Cutoff) -> String {
 }
 
 fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    rfc3339(at)
 }
 
 /// The cut-off in the form the trigger's values have once they are normalised.

@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 use super::bind::{BoundRule, TriggerKind, Written};
-use super::rule::{Pick, TriggerPlace, Unit};
-use crate::model::calendar::Moment;
+use super::rule::{Pick, Rule, TriggerPlace, Unit};
+use crate::model::calendar::{Memo, Moment};
 use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::orders::{Orders, Whose};
@@ -150,28 +150,63 @@ impl Due {
     }
 }
 
-/// Judges one record. Pure; the order of precedence is: undated or not started; held, if otherwise due; overdue; due;
-/// kept. A demand for erasure makes due what by itself is none of these.
+/// Judges one record: [`Judge::decide`].
 pub fn decide(rule: &BoundRule<'_>, record: Record, orders: &Orders, now: Now) -> Verdict {
-    let by_trigger = by_trigger(rule, &record.trigger, now);
-    // No clock is asked when the demand was made: it is on record.
-    let demanded = orders.demanded(&record.whose);
-    let times = match demanded.and_then(|demanded| on_demand(rule, &by_trigger, demanded)) {
-        Some(times) => times,
-        None => match by_trigger {
-            ByTrigger::Passed(times) => times,
-            ByTrigger::Running(times) => return Verdict::Kept(Kept::Until(times)),
-            ByTrigger::Beyond => return Verdict::Kept(Kept::BeyondCalendar),
-            ByTrigger::Undated(why) => return undated(rule, why),
-        },
-    };
-    if orders.hold(&record.whose) {
-        return Verdict::Held(times);
+    Judge::new(rule, orders, now).decide(record)
+}
+
+/// Judges the records of one rule, under the same orders and at the same frozen now.
+pub struct Judge<'a> {
+    rule: &'a BoundRule<'a>,
+    orders: &'a Orders,
+    now: Now,
+    due: Memo,
+    deadline: Memo,
+}
+
+impl<'a> Judge<'a> {
+    /// Of this rule's records.
+    pub fn new(rule: &'a BoundRule<'a>, orders: &'a Orders, now: Now) -> Self {
+        let Rule { calendar, retain, delete_by, .. } = rule.rule();
+        let (due, deadline) = (Memo::due(*calendar, *retain), Memo::deadline(*calendar, *delete_by));
+        Self { rule, orders, now, due, deadline }
     }
-    if times.deadline <= now.late {
-        return Verdict::Overdue(Due { record, times });
+
+    /// Judges one record; what was judged before changes nothing. The order of precedence is: undated or not started; held, if
+    /// otherwise due; overdue; due; kept. A demand for erasure makes due what by itself is none of these.
+    pub fn decide(&mut self, record: Record) -> Verdict {
+        let (rule, orders, now) = (self.rule, self.orders, self.now);
+        let by_trigger = self.by_trigger(&record.trigger);
+        // No clock is asked when the demand was made: it is on record.
+        let demanded = orders.demanded(&record.whose);
+        let times = match demanded.and_then(|demanded| on_demand(rule, &by_trigger, demanded)) {
+            Some(times) => times,
+            None => match by_trigger {
+                ByTrigger::Passed(times) => times,
+                ByTrigger::Running(times) => return Verdict::Kept(Kept::Until(times)),
+                ByTrigger::Beyond => return Verdict::Kept(Kept::BeyondCalendar),
+                ByTrigger::Undated(why) => return undated(rule, why),
+            },
+        };
+        if orders.hold(&record.whose) {
+            return Verdict::Held(times);
+        }
+        if times.deadline <= now.late {
+            return Verdict::Overdue(Due { record, times });
+        }
+        Verdict::Due(Due { record, times })
     }
-    Verdict::Due(Due { record, times })
+
+    fn by_trigger(&mut self, value: &TriggerValue) -> ByTrigger {
+        let moment = match trigger_moment(self.rule, value, self.now) {
+            Ok(moment) => moment,
+            Err(why) => return ByTrigger::Undated(why),
+        };
+        let (due, deadline) = (self.due.of(&moment), self.deadline.of(&moment));
+        let (Some(due), Some(deadline)) = (due, deadline) else { return ByTrigger::Beyond };
+        let times = Times { trigger: moment, due, deadline, demanded: None };
+        if due > self.now.eligible { ByTrigger::Running(times) } else { ByTrigger::Passed(times) }
+    }
 }
 
 /// What the trigger says, before anyone has ordered anything.
@@ -180,19 +215,6 @@ enum ByTrigger {
     Beyond,
     Running(Times),
     Passed(Times),
-}
-
-fn by_trigger(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> ByTrigger {
-    let moment = match trigger_moment(rule, value, now) {
-        Ok(moment) => moment,
-        Err(why) => return ByTrigger::Undated(why),
-    };
-    let calendar = rule.rule().calendar;
-    let due = calendar.due(&moment, &rule.rule().retain);
-    let deadline = calendar.deadline(&moment, &rule.rule().delete_by);
-    let (Some(due), Some(deadline)) = (due, deadline) else { return ByTrigger::Beyond };
-    let times = Times { trigger: moment, due, deadline, demanded: None };
-    if due > now.eligible { ByTrigger::Running(times) } else { ByTrigger::Passed(times) }
 }
 
 /// Due from the demand on; the deadline is the earlier of the rule's and one month (GDPR Art. 12(3)). Where the demand itself
@@ -300,18 +322,19 @@ fn moment(kind: &TriggerKind, value: &Value) -> Result<Moment, Undated> {
     let text = || match value {
         Value::Null => Err(Undated::Null),
         Value::Text(text) => Ok(text.as_str()),
-        Value::Integer(_) | Value::Real(_) | Value::Blob(_) => Err(Undated::Unreadable),
+        Value::Integer(_) | Value::Real(_) | Value::Instant(_) | Value::Blob(_) => Err(Undated::Unreadable),
     };
     let found = match kind {
-        TriggerKind::Instant => {
-            DateTime::parse_from_rfc3339(text()?).ok().map(|at| Moment::Instant(at.to_utc()))
-        }
+        TriggerKind::Instant => match value {
+            Value::Instant(at) => Some(Moment::Instant(*at)),
+            _ => DateTime::parse_from_rfc3339(text()?).ok().map(|at| Moment::Instant(at.to_utc())),
+        },
         TriggerKind::Naive(zone) => naive(text()?).map(|at| Moment::Local(at, *zone)),
         TriggerKind::Date => date(text()?).map(Moment::Date),
         TriggerKind::Integer(unit) => match value {
             Value::Null => return Err(Undated::Null),
             Value::Integer(n) => instant(*unit, *n).map(Moment::Instant),
-            Value::Real(_) | Value::Text(_) | Value::Blob(_) => None,
+            Value::Real(_) | Value::Text(_) | Value::Instant(_) | Value::Blob(_) => None,
         },
         TriggerKind::Text(format, Written::WithOffset) => {
             DateTime::parse_from_str(text()?, format).ok().map(|at| Moment::Instant(at.to_utc()))

@@ -13,7 +13,7 @@ use super::rule::{
 };
 use crate::model::datastore::DatastoreIdentity;
 use crate::model::name::{ColumnName, DatastoreName, LocalId};
-use crate::model::value::Value;
+use crate::model::value::{Value, rfc3339};
 
 /// A rule as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +164,7 @@ fn literal(value: &Value) -> Json {
         Value::Integer(n) => json!({ "integer": n.to_string() }),
         Value::Real(x) => json!({ "real": x.to_string() }),
         Value::Text(text) => json!({ "text": text }),
+        Value::Instant(at) => json!({ "text": rfc3339(*at) }),
         Value::Blob(bytes) => json!({ "bytes": bytes }),
     }
 }

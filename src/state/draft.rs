@@ -111,13 +111,14 @@ impl Records {
             keys.map(|k| (batch_key.commit(k.as_str()), key.tag(dataset, k.as_str()))).collect();
         // The order of the commitments says nothing about the records; the tags stand in the same order.
         pairs.sort_unstable();
-        let commitments = Commitments::from_unsorted(pairs.iter().map(|p| p.0).collect())?;
-        Ok(Self {
-            n: commitments.n(),
-            root: commitments.root(),
-            commitments: pairs.iter().flat_map(|p| *p.0.as_bytes()).collect(),
-            tags: pairs.iter().flat_map(|p| *p.1.as_bytes()).collect(),
-        })
+        let mut commitments = Vec::with_capacity(24 * pairs.len());
+        let mut tags = Vec::with_capacity(6 * pairs.len());
+        for (commitment, tag) in &pairs {
+            commitments.extend_from_slice(commitment.as_bytes());
+            tags.extend_from_slice(tag.as_bytes());
+        }
+        let sorted = Commitments::from_unsorted(pairs.into_iter().map(|p| p.0).collect())?;
+        Ok(Self { n: sorted.n(), root: sorted.root(), commitments, tags })
     }
 }
 

@@ -47,9 +47,9 @@ pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
 pub use orders::{Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders};
-pub use seal::Unsealed;
 pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
+pub use seal::Unsealed;
 pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.

@@ -24,7 +24,9 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
 use crate::secret;
-use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep, Unsealed};
+use crate::state::{
+    CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep, Unsealed,
+};
 
 use super::brake::Brake;
 use super::error::SweepError;
@@ -136,7 +138,7 @@ pub(super) async fn run(
             second = Some(Writer::open(run.target.own()?).await?);
         }
         let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
-        let sealed = walk.seal(run, state).await;
+        let sealed = walk.seal(run, state, writer).await;
         walked?;
         sealed?;
         if run.report.result != SweepResult::Completed {
@@ -187,9 +189,9 @@ impl Walk<'_, '_, '_> {
             }
             if run.target.pace != Pace::Unlimited || self.gate.may_wait() {
                 // A seal never waits for a pause.
-                self.seal(run, state).await?;
+                self.seal(run, state, writer).await?;
             }
-            self.seal_in_time(run, state).await?;
+            self.seal_in_time(run, state, writer).await?;
             budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
                 continue;
@@ -274,7 +276,13 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Writes the outcome of the batch before, where no intent is going to.
-    async fn seal(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+    async fn seal(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        writer: &mut Writer,
+    ) -> Result<(), SweepError> {
+        self.announce(writer);
         let Some(Outstanding { unsealed, .. }) = self.outstanding.take() else { return Ok(()) };
         let ledger = Stopwatch::start();
         state.seal(run.sweep, unsealed).await?;
@@ -283,9 +291,14 @@ impl Walk<'_, '_, '_> {
     }
 
     /// The same where it has waited long enough.
-    async fn seal_in_time(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+    async fn seal_in_time(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        writer: &mut Writer,
+    ) -> Result<(), SweepError> {
         if self.outstanding.as_ref().is_some_and(|o| o.since.elapsed() > LONGEST_UNSEALED) {
-            self.seal(run, state).await?;
+            self.seal(run, state, writer).await?;
         }
         Ok(())
     }
@@ -657,7 +670,8 @@ async fn intend<'o, 'r>(
         unit: None,
         timing: Some(timing),
     });
-    let mut intents = state.commit_intents(batches, run.orders.generation, before.map(|b| (run.sweep, b))).await?;
+    let mut intents =
+        state.commit_intents(batches, run.orders.generation, before.map(|b| (run.sweep, b))).await?;
     let intent = intents.pop().ok_or(SweepError::NoIntent)?;
     let others = carried.into_iter().zip(intents).map(|((n, p), i)| (n, p, i)).collect();
     Ok(Intended { own, intent, others })

@@ -12,7 +12,7 @@ use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::{BoundDataset, BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Record, Times, Verdict, decide};
+use crate::rules::decide::{Judge, Record, Times, Verdict, decide};
 use crate::rules::rule::Rule;
 
 use super::timing::Standing;
@@ -179,18 +179,19 @@ async fn count_rows(
         (Phase::Candidates, census.of("candidate")),
     ];
     let by_trigger = orders.without_requests();
+    let mut judge = Judge::new(bound.bound(), &by_trigger, now);
     for (phase, expected) in judged {
         if expected > 0 {
-            let judge = |record: Record| {
+            let count = |record: Record| {
                 // Whoever demands what is due by itself may have it gone sooner.
                 let asked = orders.demanded(&record.whose).map(|_| record.clone());
-                let verdict = decide(bound.bound(), record, &by_trigger, now);
+                let verdict = judge.decide(record);
                 counts.add(&match (asked, verdict) {
                     (Some(record), Verdict::Due(_)) => decide(bound.bound(), record, orders, now),
                     (Some(_) | None, verdict) => verdict,
                 });
             };
-            each(reader, bound, cutoffs, phase, judge).await?;
+            each(reader, bound, cutoffs, phase, count).await?;
         }
     }
     if !orders.asked.is_empty() {

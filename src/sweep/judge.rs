@@ -7,7 +7,7 @@ use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::BoundRule;
 use crate::rules::cutoff::Cutoffs;
-use crate::rules::decide::{Due, Record, TriggerValue, Undated, Verdict, decide};
+use crate::rules::decide::{Due, Judge, Record, TriggerValue, Undated, Verdict};
 
 /// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
 /// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
@@ -49,6 +49,7 @@ pub(super) fn due_among(
 ) -> (Vec<Due>, u64) {
     let mut due = Vec::with_capacity(records.len());
     let mut disagreed: u64 = 0;
+    let mut judge = Judge::new(bound, orders, now);
     for record in records {
         let compared = match &record.trigger {
             // Not their trigger was compared, but whose they are; the query said that these are demanded.
@@ -57,7 +58,7 @@ pub(super) fn due_among(
             // The query looked at every row, and said that all of them can be compared.
             TriggerValue::Rows(_) => (phase == Phase::Exact).then_some(true),
         };
-        let verdict = decide(bound, record, orders, now);
+        let verdict = judge.decide(record);
         disagreed += u64::from(!agree(compared, &verdict));
         if let Verdict::Due(record) | Verdict::Overdue(record) = verdict {
             due.push(record);

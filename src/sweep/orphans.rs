@@ -11,7 +11,7 @@ use crate::model::catalogue::{Catalogues, ColumnKind};
 use crate::model::datastore::Datastore;
 use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::model::pattern::Pattern;
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::rules::bind::{BoundDependents, BoundRule};
 use crate::rules::rule::{DependentDataset, Orphans};
 
@@ -123,7 +123,7 @@ impl Records<'_> {
     }
 
     /// The values its record would have; none: no record can have them.
-    fn leads_to(&self, pattern: &Pattern, path: &[u8]) -> Option<Vec<Value>> {
+    fn leads_to(&self, pattern: &Pattern, path: &[u8]) -> Option<Values> {
         let captures = pattern.captures(path)?;
         let value = |(name, kind): &(ColumnName, ColumnKind)| {
             let bytes = &captures.iter().find(|(captured, _)| captured == name)?.1;

@@ -7,7 +7,7 @@ use super::batches::Run;
 use super::error::SweepError;
 use super::outcome::{Left, Settlement, settle};
 use crate::datastore::{DatastoreError, Prepared, Writer};
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::state::{CommittedIntent, Settled, State, Unsealed};
@@ -108,7 +108,7 @@ fn links(
     number: usize,
     own: &Prepared<'_>,
     before: &[Prepared<'_>],
-) -> Vec<(usize, Vec<Vec<Value>>)> {
+) -> Vec<(usize, Vec<Values>)> {
     let mut links = Vec::new();
     for at in &rows.bound().shares()[number].dependents {
         let bound = &rows.dependents()[*at];

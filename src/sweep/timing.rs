@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ledger::entry::{Bound, MINUTE, Timing, Waited, ceiling, floor};
 use crate::ledger::error::NameError;
 use crate::ledger::name::PromiseName;
-use crate::model::calendar::Calendar;
+use crate::model::calendar::{Calendar, Memo};
 use crate::model::name::PromiseId;
-use crate::model::period::DeleteBy;
 use crate::rules::decide::{Due, Times};
 use crate::rules::rule::{Promised, Rule};
 
@@ -17,12 +16,19 @@ use crate::rules::rule::{Promised, Rule};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
     calendar: Calendar,
-    delete_by: DeleteBy,
-    promised: Vec<Promised>,
     /// The clock that decides what is overdue.
     late: DateTime<Utc>,
-    /// The rule's own first, then one a promise.
-    tallies: Vec<Tally>,
+    own: Tally,
+    promised: Vec<Promise>,
+}
+
+/// A promise that the rule keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Promise {
+    id: PromiseId,
+    /// None: that of the rule.
+    deadline: Option<Memo>,
+    tally: Tally,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,39 +40,28 @@ struct Tally {
 impl Standing {
     /// Of no records yet; `late`: the clock that decides what is overdue.
     pub(super) fn new(rule: &Rule, late: DateTime<Utc>) -> Self {
-        Self {
-            calendar: rule.calendar,
-            delete_by: rule.delete_by,
-            promised: rule.promised.clone(),
-            late,
-            tallies: vec![Tally::default(); rule.promised.len() + 1],
-        }
+        let promise = |promised: &Promised| Promise {
+            id: promised.promise.clone(),
+            deadline: (promised.no_later_than != rule.delete_by)
+                .then(|| Memo::deadline(rule.calendar, promised.no_later_than)),
+            tally: Tally::default(),
+        };
+        let promised = rule.promised.iter().map(promise).collect();
+        Self { calendar: rule.calendar, late, own: Tally::default(), promised }
     }
 
     pub(super) fn add(&mut self, times: &Times) {
-        let own = std::iter::once(Some(times.deadline));
-        let promised = self.promised.iter().map(|promised| {
-            if promised.no_later_than == self.delete_by {
-                return Some(times.deadline);
-            }
-            self.calendar.deadline(&times.trigger, &promised.no_later_than)
-        });
-        for (tally, deadline) in self.tallies.iter_mut().zip(own.chain(promised)) {
-            match deadline {
-                Some(deadline) if deadline <= self.late => tally.late += 1,
-                Some(deadline) => {
-                    let left = minute(deadline) - self.late;
-                    tally.least = Some(tally.least.map_or(left, |least| least.min(left)));
-                }
-                // Beyond the calendar: all the time there is.
-                None => tally.least = Some(tally.least.unwrap_or(TimeDelta::MAX)),
-            }
+        self.own.add(Some(times.deadline), self.late);
+        for Promise { deadline, tally, .. } in &mut self.promised {
+            let deadline = deadline.as_mut().map_or(Some(times.deadline), |bound| bound.of(&times.trigger));
+            tally.add(deadline, self.late);
         }
     }
 
     /// As the ledger says it.
     pub(super) fn bounds(&self) -> Result<Vec<Bound>, NameError> {
-        let names = std::iter::once(None).chain(self.promised.iter().map(|p| Some(&p.promise)));
+        let own = std::iter::once((None, &self.own));
+        let all = own.chain(self.promised.iter().map(|promise| (Some(&promise.id), &promise.tally)));
         let bound = |(name, tally): (Option<&PromiseId>, &Tally)| {
             Ok(Bound {
                 promise: name.map(|name| PromiseName::parse(name.as_str())).transpose()?,
@@ -74,7 +69,21 @@ impl Standing {
                 margin: tally.least.map(|least| floor(storable(least.num_seconds()))),
             })
         };
-        names.zip(&self.tallies).map(bound).collect()
+        all.map(bound).collect()
+    }
+}
+
+impl Tally {
+    fn add(&mut self, deadline: Option<DateTime<Utc>>, late: DateTime<Utc>) {
+        match deadline {
+            Some(deadline) if deadline <= late => self.late += 1,
+            Some(deadline) => {
+                let left = minute(deadline) - late;
+                self.least = Some(self.least.map_or(left, |least| least.min(left)));
+            }
+            // Beyond the calendar: all the time there is.
+            None => self.least = Some(self.least.unwrap_or(TimeDelta::MAX)),
+        }
     }
 }
 
@@ -97,7 +106,7 @@ pub(super) fn timing(mut standing: Standing, due: &[Due], at: DateTime<Utc>) -> 
 /// The beginning of its minute (UTC). A length is measured from there, never from the instant itself: rounded from a now that
 /// moves, a record measured often enough would be told by the lengths that its rounding changes at.
 fn minute(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.with_second(0).and_then(|at| at.with_nanosecond(0)).unwrap_or(at)
+    DateTime::from_timestamp(at.timestamp().div_euclid(60) * 60, 0).unwrap_or(at)
 }
 
 /// Before zero is zero; the end of time is a number that an entry can hold.

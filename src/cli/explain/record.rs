@@ -19,7 +19,7 @@ use crate::model::now::Now;
 use crate::model::opening::OpeningHours;
 use crate::model::orders::Orders;
 use crate::model::period::DeleteBy;
-use crate::model::value::Value;
+use crate::model::value::{Value, rfc3339};
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Kept, Times, TriggerValue, Undated, Verdict, decide, trigger_moment};
@@ -242,6 +242,7 @@ fn shown(value: &Value) -> String {
         Value::Integer(n) => n.to_string(),
         Value::Real(n) => n.to_string(),
         Value::Text(text) => quoted(text),
+        Value::Instant(at) => quoted(&rfc3339(*at)),
         Value::Blob(bytes) => format!("{} bytes", bytes.len()),
     }
 }
@@ -252,6 +253,7 @@ fn json_of(value: &Value) -> Json {
         Value::Integer(n) => (*n).into(),
         Value::Real(n) => (*n).into(),
         Value::Text(text) => text.as_str().into(),
+        Value::Instant(at) => rfc3339(*at).into(),
     }
 }
 

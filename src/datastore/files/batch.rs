@@ -10,7 +10,7 @@ use crate::datastore::{Committed, MOST_DEPENDENTS, PreparedPart, TOO_MANY_DEPEND
 use crate::ledger::entry::Action;
 use crate::model::key::Key;
 use crate::model::pattern::{Glob, Pattern};
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::rules::bind::{BoundDependents, RowRule};
 use crate::state::CommittedIntent;
 
@@ -75,7 +75,7 @@ impl Prepared {
     pub async fn linked(
         tree: &Arc<Tree>,
         rule: RowRule<'_>,
-        links: &[(usize, Vec<Vec<Value>>)],
+        links: &[(usize, Vec<Values>)],
     ) -> Result<Self, DatastoreError> {
         let mut prepared = Self { tree: Arc::clone(tree), parts: Vec::new(), files: Identities::default() };
         let mut left = MOST_DEPENDENTS;
@@ -129,7 +129,7 @@ impl Prepared {
 }
 
 /// A pattern for every record of the batch; a NULL leads nowhere.
-fn bound(pattern: &Pattern, rows: &[Vec<Value>]) -> Result<Vec<Glob>, DatastoreError> {
+fn bound(pattern: &Pattern, rows: &[Values]) -> Result<Vec<Glob>, DatastoreError> {
     let columns: Vec<_> = pattern.columns().collect();
     let mut globs = Vec::new();
     for row in rows {

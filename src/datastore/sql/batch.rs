@@ -22,7 +22,7 @@ use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
 use crate::model::datastore::Datastore;
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
@@ -250,7 +250,7 @@ pub struct Selected<'w> {
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     /// Of each record, what the batch needs beside its key.
-    beside: Vec<Vec<Value>>,
+    beside: Vec<Values>,
     /// The batches before, whose markers go with this one's commit.
     sealed: Vec<String>,
     witness: Witness,
@@ -299,8 +299,10 @@ impl<'w> Selected<'w> {
     async fn dispose_page(&mut self) -> Result<(), DatastoreError> {
         let columns = sources(&self.dialect, self.rule);
         let read: Vec<String> = columns.iter().map(|x| self.dialect.read(x)).collect();
+        let names: Vec<String> = (0..read.len()).map(|i| format!("c{i}")).collect();
         let own = self.dialect.table(self.rule.table().name);
-        let mut sql = self.dialect.sql(format!("DELETE FROM {own} AS t WHERE "));
+        let mut sql = self.dialect.sql(format!("WITH gone ({}) AS (", names.join(", ")));
+        sql.push(&format!("DELETE FROM {own} AS t WHERE "));
         let (start, until) = self.from.pages(self.way, self.limit);
         if let Way::Pages { .. } = self.way {
             self.push_due(&mut sql);
@@ -314,7 +316,8 @@ impl<'w> Selected<'w> {
             sql.push(")) AND ");
             self.push_due(&mut sql);
         }
-        sql.push(&format!(" RETURNING {}", read.join(", ")));
+        let arrays: Vec<String> = names.iter().map(|name| format!("array_agg({name})")).collect();
+        sql.push(&format!(" RETURNING {}) SELECT {} FROM gone", read.join(", "), arrays.join(", ")));
         let select = Select { sql, types: columns.into_iter().map(|x| x.ty).collect() };
         let watched = self.dialect.has_triggers(self.rule.table().name);
         let rows = self.transaction.handle().deleting(&select, watched, "dispose of a batch").await?;
@@ -369,14 +372,14 @@ impl<'w> Selected<'w> {
     }
 
     /// Keeps what was read; where the walk goes on behind it.
-    fn page_of(&mut self, rows: &mut Vec<Vec<Value>>, width: usize) -> Result<Cursor, DatastoreError> {
-        self.beside = rows.iter_mut().map(|row| row.split_off(width)).collect();
+    fn page_of(&mut self, rows: &mut Vec<Values>, width: usize) -> Result<Cursor, DatastoreError> {
+        self.beside = rows.iter_mut().map(|row| row.drain(width..).collect()).collect();
         self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
         Ok(self.page.next.clone())
     }
 
     /// The rest of a selection of these records by their keys, with the whole predicate.
-    fn again(&self, sql: &mut Sql, keys: &[Vec<Value>]) {
+    fn again(&self, sql: &mut Sql, keys: &[Values]) {
         let layer = &self.held[0].layer;
         let own = self.dialect.table(layer.table);
         sql.push(" FROM ").bulk(&layer.carried_key(&self.dialect), keys);
@@ -447,7 +450,7 @@ impl<'w> Selected<'w> {
     }
 
     /// The records by their keys; where SQL could not compare their triggers, with what these read.
-    fn named(&self) -> Vec<Vec<Value>> {
+    fn named(&self) -> Vec<Values> {
         let keys = self.page.keys.iter();
         match self.phase {
             Phase::Candidates => keys

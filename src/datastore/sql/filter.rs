@@ -4,7 +4,7 @@ use super::dialect::{Class, Dialect, Expression, Type};
 use super::statement::Sql;
 use crate::model::name::TableName;
 use crate::model::orders::SubjectId;
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::rules::bind::{People, RowRule};
 use crate::rules::rule::{Action, Condition, Match, Test};
 
@@ -162,7 +162,7 @@ fn indexed(sql: &mut Sql, x: &Expression, values: &[Value]) {
         sql.push("FALSE AND ");
         return;
     }
-    let rows: Vec<Vec<Value>> = values.iter().map(|value| vec![value.clone()]).collect();
+    let rows: Vec<Values> = values.iter().map(|value| Values::from_elem(value.clone(), 1)).collect();
     let carried = sql.dialect.carried("id", &x.ty);
     sql.push(&format!("{} IN (SELECT {} FROM ", x.sql, carried.sql));
     sql.bulk(&[("id".to_owned(), x.ty.clone())], &rows).push(") AND ");

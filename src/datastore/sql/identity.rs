@@ -1,17 +1,18 @@
 //! What a batch's records were, so that a restart can look whether they are still there.
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Handle;
 use super::dialect::{Dialect, Expression, Type};
 use super::layer::Layer;
-use super::rows::{encode, parse, write_encoded};
+use super::rows::{Encoded, json};
 use super::trigger::TriggerSql;
 use crate::datastore::error::DatastoreError;
 use crate::model::name::{ColumnName, TableName};
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::rules::bind::{Reads, RowRule};
-use crate::rules::decide::{Due, TriggerValue};
+use crate::rules::decide::Due;
 use crate::rules::rule::Action;
 
 /// The keys and triggers of a batch's own records. Personal data: it leaves the process only sealed.
@@ -23,20 +24,76 @@ pub struct Identities {
     trigger: Option<String>,
     /// The column that must be NULL still, where the rule pseudonymizes.
     mark: Option<String>,
-    /// A JSON array: for each record its key's values and its trigger, encoded.
-    rows: String,
+    /// The values of the key and of the trigger, column by column, and in each record by record.
+    columns: Vec<Column>,
 }
 
-/// What there is to say of the records of a batch beside their own values, which only their judge holds.
+/// The values of one column. Neighbours are near each other: their distances are a fraction of their length, and all of it is written
+/// to the disk with every batch.
+#[derive(Clone, Serialize, Deserialize)]
+enum Column {
+    /// Whole numbers, each as its distance from the one before.
+    Integers(Vec<i64>),
+    /// Instants, in microseconds, likewise.
+    Instants(Vec<i64>),
+    /// Anything else.
+    Values(Vec<Encoded>),
+}
+
+impl Column {
+    fn of<'v>(values: impl Iterator<Item = &'v Value> + Clone) -> Self {
+        let integer = |value: &Value| match value {
+            Value::Integer(n) => Some(*n),
+            Value::Null | Value::Real(_) | Value::Text(_) | Value::Instant(_) | Value::Blob(_) => None,
+        };
+        let micros = |value: &Value| match value {
+            Value::Instant(at) => Some(at.timestamp_micros()),
+            Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => None,
+        };
+        if let Some(numbers) = distances(values.clone().map(integer)) {
+            return Self::Integers(numbers);
+        }
+        if let Some(instants) = distances(values.clone().map(micros)) {
+            return Self::Instants(instants);
+        }
+        Self::Values(values.cloned().map(Encoded).collect())
+    }
+
+    fn into_values(self) -> Vec<Value> {
+        match self {
+            Self::Integers(numbers) => sums(&numbers).map(Value::Integer).collect(),
+            Self::Instants(instants) => {
+                let instant = |n| DateTime::from_timestamp_micros(n).map_or(Value::Null, Value::Instant);
+                sums(&instants).map(instant).collect()
+            }
+            Self::Values(values) => values.into_iter().map(|encoded| encoded.0).collect(),
+        }
+    }
+}
+
+/// From each number to the next; none where one is missing.
+fn distances(numbers: impl Iterator<Item = Option<i64>>) -> Option<Vec<i64>> {
+    let mut before = 0i64;
+    let distance = |n: Option<i64>| n.map(|n| n.wrapping_sub(std::mem::replace(&mut before, n)));
+    numbers.map(distance).collect()
+}
+
+fn sums(distances: &[i64]) -> impl Iterator<Item = i64> {
+    distances.iter().scan(0i64, |sum, distance| {
+        *sum = sum.wrapping_add(*distance);
+        Some(*sum)
+    })
+}
+
+/// What there is to say of the records of a batch beside their own triggers, which only their judge holds.
 #[derive(Clone)]
 pub struct Identity {
     names: Identities,
-    /// Of which type each value is.
-    keys: Vec<Vec<Value>>,
+    keys: Vec<Values>,
 }
 
 impl Identity {
-    pub(super) fn of(rule: RowRule<'_>, keys: Vec<Vec<Value>>) -> Self {
+    pub(super) fn of(rule: RowRule<'_>, keys: Vec<Values>) -> Self {
         let own = |name: &ColumnName| name.as_str().to_owned();
         let names = Identities {
             table: rule.table().name.as_str().to_owned(),
@@ -46,31 +103,22 @@ impl Identity {
                 Reads::Others { .. } | Reads::Nothing => None,
             },
             mark: mark(&rule.rule().action),
-            rows: String::new(),
+            columns: Vec::new(),
         };
         Self { names, keys }
     }
 
     /// The text to seal, of the records that the judge called due.
     pub fn to_text(mut self, due: &[Due]) -> String {
-        let mut rows = String::with_capacity(64 * due.len());
-        rows.push('[');
-        for (at, (key, due)) in self.keys.iter().zip(due).enumerate() {
-            rows.push_str(if at > 0 { ",[" } else { "[" });
-            for value in key {
-                write_encoded(&mut rows, value);
-                rows.push(',');
-            }
-            match due.trigger() {
-                TriggerValue::Own(value) => write_encoded(&mut rows, value),
-                TriggerValue::Rows(_) => rows.push_str("null"),
-            }
-            rows.push(']');
-        }
-        rows.push(']');
-        self.names.rows = rows;
+        self.names.columns = columns(self.names.key.len(), &self.keys);
+        let triggers = due.iter().map(|due| due.trigger().own());
+        self.names.columns.extend(self.names.trigger.is_some().then(|| Column::of(triggers)));
         self.names.to_text()
     }
+}
+
+fn columns(width: usize, keys: &[Values]) -> Vec<Column> {
+    (0..width).map(|at| Column::of(keys.iter().map(move |key| key.get(at).unwrap_or(&Value::Null)))).collect()
 }
 
 fn mark(action: &Action) -> Option<String> {
@@ -82,26 +130,30 @@ fn mark(action: &Action) -> Option<String> {
 
 impl Identities {
     /// Of a dependent's rows, by their keys alone.
-    pub(super) fn of_layer(layer: &Layer<'_>, keys: &[Vec<Value>]) -> Self {
-        let rows: Vec<Vec<serde_json::Value>> =
-            keys.iter().map(|key| key.iter().map(encode).collect()).collect();
+    pub(super) fn of_layer(layer: &Layer<'_>, keys: &[Values]) -> Self {
         Self {
             table: layer.table.as_str().to_owned(),
             key: layer.key.iter().map(|name| name.as_str().to_owned()).collect(),
             trigger: None,
             mark: mark(layer.action),
-            rows: serde_json::json!(rows).to_string(),
+            columns: columns(layer.key.len(), keys),
         }
     }
 
     /// The text to seal.
     pub fn to_text(&self) -> String {
-        serde_json::json!(self).to_string()
+        json(self)
     }
 
     /// What [`Self::to_text`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    fn rows(&self) -> Vec<Values> {
+        let mut columns: Vec<_> = self.columns.iter().map(|c| c.clone().into_values().into_iter()).collect();
+        let count = columns.iter().map(ExactSizeIterator::len).min().unwrap_or(0);
+        (0..count).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect()
     }
 
     /// How many of the records are there as they were.
@@ -133,7 +185,7 @@ impl Identities {
         if let Some(mark) = &self.mark {
             conditions.push(format!("{} IS NULL", dialect.column("t", &own, &name(mark)?).sql));
         }
-        let rows = parse(&self.rows)?;
+        let rows = self.rows();
         let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
             sql.push(" FROM ").bulk(&carried, &rows);
             sql.push(&format!(" JOIN {} AS t ON {}", dialect.table(&own), conditions.join(" AND ")));
@@ -143,5 +195,32 @@ impl Identities {
             }
         });
         handle.number(&select, operation).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_of_identities_is_what_was_sealed() {
+        let instant = |n| Value::Instant(DateTime::from_timestamp_micros(n).expect("an instant"));
+        let rows = [
+            [Value::Integer(i64::MAX), instant(1_700_000_000_000_001), Value::Text("t\"é".to_owned())],
+            [Value::Integer(i64::MIN), instant(-62_135_596_800_000_000), Value::Blob(vec![0, 0xff])],
+            [Value::Integer(7), instant(0), Value::Null],
+            [Value::Integer(8), instant(5), Value::Real(1.5)],
+        ];
+        let keys: Vec<Values> = rows.iter().map(|row| row.iter().cloned().collect()).collect();
+        let identities = Identities {
+            table: "t".to_owned(),
+            key: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            trigger: None,
+            mark: None,
+            columns: columns(3, &keys),
+        };
+        let read = Identities::parse(&identities.to_text()).expect("what was written");
+        assert_eq!(read.rows(), keys);
+        assert!(matches!(&read.columns[..], [Column::Integers(_), Column::Instants(_), Column::Values(_)]));
     }
 }

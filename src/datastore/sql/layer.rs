@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::dialect::{Dialect, Expression, Type};
+use super::rows::{Encode, json};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use crate::datastore::error::DatastoreError;
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, TableName};
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::pseudonym::{PseudonymKey, replace};
 use crate::rules::bind::{BoundDependents, MarkKind, RowRule};
 use crate::rules::rule::{Action, Match, Strategy};
@@ -146,12 +147,7 @@ impl<'r> Layer<'r> {
 
     /// The statement that deletes these rows by their keys; conditions over `t` may follow. With a trigger, `rows` hold behind each key
     /// what it has to read still.
-    pub(super) fn delete(
-        &self,
-        dialect: &Dialect,
-        rows: &[Vec<Value>],
-        trigger: Option<&TriggerSql<'_>>,
-    ) -> Sql {
+    pub(super) fn delete(&self, dialect: &Dialect, rows: &[Values], trigger: Option<&TriggerSql<'_>>) -> Sql {
         let table = dialect.table(self.table);
         let mut columns = self.carried_key(dialect);
         if trigger.is_some() {
@@ -196,7 +192,7 @@ impl<'r> Layer<'r> {
         dialect: &Dialect,
         mark: &ColumnName,
         at: DateTime<Utc>,
-        rows: &[Vec<Value>],
+        rows: &[Values],
     ) -> Sql {
         let ty = |name| dialect.type_of(self.table, name).clone();
         let mut columns = self.carried_key(dialect);
@@ -205,7 +201,7 @@ impl<'r> Layer<'r> {
         let marked = match self.mark {
             Some(MarkKind::Date) => Value::Text(at.format("%Y-%m-%d").to_string()),
             Some(MarkKind::Integer) => Value::Integer(at.timestamp()),
-            Some(MarkKind::Instant) | None => Value::Text(at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()),
+            Some(MarkKind::Instant) | None => Value::Instant(at),
         };
         let set = |sql: &mut Sql, alias: &str| {
             for (i, (name, _)) in self.replaced().iter().enumerate() {
@@ -242,7 +238,7 @@ impl<'r> Layer<'r> {
 /// Rows of a layer: locked, or known to be nobody else's, until the transaction ends.
 pub(super) struct Held<'r> {
     pub(super) layer: Layer<'r>,
-    rows: Vec<Vec<Value>>,
+    rows: Vec<Values>,
 }
 
 impl<'r> Held<'r> {
@@ -251,7 +247,7 @@ impl<'r> Held<'r> {
     }
 
     /// As [`Layer::columns`] reads them.
-    pub(super) fn put(&mut self, rows: Vec<Vec<Value>>) {
+    pub(super) fn put(&mut self, rows: Vec<Values>) {
         self.rows = rows;
     }
 
@@ -275,8 +271,8 @@ impl<'r> Held<'r> {
         &row[..self.layer.key.len()]
     }
 
-    pub(super) fn key_values(&self) -> Vec<Vec<Value>> {
-        self.rows.iter().map(|row| self.key_of(row).to_vec()).collect()
+    pub(super) fn key_values(&self) -> Vec<Values> {
+        self.rows.iter().map(|row| Values::from(self.key_of(row))).collect()
     }
 
     pub(super) fn keys(&self) -> Result<Vec<Key>, DatastoreError> {
@@ -284,7 +280,7 @@ impl<'r> Held<'r> {
     }
 
     /// The values of these columns over the rows, each combination once, without NULL, which matches nothing.
-    pub(super) fn leading<'n>(&self, columns: impl Iterator<Item = &'n ColumnName>) -> Vec<Vec<Value>> {
+    pub(super) fn leading<'n>(&self, columns: impl Iterator<Item = &'n ColumnName>) -> Vec<Values> {
         let start = self.layer.key.len();
         let at: Vec<usize> = columns
             .filter_map(|name| self.layer.matched.iter().position(|matched| *matched == name))
@@ -293,7 +289,7 @@ impl<'r> Held<'r> {
         let mut seen = std::collections::BTreeSet::new();
         let mut leading = Vec::new();
         for row in &self.rows {
-            let values: Vec<Value> = at.iter().map(|at| row[*at].clone()).collect();
+            let values: Values = at.iter().map(|at| row[*at].clone()).collect();
             if !values.contains(&Value::Null) && seen.insert(fingerprint(&values)) {
                 leading.push(values);
             }
@@ -302,11 +298,11 @@ impl<'r> Held<'r> {
     }
 
     /// Its keys with what replaces the values beside them.
-    pub(super) fn replacements(&self, key: Option<&PseudonymKey>) -> Result<Vec<Vec<Value>>, DatastoreError> {
+    pub(super) fn replacements(&self, key: Option<&PseudonymKey>) -> Result<Vec<Values>, DatastoreError> {
         let start = self.layer.key.len() + self.layer.matched.len();
         let mut rows = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
-            let mut replaced = self.key_of(row).to_vec();
+            let mut replaced = Values::from(self.key_of(row));
             for ((_, strategy), value) in self.layer.replaced().iter().zip(&row[start..]) {
                 replaced.push(replace(strategy, value, key)?);
             }
@@ -341,5 +337,5 @@ impl<'r> Held<'r> {
 
 /// Values as a text that two of them share only if they are the same, type and all.
 fn fingerprint(values: &[Value]) -> String {
-    serde_json::Value::from(values.iter().map(super::rows::encode).collect::<Vec<_>>()).to_string()
+    json(&values.iter().map(Encode).collect::<Vec<_>>())
 }

@@ -14,7 +14,7 @@ use super::share::{self, Links};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::{Committed, PreparedPart};
 use crate::model::name::ColumnName;
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
 use crate::state::CommittedIntent;
 
@@ -70,7 +70,7 @@ impl Prepared<'_> {
     }
 
     /// The values of these columns of a dependent, or of the record, over the batch: they lead to what hangs on it elsewhere.
-    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Vec<Value>> {
+    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Values> {
         let held = self.held.iter().find(|held| held.layer.at == of);
         held.map(|held| held.leading(columns.iter().copied())).unwrap_or_default()
     }

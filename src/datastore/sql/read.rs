@@ -20,7 +20,7 @@ use crate::model::datastore::Datastore;
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::model::orders::{Orders, SubjectId, Whose};
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::rules::bind::RowRule;
 use crate::rules::connect::privilege::{Needed, PrivilegeFinding};
 use crate::rules::cutoff::Cutoffs;
@@ -42,7 +42,7 @@ pub struct Page {
     /// Whether the page is the last.
     pub last: bool,
     /// The values of the records' keys.
-    pub(super) keys: Vec<Vec<Value>>,
+    pub(super) keys: Vec<Values>,
     /// What their triggers read, where only the judge can compare it.
     pub(super) readings: Vec<Value>,
     selected: usize,
@@ -81,7 +81,16 @@ fn earlier(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Integer(a), Value::Integer(b)) => a < b,
         (Value::Text(a), Value::Text(b)) => a < b,
-        (Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_), _) => false,
+        (Value::Instant(a), Value::Instant(b)) => a < b,
+        (
+            Value::Null
+            | Value::Integer(_)
+            | Value::Real(_)
+            | Value::Text(_)
+            | Value::Instant(_)
+            | Value::Blob(_),
+            _,
+        ) => false,
     }
 }
 
@@ -311,10 +320,10 @@ impl Reader {
         &mut self,
         of: &TableName,
         columns: &[ColumnName],
-        rows: &[Vec<Value>],
+        rows: &[Values],
     ) -> Result<Vec<usize>, DatastoreError> {
         let dialect = &self.dialect;
-        let numbered: Vec<Vec<Value>> = (0i64..)
+        let numbered: Vec<Values> = (0i64..)
             .zip(rows)
             .map(|(at, row)| std::iter::once(Value::Integer(at)).chain(row.iter().cloned()).collect())
             .collect();
@@ -341,7 +350,7 @@ impl Reader {
             ));
         });
         let found = self.connection.handle().rows(&select, "look for records by their columns").await?;
-        let position = |row: &Vec<Value>| match row.first() {
+        let position = |row: &Values| match row.first() {
             Some(Value::Integer(at)) => usize::try_from(*at).ok(),
             _ => None,
         };
@@ -685,12 +694,12 @@ pub(super) fn page(
     dialect: &Dialect,
     rule: RowRule<'_>,
     range: Range<'_>,
-    rows: Vec<Vec<Value>>,
+    rows: Vec<Values>,
 ) -> Result<Page, DatastoreError> {
     let width = rule.table().key.len();
     let own = TriggerSql::of(dialect, rule).own_column().is_some();
     let mut records = Vec::with_capacity(rows.len());
-    let mut keys: Vec<Vec<Value>> = Vec::with_capacity(rows.len());
+    let mut keys: Vec<Values> = Vec::with_capacity(rows.len());
     let mut readings = Vec::new();
     let count = rows.len();
     for (position, mut key) in (0u32..).zip(rows) {

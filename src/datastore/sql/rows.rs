@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _};
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta};
 use serde::de::{self, Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
 use sqlx::mysql::MySqlRow;
 use sqlx::postgres::PgRow;
 use sqlx::{Row as _, ValueRef as _};
@@ -13,11 +14,11 @@ use super::dialect::{Class, Dialect, Type};
 use super::statement::hex;
 use crate::datastore::error::DatastoreError;
 use crate::model::key::NOT_UTF8;
-use crate::model::value::Value;
+use crate::model::value::{Value, Values, date_time, rfc3339};
 use crate::rules::bind::TriggerKind;
 
 /// What a statement of SQLite's returned as one JSON text.
-pub(super) fn parse(json: &str) -> Result<Vec<Vec<Value>>, DatastoreError> {
+pub(super) fn parse(json: &str) -> Result<Vec<Values>, DatastoreError> {
     let rows: Vec<Vec<Encoded>> = serde_json::from_str(json).map_err(|_| garbled())?;
     Ok(rows.into_iter().map(|row| row.into_iter().map(|e| e.0).collect()).collect())
 }
@@ -43,28 +44,24 @@ pub(super) fn several(
 }
 
 /// The reverse of what [`parse`] reads: what [`super::dialect::decoded`] takes.
-pub(super) fn encode(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Integer(n) => (*n).into(),
-        Value::Real(n) => format!("r{n:e}").into(),
-        Value::Text(text) => format!("t{text}").into(),
-        Value::Blob(bytes) => format!("b{}", hex(bytes)).into(),
+pub(super) struct Encode<'v>(pub(super) &'v Value);
+
+impl Serialize for Encode<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Integer(n) => serializer.serialize_i64(*n),
+            Value::Real(n) => serializer.collect_str(&format_args!("r{n:e}")),
+            Value::Text(text) => serializer.collect_str(&format_args!("t{text}")),
+            Value::Instant(at) => serializer.collect_str(&format_args!("t{}", rfc3339(*at))),
+            Value::Blob(bytes) => serializer.collect_str(&format_args!("b{}", hex(bytes))),
+        }
     }
 }
 
-/// The same, written: of a batch, the tree of its values costs more than the text.
-pub(super) fn write_encoded(text: &mut String, value: &Value) {
-    match value {
-        Value::Text(own) if own.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\') => {
-            text.push_str("\"t");
-            text.push_str(own);
-            text.push('"');
-        }
-        Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => {
-            text.push_str(&encode(value).to_string());
-        }
-    }
+/// As JSON; of a batch, a tree of its values would cost more than the text.
+pub(super) fn json(values: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(values).expect("names, numbers and texts are always JSON")
 }
 
 /// Text, where what is not UTF-8 becomes U+FFFF: no time, and no key.
@@ -85,8 +82,8 @@ pub(super) fn of_postgres(
     row: &PgRow,
     types: &[Type],
     operation: &'static str,
-) -> Result<Vec<Value>, DatastoreError> {
-    let mut values = Vec::with_capacity(types.len());
+) -> Result<Values, DatastoreError> {
+    let mut values = Values::with_capacity(types.len());
     for (at, ty) in types.iter().enumerate() {
         let raw = row.try_get_raw(at).map_err(failed(operation))?;
         if raw.is_null() {
@@ -99,6 +96,64 @@ pub(super) fn of_postgres(
     Ok(values)
 }
 
+/// The rows of a statement that returned an array a column: none where it had none.
+pub(super) fn of_arrays(
+    row: &PgRow,
+    types: &[Type],
+    operation: &'static str,
+) -> Result<Vec<Values>, DatastoreError> {
+    let mut columns = Vec::with_capacity(types.len());
+    for (at, ty) in types.iter().enumerate() {
+        let raw = row.try_get_raw(at).map_err(failed(operation))?;
+        if raw.is_null() {
+            return Ok(Vec::new());
+        }
+        let bytes = raw.as_bytes().map_err(|_| undecodable(operation))?;
+        columns.push((Elements::of(bytes).ok_or_else(|| undecodable(operation))?, ty.class));
+    }
+    let count = columns.first().map_or(0, |(elements, _)| elements.left);
+    if columns.iter().any(|(elements, _)| elements.left != count) {
+        return Err(undecodable(operation));
+    }
+    let mut rows = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut values = Values::with_capacity(types.len());
+        for (elements, class) in &mut columns {
+            values.push(elements.next(*class).ok_or_else(|| undecodable(operation))?);
+        }
+        rows.push(values);
+    }
+    Ok(rows)
+}
+
+/// The elements of an array of one dimension, in PostgreSQL's binary format.
+struct Elements<'b> {
+    bytes: &'b [u8],
+    left: usize,
+}
+
+impl<'b> Elements<'b> {
+    /// Behind the header: dimensions, flags, the elements' type, and for each dimension its length and its first index.
+    fn of(bytes: &'b [u8]) -> Option<Self> {
+        let (header, elements) = bytes.split_first_chunk::<20>()?;
+        let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
+        let left = usize::try_from(word(12)?).ok()?;
+        (word(0)? == 1).then_some(Self { bytes: elements, left })
+    }
+
+    fn next(&mut self, class: Class) -> Option<Value> {
+        let (length, rest) = self.bytes.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        if length == -1 {
+            self.bytes = rest;
+            return Some(Value::Null);
+        }
+        let (element, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        self.bytes = rest;
+        postgres_value(element, class)
+    }
+}
+
 fn postgres_value(bytes: &[u8], class: Class) -> Option<Value> {
     Some(match class {
         Class::Integer | Class::Boolean => Value::Integer(match bytes.len() {
@@ -108,8 +163,8 @@ fn postgres_value(bytes: &[u8], class: Class) -> Option<Value> {
         }),
         Class::Real => Value::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
         Class::Bytes => Value::Blob(bytes.to_vec()),
-        Class::Instant => Value::Text(date_time(i64::from_be_bytes(bytes.try_into().ok()?), "Z")),
-        Class::Naive => Value::Text(date_time(i64::from_be_bytes(bytes.try_into().ok()?), "")),
+        Class::Instant => instant(i64::from_be_bytes(bytes.try_into().ok()?)),
+        Class::Naive => naive(i64::from_be_bytes(bytes.try_into().ok()?)),
         Class::Date => Value::Text(date(i32::from_be_bytes(bytes.try_into().ok()?))),
         Class::Any | Class::Text | Class::Decimal | Class::Uuid | Class::Other | Class::Rows => {
             Value::Text(lossy(bytes))
@@ -121,26 +176,45 @@ fn postgres_value(bytes: &[u8], class: Class) -> Option<Value> {
 const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a date");
 
 /// Microseconds since then; the greatest and the smallest are infinite.
-fn date_time(micros: i64, zone: &str) -> String {
-    let base = EPOCH.and_time(chrono::NaiveTime::MIN);
+fn moment(micros: i64) -> Result<NaiveDateTime, &'static str> {
     let at = match micros {
+        i64::MIN => return Err("-infinity"),
         i64::MAX => None,
-        i64::MIN => return "-infinity".to_owned(),
-        _ => base.checked_add_signed(TimeDelta::microseconds(micros)),
+        _ => EPOCH.and_time(chrono::NaiveTime::MIN).checked_add_signed(TimeDelta::microseconds(micros)),
     };
-    match at {
-        Some(at) if (1..=9999).contains(&at.year()) => written(at, zone),
-        // As the engine writes it: no time to the judge, and the same text to whoever compares it.
-        Some(at) => {
-            let fraction = format!("{:06}", at.and_utc().timestamp_subsec_micros());
-            let fraction = fraction.trim_end_matches('0');
-            let dot = if fraction.is_empty() { "" } else { "." };
-            let zone = if zone.is_empty() { "" } else { "+00" };
-            let (year, era) = outlandish(at.year());
-            format!("{year}-{}{dot}{fraction}{zone}{era}", at.format("%m-%d %H:%M:%S"))
-        }
-        None => "infinity".to_owned(),
+    at.ok_or("infinity")
+}
+
+/// An instant; as the server writes it, where it is no time to the judge.
+fn instant(micros: i64) -> Value {
+    match moment(micros) {
+        Ok(at) if is_usual(at.year()) => Value::Instant(at.and_utc()),
+        Ok(at) => Value::Text(as_written(at, "+00")),
+        Err(infinite) => Value::Text(infinite.to_owned()),
     }
+}
+
+/// The same of a time without a zone.
+fn naive(micros: i64) -> Value {
+    Value::Text(match moment(micros) {
+        Ok(at) if is_usual(at.year()) => date_time(at),
+        Ok(at) => as_written(at, ""),
+        Err(infinite) => infinite.to_owned(),
+    })
+}
+
+/// A year that is written with four digits and nothing else.
+fn is_usual(year: i32) -> bool {
+    (1..=9999).contains(&year)
+}
+
+/// As the engine writes it: no time to the judge, and the same text to whoever compares it.
+fn as_written(at: NaiveDateTime, zone: &str) -> String {
+    let fraction = format!("{:06}", at.and_utc().timestamp_subsec_micros());
+    let fraction = fraction.trim_end_matches('0');
+    let dot = if fraction.is_empty() { "" } else { "." };
+    let (year, era) = outlandish(at.year());
+    format!("{year}-{}{dot}{fraction}{zone}{era}", at.format("%m-%d %H:%M:%S"))
 }
 
 /// Days since then.
@@ -151,35 +225,13 @@ fn date(days: i32) -> String {
         _ => EPOCH.checked_add_signed(TimeDelta::days(days.into())),
     };
     match at {
-        Some(at) if (1..=9999).contains(&at.year()) => at.format("%Y-%m-%d").to_string(),
+        Some(at) if is_usual(at.year()) => at.format("%Y-%m-%d").to_string(),
         Some(at) => {
             let (year, era) = outlandish(at.year());
             format!("{year}-{}{era}", at.format("%m-%d"))
         }
         None => "infinity".to_owned(),
     }
-}
-
-/// RFC 3339 with microseconds. By its digits: a format that is read for every row costs more than all else that is done to the row.
-fn written(at: NaiveDateTime, zone: &str) -> String {
-    let mut text = String::with_capacity(27);
-    let mut digits = |mut n: u32, width: u32, before: &str| {
-        text.push_str(before);
-        for place in (0..width).rev() {
-            let power = 10u32.pow(place);
-            text.push(char::from(b'0' + u8::try_from(n / power).unwrap_or(9)));
-            n %= power;
-        }
-    };
-    digits(at.year().unsigned_abs(), 4, "");
-    digits(at.month(), 2, "-");
-    digits(at.day(), 2, "-");
-    digits(at.hour(), 2, "T");
-    digits(at.minute(), 2, ":");
-    digits(at.second(), 2, ":");
-    digits(at.nanosecond() / 1000, 6, ".");
-    text.push_str(zone);
-    text
 }
 
 /// A year of more than four digits, or before the first.
@@ -192,8 +244,8 @@ pub(super) fn of_mariadb(
     row: &MySqlRow,
     types: &[Type],
     operation: &'static str,
-) -> Result<Vec<Value>, DatastoreError> {
-    let mut values = Vec::with_capacity(types.len());
+) -> Result<Values, DatastoreError> {
+    let mut values = Values::with_capacity(types.len());
     for (at, ty) in types.iter().enumerate() {
         let bytes: Option<Vec<u8>> = row.try_get_unchecked(at).map_err(failed(operation))?;
         values.push(bytes.map_or(Value::Null, |bytes| mariadb_value(bytes, ty.class)));
@@ -233,7 +285,15 @@ fn undecodable(operation: &'static str) -> DatastoreError {
     }
 }
 
-struct Encoded(Value);
+/// A value as it is read from its encoding.
+#[derive(Clone)]
+pub(super) struct Encoded(pub(super) Value);
+
+impl Serialize for Encoded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Encode(&self.0).serialize(serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for Encoded {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -285,15 +345,19 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn text_of(value: &Value) -> String {
+        super::super::statement::text_of(value).unwrap_or_default()
+    }
+
     #[test]
     fn times_of_postgresql_are_written_as_the_judge_reads_them() {
-        assert_eq!(date_time(0, "Z"), "2000-01-01T00:00:00.000000Z");
-        assert_eq!(date_time(-1, ""), "1999-12-31T23:59:59.999999");
-        assert_eq!(date_time(839_590_923_004_005, "Z"), "2026-08-09T11:42:03.004005Z");
+        assert_eq!(text_of(&instant(0)), "2000-01-01T00:00:00.000000Z");
+        assert_eq!(text_of(&naive(-1)), "1999-12-31T23:59:59.999999");
+        assert_eq!(text_of(&instant(839_590_923_004_005)), "2026-08-09T11:42:03.004005Z");
         assert_eq!(date(-1), "1999-12-31");
-        assert_eq!(date_time(i64::MAX, "Z"), "infinity");
+        assert_eq!(text_of(&instant(i64::MAX)), "infinity");
         assert_eq!(
-            (date_time(i64::MIN, ""), date(i32::MIN)),
+            (text_of(&naive(i64::MIN)), date(i32::MIN)),
             ("-infinity".to_owned(), "-infinity".to_owned())
         );
     }
@@ -301,8 +365,8 @@ mod tests {
     #[test]
     fn times_that_no_judge_reads_are_written_as_the_server_writes_them() {
         // 10000-01-01, and the last day before the first year.
-        assert_eq!(date_time(252_455_616_000_000_000, "Z"), "10000-01-01 00:00:00+00");
-        assert_eq!(date_time(252_455_616_000_500_000, ""), "10000-01-01 00:00:00.5");
+        assert_eq!(text_of(&instant(252_455_616_000_000_000)), "10000-01-01 00:00:00+00");
+        assert_eq!(text_of(&naive(252_455_616_000_500_000)), "10000-01-01 00:00:00.5");
         assert_eq!(date(-730_120), "0001-12-31 BC");
     }
 }

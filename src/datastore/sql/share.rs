@@ -14,12 +14,12 @@ use super::statement::{Sql, text_of};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::{MOST_DEPENDENTS, PreparedPart, TOO_MANY_DEPENDENTS};
 use crate::model::name::TableName;
-use crate::model::value::Value;
+use crate::model::value::{Value, Values, rfc3339};
 use crate::pseudonym::PseudonymKey;
 use crate::rules::rule::Action;
 
 /// Values that lead to a dependent from another datastore, by the dependent's position in the rule.
-pub(super) type Links<'l> = &'l [(usize, Vec<Vec<Value>>)];
+pub(super) type Links<'l> = &'l [(usize, Vec<Values>)];
 
 /// Finds the rows of every dependent, each from what it hangs on, and locks them.
 pub(super) async fn gather(
@@ -57,8 +57,8 @@ async fn led_to(
     handle: &mut Handle<'_>,
     dialect: &Dialect,
     layer: &Layer<'_>,
-    mut leading: Vec<Vec<Value>>,
-) -> Result<Vec<Vec<Value>>, DatastoreError> {
+    mut leading: Vec<Values>,
+) -> Result<Vec<Values>, DatastoreError> {
     let types: Vec<&Type> = layer.matches.iter().map(|m| dialect.type_of(layer.table, &m.theirs)).collect();
     let text = Type::TEXT.clone();
     // A value that is none of the column's type belongs to no row there.
@@ -112,8 +112,7 @@ fn held_by(dialect: &Dialect, ty: &Type, value: &Value) -> bool {
         Class::Decimal => is_decimal(&text),
         Class::Bytes => matches!(value, Value::Blob(_)),
         Class::Uuid => is_uuid(&text),
-        Class::Instant => DateTime::parse_from_rfc3339(&text)
-            .is_ok_and(|at| at.to_utc().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string() == text),
+        Class::Instant => DateTime::parse_from_rfc3339(&text).is_ok_and(|at| rfc3339(at.to_utc()) == text),
         Class::Naive => chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f")
             .is_ok_and(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string() == text),
         Class::Date => chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d")

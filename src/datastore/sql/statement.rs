@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::dialect::{Class, Dialect, Expression, Type, decoded};
-use super::rows::encode;
-use crate::model::value::Value;
+use super::rows::{Encode, json};
+use crate::model::value::{Value, Values, rfc3339};
 
 /// A statement, with the values it binds.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ impl Sql {
     }
 
     /// Rows of values as a source of the statement, named `b`, however many there are: a value a column, or one for all.
-    pub(super) fn bulk(&mut self, columns: &[(String, Type)], rows: &[Vec<Value>]) -> &mut Self {
+    pub(super) fn bulk(&mut self, columns: &[(String, Type)], rows: &[Values]) -> &mut Self {
         let source = match self.dialect {
             Dialect::Sqlite => self.each_of_json(columns, rows),
             Dialect::Postgres(_) => self.unnested(columns, rows),
@@ -129,15 +129,20 @@ impl Sql {
         self.push(&source)
     }
 
-    fn each_of_json(&mut self, columns: &[(String, Type)], rows: &[Vec<Value>]) -> String {
-        let encoded: Vec<Vec<serde_json::Value>> =
-            rows.iter().map(|row| row.iter().map(encode).collect()).collect();
-        let place = self.place(Arg::Text(serde_json::json!(encoded).to_string()));
+    fn each_of_json(&mut self, columns: &[(String, Type)], rows: &[Values]) -> String {
+        // One value a row needs no list of its own, which would be read anew for each look into it.
+        let flat = columns.len() == 1;
+        let text = if flat {
+            json(&rows.iter().map(|row| row.first().map(Encode)).collect::<Vec<_>>())
+        } else {
+            json(&rows.iter().map(|row| row.iter().map(Encode).collect()).collect::<Vec<Vec<_>>>())
+        };
+        let place = self.place(Arg::Text(text));
         let listed: Vec<String> = columns
             .iter()
             .enumerate()
             .map(|(i, (name, _))| {
-                let x = format!("json_extract(j.value, '$[{i}]')");
+                let x = if flat { "j.value".to_owned() } else { format!("json_extract(j.value, '$[{i}]')") };
                 let all = |is: fn(&Value) -> bool| rows.iter().all(|row| row.get(i).is_some_and(is));
                 // Each look into the JSON reads it anew: where a column holds one kind of value, one look will do.
                 let value = if all(|v| matches!(v, Value::Integer(_) | Value::Null)) {
@@ -153,7 +158,7 @@ impl Sql {
         format!("(SELECT {} FROM json_each({place}) AS j) AS b", listed.join(", "))
     }
 
-    fn unnested(&mut self, columns: &[(String, Type)], rows: &[Vec<Value>]) -> String {
+    fn unnested(&mut self, columns: &[(String, Type)], rows: &[Values]) -> String {
         let mut arrays = Vec::new();
         for (i, (_, ty)) in columns.iter().enumerate() {
             let values = rows.iter().map(|row| row.get(i).unwrap_or(&Value::Null));
@@ -187,7 +192,7 @@ impl Sql {
         format!("unnest({}) AS b({})", arrays.join(", "), names.join(", "))
     }
 
-    fn json_table(&mut self, columns: &[(String, Type)], rows: &[Vec<Value>]) -> String {
+    fn json_table(&mut self, columns: &[(String, Type)], rows: &[Values]) -> String {
         let value = |v: &Value, ty: &Type| match (v, ty.class) {
             (Value::Null, _) => serde_json::Value::Null,
             (Value::Blob(bytes), _) => serde_json::Value::from(hex(bytes)),
@@ -206,9 +211,15 @@ impl Sql {
                 let held = match ty.class {
                     Class::Integer | Class::Boolean => {
                         // What does not fit is no error there, and would become another number.
-                        let beyond = |row: &Vec<Value>| match row.get(i) {
+                        let beyond = |row: &Values| match row.get(i) {
                             Some(Value::Text(text)) => text.parse::<i64>().is_err(),
-                            Some(Value::Null | Value::Integer(_) | Value::Real(_) | Value::Blob(_))
+                            Some(
+                                Value::Null
+                                | Value::Integer(_)
+                                | Value::Real(_)
+                                | Value::Instant(_)
+                                | Value::Blob(_),
+                            )
                             | None => false,
                         };
                         if rows.iter().any(beyond) { "DECIMAL(20,0)" } else { "BIGINT" }
@@ -231,6 +242,7 @@ pub(super) fn natural(value: &Value) -> Arg {
         Value::Integer(n) => Arg::Integer(*n),
         Value::Real(n) => Arg::Real(*n),
         Value::Text(text) => Arg::Text(text.clone()),
+        Value::Instant(at) => Arg::Text(rfc3339(*at)),
         Value::Blob(bytes) => Arg::Bytes(bytes.clone()),
     }
 }
@@ -258,6 +270,7 @@ fn postgres(value: &Value, ty: &Type) -> (Arg, String) {
         (Class::Bytes, _) => texts("bytea"),
         (Class::Text, _) if matches!(ty.name.as_str(), "" | "text") => texts(""),
         // With a type of their own: what is cast from text is cast for every row.
+        (Class::Instant, Value::Instant(at)) => (Arg::Instant(*at), String::new()),
         (Class::Instant, Value::Text(text)) => match DateTime::parse_from_rfc3339(text) {
             Ok(at) => (Arg::Instant(at.to_utc()), String::new()),
             Err(_) => texts(&ty.name),
@@ -287,6 +300,7 @@ fn mariadb(value: &Value, ty: &Type) -> (Arg, String) {
             Err(_) => (Arg::Text(text.clone()), "DECIMAL(65,30)".to_owned()),
         },
         (Class::Instant | Class::Naive, Value::Text(text)) => (Arg::Text(date_time(text)), own()),
+        (Class::Instant | Class::Naive, Value::Instant(at)) => (Arg::Text(date_time(&rfc3339(*at))), own()),
         (Class::Decimal, Value::Text(text)) => (Arg::Text(text.clone()), "DECIMAL(65,30)".to_owned()),
         _ => (natural(value), own()),
     }
@@ -304,6 +318,7 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
         Value::Integer(n) => Some(n.to_string()),
         Value::Real(n) => Some(n.to_string()),
         Value::Text(text) => Some(text.clone()),
+        Value::Instant(at) => Some(rfc3339(*at)),
         Value::Blob(bytes) => Some(format!("\\x{}", hex(bytes))),
     }
 }

@@ -17,6 +17,7 @@
 mod compare;
 mod error;
 mod hours;
+mod memo;
 mod moment;
 mod shift;
 mod steps;
@@ -31,6 +32,7 @@ use zone::{Day, Tick, Wall};
 pub use compare::Window;
 pub use error::ZoneError;
 pub use hours::{Hours, NoHours};
+pub use memo::Memo;
 pub use moment::{Cutoff, Moment, MomentKind};
 pub use shift::Shift;
 pub use steps::{Showing, Step, Working};

@@ -16,7 +16,7 @@ pub use keys::{KeyPattern, KeyPatternError};
 use self::glob::{Component, held};
 use super::key::NOT_UTF8;
 use super::name::ColumnName;
-use super::value::Value;
+use super::value::{Value, rfc3339};
 
 /// What Linux allows for one name (`NAME_MAX`).
 const LONGEST: usize = 255;
@@ -201,5 +201,6 @@ fn name(value: &Value) -> Result<Option<String>, &'static str> {
         Value::Text(text) if text.contains(NOT_UTF8) => Err("text that is not UTF-8"),
         Value::Text(text) if text.len() > LONGEST => Err("more than 255 bytes"),
         Value::Text(text) => Ok(Some(text.clone())),
+        Value::Instant(at) => Ok(Some(rfc3339(*at))),
     }
 }

@@ -34,7 +34,7 @@ fn mismatch(column: &Column, value: &Value) -> Option<&'static str> {
         Value::Integer(_) | Value::Real(_) => {
             return (column.kind == ColumnKind::Text).then_some("a text");
         }
-        Value::Null | Value::Blob(_) => return None,
+        Value::Null | Value::Instant(_) | Value::Blob(_) => return None,
     };
     match column.kind {
         ColumnKind::Integer if !is_number => Some("an integer"),

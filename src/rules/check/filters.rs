@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::name::{ClassName, ColumnName, DatastoreName};
-use crate::model::value::Value;
+use crate::model::value::{Value, rfc3339};
 use crate::rules::rule::{Condition, Promise, Rule, Test};
 
 /// Above this many combinations of cells, nobody could say what the rules mean; they then count as not complete.
@@ -102,6 +102,7 @@ fn literal(value: &Value) -> String {
         Value::Integer(n) => n.to_string(),
         Value::Real(x) => x.to_string(),
         Value::Text(text) => format!("\"{}\"", text.escape_debug()),
+        Value::Instant(at) => format!("\"{}\"", rfc3339(*at)),
         Value::Blob(bytes) => format!("{} bytes", bytes.len()),
     }
 }
@@ -186,7 +187,7 @@ fn number(cell: &Cell) -> Option<Number> {
             let whole = text.parse().ok().map(Number::Integer);
             whole.or_else(|| text.parse().ok().map(Number::Other)).filter(|_| digits)
         }
-        Value::Null | Value::Blob(_) => None,
+        Value::Null | Value::Instant(_) | Value::Blob(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use super::trigger::matched;
-use crate::model::value::Value;
+use crate::model::value::{Value, rfc3339};
 use crate::rules::digest::hex;
 use crate::rules::rule::{Condition, Test, Unless};
 
@@ -46,6 +46,7 @@ fn literal(value: &Value) -> Line {
         Value::Real(number) => Line::name(number.to_string()),
         // The text 0 is not the number.
         Value::Text(text) => Line::name(format!("\"{text}\"")),
+        Value::Instant(at) => Line::name(format!("\"{}\"", rfc3339(*at))),
         Value::Blob(bytes) => Line::name(format!("hex:{}", hex(bytes))),
     }
 }

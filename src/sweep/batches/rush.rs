@@ -78,7 +78,7 @@ impl Walk<'_, '_, '_> {
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Step<'b>, SweepError> {
         budget.wait(run.brake, &mut || run.tell(progress)).await;
-        self.seal_in_time(run, state).await?;
+        self.seal_in_time(run, state, other).await?;
         self.way = flight.selected.way();
         let (next, last) = (flight.selected.page.next.clone(), flight.selected.page.last);
         let (limit, way, phase) = (budget.limit(), self.way, self.phase);

@@ -5,7 +5,7 @@ use super::world::World;
 use super::{Failure, Failures, tree};
 use crate::diagnostic::chain;
 use crate::model::name::{ColumnName, TableName};
-use crate::model::value::Value;
+use crate::model::value::Values;
 use crate::rules::rule::{Row, Rule, RuleTest};
 
 pub(super) async fn compare(
@@ -31,12 +31,12 @@ pub(super) async fn compare(
 fn rows(
     table: &TableName,
     columns: &[ColumnName],
-    mut left: Vec<Vec<Value>>,
+    mut left: Vec<Values>,
     expected: &[Row],
     failures: &mut Failures,
 ) {
     for (number, row) in (1..).zip(expected) {
-        let fits = |held: &Vec<Value>| {
+        let fits = |held: &Values| {
             row.iter().all(|(name, value)| {
                 columns.iter().position(|c| c == name).is_some_and(|i| held.get(i) == Some(value))
             })

@@ -125,7 +125,9 @@ impl Plan {
         for (name, value) in rows.iter().flatten() {
             let guess = match value {
                 Value::Integer(_) => "integer",
-                Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => continue,
+                Value::Null | Value::Real(_) | Value::Text(_) | Value::Instant(_) | Value::Blob(_) => {
+                    continue;
+                }
             };
             if let Some(declared) = self.tables.get_mut(table).and_then(|p| p.columns.get_mut(name))
                 && declared.is_empty()

@@ -72,7 +72,7 @@ fn typed_key(rows: RowRule<'_>, record: &Row) -> Option<Vec<String>> {
     let part = |name: &ColumnName| match &record.iter().find(|(column, _)| column == name)?.1 {
         Value::Integer(n) => Some(n.to_string()),
         Value::Text(text) => Some(text.clone()),
-        Value::Null | Value::Real(_) | Value::Blob(_) => None,
+        Value::Null | Value::Real(_) | Value::Instant(_) | Value::Blob(_) => None,
     };
     rows.table().key.iter().map(part).collect()
 }

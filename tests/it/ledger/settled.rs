@@ -393,7 +393,8 @@ fn a_seal_says_when_the_backups_are_gone() {
         assert_eq!(first.gone_everywhere_by, Some(first.t1 + TimeDelta::hours(3)));
         let intent = ledger.intend().await;
         let none = Horizon::default();
-        let sealed = ledger.state.seal(&ledger.sweep, Unsealed::new(intent, Settled::Acknowledged, none)).await;
+        let sealed =
+            ledger.state.seal(&ledger.sweep, Unsealed::new(intent, Settled::Acknowledged, none)).await;
         let index = sealed.unwrap();
         assert_eq!(ledger.committed(index).await.gone_everywhere_by, None);
         let overview = ledger.state.overview(RULE).await.unwrap();

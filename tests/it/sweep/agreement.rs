@@ -284,7 +284,7 @@ fn literal(value: &Value) -> String {
         Value::Null => "NULL".to_owned(),
         Value::Integer(n) => n.to_string(),
         Value::Text(text) => format!("'{text}'"),
-        Value::Real(_) | Value::Blob(_) => unreachable!("no such value is made here"),
+        Value::Real(_) | Value::Instant(_) | Value::Blob(_) => unreachable!("no such value is made here"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::datastore::sql::statement::{Sql, natural};
 use crate::datastore::sql::{Cursor, Phase};
 use crate::model::catalogue::Catalogue;
 use crate::model::name::{ColumnName, TableName};
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::rules::bind::RowRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::Row;
@@ -103,7 +103,7 @@ impl Writer {
         &mut self,
         name: &TableName,
         columns: &[ColumnName],
-    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+    ) -> Result<Vec<Values>, DatastoreError> {
         holds(self.connection().handle(), name, columns).await
     }
 
@@ -124,7 +124,7 @@ impl Prepared<'_> {
         &mut self,
         name: &TableName,
         columns: &[ColumnName],
-    ) -> Result<Vec<Vec<Value>>, DatastoreError> {
+    ) -> Result<Vec<Values>, DatastoreError> {
         holds(self.transaction.handle(), name, columns).await
     }
 }
@@ -133,7 +133,7 @@ async fn holds(
     mut handle: Handle<'_>,
     name: &TableName,
     columns: &[ColumnName],
-) -> Result<Vec<Vec<Value>>, DatastoreError> {
+) -> Result<Vec<Values>, DatastoreError> {
     let columns: Vec<Expression> = columns.iter().map(|c| Dialect::Sqlite.column("t", name, c)).collect();
     let select = Dialect::Sqlite.select(&columns, |sql| {
         sql.push(&format!(" FROM {} AS t ORDER BY t.rowid", Dialect::Sqlite.table(name)));

@@ -1,0 +1,117 @@
+//! Bounds of triggers that come one after another: those of one civil day share theirs.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+
+use super::steps::Nobody;
+use super::zone::Tick;
+use super::{Calendar, Moment, Reading};
+use crate::model::period::{DeleteBy, Period, Retain};
+
+/// One bound of a rule, for many triggers: [`Calendar::due`] or [`Calendar::deadline`], worked out once a civil day.
+#[derive(Debug, Clone)]
+pub struct Memo {
+    calendar: Calendar,
+    of: Of,
+    /// The instants of the day that was asked about last, and what it came to.
+    last: Option<(Range<Tick>, Option<DateTime<Utc>>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Retain(Retain),
+    DeleteBy(DeleteBy),
+}
+
+impl PartialEq for Memo {
+    /// What it remembers changes nothing.
+    fn eq(&self, other: &Self) -> bool {
+        (self.calendar, self.of) == (other.calendar, other.of)
+    }
+}
+
+impl Eq for Memo {}
+
+impl Memo {
+    /// When records are due.
+    pub fn due(calendar: Calendar, retain: Retain) -> Self {
+        Self { calendar, of: Of::Retain(retain), last: None }
+    }
+
+    /// When they are overdue.
+    pub fn deadline(calendar: Calendar, delete_by: DeleteBy) -> Self {
+        Self { calendar, of: Of::DeleteBy(delete_by), last: None }
+    }
+
+    /// The bound of a record with this trigger; `None`: beyond the calendar.
+    pub fn of(&mut self, trigger: &Moment) -> Option<DateTime<Utc>> {
+        let reading = match self.of {
+            Of::Retain(_) => Reading::Latest,
+            Of::DeleteBy(_) => Reading::Earliest,
+        };
+        // A date is a day already, and elapsed time counts from the instant.
+        let is_shared = matches!(self.period(), Period::Civil(_)) && !matches!(trigger, Moment::Date(_));
+        if !is_shared {
+            return self.worked_out(trigger);
+        }
+        let at = self.calendar.read(trigger, reading, &mut Nobody)?;
+        if let Some((day, end)) = &self.last
+            && day.contains(&at)
+        {
+            return *end;
+        }
+        let end = self.worked_out(trigger);
+        let day = self.calendar.zone.day(at);
+        self.last = Some((self.calendar.first(day)..self.calendar.first(day.next()), end));
+        end
+    }
+
+    fn period(&self) -> Period {
+        match &self.of {
+            Of::Retain(retain) => retain.period(),
+            Of::DeleteBy(delete_by) => delete_by.period(),
+        }
+    }
+
+    fn worked_out(&self, trigger: &Moment) -> Option<DateTime<Utc>> {
+        match &self.of {
+            Of::Retain(retain) => self.calendar.due(trigger, retain),
+            Of::DeleteBy(delete_by) => self.calendar.deadline(trigger, delete_by),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    /// Around both changes of the clock, at St John's where a midnight was shown twice, and over the day that Apia skipped.
+    #[test]
+    fn what_is_remembered_is_what_is_worked_out() {
+        for (zone, from) in [
+            ("Europe/Berlin", "2026-03-28T00:00:00Z"),
+            ("Europe/Berlin", "2026-10-24T00:00:00Z"),
+            ("America/St_Johns", "2010-11-06T00:00:00Z"),
+            ("Pacific/Apia", "2011-12-28T00:00:00Z"),
+        ] {
+            let calendar = Calendar::new(zone.parse().expect("a zone"));
+            let retain = Retain::new("1 month".parse().expect("a period"));
+            let delete_by = DeleteBy::new("2 months 3 days".parse().expect("a period")).expect("not zero");
+            let (mut due, mut deadline) = (Memo::due(calendar, retain), Memo::deadline(calendar, delete_by));
+            let from: DateTime<Utc> = from.parse().expect("an instant");
+            // Up to the microsecond before each quarter of an hour, forwards and back again.
+            let steps = (0..4 * 96).chain((0..4 * 96).rev());
+            for at in steps.flat_map(|n| {
+                let at = from + TimeDelta::minutes(15 * n);
+                [at - TimeDelta::nanoseconds(1), at - TimeDelta::microseconds(1), at]
+            }) {
+                let moment = Moment::Instant(at);
+                assert_eq!(due.of(&moment), calendar.due(&moment, &retain), "{zone} {at}");
+                assert_eq!(deadline.of(&moment), calendar.deadline(&moment, &delete_by), "{zone} {at}");
+            }
+        }
+    }
+}
