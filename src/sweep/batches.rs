@@ -115,7 +115,7 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows).await?;
-    // Where batches go in the statement that selects them, the server works on the next while this one is judged and committed.
+    // Where batches are snapshots, the server reads the next while this one is judged, disposed of and committed.
     let mut second: Option<Writer> = None;
     let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
@@ -134,7 +134,7 @@ pub(super) async fn run(
             way,
             closer: false,
         };
-        if way.keeps_apart() && run.target.pace == Pace::Unlimited && second.is_none() {
+        if way.is_snapshot() && run.target.pace == Pace::Unlimited && second.is_none() {
             second = Some(Writer::open(run.target.own()?).await?);
         }
         let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
@@ -209,7 +209,7 @@ impl Walk<'_, '_, '_> {
             }
             let turn = match second.as_deref_mut() {
                 Some(second)
-                    if self.way.keeps_apart()
+                    if self.way.is_snapshot()
                         && !self.closer
                         && !cursor.is_within()
                         && self.gate.stands_open() =>
@@ -363,10 +363,6 @@ impl Walk<'_, '_, '_> {
                 return Err(error);
             }
         };
-        if !selected.can_be(&due) || (due.is_empty() && selected.way().may_miss()) {
-            selected.rollback().await?;
-            return Ok(Turn::Closer(closer));
-        }
         if due.is_empty() {
             selected.rollback().await?;
             return Ok(batch.went(0));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::{Access, Connection, Select, Transaction, open};
+use super::connection::{Access, Connection, Transaction, open};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::not_held;
 use super::identity::{Identities, Identity};
@@ -168,7 +168,7 @@ impl Writer {
 
     /// Selects up to `limit` records, in the walk's order after the cursor, and locks them, on SQLite the datastore, against every
     /// other writer until the batch ends. What somebody else has locked is passed over where the records are listed, and a conflict
-    /// elsewhere. Where the way is a direct one, they are gone within the transaction that is open now.
+    /// elsewhere. Where the way is by snapshots, nothing is locked yet.
     pub async fn select<'w>(
         &'w mut self,
         rule: RowRule<'w>,
@@ -180,7 +180,12 @@ impl Writer {
     ) -> Result<Selected<'w>, DatastoreError> {
         let witness = self.witness();
         let (sealed, file, dialect) = (self.sealed.clone(), self.file.clone(), self.dialect.clone());
-        let transaction = self.connection.begin("select a batch").await?;
+        let operation = "select a batch";
+        let transaction = if way.at(cursor).is_snapshot() {
+            self.connection.begin_snapshot(operation).await?
+        } else {
+            self.connection.begin(operation).await?
+        };
         let mut selected = Selected {
             transaction,
             dialect,
@@ -191,18 +196,14 @@ impl Writer {
             from: cursor.clone(),
             limit,
             way: way.at(cursor),
+            pages: matches!(way.at(cursor), Way::Pages { .. }).then(|| cursor.pages(way, limit)),
             page: Page::empty(),
             beside: Vec::new(),
             sealed,
             witness,
             file,
         };
-        let read = if way.at(cursor).is_direct() {
-            selected.dispose_page().await
-        } else {
-            selected.read_page().await
-        };
-        match read {
+        match selected.read_page().await {
             Ok(()) => Ok(selected),
             Err(error) => {
                 selected.transaction.undo().await?;
@@ -235,7 +236,7 @@ impl Witness {
     }
 }
 
-/// Records that wait for the judge: locked and unchanged or, where the way is a direct one, gone within the open transaction.
+/// Records that wait for the judge: locked, or as one snapshot shows them.
 pub struct Selected<'w> {
     transaction: Transaction<'w>,
     dialect: Dialect,
@@ -247,6 +248,8 @@ pub struct Selected<'w> {
     from: Cursor,
     limit: u32,
     way: Way,
+    /// Of which pages it is, up to the second and without it; none: the way is another.
+    pages: Option<(u64, u64)>,
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     /// Of each record, what the batch needs beside its key.
@@ -263,12 +266,6 @@ impl<'w> Selected<'w> {
         self.transaction.rollback().await
     }
 
-    /// Whether the batch is what the judge calls due, or can be narrowed to it. One that is gone already, within its transaction, can
-    /// only be rolled back and looked at again record by record.
-    pub fn can_be(&self, due: &[Due]) -> bool {
-        !self.way.is_direct() || due.len() == self.page.selected()
-    }
-
     /// Whether others may stand in it, or come into it, that a list of its records would leave alone.
     pub fn is_loose(&self) -> bool {
         self.way != Way::Listed && !self.has_locked_everybody_out()
@@ -281,7 +278,14 @@ impl<'w> Selected<'w> {
 
     fn range(&self) -> Range<'_> {
         let order = self.from.order(Order::of(self.rule, self.phase));
-        Range { phase: self.phase, cursor: &self.from, order, limit: self.limit, lock: None }
+        Range {
+            phase: self.phase,
+            cursor: &self.from,
+            order,
+            limit: self.limit,
+            lock: None,
+            pages: self.pages,
+        }
     }
 
     /// Whether the predicate looks at rows that may go with the batch as dependents.
@@ -292,47 +296,6 @@ impl<'w> Selected<'w> {
     /// Whether nobody else can write until the batch ends, so that what was read is what is there.
     fn has_locked_everybody_out(&self) -> bool {
         matches!(self.dialect, Dialect::Sqlite)
-    }
-
-    /// Disposes of the records in the statement that selects them. It sees each as it is when its turn comes: a record that was
-    /// un-deleted meanwhile stays.
-    async fn dispose_page(&mut self) -> Result<(), DatastoreError> {
-        let columns = sources(&self.dialect, self.rule);
-        let read: Vec<String> = columns.iter().map(|x| self.dialect.read(x)).collect();
-        let names: Vec<String> = (0..read.len()).map(|i| format!("c{i}")).collect();
-        let own = self.dialect.table(self.rule.table().name);
-        let mut sql = self.dialect.sql(format!("WITH gone ({}) AS (", names.join(", ")));
-        sql.push(&format!("DELETE FROM {own} AS t WHERE "));
-        let (start, until) = self.from.pages(self.way, self.limit);
-        if let Way::Pages { .. } = self.way {
-            self.push_due(&mut sql);
-            push_pages(&mut sql, start, until);
-        } else {
-            sql.push(&format!("t.ctid = ANY (ARRAY(SELECT t.ctid FROM {own} AS t WHERE "));
-            self.push_due(&mut sql);
-            let order = columns_of(&self.dialect, self.rule, Order::Trigger);
-            self.from.push(&mut sql, &order, Side::After);
-            sql.push(&format!(" ORDER BY {} LIMIT ", order[0].sql)).bind_integer(self.limit.into());
-            sql.push(")) AND ");
-            self.push_due(&mut sql);
-        }
-        let arrays: Vec<String> = names.iter().map(|name| format!("array_agg({name})")).collect();
-        sql.push(&format!(" RETURNING {}) SELECT {} FROM gone", read.join(", "), arrays.join(", ")));
-        let select = Select { sql, types: columns.into_iter().map(|x| x.ty).collect() };
-        let watched = self.dialect.has_triggers(self.rule.table().name);
-        let rows = self.transaction.handle().deleting(&select, watched, "dispose of a batch").await?;
-        let mut page = page(&self.dialect, self.rule, self.range(), rows)?;
-        if let Way::Pages { end, density } = &mut self.way {
-            (page.next, page.last) = (Cursor(Place::Page(until)), until >= *end);
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            let found = page.selected() as f64 / (until - start).max(1) as f64;
-            *density = f64::midpoint(*density, found);
-        } else {
-            page.last = false;
-            page.next = page.latest().map_or_else(|| self.from.clone(), |trigger| self.from.since(trigger));
-        }
-        self.page = page;
-        Ok(())
     }
 
     /// The records that may go: the whole predicate of the phase, and nobody who is held. Every statement that decides repeats it.
@@ -352,8 +315,12 @@ impl<'w> Selected<'w> {
         let key = self.rule.table().key.len();
         let beside = self.held[0].layer.columns(&self.dialect).split_off(key);
         let columns = [told, beside].concat();
-        let wait = if self.way == Way::Stretches { Wait::Never } else { Wait::Skip };
-        let range = Range { lock: Some(wait), ..self.range() };
+        let lock = match self.way {
+            Way::Listed => Some(Wait::Skip),
+            Way::Stretches => Some(Wait::Never),
+            Way::Index | Way::Pages { .. } => None,
+        };
+        let range = Range { lock, ..self.range() };
         let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
         let mut rows = self.transaction.handle().rows(&select, operation).await?;
         let next = self.page_of(&mut rows, width)?;
@@ -375,6 +342,12 @@ impl<'w> Selected<'w> {
     fn page_of(&mut self, rows: &mut Vec<Values>, width: usize) -> Result<Cursor, DatastoreError> {
         self.beside = rows.iter_mut().map(|row| row.drain(width..).collect()).collect();
         self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
+        if let (Way::Pages { end, density }, Some((start, until))) = (&mut self.way, self.pages) {
+            (self.page.next, self.page.last) = (Cursor(Place::Page(until)), until >= *end);
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let found = self.page.selected() as f64 / (until - start).max(1) as f64;
+            *density = f64::midpoint(*density, found);
+        }
         Ok(self.page.next.clone())
     }
 
@@ -416,9 +389,6 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Vec<PreparedPart>, DatastoreError> {
-        if self.way.is_direct() {
-            return Ok(Vec::new());
-        }
         if self.way == Way::Listed {
             let rows = self.page.keys.iter().zip(std::mem::take(&mut self.beside));
             let rows = rows.map(|(key, beside)| key.iter().cloned().chain(beside).collect()).collect();
@@ -501,13 +471,17 @@ impl<'w> Selected<'w> {
         let layer = &self.held[0].layer;
         let trigger = TriggerSql::of(&self.dialect, self.rule);
         let mut sql = match layer.action {
-            Action::Delete if self.way == Way::Stretches => {
+            Action::Delete if self.way != Way::Listed => {
                 let deleted = if let Dialect::MariaDb(_) = self.dialect { "t FROM" } else { "FROM" };
                 let own = self.dialect.table(layer.table);
                 let mut sql = self.dialect.sql(format!("DELETE {deleted} {own} AS t WHERE TRUE"));
-                let order = columns_of(&self.dialect, self.rule, self.range().order);
-                self.from.push(&mut sql, &order, Side::After);
-                self.page.next.push(&mut sql, &order, Side::UpTo);
+                if let Some((page, until)) = self.pages {
+                    push_pages(&mut sql, page, until);
+                } else {
+                    let order = columns_of(&self.dialect, self.rule, self.range().order);
+                    self.from.push(&mut sql, &order, Side::After);
+                    self.page.next.push(&mut sql, &order, Side::UpTo);
+                }
                 sql
             }
             Action::Delete => {
@@ -524,7 +498,7 @@ impl<'w> Selected<'w> {
             self.push_due(&mut sql);
         }
         drop(trigger);
-        let extent = if self.way == Way::Stretches { Extent::Stretch } else { Extent::Named };
+        let extent = if self.way == Way::Listed { Extent::Named } else { Extent::Stretch };
         share::change(&mut self.transaction.handle(), &self.held[0].layer, &sql, (due.len(), extent)).await
     }
 }

@@ -88,6 +88,22 @@ impl Connection {
         .map_err(failed(operation))
     }
 
+    /// The same, where one snapshot has to serve all of its statements, and what others have changed meanwhile is a conflict:
+    /// PostgreSQL's alone.
+    pub(super) async fn begin_snapshot(
+        &mut self,
+        operation: &'static str,
+    ) -> Result<Transaction<'_>, DatastoreError> {
+        match self {
+            Self::Postgres(connection) => connection
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                .await
+                .map(Transaction::Postgres)
+                .map_err(failed(operation)),
+            Self::Sqlite(_) | Self::MariaDb(_) => self.begin(operation).await,
+        }
+    }
+
     pub(super) async fn close(self) -> Result<(), DatastoreError> {
         match self {
             Self::Sqlite(connection) => connection.close().await,
@@ -200,27 +216,34 @@ impl Dialect {
     pub(super) fn select(&self, columns: &[Expression], rest: impl FnOnce(&mut Sql)) -> Select {
         let types = columns.iter().map(|x| x.ty.clone()).collect();
         let mut sql = match self {
-            // One row of the driver's for all: a tenth of its work.
+            // One row of the driver's for all: a tenth of its work, and on PostgreSQL half of the server's.
             Self::Sqlite => {
                 let read: Vec<String> =
                     (0..columns.len()).map(|i| super::dialect::encoded(&format!("b.c{i}"))).collect();
-                let named: Vec<String> =
-                    columns.iter().enumerate().map(|(i, x)| format!("{} AS c{i}", x.sql)).collect();
-                self.sql(format!(
-                    "SELECT json_group_array(json_array({})) FROM (SELECT {}",
-                    read.join(", "),
-                    // A row without columns is a row.
-                    if named.is_empty() { "1".to_owned() } else { named.join(", ") }
-                ))
+                self.sql(format!("SELECT json_group_array(json_array({})) FROM (", read.join(", ")))
             }
-            Self::Postgres(_) | Self::MariaDb(_) => {
-                let read: Vec<String> = columns.iter().map(|x| self.read(x)).collect();
-                self.sql(format!("SELECT {}", read.join(", ")))
+            Self::Postgres(_) => {
+                let read: Vec<String> =
+                    (0..columns.len().max(1)).map(|i| format!("array_agg(b.c{i})")).collect();
+                self.sql(format!("SELECT {} FROM (", read.join(", ")))
             }
+            Self::MariaDb(_) => self.sql(""),
         };
+        let named = |(i, x): (usize, &Expression)| match self {
+            Self::Sqlite => format!("{} AS c{i}", x.sql),
+            Self::Postgres(_) => format!("{} AS c{i}", self.read(x)),
+            Self::MariaDb(_) => self.read(x),
+        };
+        let named: Vec<String> = columns.iter().enumerate().map(named).collect();
+        // A row without columns is a row.
+        sql.push(&format!(
+            "SELECT {}",
+            if named.is_empty() { "1 AS c0".to_owned() } else { named.join(", ") }
+        ));
         rest(&mut sql);
-        if let Self::Sqlite = self {
-            sql.push(") AS b");
+        match self {
+            Self::Sqlite | Self::Postgres(_) => drop(sql.push(") AS b")),
+            Self::MariaDb(_) => {}
         }
         Select { sql, types }
     }
@@ -264,8 +287,8 @@ impl Handle<'_> {
                 rows::parse(&text(&row, operation)?)
             }
             Self::Postgres(connection) => {
-                let rows = for_postgres(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;
-                rows.iter().map(|row| rows::of_postgres(row, types, operation)).collect()
+                let row = for_postgres(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
+                rows::of_postgres(&row, types, operation)
             }
             Self::MariaDb(connection) => {
                 let rows = for_mariadb(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;
@@ -305,32 +328,6 @@ impl Handle<'_> {
         let itself = self.run(sql, operation).await?;
         let reached = if watched { self.reached(&sql.dialect, operation).await? - before } else { itself };
         Ok(Changed { itself, reached })
-    }
-
-    /// Runs a statement of PostgreSQL's that deletes rows and returns their columns, each as one array: a row that goes through the
-    /// driver by itself costs both sides more than all that is done to it. `watched`: as with [`Self::changing`].
-    pub(super) async fn deleting(
-        &mut self,
-        select: &Select,
-        watched: bool,
-        operation: &'static str,
-    ) -> Result<Vec<Values>, DatastoreError> {
-        let Select { sql, types } = select;
-        let before = if watched { self.reached(&sql.dialect, operation).await? } else { 0 };
-        let rows = match self {
-            Self::Postgres(connection) => {
-                let row = for_postgres(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
-                rows::of_arrays(&row, types, operation)?
-            }
-            Self::Sqlite(_) | Self::MariaDb(_) => self.rows(select, operation).await?,
-        };
-        if watched && self.reached(&sql.dialect, operation).await? - before > rows.len() as u64 {
-            let source = EngineError::Refused(
-                "a trigger or a foreign key would change rows that no dependent declares",
-            );
-            return Err(DatastoreError::Statement { operation, source });
-        }
-        Ok(rows)
     }
 
     /// Rows that the transaction (MariaDB: the connection) has changed, whoever made it.

@@ -69,8 +69,6 @@ enum Place {
     Start,
     /// Behind this record, by the values of the walk's own order.
     Behind(Vec<Value>),
-    /// With the records whose trigger reads this, since those before are gone.
-    From(Value),
     /// With the records on this page of the table.
     Page(u64),
     /// Within these pages, up to the second and without it, behind the record with this key.

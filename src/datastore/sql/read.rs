@@ -61,36 +61,9 @@ impl Page {
         }
     }
 
-    /// The latest trigger among the records.
-    pub(super) fn latest(&self) -> Option<Value> {
-        let own = self.records.iter().filter_map(|record| match &record.trigger {
-            TriggerValue::Own(value) => Some(value),
-            TriggerValue::Rows(_) => None,
-        });
-        own.reduce(|latest, value| if earlier(latest, value) { value } else { latest }).cloned()
-    }
-
     /// How many records were selected, whoever has taken them since.
     pub(super) fn selected(&self) -> usize {
         self.selected
-    }
-}
-
-/// Whether one trigger lies before another: both are numbers, or texts of the one form that sorts as the times do.
-fn earlier(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Integer(a), Value::Integer(b)) => a < b,
-        (Value::Text(a), Value::Text(b)) => a < b,
-        (Value::Instant(a), Value::Instant(b)) => a < b,
-        (
-            Value::Null
-            | Value::Integer(_)
-            | Value::Real(_)
-            | Value::Text(_)
-            | Value::Instant(_)
-            | Value::Blob(_),
-            _,
-        ) => false,
     }
 }
 
@@ -520,12 +493,6 @@ impl Cursor {
             Place::Start => {}
             Place::Page(page) => push_page(sql, ">=", *page),
             Place::Behind(values) => push_row(sql, order, values, side),
-            // The first column of the order is the trigger.
-            Place::From(trigger) => {
-                if let Some(x) = order.first() {
-                    sql.push(&format!(" AND {} >= ", x.sql)).bind(trigger, &x.ty);
-                }
-            }
             Place::Within(page, until, after) => {
                 push_pages(sql, *page, *until);
                 if let Some(after) = after {
@@ -539,26 +506,15 @@ impl Cursor {
     fn behind(&self, values: Vec<Value>) -> Self {
         Self(match self.0 {
             Place::Within(page, until, _) => Place::Within(page, until, Some(values)),
-            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => Place::Behind(values),
+            Place::Start | Place::Behind(_) | Place::Page(_) => Place::Behind(values),
         })
-    }
-
-    /// With the records whose trigger reads this: those before are gone. Where the walk stands among records that share it, some of
-    /// which stayed, it stands there still.
-    pub(super) fn since(&self, trigger: Value) -> Self {
-        match &self.0 {
-            Place::Behind(values) if values.first() == Some(&trigger) => self.clone(),
-            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) | Place::Within(..) => {
-                Self(Place::From(trigger))
-            }
-        }
     }
 
     /// The next pages of a walk that goes by them, up to the second and without it, for about so many records.
     pub(super) fn pages(&self, way: Way, limit: u32) -> (u64, u64) {
         let start = match self.0 {
             Place::Page(page) => page,
-            Place::Start | Place::Behind(_) | Place::From(_) | Place::Within(..) => 0,
+            Place::Start | Place::Behind(_) | Place::Within(..) => 0,
         };
         (start, start + way.stride(limit))
     }
@@ -583,7 +539,7 @@ impl Cursor {
     pub(super) fn beyond(&self) -> Option<Self> {
         match self.0 {
             Place::Within(_, until, _) => Some(Self(Place::Page(until))),
-            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => None,
+            Place::Start | Place::Behind(_) | Place::Page(_) => None,
         }
     }
 
@@ -591,7 +547,7 @@ impl Cursor {
     pub(super) fn order(&self, otherwise: Order) -> Order {
         match self.0 {
             Place::Within(..) => Order::Key,
-            Place::Start | Place::Behind(_) | Place::From(_) | Place::Page(_) => otherwise,
+            Place::Start | Place::Behind(_) | Place::Page(_) => otherwise,
         }
     }
 }
@@ -609,9 +565,11 @@ fn push_page(sql: &mut Sql, operator: &str, page: u64) {
 
 fn push_row(sql: &mut Sql, order: &[Expression], values: &[Value], side: Side) {
     let (strictly, at_last) = if side == Side::After { (">", ">") } else { ("<", "<=") };
-    if let Dialect::MariaDb(_) = &sql.dialect {
-        // The engine makes no range of a row value.
+    if !matches!(sql.dialect, Dialect::Sqlite) {
+        // MariaDB makes no range of a row value, and PostgreSQL starts from one only where it is the only bound.
         sql.push(&format!(" AND {} {}= ", order[0].sql, &strictly[..1])).bind(&values[0], &order[0].ty);
+    }
+    if let Dialect::MariaDb(_) = &sql.dialect {
         sql.push(" AND (");
         for last in 0..order.len() {
             sql.push(if last > 0 { " OR (" } else { "(" });
@@ -646,12 +604,14 @@ pub(super) struct Range<'c> {
     pub(super) limit: u32,
     /// Whether they are locked, and what becomes of those that others have locked.
     pub(super) lock: Option<Wait>,
+    /// All on these pages, up to the second and without it, in no order.
+    pub(super) pages: Option<(u64, u64)>,
 }
 
 impl<'c> Range<'c> {
     /// Unlocked, in the order that suits the phase.
     pub(super) fn of(rule: RowRule<'_>, phase: Phase, cursor: &'c Cursor, limit: u32) -> Self {
-        Self { phase, cursor, order: Order::of(rule, phase), limit, lock: None }
+        Self { phase, cursor, order: Order::of(rule, phase), limit, lock: None, pages: None }
     }
 }
 
@@ -660,6 +620,10 @@ pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, ran
     let dialect = sql.dialect.clone();
     from(sql, " FROM ", rule);
     condition(sql, rule, cutoffs, range.phase);
+    if let Some((page, until)) = range.pages {
+        push_pages(sql, page, until);
+        return;
+    }
     let order = columns_of(&dialect, rule, range.order);
     range.cursor.push(sql, &order, Side::After);
     let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();

@@ -77,51 +77,26 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
     text
 }
 
-/// A row of PostgreSQL's, in its binary format.
+/// The rows of PostgreSQL's, in its binary format: an array a column, and no array where there are no rows.
 pub(super) fn of_postgres(
     row: &PgRow,
     types: &[Type],
     operation: &'static str,
-) -> Result<Values, DatastoreError> {
-    let mut values = Values::with_capacity(types.len());
-    for (at, ty) in types.iter().enumerate() {
-        let raw = row.try_get_raw(at).map_err(failed(operation))?;
-        if raw.is_null() {
-            values.push(Value::Null);
-            continue;
-        }
-        let bytes = raw.as_bytes().map_err(|_| undecodable(operation))?;
-        values.push(postgres_value(bytes, ty.class).ok_or_else(|| undecodable(operation))?);
-    }
-    Ok(values)
-}
-
-/// The rows of a statement that returned an array a column: none where it had none.
-pub(super) fn of_arrays(
-    row: &PgRow,
-    types: &[Type],
-    operation: &'static str,
 ) -> Result<Vec<Values>, DatastoreError> {
-    let mut columns = Vec::with_capacity(types.len());
-    for (at, ty) in types.iter().enumerate() {
+    let mut columns = Vec::with_capacity(row.len());
+    for at in 0..row.len() {
         let raw = row.try_get_raw(at).map_err(failed(operation))?;
         if raw.is_null() {
             return Ok(Vec::new());
         }
         let bytes = raw.as_bytes().map_err(|_| undecodable(operation))?;
-        columns.push((Elements::of(bytes).ok_or_else(|| undecodable(operation))?, ty.class));
+        columns.push(Elements::of(bytes).ok_or_else(|| undecodable(operation))?);
     }
-    let count = columns.first().map_or(0, |(elements, _)| elements.left);
-    if columns.iter().any(|(elements, _)| elements.left != count) {
-        return Err(undecodable(operation));
-    }
+    let count = columns.iter().map(|column| column.left).min().unwrap_or(0);
     let mut rows = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut values = Values::with_capacity(types.len());
-        for (elements, class) in &mut columns {
-            values.push(elements.next(*class).ok_or_else(|| undecodable(operation))?);
-        }
-        rows.push(values);
+        let values = columns.iter_mut().zip(types).map(|(column, ty)| column.next(ty.class));
+        rows.push(values.collect::<Option<Values>>().ok_or_else(|| undecodable(operation))?);
     }
     Ok(rows)
 }

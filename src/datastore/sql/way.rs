@@ -17,9 +17,10 @@ pub enum Way {
     /// Its records are listed and locked, judged, and go by their keys: what depends on other rows, or leads on to some, goes no other
     /// way, and what any other way stumbles over goes this one.
     Listed,
-    /// Stretch by stretch of the walk's order: each is read, judged, and goes as that stretch.
+    /// Stretch by stretch of the walk's order: each is read and locked, judged, and goes as that stretch.
     Stretches,
-    /// By the trigger's index, from where the last batch ended: each batch goes, is judged, and comes back if the judge does not agree.
+    /// By ranges of the trigger's index: each is read in a snapshot, judged, and goes as that range of the same snapshot. What somebody
+    /// else has changed meanwhile is a conflict.
     Index,
     /// By the table's own pages, from the first to the last that there is now, in the same manner.
     Pages {
@@ -53,19 +54,9 @@ impl Way {
         pages.max(1)
     }
 
-    /// Whether two of its batches never meet, so that one may go while the one before is not committed yet. By the index, the second would
-    /// find the first's last record, and wait for it.
-    pub fn keeps_apart(self) -> bool {
-        matches!(self, Self::Pages { .. })
-    }
-
-    /// Whether a batch that found nothing may only have missed what was changed at that moment.
-    pub fn may_miss(self) -> bool {
-        self == Self::Index
-    }
-
-    /// Whether its batches are disposed of by the statement that selects them.
-    pub(super) fn is_direct(self) -> bool {
+    /// Whether a batch is what one snapshot shows, and nothing is locked before it goes: two of them never meet, so that one may be read
+    /// while the one before is not committed yet.
+    pub fn is_snapshot(self) -> bool {
         match self {
             Self::Index | Self::Pages { .. } => true,
             Self::Listed | Self::Stretches => false,
