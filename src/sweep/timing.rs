@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::ledger::entry::{Bound, MINUTE, Timing, Waited, ceiling, floor};
 use crate::ledger::error::NameError;
@@ -34,7 +34,8 @@ struct Promise {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
     late: u64,
-    least: Option<TimeDelta>,
+    /// Whole seconds.
+    least: Option<i64>,
 }
 
 impl Standing {
@@ -66,7 +67,7 @@ impl Standing {
             Ok(Bound {
                 promise: name.map(|name| PromiseName::parse(name.as_str())).transpose()?,
                 late: tally.late,
-                margin: tally.least.map(|least| floor(storable(least.num_seconds()))),
+                margin: tally.least.map(|least| floor(storable(least))),
             })
         };
         all.map(bound).collect()
@@ -78,11 +79,11 @@ impl Tally {
         match deadline {
             Some(deadline) if deadline <= late => self.late += 1,
             Some(deadline) => {
-                let left = minute(deadline) - late;
+                let left = minute(deadline) - late.timestamp() - begun(late);
                 self.least = Some(self.least.map_or(left, |least| least.min(left)));
             }
             // Beyond the calendar: all the time there is.
-            None => self.least = Some(self.least.unwrap_or(TimeDelta::MAX)),
+            None => self.least = Some(self.least.unwrap_or(i64::MAX)),
         }
     }
 }
@@ -93,9 +94,8 @@ pub(super) fn timing(mut standing: Standing, due: &[Due], at: DateTime<Utc>) -> 
     for record in due {
         let times = record.times();
         let since = standing.calendar.earliest(&times.trigger).unwrap_or(times.due);
-        let wait = at - minute(since);
-        let begun = i64::from(wait.subsec_nanos() > 0);
-        let within = ceiling(storable(wait.num_seconds().saturating_add(begun)).max(MINUTE));
+        let wait = at.timestamp() - minute(since);
+        let within = ceiling(storable(wait + begun(at)).max(MINUTE));
         *waited.entry(within).or_default() += 1;
         standing.add(&times);
     }
@@ -103,10 +103,15 @@ pub(super) fn timing(mut standing: Standing, due: &[Due], at: DateTime<Utc>) -> 
     Ok(Timing { at, waited, bounds: standing.bounds()? })
 }
 
-/// The beginning of its minute (UTC). A length is measured from there, never from the instant itself: rounded from a now that
+/// The beginning of its minute, in seconds since 1970 (UTC). A length is measured from there, never from the instant itself: rounded from a now that
 /// moves, a record measured often enough would be told by the lengths that its rounding changes at.
-fn minute(at: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp(at.timestamp().div_euclid(60) * 60, 0).unwrap_or(at)
+fn minute(at: DateTime<Utc>) -> i64 {
+    at.timestamp().div_euclid(60) * 60
+}
+
+/// One where a second has begun that is not over.
+fn begun(at: DateTime<Utc>) -> i64 {
+    i64::from(at.timestamp_subsec_nanos() > 0)
 }
 
 /// Before zero is zero; the end of time is a number that an entry can hold.

@@ -95,8 +95,11 @@ pub(super) fn of_postgres(
     let count = columns.iter().map(|column| column.left).min().unwrap_or(0);
     let mut rows = Vec::with_capacity(count);
     for _ in 0..count {
-        let values = columns.iter_mut().zip(types).map(|(column, ty)| column.next(ty.class));
-        rows.push(values.collect::<Option<Values>>().ok_or_else(|| undecodable(operation))?);
+        let mut values = Values::new();
+        for (column, ty) in columns.iter_mut().zip(types) {
+            values.push(column.next(ty.class).ok_or_else(|| undecodable(operation))?);
+        }
+        rows.push(values);
     }
     Ok(rows)
 }
