@@ -350,7 +350,7 @@ impl Walk<'_, '_, '_> {
         let locked = Stopwatch::start();
         let batch = Stretch {
             next: selected.page.next.clone(),
-            last: selected.page.last,
+            last: selected.page.last || is_rest(run, &selected),
             selected: selected.page.records.len(),
         };
         let refused = |why| Ok(batch.clone().refused(why));
@@ -461,6 +461,13 @@ impl Walk<'_, '_, '_> {
 struct Flight<'w> {
     selected: Selected<'w>,
     closer: Cursor,
+}
+
+/// Whether these are the rest of the records that were counted when the sweep began: the pages behind them hold none. What has become
+/// due there since is left to the residue and to the next sweep.
+fn is_rest(run: &Run<'_>, selected: &Selected<'_>) -> bool {
+    let found = run.report.disposed + selected.page.records.len() as u64;
+    matches!(selected.way(), Way::Pages { .. }) && found >= run.total
 }
 
 /// A stretch that does not go as a whole is looked at record by record.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Flight, Heeded, Run, Turn, Walk, stumbled};
+use super::{Flight, Heeded, Run, Turn, Walk, is_rest, stumbled};
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{Cursor, Writer};
 use crate::hook;
@@ -80,7 +80,8 @@ impl Walk<'_, '_, '_> {
         budget.wait(run.brake, &mut || run.tell(progress)).await;
         self.seal_in_time(run, state, other).await?;
         self.way = flight.selected.way();
-        let (next, last) = (flight.selected.page.next.clone(), flight.selected.page.last);
+        let next = flight.selected.page.next.clone();
+        let last = flight.selected.page.last || is_rest(run, &flight.selected);
         let (limit, way, phase) = (budget.limit(), self.way, self.phase);
         let Ground { rows, cutoffs } = ground;
         self.announce(other);
