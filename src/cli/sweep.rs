@@ -193,6 +193,12 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
     for (why, n) in &report.refused {
         println!("{}: {n} records set aside: {why}", rule.id);
     }
+    if report.locked > 0 {
+        println!(
+            "{}: {} records were locked by somebody else: the next sweep takes them",
+            rule.id, report.locked
+        );
+    }
     if report.stranded > 0 {
         println!(
             "{}: {} records are still there while dependents of theirs are gone",
@@ -244,7 +250,7 @@ fn of_requests(requests: &Result<Report, Failure>) -> serde_json::Value {
         Err(failure) => json!({ "result": "failed", "error": failure.text() }),
         Ok(r) => json!({
             "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
-            "remaining": r.remaining(), "refused": r.refusals(),
+            "remaining": r.remaining(), "refused": r.refusals(), "locked": r.locked,
             "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
         }),
     }
@@ -257,7 +263,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
             Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
             Ok(Swept { report: r, requests }) => json!({
                 "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
-                "overdue": r.found_overdue(), "remaining": r.remaining(), "refused": r.refusals(),
+                "overdue": r.found_overdue(), "remaining": r.remaining(), "refused": r.refusals(), "locked": r.locked,
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),

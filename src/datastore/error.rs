@@ -189,6 +189,11 @@ impl DatastoreError {
         }
     }
 
+    /// Whether somebody else has what was needed, or waits for it as well.
+    pub fn locked(&self) -> bool {
+        self.conflict().is_some_and(|what| what == LOCKED || what == DEADLOCK)
+    }
+
     /// Whether permission is what is missing.
     pub fn denied(&self) -> bool {
         matches!(

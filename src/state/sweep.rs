@@ -66,6 +66,8 @@ pub struct SweepEnd {
     pub refused: Option<u64>,
     /// Of these, under a hold.
     pub held: Option<u64>,
+    /// Of these, locked by somebody else when the sweep came to them.
+    pub locked: Option<u64>,
     /// Without a plausible trigger.
     pub undated: Option<u64>,
     /// Of these, changed between judgement and disposal, and left alone.
@@ -208,7 +210,7 @@ impl State {
             rule: sweep.rule.clone(),
             remaining: end.remaining,
             held: end.held,
-            locked: end.remaining.map(|_| 0),
+            locked: end.locked,
             refused: end.refused,
             changed: end.remaining.map(|_| end.changed),
             undated: end.undated,

@@ -62,10 +62,10 @@ pub(super) struct Run<'a> {
 
 /// What became of one turn of the loop.
 enum Turn {
-    /// The walk goes on after this; how many records went, dependents included.
-    On { next: Cursor, went: u64, last: bool },
+    /// The walk goes on after this; how many records went, dependents included, and how many somebody else had locked.
+    On { next: Cursor, went: u64, passed_over: u64, last: bool },
     /// One of the selected rows cannot go.
-    Refused { selected: usize, next: Cursor, last: bool, why: &'static str },
+    Refused { stretch: Stretch, why: &'static str },
     /// More would go than is allowed.
     Exhausted,
     /// Another transaction stood in the way of what was selected (none: of the selection itself); nothing of it was intended.
@@ -219,7 +219,8 @@ impl Walk<'_, '_, '_> {
                 Some(_) | None => Box::pin(self.turn(run, state, writer, &cursor, budget.limit())).await?,
             };
             match turn {
-                Turn::On { next, went, last } => {
+                Turn::On { next, went, passed_over, last } => {
+                    run.report.locked += passed_over;
                     run.tell(progress);
                     if last {
                         return Ok(());
@@ -228,18 +229,19 @@ impl Walk<'_, '_, '_> {
                     conflicts = 0;
                     budget.went(went);
                 }
-                Turn::Refused { selected, next, last, why } if selected <= 1 => {
+                Turn::Refused { stretch: alone, why } if alone.selected <= 1 => {
                     // It stands alone: it is set aside, and the walk goes on behind it.
                     set_aside(&mut run.report, why);
+                    run.report.locked += alone.passed_over;
                     run.tell(progress);
-                    if last {
+                    if alone.last {
                         return Ok(());
                     }
-                    cursor = next;
+                    cursor = alone.next;
                 }
-                Turn::Refused { selected, .. } => {
+                Turn::Refused { stretch, .. } => {
                     run.tell(progress);
-                    budget.halve(selected);
+                    budget.halve(stretch.selected);
                 }
                 Turn::Again => {}
                 Turn::Closer(from) => {
@@ -248,11 +250,15 @@ impl Walk<'_, '_, '_> {
                 }
                 Turn::Conflict { stretch, error } => {
                     conflicts += 1;
-                    let locked = error.conflict().unwrap_or_default();
                     match stretch {
                         // It stands alone, and still somebody else has it: it is set aside, and the walk goes on behind it.
                         Some(alone) if alone.selected <= 1 && conflicts > MOST_TRIES => {
-                            set_aside(&mut run.report, locked);
+                            if error.locked() {
+                                run.report.locked += 1;
+                            } else {
+                                set_aside(&mut run.report, error.conflict().unwrap_or_default());
+                            }
+                            run.report.locked += alone.passed_over;
                             run.tell(progress);
                             if alone.last {
                                 return Ok(());
@@ -352,6 +358,7 @@ impl Walk<'_, '_, '_> {
             next: selected.page.next.clone(),
             last: selected.page.last || is_rest(run, &selected),
             selected: selected.page.records.len(),
+            passed_over: selected.page.passed_over,
         };
         let refused = |why| Ok(batch.clone().refused(why));
         let loose = selected.is_loose();
@@ -500,15 +507,16 @@ struct Stretch {
     next: Cursor,
     last: bool,
     selected: usize,
+    passed_over: u64,
 }
 
 impl Stretch {
     fn went(self, went: u64) -> Turn {
-        Turn::On { next: self.next, went, last: self.last }
+        Turn::On { next: self.next, went, passed_over: self.passed_over, last: self.last }
     }
 
     fn refused(self, why: &'static str) -> Turn {
-        Turn::Refused { selected: self.selected, next: self.next, last: self.last, why }
+        Turn::Refused { stretch: self, why }
     }
 
     fn left(self, batch: String, left: Left) -> Result<Turn, SweepError> {

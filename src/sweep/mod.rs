@@ -139,6 +139,8 @@ pub struct Report {
     pub least_margin: Option<TimeDelta>,
     /// Records the datastore would not let go, by its reason.
     pub refused: Vec<(&'static str, u64)>,
+    /// Records that somebody else had locked, or dependents of theirs; of these, as many as remain.
+    pub locked: u64,
     /// Files that changed between judgement and disposal, and were left alone.
     pub changed: u64,
     /// Records still there while dependents of theirs in other datastores are gone.
@@ -169,6 +171,7 @@ impl Report {
             worst_wait: None,
             least_margin: None,
             refused: Vec::new(),
+            locked: 0,
             changed: 0,
             stranded: 0,
             obstacles: BTreeMap::new(),
@@ -345,6 +348,12 @@ async fn sweep(
     if bound.rows().is_some() || report.result == SweepResult::Observed {
         report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now).await;
     }
+    if let Some(counts) = &report.residue {
+        // Whoever had locked a record may have un-deleted it, or deleted it; and of those that only the judge can compare, one that was
+        // locked need not have been due.
+        let not_refused = (counts.due + counts.overdue).saturating_sub(report.refusals());
+        report.locked = report.locked.min(not_refused);
+    }
     if report.stranded > 0 {
         tracing::error!(rule, records = report.stranded, "dependents gone, record kept");
     }
@@ -365,6 +374,7 @@ async fn sweep(
         dependents = report.dependents,
         overdue = report.found_overdue(),
         remaining = report.remaining(),
+        locked = report.locked,
         took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         "sweep finished"
     );
@@ -476,6 +486,7 @@ async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result
         remaining: report.remaining(),
         refused: Some(report.refusals()),
         held: report.residue.as_ref().map(|r| r.held),
+        locked: report.residue.as_ref().map(|_| report.locked),
         undated: report.residue.as_ref().map(Counts::undated_total),
         changed: report.changed,
         stranded: report.stranded,

@@ -100,6 +100,8 @@ on_servers!(
     a_row_that_keeps_a_record_and_is_in_flight_keeps_it,
     a_renewal_before_the_deciding_statement_keeps_the_record,
     what_the_application_has_locked_is_passed_over_and_said,
+    what_is_locked_is_told_from_what_is_held_refused_and_pseudonymized,
+    what_was_locked_and_is_gone_at_the_end_is_not_said,
     a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other,
     a_lock_that_is_given_back_soon_is_waited_for,
     two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once,
@@ -182,14 +184,65 @@ fn what_the_application_has_locked_is_passed_over_and_said<E: Engine>() {
     let ran = served.world.run(&SWEEP);
     let said = ran.rule();
     assert_eq!(served.left(), set(&["2", "4"]), "{}", ran.text());
-    assert_eq!(
-        (ran.code, &said["disposed"], &said["remaining"]),
-        (1, &Json::from(3), &Json::from(2)),
-        "{said}"
-    );
+    let numbers = |said: &Json| ["disposed", "remaining", "locked", "refused"].map(|of| said[of].as_u64());
+    assert_eq!((ran.code, numbers(&said)), (1, [Some(3), Some(2), Some(2), Some(0)]), "{said}");
+    let told = served.world.ran(&["sweep"], 1);
+    let line = "site/account: 2 records were locked by somebody else: the next sweep takes them\n";
+    assert!(told.stdout.contains(line), "{}", told.text());
+    for residue in served.world.entries("residue") {
+        assert_eq!(
+            (&residue["remaining"], &residue["locked"]),
+            (&Json::from(2), &Json::from(2)),
+            "{residue}"
+        );
+    }
     application.rollback();
     assert_eq!(served.world.ran(&SWEEP, 0).rule()["disposed"], 2);
     assert_eq!(served.world.records("batch.committed"), 5);
+}
+
+fn what_is_locked_is_told_from_what_is_held_refused_and_pseudonymized<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.living();
+    let text = crate::world::rules(DELETED_AT, "subject = \"id\"\non_erasure = \"dispose\"\n");
+    let pseudonymize = "action = \"pseudonymize\"\ncolumns = { name = \"random\" }\nmark = \"done_at\"";
+    served.world.rules(&text.replace("action = \"delete\"", pseudonymize));
+    served.database.sql(
+        "ALTER TABLE account ADD name varchar(40); ALTER TABLE account ADD done_at timestamp NULL; \
+         ALTER TABLE account ADD CHECK (id <> 3 OR name = 'kept')",
+    );
+    served.database.sql(
+        "INSERT INTO account (id, deleted_at, name) SELECT n, '1971-01-01 00:00:00', 'kept' FROM \
+         (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6) AS t",
+    );
+    served.world.ran(&["hold", "place", "site", "--subject", "1", "--reference", "C-1"], 0);
+    let mut application = served.database.begin();
+    for id in [2, 5] {
+        application.texts(&format!("SELECT id FROM account WHERE id = {id} FOR UPDATE"));
+    }
+    let ran = served.world.run(&SWEEP);
+    let said = ran.rule();
+    let numbers = ["disposed", "remaining", "locked", "refused"].map(|of| said[of].as_u64());
+    assert_eq!((ran.code, numbers), (1, [Some(2), Some(4), Some(2), Some(1)]), "{}", ran.text());
+    let residue = served.world.entries("residue").remove(0);
+    assert_eq!((&residue["held"], &residue["locked"]), (&Json::from(1), &Json::from(2)), "{residue}");
+    application.rollback();
+    let said = served.world.ran(&SWEEP, 1).rule();
+    assert_eq!((&said["disposed"], &said["locked"]), (&Json::from(2), &Json::from(0)), "{said}");
+    served.world.ran(&["ledger", "verify"], 0);
+}
+
+fn what_was_locked_and_is_gone_at_the_end_is_not_said<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.accounts(1..=3);
+    served.living();
+    let mut application = served.database.begin();
+    application.sql("UPDATE account SET deleted_at = NULL WHERE id = 2");
+    // The walk is over, and what it left is not counted yet.
+    let ran = served.world.run_paused("seal.after:1", &SWEEP, || application.commit());
+    let said = ran.rule();
+    assert_eq!((ran.code, &said["disposed"]), (0, &Json::from(2)), "{}", ran.text());
+    assert_eq!((&said["remaining"], &said["locked"]), (&Json::from(0), &Json::from(0)), "{said}");
 }
 
 const INVOICES: &str = "[[rule.dependent]]\nid = \"invoices\"\nclass = \"invoice\"\ntable = \"invoice\"\n\
@@ -208,8 +261,8 @@ fn a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other<E: 
     let said = ran.rule();
     assert_eq!(served.left(), set(&["3"]), "{}", ran.text());
     assert_eq!(
-        (ran.code, &said["disposed"], &said["refused"]),
-        (1, &Json::from(4), &Json::from(1)),
+        (ran.code, &said["disposed"], &said["locked"], &said["refused"]),
+        (1, &Json::from(4), &Json::from(1), &Json::from(0)),
         "{said}"
     );
     application.rollback();

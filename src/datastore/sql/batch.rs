@@ -324,6 +324,8 @@ impl<'w> Selected<'w> {
         let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
         let mut rows = self.transaction.handle().rows(&select, operation).await?;
         let next = self.page_of(&mut rows, width)?;
+        let skipped = lock == Some(Wait::Skip) && !self.has_locked_everybody_out();
+        let passed_over = if skipped { self.passed_over().await? } else { 0 };
         if self.reads_other_tables() && !self.has_locked_everybody_out() && !self.page.keys.is_empty() {
             // The records are locked. What tells that they are due is read again, as it is now.
             let keys = std::mem::take(&mut self.page.keys);
@@ -335,7 +337,27 @@ impl<'w> Selected<'w> {
             // The walk goes on behind the last that was locked, whatever is left of them.
             self.page.next = next;
         }
+        self.page.passed_over = passed_over;
         Ok(())
+    }
+
+    /// How many records lie in the stretch and were locked by somebody else when it was read. Who has given a record back, or changed it,
+    /// since then may make it one more or less.
+    async fn passed_over(&mut self) -> Result<u64, DatastoreError> {
+        let range = self.range();
+        let is_full = u32::try_from(self.page.selected()).is_ok_and(|n| n >= range.limit);
+        let select = self.dialect.select(&[Expression::integer("count(*)")], |sql| {
+            let own = self.dialect.table(self.rule.table().name);
+            sql.push(&format!(" FROM {own} AS t WHERE "));
+            read::condition(sql, self.rule, self.cutoffs, self.phase);
+            let order = columns_of(&self.dialect, self.rule, range.order);
+            self.from.push(sql, &order, Side::After);
+            if is_full {
+                self.page.next.push(sql, &order, Side::UpTo);
+            }
+        });
+        let there = self.transaction.handle().number(&select, "count what somebody has locked").await?;
+        Ok(there.saturating_sub(self.page.selected() as u64))
     }
 
     /// Keeps what was read; where the walk goes on behind it.

@@ -41,6 +41,8 @@ pub struct Page {
     pub next: Cursor,
     /// Whether the page is the last.
     pub last: bool,
+    /// How many more there are up to its end, which somebody else had locked.
+    pub passed_over: u64,
     /// The values of the records' keys.
     pub(super) keys: Vec<Values>,
     /// What their triggers read, where only the judge can compare it.
@@ -55,6 +57,7 @@ impl Page {
             records: Vec::new(),
             next: Cursor::default(),
             last: false,
+            passed_over: 0,
             keys: Vec::new(),
             readings: Vec::new(),
             selected: 0,
@@ -697,5 +700,5 @@ pub(super) fn page(
     let beyond = if exhausted { range.cursor.beyond() } else { None };
     let last = exhausted && beyond.is_none();
     let next = beyond.or(next).unwrap_or_default();
-    Ok(Page { records, next, last, keys, readings, selected: count })
+    Ok(Page { records, next, last, passed_over: 0, keys, readings, selected: count })
 }

@@ -199,7 +199,7 @@ pub struct Residue {
     pub remaining: Option<u64>,
     /// Under a legal hold.
     pub held: Option<u64>,
-    /// Locked by someone else.
+    /// Locked by someone else when the sweep came to them, or with dependents that were.
     pub locked: Option<u64>,
     /// The datastore would not let them go.
     pub refused: Option<u64>,

@@ -110,7 +110,7 @@ impl Walk<'_, '_, '_> {
         run.tell(progress);
         budget.went_within(went, took);
         let closer = way.closer(&next, limit);
-        let on = |last| Ok(Step::Out(Turn::On { next: next.clone(), went: 0, last }));
+        let on = |last| Ok(Step::Out(Turn::On { next: next.clone(), went: 0, passed_over: 0, last }));
         match ahead {
             None => on(true),
             Some(Err(error)) => stumbled(error, closer).map(Step::Out),

@@ -183,6 +183,7 @@ impl Ledger {
             result: SweepResult::Completed,
             remaining: Some(0),
             refused: Some(0),
+            locked: Some(0),
             held: Some(0),
             undated: Some(0),
             stranded,
