@@ -177,7 +177,10 @@ fn address(host: &Host<&str>, port: Option<u16>, engine: Engine) -> Result<Addre
     match (host.starts_with('/'), port, engine) {
         (_, Some(0), _) => Err(UrlError::Port),
         (true, Some(_), Engine::MariaDb) => Err(UrlError::SocketPort),
-        (true, port, _) => Ok(Address::Socket(host.into(), port.unwrap_or(engine.port()))),
+        (true, None, Engine::MariaDb) => Ok(Address::Socket(host.into(), None)),
+        (true, port, Engine::Postgres) => {
+            Ok(Address::Socket(host.into(), Some(port.unwrap_or(engine.port()))))
+        }
         (false, _, _) if host.contains('/') => Err(UrlError::RelativeSocket),
         (false, port, _) => Ok(Address::Tcp(host.to_lowercase(), port.unwrap_or(engine.port()))),
     }

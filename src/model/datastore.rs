@@ -100,8 +100,8 @@ impl fmt::Display for Server {
 pub enum Address {
     /// A host and a port.
     Tcp(String, u16),
-    /// A Unix socket: for PostgreSQL the directory that holds it with the port that names it, for MariaDB the socket itself.
-    Socket(PathBuf, u16),
+    /// A Unix socket: for PostgreSQL the directory that holds it and the port that names it there, for MariaDB the socket itself.
+    Socket(PathBuf, Option<u16>),
 }
 
 impl fmt::Display for Address {
@@ -109,7 +109,9 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Socket(path, _) => path.display().fmt(f),
+            // Several clusters may share a directory, and each is a datastore of its own.
+            Self::Socket(directory, Some(port)) => write!(f, "{}:{port}", directory.display()),
+            Self::Socket(path, None) => path.display().fmt(f),
         }
     }
 }
@@ -252,6 +254,14 @@ impl Default for Defaults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_clusters_in_one_directory_of_sockets_are_told_apart() {
+        let shown = |port| Address::Socket("/run/postgresql".into(), port).to_string();
+        assert_eq!(shown(Some(5432)), "/run/postgresql:5432");
+        assert_ne!(shown(Some(5432)), shown(Some(5433)));
+        assert_eq!(shown(None), "/run/postgresql");
+    }
 
     #[test]
     fn the_defaults_are_those_of_the_documentation() {

@@ -220,7 +220,7 @@ fn tcp(host: &str, port: u16) -> Address {
     Address::Tcp(host.to_owned(), port)
 }
 
-fn socket(path: &str, port: u16) -> Address {
+fn socket(path: &str, port: Option<u16>) -> Address {
     Address::Socket(path.into(), port)
 }
 
@@ -252,18 +252,18 @@ fn a_url_names_a_database_on_a_server() {
         (
             "postgres",
             "postgres://u@%2Fvar%2Frun%2Fpostgresql/d",
-            socket("/var/run/postgresql", 5432),
+            socket("/var/run/postgresql", Some(5432)),
             "u",
             "d",
             Tls::Off,
         ),
-        ("postgres", "postgres://u@%2frun:5433/d", socket("/run", 5433), "u", "d", Tls::Off),
+        ("postgres", "postgres://u@%2frun:5433/d", socket("/run", Some(5433)), "u", "d", Tls::Off),
         ("mariadb", "mariadb://u@db1/d", tcp("db1", 3306), "u", "d", SYSTEM),
         ("mariadb", "mysql://u@127.0.0.1:3307/d", tcp("127.0.0.1", 3307), "u", "d", Tls::Off),
         (
             "mariadb",
             "mariadb://u@%2Frun%2Fmysqld%2Fmysqld.sock/d",
-            socket("/run/mysqld/mysqld.sock", 3306),
+            socket("/run/mysqld/mysqld.sock", None),
             "u",
             "d",
             Tls::Off,

@@ -49,7 +49,13 @@ pub(in crate::datastore::sql) async fn session(
         .disable_statement_logging();
     options = match &server.address {
         Address::Tcp(host, port) => options.host(host).port(*port),
-        Address::Socket(directory, port) => options.socket(directory).port(*port),
+        Address::Socket(directory, port) => {
+            let options = options.socket(directory);
+            match port {
+                Some(port) => options.port(*port),
+                None => options,
+            }
+        }
     };
     options = match &server.tls {
         Tls::Off => options.ssl_mode(PgSslMode::Disable),
