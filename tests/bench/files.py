@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 
+import world
+
 # The bar: the rate of `find`, which syncs nothing and proves nothing, and what the sweep's process holds at most.
 LEAST_RATIO = 1.0
 MOST_MEMORY_MIB = 64
@@ -15,44 +17,7 @@ DIRECTORIES = 4096
 OLD, NEW = 86_400, 1_000_000_000  # 1970-01-02 and 2001-09-09: due after 50 years, and not
 CUT = "2000-01-01"
 
-RULES = """
-[service]
-name = "Uploads"
-owner = "bench@example.com"
-time_zone = "Etc/UTC"
-
-[[rule]]
-id = "upload"
-class = "upload"
-keeps = []
-datastore = "uploads"
-pattern = "**"
-trigger = { file = "modified" }
-retain = "50 years"
-delete_by = "200 years"
-action = "delete"
-"""
-
-CONFIG = """
-rules = "rules"
-state = "sqlite://state.db"
-
-[ledger]
-origin = "bench.example.com/ledger"
-key = { file = "ledger.key" }
-keys = "keys"
-
-[defaults]
-rows_per_second = "unlimited"
-
-[limits]
-first_sweep = 1000000000
-first_fraction = 1.0
-
-[datastore.uploads]
-kind = "files"
-root = "tree"
-"""
+EVERYTHING = 'pattern = "**"\ntrigger = { file = "modified" }'
 
 
 def plant(tree, files):
@@ -86,22 +51,11 @@ def find(directory, files):
 
 
 def sweep(binary, directory, files):
-    world = directory / "world"
-    (world / "rules").mkdir(parents=True)
-    (world / "rules" / "uploads.toml").write_text(RULES)
-    (world / "expunged.toml").write_text(CONFIG)
-    plant(world / "tree", files)
-    command = [binary, "--config", world / "expunged.toml"]
-    subprocess.run([*command, "key", "generate", world / "ledger.key"], check=True, capture_output=True)
-    begun = time.perf_counter()
-    child = subprocess.Popen([*command, "--format", "json", "sweep"], stdout=subprocess.PIPE, text=True)
-    out = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begun
-    if status != 0:
-        raise SystemExit(f"the sweep ended with status {status}: {out}")
-    rule = json.loads(out)["rules"][0]
-    return seconds, left(world / "tree"), usage.ru_maxrss / 1024, rule["ledger_wait_seconds"], world
+    datastore = 'kind = "files"\nroot = "tree"'
+    made = world.World(binary, directory / "world", datastore, EVERYTHING, retain="50 years", delete_by="200 years")
+    plant(made.directory / "tree", files)
+    said, seconds, usage = made.sweep()
+    return seconds, left(made.directory / "tree"), usage.ru_maxrss / 1024, said["ledger_wait_seconds"]
 
 
 def measure(binary, files, rounds):
@@ -111,7 +65,7 @@ def measure(binary, files, rounds):
         with tempfile.TemporaryDirectory(dir=os.environ.get("EXPUNGED_BENCH_DIR")) as name:
             directory = pathlib.Path(name)
             base, stays, _ = find(directory, files)
-            seconds, kept, peak, wait, _ = sweep(binary, directory, files)
+            seconds, kept, peak, wait = sweep(binary, directory, files)
             assert kept == stays, f"the sweep left {kept} files, find {stays}"
         ratios.append(base / seconds)
         memory.append(peak)

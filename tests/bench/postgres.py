@@ -12,55 +12,14 @@ import sys
 import tempfile
 import time
 
+import world
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-RULES = """
-[service]
-name = "Uploads"
-owner = "bench@example.com"
-time_zone = "Europe/Berlin"
-
-[[promise]]
-id = "uploads"
-text = "Uploads are gone no later than three months after their upload."
-source = "benchmark"
-trigger = "uploaded"
-no_later_than = "3 months"
-covers = ["upload"]
-
-[[rule]]
-id = "upload"
-class = "upload"
-keeps = ["uploads"]
-datastore = "uploads"
-table = "account_upload"
-key = ["id"]
-trigger = { column = "uploaded_at", pending = ["future"] }
-retain = "2 months"
-delete_by = "3 months"
-schedule = "0 0 * * * *"
-%s
-"""
 
 DELETE = 'action = "delete"'
 PSEUDONYMIZE = """action = "pseudonymize"
 columns = { account_id = "null", filename = "random", payload = { fixed = "gone" } }
 mark = "pseudonymized_at"
-"""
-
-CONFIG = """
-rules = "rules"
-state = "sqlite://state.db"
-[ledger]
-origin = "bench.example.com/ledger"
-key = { file = "ledger.key" }
-keys = "keys"
-[defaults]
-rows_per_second = "unlimited"
-batch = %d
-[datastore.uploads]
-kind = "postgres"
-url = "postgres://postgres@127.0.0.1:%d/%s"
 """
 
 # Due: the first part of them, by the heap's order or by none. What is not due is of the last three weeks.
@@ -154,24 +113,13 @@ def plain(server, statement):
 
 
 def sweep(binary, server, directory, batch, action):
-    world = directory / "world"
-    shutil.rmtree(world, ignore_errors=True)
-    (world / "rules").mkdir(parents=True)
-    (world / "rules" / "uploads.toml").write_text(RULES % action)
-    (world / "expunged.toml").write_text(CONFIG % (batch, server.port, "run"))
-    arguments = lambda *rest: [binary, "--config", world / "expunged.toml", *rest]
-    for rest in (("key", "generate", world / "ledger.key"), ("sweep",), ("approve", "uploads/upload", "--up-to", "1000000000")):
-        subprocess.run(arguments(*rest), check=False, capture_output=True)
+    datastore = f'kind = "postgres"\nurl = "postgres://postgres@127.0.0.1:{server.port}/run"'
+    made = world.World(binary, directory / "world", datastore, world.table(), action, batch=batch)
 
     def run():
-        child = subprocess.Popen(arguments("--format", "json", "sweep"), stdout=subprocess.PIPE, text=True)
-        out = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        if status != 0:
-            raise SystemExit(f"the sweep ended with status {status}: {out}")
-        result = json.loads(out)["rules"][0]
-        return {"rows": result["disposed"], "client_cpu": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024,
-                "ledger_share": result["ledger_wait_seconds"]}
+        said, _, usage = made.sweep()
+        return {"rows": said["disposed"], "client_cpu": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024,
+                "ledger_share": said["ledger_wait_seconds"]}
 
     return run
 
