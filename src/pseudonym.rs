@@ -1,12 +1,12 @@
 //! What stands in a column after a pseudonymization.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::model::strategy::Strategy;
+use crate::model::strategy::{PSEUDONYM, Strategy};
 use crate::model::value::{Value, rfc3339};
 use crate::secret::{RandomError, fill};
 
@@ -23,9 +23,6 @@ impl PseudonymKey {
 /// Characters that survive every system a pseudonym may pass through. 32 of them: five bits each, without bias.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// Characters of a pseudonym: 24 of 5 bits make 120 bits, beyond any chance of two alike.
-const LENGTH: usize = 24;
-
 /// The value that replaces `value`. NULL says nothing of anyone and stays.
 pub fn replace(
     strategy: &Strategy,
@@ -37,7 +34,7 @@ pub fn replace(
         _ if *value == Value::Null => Value::Null,
         Strategy::Fixed(text) => Value::Text(text.clone()),
         Strategy::Random => {
-            let mut bytes = [0; LENGTH];
+            let mut bytes = [0; PSEUDONYM];
             fill(&mut bytes)?;
             Value::Text(spell(&bytes))
         }
@@ -58,7 +55,7 @@ pub enum PseudonymError {
     NoKey,
 }
 
-fn spell(bytes: &[u8; LENGTH]) -> String {
+fn spell(bytes: &[u8; PSEUDONYM]) -> String {
     bytes.iter().map(|b| char::from(ALPHABET[usize::from(b & 31)])).collect()
 }
 
@@ -75,25 +72,28 @@ fn keyed(value: &Value, key: &PseudonymKey) -> String {
         Value::Blob(bytes) => mac.update(bytes),
     }
     let digest = mac.finalize().into_bytes();
-    let mut bytes = [0; LENGTH];
-    bytes.copy_from_slice(&digest[..LENGTH]);
+    let mut bytes = [0; PSEUDONYM];
+    bytes.copy_from_slice(&digest[..PSEUDONYM]);
     spell(&bytes)
 }
 
 /// /24 of an IPv4 address, /48 of an IPv6 one. What is not an address is replaced altogether: it might be a name.
 fn truncate_ip(value: &Value) -> Value {
     let Value::Text(text) = value else { return Value::Null };
-    match text.trim().parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V4(ip)) => {
-            let [a, b, c, _] = ip.octets();
-            Value::Text(format!("{a}.{b}.{c}.0"))
-        }
+    let within = |ip: Ipv4Addr| {
+        let [a, b, c, _] = ip.octets();
+        Ipv4Addr::new(a, b, c, 0)
+    };
+    Value::Text(match text.trim().parse() {
+        Ok(IpAddr::V4(ip)) => within(ip).to_string(),
         Ok(IpAddr::V6(ip)) => {
             let [a, b, c, ..] = ip.segments();
-            Value::Text(std::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).to_string())
+            let network = Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
+            // One of IPv4 within in the form that it came in: a column for IPv6 alone takes no other.
+            ip.to_ipv4_mapped().map_or(network, |ip| within(ip).to_ipv6_mapped()).to_string()
         }
-        Err(_) => Value::Null,
-    }
+        Err(_) => return Value::Null,
+    })
 }
 
 /// `2026-03-17…` becomes `2026-03-01`. What is not a date in that form is replaced altogether.
@@ -128,7 +128,7 @@ mod tests {
         let (a, b) = (replaced(&Strategy::Random, &text("Bob")), replaced(&Strategy::Random, &text("Bob")));
         assert_ne!(a, b);
         let Value::Text(a) = a else { panic!("text") };
-        assert!(a.len() == LENGTH && a.chars().all(|c| c.is_ascii_alphanumeric()));
+        assert!(a.len() == PSEUDONYM && a.chars().all(|c| c.is_ascii_alphanumeric()));
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
     fn addresses_are_cut_to_their_network_and_anything_else_goes() {
         assert_eq!(replaced(&Strategy::TruncateIp, &text("203.0.113.77")), text("203.0.113.0"));
         assert_eq!(replaced(&Strategy::TruncateIp, &text("2001:db8:1:2::3")), text("2001:db8:1::"));
-        assert_eq!(replaced(&Strategy::TruncateIp, &text("::ffff:203.0.113.77")), text("203.0.113.0"));
+        assert_eq!(replaced(&Strategy::TruncateIp, &text("::ffff:203.0.113.77")), text("::ffff:203.0.113.0"));
         assert_eq!(replaced(&Strategy::TruncateIp, &text("bob's laptop")), Value::Null);
     }
 

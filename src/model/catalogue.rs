@@ -1,6 +1,7 @@
 //! What a datastore says of itself: tables, columns, keys, and what a deletion would take along.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::name::{ColumnName, DatastoreName, TableName};
 
@@ -12,8 +13,66 @@ pub type Catalogues = BTreeMap<DatastoreName, Catalogue>;
 pub struct Catalogue {
     /// Every table the datastore's account can reach, and a rule can be about.
     pub tables: BTreeMap<TableName, Table>,
+    /// What has a name as a table has, and is none that a rule can be about.
+    pub no_tables: BTreeMap<TableName, NoTable>,
+    /// How much of it the datastore's account is shown.
+    pub shown: Shown,
     /// What holds data beside them.
     pub beside: Beside,
+}
+
+/// What stands under the name of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoTable {
+    /// A query under a name.
+    View,
+    /// A query with a copy of what it found.
+    MaterializedView,
+    /// Its rows are on another server.
+    Foreign,
+    /// A part of this table.
+    PartitionOf(String),
+    /// An extension of the engine answers for it.
+    Virtual,
+}
+
+impl NoTable {
+    /// What a rule can be about instead.
+    pub fn instead(&self) -> String {
+        match self {
+            Self::View => "name the table whose rows it shows".to_owned(),
+            Self::MaterializedView => {
+                "name the tables that it copies, and let the application refresh it".to_owned()
+            }
+            Self::Foreign => "sweep the server that holds its rows, as a datastore of its own".to_owned(),
+            Self::PartitionOf(table) => format!("name `{table}`: a partitioned table is swept as one"),
+            Self::Virtual => {
+                "name a table of the engine's own: no sweep can tell what goes from a virtual one".to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for NoTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::View => f.write_str("a view"),
+            Self::MaterializedView => f.write_str("a materialized view"),
+            Self::Foreign => f.write_str("a foreign table"),
+            Self::PartitionOf(table) => write!(f, "a partition of `{table}`"),
+            Self::Virtual => f.write_str("a virtual table"),
+        }
+    }
+}
+
+/// How much of a schema an account is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shown {
+    /// All of it, whatever its rights.
+    #[default]
+    Everything,
+    /// What it has a right on, to the column.
+    ByRights,
 }
 
 /// What holds data and that no rule can be about.
@@ -54,12 +113,18 @@ pub struct Table {
     pub distinct: BTreeSet<ColumnName>,
     /// The first column of every index.
     pub indexed: BTreeSet<ColumnName>,
-    /// Why the engine cannot delete its rows, such as a trigger that names a table which is gone.
-    pub delete_broken: Option<String>,
+    /// Columns that the engine fills in by itself, beside [`Self::columns`]: nothing can be written there.
+    pub generated: BTreeSet<ColumnName>,
+    /// CHECK constraints, those of a column's domain among them, as far as the engine says what they are about.
+    pub checks: Vec<Check>,
+    /// Why its rows cannot be deleted, such as a trigger that names a table which is gone.
+    pub delete_broken: Option<Broken>,
     /// The same for an `UPDATE` of all columns outside the primary key.
-    pub update_broken: Option<String>,
+    pub update_broken: Option<Broken>,
     /// Foreign keys that other tables hold on this one.
     pub referenced_by: Vec<Reference>,
+    /// Tables that inherit from it and are no partitions: a statement on it has their rows, too.
+    pub heirs: BTreeSet<TableName>,
     /// Names of the triggers on this table.
     pub triggers: Vec<String>,
     /// Tables that a `DELETE` of one row writes, this one included, as the engine itself plans it: through
@@ -69,7 +134,39 @@ pub struct Table {
     pub update_writes: BTreeSet<TableName>,
 }
 
+/// Why the rows of a table cannot be disposed of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// As a sentence goes on behind a colon.
+    pub why: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Broken {
+    /// With this remedy.
+    pub fn new(why: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { why: why.into(), help: help.into() }
+    }
+}
+
+/// A CHECK constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its name; of a domain, the domain's too.
+    pub name: String,
+    /// The columns that it looks at.
+    pub columns: BTreeSet<ColumnName>,
+}
+
 impl Table {
+    /// Takes in why none of its rows can be disposed of, unless there is a reason already.
+    pub fn breaks(&mut self, broken: &Broken) {
+        for known in [&mut self.delete_broken, &mut self.update_broken] {
+            known.get_or_insert_with(|| broken.clone());
+        }
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &ColumnName) -> Option<&Column> {
         self.columns.iter().find(|c| &c.name == name)
@@ -87,6 +184,31 @@ pub struct Column {
     pub declared: String,
     /// Whether NULL is refused.
     pub not_null: bool,
+    /// Which texts may be written into it.
+    pub takes: Takes,
+}
+
+/// Which texts a column takes, by its type alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Takes {
+    /// Any, up to so many characters; none: as long as it likes.
+    Text(Option<u32>),
+    /// Dates, perhaps with a time of day.
+    Moments,
+    /// IP addresses.
+    Addresses,
+    /// UUIDs.
+    Uuids,
+    /// JSON.
+    Json,
+    /// These.
+    OneOf(BTreeSet<String>),
+    /// Some, and the engine knows which.
+    Some,
+    /// None: numbers, bytes.
+    Nothing,
+    /// Nobody can tell without a try.
+    Unknown,
 }
 
 impl Column {

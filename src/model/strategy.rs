@@ -1,5 +1,8 @@
 //! How a pseudonymization replaces a value.
 
+/// Characters of a pseudonym, random or keyed: 24 of 5 bits make 120 bits, beyond any chance of two alike.
+pub const PSEUDONYM: usize = 24;
+
 /// What replaces a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {

@@ -234,6 +234,12 @@ impl Rule {
     pub fn datastores(&self) -> impl Iterator<Item = &DatastoreName> {
         std::iter::once(&self.datastore).chain(self.dependents.iter().map(|d| &d.datastore))
     }
+
+    /// Where an `unless` stands: it is written as a table, or as one of an array of them.
+    pub fn unless_at(&self, number: usize) -> String {
+        let numbered = format!("unless.{number}");
+        if self.places.has(&numbered) { numbered } else { "unless".to_owned() }
+    }
 }
 
 /// Where the data subject's id stands, and what an erasure request means here.

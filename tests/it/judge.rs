@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use expunged::diagnostic::{Source, SourceKind};
-use expunged::model::catalogue::{Catalogue, Column, ColumnKind, Table};
+use expunged::model::catalogue::{Catalogue, Column, ColumnKind, Table, Takes};
 use expunged::model::datastore::Defaults;
 use expunged::model::key::Key;
 use expunged::model::name::{ColumnName, TableName};
@@ -118,6 +118,7 @@ fn catalogue(kind: ColumnKind) -> Catalogue {
         kind,
         declared: "made by hand".to_owned(),
         not_null,
+        takes: Takes::Unknown,
     };
     let table = |other: &str| Table {
         columns: vec![

@@ -1,8 +1,13 @@
 //! What a pseudonymization writes, against the columns that have to take it.
 
+use std::net::IpAddr;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
 use super::{Binder, Side, list};
-use crate::model::catalogue::{Column, ColumnKind};
+use crate::model::catalogue::{Column, ColumnKind, Takes};
 use crate::model::name::{ColumnName, TableName};
+use crate::model::strategy::PSEUDONYM;
 use crate::rules::bind::MarkKind;
 use crate::rules::rule::{Action, Strategy};
 
@@ -43,25 +48,26 @@ impl<'c> Binder<'_, 'c> {
             self.problem(
                 at,
                 format!("column `{name}` of `{}` is NOT NULL and cannot be set to NULL", of.name),
-                "use `random` or `{ fixed = \"...\" }`",
+                "use `random` or `{ fixed = \"...\" }` where the type takes it, or delete the record",
             );
         }
-        let is_time = matches!(column.kind, ColumnKind::Instant | ColumnKind::Naive | ColumnKind::Date);
-        let (makes, takes) = match strategy {
-            Strategy::Null => return,
-            Strategy::Random | Strategy::Keyed => ("text", !column.is_number() && !is_time),
-            Strategy::Fixed(_) => ("text", !column.is_number()),
-            Strategy::TruncateIp => ("the text of an IP address", !column.is_number() && !is_time),
-            Strategy::TruncateDate => ("the text of a date", !column.is_number()),
-        };
-        if !takes {
-            let what = format!(
-                "column `{name}` of `{}` is declared `{}`, and `{}` makes {makes}",
-                of.name,
-                column.declared,
-                word(strategy)
-            );
-            let help = "use `null` where the column may be NULL, or delete the record";
+        if let Some(misfit) = misfit(&column.takes, strategy) {
+            let of = format!("column `{name}` of `{}` is declared `{}`", of.name, column.declared);
+            let word = word(strategy);
+            let (what, help) = match misfit {
+                Misfit::Kind => (
+                    format!("{of}, and `{word}` makes {}", makes(strategy)),
+                    "use `null` where the column may be NULL, or delete the record",
+                ),
+                Misfit::Value => (
+                    format!("{of}, which does not take the text of `{word}`"),
+                    "write a value of its type, use `null` where the column may be NULL, or delete the record",
+                ),
+                Misfit::Length { most, made } => (
+                    format!("{of} and takes {most} characters, and `{word}` makes {made}"),
+                    "widen the column, use `null` where it may be NULL, or delete the record",
+                ),
+            };
             self.problem(at, what, help);
         }
     }
@@ -146,12 +152,15 @@ impl<'c> Binder<'_, 'c> {
             return None;
         }
         match column.kind {
-            ColumnKind::Other if column.is_number() => {
+            ColumnKind::Text | ColumnKind::Other if !takes_marks(column) => {
                 let what = format!(
                     "mark `{mark}` of `{}` is declared `{}`, which holds no time",
                     of.name, column.declared
                 );
-                self.problem("mark", what, "use a column of a date or timestamp type, a text or an integer");
+                let help = format!(
+                    "use a column of a date or timestamp type, an integer, or a text of {MARK} characters"
+                );
+                self.problem("mark", what, help);
                 None
             }
             ColumnKind::Instant | ColumnKind::Text | ColumnKind::Other | ColumnKind::Naive => {
@@ -160,6 +169,96 @@ impl<'c> Binder<'_, 'c> {
             ColumnKind::Date => Some(MarkKind::Date),
             ColumnKind::Integer => Some(MarkKind::Integer),
         }
+    }
+}
+
+/// Characters of a mark: an instant in RFC 3339, with microseconds.
+const MARK: u32 = 27;
+
+fn takes_marks(column: &Column) -> bool {
+    match column.takes {
+        Takes::Text(most) => most.is_none_or(|most| most >= MARK),
+        Takes::Moments | Takes::Unknown => true,
+        Takes::Addresses | Takes::Uuids | Takes::Json | Takes::OneOf(_) | Takes::Some | Takes::Nothing => {
+            false
+        }
+    }
+}
+
+/// Why a column does not take what a strategy makes.
+enum Misfit {
+    /// It holds something else.
+    Kind,
+    /// It holds texts, and not this one.
+    Value,
+    /// It is too short.
+    Length { most: u32, made: usize },
+}
+
+/// None: it takes it, or only the engine knows.
+fn misfit(takes: &Takes, strategy: &Strategy) -> Option<Misfit> {
+    let within = |most: &Option<u32>, made: usize| {
+        most.filter(|most| made as u64 > u64::from(*most)).map(|most| Misfit::Length { most, made })
+    };
+    let value = |fits: bool| (!fits).then_some(Misfit::Value);
+    match (strategy, takes) {
+        (Strategy::Random | Strategy::Keyed, Takes::Text(most)) => within(most, PSEUDONYM),
+        (Strategy::Fixed(text), Takes::Text(most)) => within(most, text.chars().count()),
+        (Strategy::TruncateDate, Takes::Text(most)) => within(most, "2026-03-01".len()),
+        (Strategy::Null, _)
+        | (_, Takes::Unknown)
+        // No network is longer than the addresses in it.
+        | (Strategy::TruncateIp, Takes::Text(_) | Takes::Addresses)
+        | (Strategy::TruncateDate, Takes::Moments)
+        | (Strategy::Fixed(_), Takes::Some) => None,
+        (Strategy::Fixed(text), Takes::Moments) => value(is_moment(text)),
+        (Strategy::Fixed(text), Takes::Addresses) => value(is_address(text)),
+        (Strategy::Fixed(text), Takes::Uuids) => value(is_uuid(text)),
+        (Strategy::Fixed(text), Takes::Json) => {
+            value(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+        }
+        (Strategy::Fixed(text), Takes::OneOf(words)) => value(words.contains(text)),
+        (
+            Strategy::Random
+            | Strategy::Keyed
+            | Strategy::Fixed(_)
+            | Strategy::TruncateIp
+            | Strategy::TruncateDate,
+            Takes::Moments
+            | Takes::Addresses
+            | Takes::Uuids
+            | Takes::Json
+            | Takes::OneOf(_)
+            | Takes::Some
+            | Takes::Nothing,
+        ) => Some(Misfit::Kind),
+    }
+}
+
+fn is_moment(text: &str) -> bool {
+    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
+        || DateTime::parse_from_rfc3339(text).is_ok()
+        || naive.iter().any(|format| NaiveDateTime::parse_from_str(text, format).is_ok())
+}
+
+fn is_address(text: &str) -> bool {
+    let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
+    address.parse::<IpAddr>().is_ok() && prefix.parse::<u8>().is_ok()
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+/// In words.
+fn makes(strategy: &Strategy) -> &'static str {
+    match strategy {
+        Strategy::Null => "NULL",
+        Strategy::Random | Strategy::Keyed | Strategy::Fixed(_) => "text",
+        Strategy::TruncateIp => "the text of an IP address",
+        Strategy::TruncateDate => "the text of a date",
     }
 }
 

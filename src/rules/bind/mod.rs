@@ -18,7 +18,7 @@ use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::calendar::{MomentKind, Zone};
-use crate::model::catalogue::{Catalogues, Column, ColumnKind, Table};
+use crate::model::catalogue::{Catalogues, Column, ColumnKind, Shown, Table};
 use crate::model::name::{ColumnName, DatastoreName, LocalId, TableName};
 use crate::model::pattern::Pattern;
 use crate::model::period::Period;
@@ -79,9 +79,7 @@ impl<'r, 'c> Binder<'r, 'c> {
         }
         self.conditions("only", own, &rule.only);
         for (number, unless) in rule.unless.iter().enumerate() {
-            // Written as a table, or as one of an array of them.
-            let numbered = format!("unless.{number}");
-            let at = if rule.places.has(&numbered) { numbered } else { "unless".to_owned() };
+            let at = rule.unless_at(number);
             if let Some(table) = self.table(&format!("{at}.table"), &rule.datastore, &unless.table) {
                 let other = Side { datastore: &rule.datastore, name: &unless.table, table };
                 self.matches(&format!("{at}.match"), (other, own), &unless.matches);
@@ -183,12 +181,15 @@ impl<'r, 'c> Binder<'r, 'c> {
             return None;
         };
         let found = catalogue.tables.get(name);
-        if found.is_none() {
+        if let (None, Some(other)) = (found, catalogue.no_tables.get(name)) {
+            let what = format!("`{name}` of datastore `{datastore}` is {other}, and no rule can be about it");
+            self.problem(at, what, other.instead());
+        } else if found.is_none() {
             let known: Vec<&str> = catalogue.tables.keys().map(TableName::as_str).collect();
             let what = format!("table `{name}` does not exist in datastore `{datastore}`");
             let otherwise = match known.as_slice() {
-                [] => "the datastore has no tables".to_owned(),
-                known => format!("its tables are {}", list(known.iter())),
+                [] => format!("the datastore has no tables{}", as_far_as(catalogue.shown)),
+                known => format!("its tables are {}{}", list(known.iter()), as_far_as(catalogue.shown)),
             };
             let help = did_you_mean(name.as_str(), &known, otherwise);
             self.problem(at, what, help);
@@ -198,9 +199,20 @@ impl<'r, 'c> Binder<'r, 'c> {
 
     fn column(&mut self, at: &str, of: Side<'_, 'c>, name: &ColumnName) -> Option<&'c Column> {
         let found = of.table.column(name);
-        if found.is_none() {
+        if of.table.generated.contains(name) {
+            let what = format!(
+                "column `{name}` of `{}` is generated: the engine fills it in from others, and nothing is written there",
+                of.name
+            );
+            self.problem(
+                at,
+                what,
+                "name the columns that it is made of, or a copy that the application writes",
+            );
+        } else if found.is_none() {
             let known: Vec<&str> = of.table.columns.iter().map(|c| c.name.as_str()).collect();
-            let otherwise = format!("its columns are {}", list(known.iter()));
+            let shown = self.catalogues.get(of.datastore).map_or(Shown::Everything, |c| c.shown);
+            let otherwise = format!("its columns are {}{}", list(known.iter()), as_far_as(shown));
             let help = did_you_mean(name.as_str(), &known, otherwise);
             self.problem(at, format!("column `{name}` does not exist in `{}`", of.name), help);
         }
@@ -495,6 +507,16 @@ impl<'r, 'c> Binder<'r, 'c> {
                 format!("mark `{mark}` of `{table}` is another's too, so what the one has done the other would leave undone"),
                 "give each pseudonymization of a table a mark of its own",
             );
+        }
+    }
+}
+
+/// Behind what is there.
+fn as_far_as(shown: Shown) -> &'static str {
+    match shown {
+        Shown::Everything => "",
+        Shown::ByRights => {
+            "; what the account has no right on is not shown to it: `expunged grants` prints what it needs"
         }
     }
 }

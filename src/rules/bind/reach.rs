@@ -36,15 +36,25 @@ impl<'r, 'c> Binder<'r, 'c> {
     ) {
         let Side { datastore, name, table } = of;
         let deletes = *action == Action::Delete;
-        if let Some(why) = if deletes { &table.delete_broken } else { &table.update_broken } {
-            let what = format!("the engine cannot dispose of rows of `{name}`: {why}");
-            self.problem("table", what, "mend or drop the trigger or foreign key that it stumbles over");
+        if let Some(broken) = if deletes { &table.delete_broken } else { &table.update_broken } {
+            let what = format!("rows of `{name}` cannot be disposed of: {}", broken.why);
+            self.problem("table", what, broken.help.clone());
+        }
+        if !table.heirs.is_empty() {
+            let what = format!(
+                "rows of `{name}` cannot be disposed of: {} inherit from it, and a statement on it has their rows, too",
+                list(table.heirs.iter())
+            );
+            let help =
+                "let none inherit from it: a table that is partitioned (`PARTITION BY`) is swept as one";
+            self.problem("table", what, help);
         }
         let here: Vec<&BoundDependent<'r>> =
             dependents.iter().filter(|d| &d.dependent.datastore == datastore).collect();
         let mut explained: BTreeSet<TableName> =
             here.iter().filter_map(|d| rows_of(d)).map(|(table, _)| table.clone()).collect();
         explained.insert(name.clone());
+        explained.extend(table.heirs.iter().cloned());
         for reference in table.referenced_by.iter().filter(|r| deletes && r.on_delete != OnDelete::Refuse) {
             let paths = self.paths(datastore, name, reference);
             explained.extend(paths.iter().flatten().map(|step| step.from.clone()));

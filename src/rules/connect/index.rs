@@ -38,9 +38,7 @@ pub fn scans(rule: &Rule, catalogues: &Catalogues) -> Vec<Scan> {
     let mut found = Scans { catalogues, found: Vec::new() };
     found.triggers(rule);
     for (number, unless) in rule.unless.iter().enumerate() {
-        let numbered = format!("unless.{number}");
-        let at = if rule.places.has(&numbered) { numbered } else { "unless".to_owned() };
-        let place = rule.places.of(&format!("{at}.match"));
+        let place = rule.places.of(&format!("{}.match", rule.unless_at(number)));
         found.search(place, &rule.datastore, &unless.table, theirs(&unless.matches), Often::Record);
     }
     for dependent in &rule.dependents {

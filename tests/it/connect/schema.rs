@@ -263,6 +263,12 @@ fn a_strategy_fits_its_column() {
         "x INTEGER",
         "is declared `INTEGER`, and `truncate-date` makes the text of a date",
     );
+    refused("{ fixed = \"gone\" }", "x DATE", "is declared `DATE`, which does not take the text of `fixed`");
+    refused(
+        "\"random\"",
+        "y TEXT, x TEXT AS (lower(y)) STORED",
+        "is generated: the engine fills it in from others, and nothing is written there",
+    );
     let several = "is UNIQUE, and `fixed` makes the same value for several records";
     refused("{ fixed = \"gone\" }", "x TEXT UNIQUE", several);
     refused("{ fixed = \"gone\" }", "x TEXT NOT NULL UNIQUE", several);
@@ -278,6 +284,44 @@ fn a_strategy_fits_its_column() {
     ] {
         let found = pseudonymized(&format!("x = {strategy}"), &table(column), 0);
         assert_eq!(found, [""; 0], "{strategy} {column}");
+    }
+}
+
+#[test]
+fn a_strict_table_takes_no_text_among_its_bytes() {
+    let table = |options: &str| {
+        format!(
+            "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at INTEGER, done INTEGER, x BLOB, y TEXT) {options};
+             CREATE INDEX a ON account (deleted_at);"
+        )
+    };
+    let world = |options: &str| {
+        let text = rules("{ column = \"deleted_at\", unit = \"s\" }", "").replace(
+            "action = \"delete\"",
+            "action = \"pseudonymize\"\ncolumns = { x = \"random\", y = \"random\" }\nmark = \"done\"",
+        );
+        World::new(&text, &table(options))
+    };
+    let refused = check(&world("STRICT"), 65);
+    assert_eq!(
+        problems(&refused),
+        [
+            "rules/site.toml:17:17: error[R014]: column `x` of `account` is declared `BLOB`, and `random` makes text"
+        ]
+    );
+    assert_eq!(check(&world(""), 0).stderr, "");
+}
+
+#[test]
+fn a_view_and_a_virtual_table_are_called_what_they_are() {
+    let schema = "CREATE VIEW living AS SELECT * FROM account; CREATE VIRTUAL TABLE words USING fts5(word);";
+    for (name, what) in [("living", "a view"), ("words", "a virtual table")] {
+        let text = rules(DELETED_AT, "").replace("table = \"account\"", &format!("table = \"{name}\""));
+        let ran = check(&World::new(&text, &format!("{ACCOUNT}{schema}")), 65);
+        let line = format!(
+            "rules/site.toml:11:9: error[R014]: `{name}` of datastore `site` is {what}, and no rule can be about it"
+        );
+        assert_eq!(problems(&ran)[0], line);
     }
 }
 
@@ -392,7 +436,7 @@ fn a_broken_table_concerns_whoever_names_it() {
     let orders = "\n[[rule.dependent]]\nid = \"orders\"\nclass = \"account\"\ntable = \"ord\"\nmatch = { id = \"id\" }\naction = \"delete\"\n";
     world.rules(&rules(DELETED_AT, orders));
     let said = check(&world, 65).stderr;
-    assert!(said.contains("the engine cannot dispose of rows of `ord`: no such table: main.gone"), "{said}");
+    assert!(said.contains("rows of `ord` cannot be disposed of: no such table: main.gone"), "{said}");
 }
 
 /// A primary key of whole numbers that has an index of its own is no row number, and admits NULL.

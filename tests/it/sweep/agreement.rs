@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use expunged::diagnostic::{Source, SourceKind};
 use expunged::model::calendar::{Cutoff, Zone};
-use expunged::model::catalogue::{Catalogue, Column, ColumnKind, Table};
+use expunged::model::catalogue::{Catalogue, Column, ColumnKind, Table, Takes};
 use expunged::model::datastore::Defaults;
 use expunged::model::key::Key;
 use expunged::model::name::{ColumnName, TableName};
@@ -219,8 +219,13 @@ impl Case {
 
     fn catalogue(&self) -> Catalogue {
         let name = |text: &str| ColumnName::new(text).unwrap();
-        let column =
-            |text: &str, kind, not_null| Column { name: name(text), kind, declared: String::new(), not_null };
+        let column = |text: &str, kind, not_null| Column {
+            name: name(text),
+            kind,
+            declared: String::new(),
+            not_null,
+            takes: Takes::Unknown,
+        };
         let table = || Table {
             columns: vec![
                 column("id", ColumnKind::Integer, true),

@@ -6,15 +6,17 @@ pub(super) mod scratch;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row as _};
 
 use self::keys::Keys;
-use super::privileges::Grants;
+use super::privileges::{Grants, quote};
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, Table};
+use crate::model::catalogue::{
+    Beside, Broken, Catalogue, Check, Column, ColumnKind, NoTable, Shown, Table, Takes,
+};
 use crate::model::name::{ColumnName, TableName};
 
 const OPERATION: &str = "read the catalogue";
@@ -35,20 +37,19 @@ pub(in crate::datastore) async fn read(
 ) -> Result<Catalogue, DatastoreError> {
     let server = Server::ask(connection).await?;
     let hidden = Grants::read(connection).await?.hides_keys();
-    let hidden = hidden.map(|hidden| format!("{}; {}", hidden.what, hidden.help));
     let mut catalogue = tables(connection, &server, database).await?;
     let tables = &mut catalogue.tables;
     columns(connection, &server, database, tables).await?;
     indexes(connection, &server, database, tables).await?;
+    checks(connection, &server, database, tables).await?;
     triggers(connection, &server, database, tables).await?;
     let keys = Keys::read(connection, &server, database, tables.keys()).await?;
     for (name, table) in tables {
         table.referenced_by = keys.references(name);
         table.delete_writes = keys.writes_of_delete(name);
         table.update_writes = keys.writes_of_update(name, &table.primary_key);
-        if table.delete_broken.is_none() {
-            table.delete_broken.clone_from(&hidden);
-            table.update_broken.clone_from(&hidden);
+        if let Some(hidden) = &hidden {
+            table.breaks(hidden);
         }
     }
     Ok(catalogue)
@@ -58,6 +59,8 @@ pub(in crate::datastore) async fn read(
 pub(super) struct Server {
     /// How an index is kept from serving a search.
     unused_index: &'static str,
+    /// Where it lists CHECK constraints by table; `MySQL` does not say whose they are.
+    checks: Option<&'static str>,
     names: Names,
 }
 
@@ -76,10 +79,13 @@ impl Server {
             .await
             .map_err(failed(OPERATION))?;
         let asked = |at| rows.first().map_or(Ok(String::new()), |row| text(row, at));
-        let unused_index =
-            if asked(0)?.contains("MariaDB") { "IGNORED = 'YES'" } else { "IS_VISIBLE = 'NO'" };
+        let (unused_index, checks) = if asked(0)?.contains("MariaDB") {
+            ("IGNORED = 'YES'", Some("information_schema.CHECK_CONSTRAINTS"))
+        } else {
+            ("IS_VISIBLE = 'NO'", None)
+        };
         let names = if asked(1)? == "0" { Names::AsWritten } else { Names::InLowerCase };
-        Ok(Self { unused_index, names })
+        Ok(Self { unused_index, checks, names })
     }
 
     /// A name, as the server compares it. `information_schema` itself takes `E`, `e` and `é` for one.
@@ -98,20 +104,36 @@ pub(super) async fn tables(
     database: &str,
 ) -> Result<Catalogue, DatastoreError> {
     let listed = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES \
-                  WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
-    let mut tables = BTreeMap::new();
+                  WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW')";
+    let (mut tables, mut no_tables) = (BTreeMap::new(), BTreeMap::new());
     let mut beside = Beside::default();
     for row in rows(connection, server, listed, database).await? {
         let name: String = text(&row, 1)?;
         if server.fold(&name) == MARKER {
             continue;
         }
-        let broken = match (text(&row, 2)?.as_str(), optional(&row, 3)?) {
-            (_, None) => Some("the server cannot open it".to_owned()),
+        let kind = text(&row, 2)?;
+        if kind == "VIEW" {
+            no_tables.extend(TableName::new(&name).ok().map(|name| (name, NoTable::View)));
+            continue;
+        }
+        let broken = match (kind.as_str(), optional(&row, 3)?) {
+            (_, None) => Some(Broken::new(
+                "the server cannot open it",
+                "see what `CHECK TABLE` says of it, or drop it where nothing is left of it",
+            )),
             (_, Some(engine)) if !TRANSACTIONAL.iter().any(|e| e.eq_ignore_ascii_case(&engine)) => {
-                Some(format!("its engine `{engine}` has no transactions"))
+                Some(Broken::new(
+                    format!(
+                        "its engine `{engine}` has no transactions, so that a batch could not be rolled back"
+                    ),
+                    "run `ALTER TABLE … ENGINE = InnoDB`",
+                ))
             }
-            ("SYSTEM VERSIONED", _) => Some("it keeps the history of its rows".to_owned()),
+            ("SYSTEM VERSIONED", _) => Some(Broken::new(
+                "it keeps the history of its rows, and with it what would be gone",
+                "run `ALTER TABLE … DROP SYSTEM VERSIONING`",
+            )),
             _ => None,
         };
         let Ok(name) = TableName::new(&name) else {
@@ -121,7 +143,7 @@ pub(super) async fn tables(
         let table = Table { delete_broken: broken.clone(), update_broken: broken, ..Table::default() };
         tables.insert(name, table);
     }
-    Ok(Catalogue { tables, beside })
+    Ok(Catalogue { tables, no_tables, shown: Shown::ByRights, beside })
 }
 
 async fn columns(
@@ -130,22 +152,28 @@ async fn columns(
     database: &str,
     tables: &mut BTreeMap<TableName, Table>,
 ) -> Result<(), DatastoreError> {
-    // Generated columns, the row's period of a versioned table among them, cannot be written.
-    let listed = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE \
-                  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? \
-                  AND EXTRA NOT LIKE '%VIRTUAL GENERATED%' AND EXTRA NOT LIKE '%STORED GENERATED%' \
-                  ORDER BY ORDINAL_POSITION";
+    let listed = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, \
+                  CAST(CHARACTER_MAXIMUM_LENGTH AS CHAR), \
+                  IF(EXTRA LIKE '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%', 'YES', 'NO') \
+                  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY ORDINAL_POSITION";
     for row in rows(connection, server, listed, database).await? {
         let Some(table) = table_of(&row, tables)? else { continue };
         let Ok(name) = ColumnName::new(&text(&row, 2)?) else { continue };
+        if text(&row, 7)? == "YES" {
+            // Nothing can be written there, the row's period of a versioned table included.
+            table.generated.insert(name);
+            continue;
+        }
         let data_type = text(&row, 3)?.to_ascii_lowercase();
+        let length = optional(&row, 6)?.and_then(|length| length.parse().ok());
+        let takes = takes(&data_type, &text(&row, 4)?, length);
         let declared = match data_type.as_str() {
             // Its values are words of the application, in which a type's name may stand.
             "enum" | "set" => data_type.clone(),
             _ => text(&row, 4)?,
         };
         let not_null = text(&row, 5)? == "NO";
-        table.columns.push(Column { name, kind: kind(&data_type), declared, not_null });
+        table.columns.push(Column { name, kind: kind(&data_type), declared, not_null, takes });
     }
     Ok(())
 }
@@ -159,6 +187,73 @@ fn kind(data_type: &str) -> ColumnKind {
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => ColumnKind::Text,
         _ => ColumnKind::Other,
     }
+}
+
+/// Which texts a type takes. `length`: in characters, where the type has one that the engine counts.
+fn takes(data_type: &str, column_type: &str, length: Option<u64>) -> Takes {
+    match data_type {
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+            Takes::Text(length.and_then(|length| u32::try_from(length).ok()))
+        }
+        "timestamp" | "datetime" | "date" => Takes::Moments,
+        "inet4" | "inet6" => Takes::Addresses,
+        "uuid" => Takes::Uuids,
+        "json" => Takes::Json,
+        "enum" => Takes::OneOf(words(column_type)),
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double" | "bit"
+        | "year" | "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Takes::Nothing,
+        _ => Takes::Some,
+    }
+}
+
+/// The words of an enumeration, from `enum('a','it''s')`.
+fn words(column_type: &str) -> BTreeSet<String> {
+    let listed = column_type.split_once('(').map_or("", |(_, rest)| rest);
+    let listed = listed.strip_suffix(')').unwrap_or(listed);
+    let mut words = BTreeSet::new();
+    let mut word: Option<String> = None;
+    let mut characters = listed.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (&mut word, c) {
+            (None, '\'') => word = Some(String::new()),
+            (None, _) => {}
+            (Some(text), '\'') if characters.peek() == Some(&'\'') => {
+                characters.next();
+                text.push('\'');
+            }
+            (Some(_), '\'') => words.extend(word.take()),
+            (Some(text), c) => text.push(c),
+        }
+    }
+    words
+}
+
+/// CHECK constraints; of a column that is declared as JSON, that is all there is of it.
+async fn checks(
+    connection: &mut MySqlConnection,
+    server: &Server,
+    database: &str,
+    tables: &mut BTreeMap<TableName, Table>,
+) -> Result<(), DatastoreError> {
+    let Some(there) = server.checks else { return Ok(()) };
+    let listed = format!(
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM {there} \
+         WHERE CONSTRAINT_SCHEMA = ? ORDER BY CONSTRAINT_NAME"
+    );
+    for row in rows(connection, server, &listed, database).await? {
+        let Some(table) = table_of(&row, tables)? else { continue };
+        let (name, clause) = (text(&row, 2)?, text(&row, 3)?);
+        let is_about = |column: &Column| clause.contains(&quote(column.name.as_str()));
+        let json = |column: &Column| clause == format!("json_valid({})", quote(column.name.as_str()));
+        if let Some(column) = table.columns.iter_mut().find(|column| json(column)) {
+            column.takes = Takes::Json;
+            continue;
+        }
+        let columns = table.columns.iter().filter(|column| is_about(column));
+        let columns = columns.map(|column| column.name.clone()).collect();
+        table.checks.push(Check { name, columns });
+    }
+    Ok(())
 }
 
 /// An index, as far as it is read.

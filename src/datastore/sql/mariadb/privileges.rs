@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::MySqlConnection;
 
-use self::grants::{Grant, Object, exactness, is_like, quote};
+pub(super) use self::grants::quote;
+use self::grants::{Grant, Object, exactness, is_like};
 use super::catalogue::{MARKER, Server, failed, tables, text};
 use crate::datastore::error::DatastoreError;
 use crate::datastore::sql::connection::Handle;
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::{marker, rights};
 use crate::diagnostic::Severity;
+use crate::model::catalogue::Broken;
 use crate::model::name::{DatastoreName, TableName};
 use crate::rules::connect::privilege::{Needed, PrivilegeFinding, Standing};
 
@@ -61,7 +63,7 @@ pub(in crate::datastore::sql) async fn privileges(
     found.extend(grants.hides_keys().map(|why| PrivilegeFinding {
         standing: Standing::Insufficient,
         severity: Severity::Error,
-        message: format!("nothing of datastore `{datastore}` can be deleted: {}", why.what),
+        message: format!("nothing of datastore `{datastore}` can be deleted: {}", why.why),
         help: why.help,
     }));
     found.extend(about.all());
@@ -73,12 +75,6 @@ pub(in crate::datastore::sql) async fn privileges(
     let others: Vec<&TableName> = there.tables.keys().filter(|name| !disposed(name)).collect();
     found.extend(about.beyond(&others));
     Ok(found)
-}
-
-/// Why foreign keys may be hidden, and what shows them.
-pub(super) struct Hidden {
-    pub(super) what: String,
-    pub(super) help: String,
 }
 
 /// What an account holds.
@@ -106,11 +102,11 @@ impl Grants {
     }
 
     /// Where the account may not see every foreign key of the server: a deletion takes along what it cannot see, too.
-    pub(super) fn hides_keys(&self) -> Option<Hidden> {
+    pub(super) fn hides_keys(&self) -> Option<Broken> {
         let mut everywhere = self.held.iter().filter(|grant| grant.on == Object::Everything);
         let shows = everywhere.any(|grant| SHOW_KEYS.iter().any(|right| grant.has(right)));
-        (!shows).then(|| Hidden {
-            what: format!(
+        (!shows).then(|| Broken {
+            why: format!(
                 "account {} may not see the foreign keys of every table, and the engine would follow those that it cannot see",
                 self.account
             ),

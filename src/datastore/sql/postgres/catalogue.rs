@@ -16,7 +16,9 @@ use sqlx::PgConnection;
 
 use self::reach::{Change, Graph};
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, Table};
+use crate::model::catalogue::{
+    Beside, Broken, Catalogue, Check, Column, ColumnKind, NoTable, Shown, Table, Takes,
+};
 use crate::model::name::{ColumnName, TableName};
 
 const OPERATION: &str = "read the catalogue";
@@ -45,14 +47,15 @@ pub(in crate::datastore) async fn read(
     connection: &mut PgConnection,
     schema: &str,
 ) -> Result<Catalogue, DatastoreError> {
-    let mut beside = Beside::default();
-    let mut drafts = tables(connection, schema, &mut beside).await?;
+    let (mut beside, mut no_tables) = (Beside::default(), BTreeMap::new());
+    let mut drafts = tables(connection, schema, &mut beside, &mut no_tables).await?;
     columns(connection, schema, &mut drafts).await?;
+    checks(connection, schema, &mut drafts).await?;
     index::read(connection, schema, &mut drafts).await?;
     triggers(connection, &mut drafts).await?;
     published(connection, &mut drafts).await?;
     let graph = Graph::read(connection, schema).await?;
-    let mut catalogue = Catalogue { tables: BTreeMap::new(), beside };
+    let mut catalogue = Catalogue { tables: BTreeMap::new(), no_tables, shown: Shown::Everything, beside };
     for (number, mut draft) in drafts {
         let own = |mut writes: BTreeSet<TableName>| {
             writes.insert(draft.name.clone());
@@ -67,6 +70,7 @@ pub(in crate::datastore) async fn read(
             draft.table.update_writes = own(graph.writes(number, &changed));
         }
         draft.table.referenced_by = graph.references(number);
+        draft.table.heirs = graph.heirs(number);
         catalogue.tables.insert(draft.name, draft.table);
     }
     Ok(catalogue)
@@ -76,20 +80,42 @@ async fn tables(
     connection: &mut PgConnection,
     schema: &str,
     beside: &mut Beside,
+    no_tables: &mut BTreeMap<TableName, NoTable>,
 ) -> Result<BTreeMap<Number, Draft>, DatastoreError> {
-    const TABLES: &str = "SELECT c.oid::int8, c.relname::text FROM pg_catalog.pg_class c \
+    const TABLES: &str = "SELECT c.oid::int8, c.relname::text, c.relkind::text, r.oid::int8, r.relname::text \
+         FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> $2";
-    let rows: Vec<(Number, String)> =
+         LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid) \
+         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> $2 \
+         ORDER BY c.relispartition, c.relname";
+    type Found = (Number, String, String, Option<Number>, Option<String>);
+    let rows: Vec<Found> =
         sqlx::query_as(TABLES).bind(schema).bind(MARKER).fetch_all(connection).await.map_err(failed)?;
-    let mut drafts = BTreeMap::new();
-    for (number, name) in rows {
-        let Ok(name) = TableName::new(&name) else {
-            beside.nameless += 1;
-            continue;
+    let mut drafts: BTreeMap<Number, Draft> = BTreeMap::new();
+    for (number, name, kind, root, root_name) in rows {
+        let no_table = match (kind.as_str(), root_name) {
+            (_, Some(root)) => Some(NoTable::PartitionOf(root)),
+            ("v", None) => Some(NoTable::View),
+            ("m", None) => Some(NoTable::MaterializedView),
+            ("f", None) => Some(NoTable::Foreign),
+            (_, None) => None,
         };
-        let (table, columns, primary_key) = (Table::default(), Vec::new(), BTreeSet::new());
-        drafts.insert(number, Draft { name, table, columns, primary_key });
+        // The roots come first.
+        if let (Some(root), "f") = (root.and_then(|root| drafts.get_mut(&root)), kind.as_str()) {
+            root.table.breaks(&Broken::new(
+                "one of its partitions is a foreign table, whose server may keep what is rolled back here",
+                "detach that partition, and sweep the server that holds it as a datastore of its own",
+            ));
+        }
+        match (TableName::new(&name), no_table) {
+            (Ok(name), Some(no_table)) => drop(no_tables.insert(name, no_table)),
+            (Ok(name), None) => {
+                let (table, columns, primary_key) = (Table::default(), Vec::new(), BTreeSet::new());
+                drafts.insert(number, Draft { name, table, columns, primary_key });
+            }
+            (Err(_), Some(_)) => {}
+            (Err(_), None) => beside.nameless += 1,
+        }
     }
     Ok(drafts)
 }
@@ -113,7 +139,8 @@ async fn columns(
            pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.format_type(m.base, m.modifier), \
            CASE WHEN b.typnamespace = 'pg_catalog'::pg_catalog.regnamespace OR b.typname = 'citext' \
              THEN b.typname::text ELSE '' END, \
-           a.attnotnull OR coalesce(m.filled, false) \
+           a.attnotnull OR coalesce(m.filled, false), b.typtype::text || b.typcategory::text, \
+           coalesce(m.modifier, a.atttypmod), ARRAY (SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = b.oid) \
          FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
@@ -121,16 +148,21 @@ async fn columns(
          JOIN pg_catalog.pg_type b ON b.oid = coalesce(m.base, a.atttypid) \
          WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
          ORDER BY a.attrelid, a.attnum";
-    type Found = (Number, String, bool, String, Option<String>, String, bool);
+    type Found = (Number, String, bool, String, Option<String>, String, bool, String, i32, Vec<String>);
     let rows: Vec<Found> =
         sqlx::query_as(COLUMNS).bind(schema).fetch_all(connection).await.map_err(failed)?;
-    for (number, name, generated, declared, made_of, base, not_null) in rows {
+    for (number, name, generated, declared, made_of, base, not_null, family, modifier, labels) in rows {
         let Some(draft) = drafts.get_mut(&number) else { continue };
         // A domain's own name does not say what it holds.
         let declared = made_of.map_or(declared.clone(), |base| format!("{declared} ({base})"));
         // Generated columns cannot be written. An identity column can be a key; that it refuses to be set, the engine says.
-        if let (Ok(name), false) = (ColumnName::new(&name), generated) {
-            draft.table.columns.push(Column { name, kind: kind(&base), declared, not_null });
+        match (ColumnName::new(&name), generated) {
+            (Ok(name), true) => drop(draft.table.generated.insert(name)),
+            (Ok(name), false) => {
+                let takes = takes(&base, &family, modifier, labels);
+                draft.table.columns.push(Column { name, kind: kind(&base), declared, not_null, takes });
+            }
+            (Err(_), _) => {}
         }
         draft.columns.push(Raw { name, generated });
     }
@@ -148,6 +180,68 @@ fn kind(base: &str) -> ColumnKind {
         _ => ColumnKind::Other,
     }
 }
+
+/// Which texts a type takes. `family`: its kind and its category, as the engine's catalogue has them.
+fn takes(base: &str, family: &str, modifier: i32, labels: Vec<String>) -> Takes {
+    match base {
+        "text" | "citext" => Takes::Text(None),
+        // The modifier counts itself: four bytes.
+        "varchar" | "bpchar" => {
+            Takes::Text(modifier.checked_sub(4).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0))
+        }
+        "name" => Takes::Text(Some(63)),
+        "timestamptz" | "timestamp" | "date" => Takes::Moments,
+        "inet" => Takes::Addresses,
+        "uuid" => Takes::Uuids,
+        "json" | "jsonb" => Takes::Json,
+        "bytea" | "int2" | "int4" | "int8" | "oid" | "numeric" | "float4" | "float8" | "money" | "bool"
+        | "bit" | "varbit" => Takes::Nothing,
+        _ if family.starts_with('e') => Takes::OneOf(labels.into_iter().collect()),
+        // Composites, ranges and arrays, whoever made them, and the rest of the engine's own.
+        _ if family.starts_with(['c', 'r', 'm']) || family.ends_with('A') || !base.is_empty() => Takes::Some,
+        _ => Takes::Unknown,
+    }
+}
+
+/// CHECK constraints of tables, and those of the domains that columns are of.
+async fn checks(
+    connection: &mut PgConnection,
+    schema: &str,
+    drafts: &mut BTreeMap<Number, Draft>,
+) -> Result<(), DatastoreError> {
+    const CHECKS: &str = "WITH RECURSIVE step AS ( \
+           SELECT d.oid AS domain, d.oid AS own, d.typbasetype AS base FROM pg_catalog.pg_type d WHERE d.typtype = 'd' \
+           UNION ALL \
+           SELECT s.domain, d.oid, d.typbasetype FROM step s JOIN pg_catalog.pg_type d ON d.oid = s.base WHERE d.typtype = 'd' \
+         ) \
+         SELECT c.oid::int8, k.conname::text, ARRAY (SELECT a.attname::text FROM pg_catalog.pg_attribute a \
+           WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)) \
+         FROM pg_catalog.pg_constraint k \
+         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND k.contype = 'c' \
+         UNION ALL \
+         SELECT a.attrelid::int8, pg_catalog.format_type(s.own, NULL) || '.' || k.conname, ARRAY[a.attname::text] \
+         FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         JOIN step s ON s.domain = a.atttypid \
+         JOIN pg_catalog.pg_constraint k ON k.contypid = s.own AND k.contype = 'c' \
+         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') \
+         ORDER BY 1, 2, 3";
+    let rows: Vec<(Number, String, Vec<String>)> =
+        sqlx::query_as(CHECKS).bind(schema).fetch_all(connection).await.map_err(failed)?;
+    for (number, name, columns) in rows {
+        // A partition bears what its parent does.
+        let Some(Draft { table, .. }) = drafts.get_mut(&number) else { continue };
+        let columns = columns.iter().filter_map(|name| ColumnName::new(name).ok()).collect();
+        table.checks.push(Check { name, columns });
+    }
+    Ok(())
+}
+
+/// A rule of the engine's, none of ours.
+const DROP_RULE: &str = "drop it (`DROP RULE`), or let a trigger do what it does";
 
 /// Triggers and rules. What a trigger's function writes, only the engine knows, and only when it runs.
 async fn triggers(
@@ -168,8 +262,8 @@ async fn triggers(
     for (number, name, replaced) in rows {
         let Some(Draft { table, .. }) = drafts.get_mut(&number) else { continue };
         match replaced.as_str() {
-            "4" => table.delete_broken = Some("a rule replaces DELETE".to_owned()),
-            "2" => table.update_broken = Some("a rule replaces UPDATE".to_owned()),
+            "4" => table.delete_broken = Some(Broken::new("a rule replaces DELETE", DROP_RULE)),
+            "2" => table.update_broken = Some(Broken::new("a rule replaces UPDATE", DROP_RULE)),
             _ => {}
         }
         table.triggers.push(name);
@@ -198,12 +292,17 @@ async fn published(
         sqlx::query_as(PUBLISHED).fetch_all(connection).await.map_err(failed)?;
     for (number, deletes, updates) in rows {
         let Some(Draft { table, .. }) = drafts.get_mut(&number) else { continue };
-        let why = || "it is in a publication, and has no replica identity".to_owned();
+        let broken = || {
+            Broken::new(
+                "it is in a publication, and has no replica identity",
+                "give it a primary key, or one of its unique indexes as REPLICA IDENTITY",
+            )
+        };
         if deletes {
-            table.delete_broken.get_or_insert_with(why);
+            table.delete_broken.get_or_insert_with(broken);
         }
         if updates {
-            table.update_broken.get_or_insert_with(why);
+            table.update_broken.get_or_insert_with(broken);
         }
     }
     Ok(())

@@ -9,7 +9,9 @@ use crate::datastore::sql::connection::{failed, told};
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::marker;
 use crate::datastore::sql::statement::{Arg, Sql};
-use crate::model::catalogue::{Beside, Catalogue, Column, ColumnKind, OnDelete, Reference, Table, VIRTUAL};
+use crate::model::catalogue::{
+    Beside, Broken, Catalogue, Column, ColumnKind, NoTable, OnDelete, Reference, Shown, Table, Takes, VIRTUAL,
+};
 use crate::model::name::{ColumnName, TableName};
 
 const OPERATION: &str = "read the catalogue";
@@ -67,7 +69,8 @@ pub(in crate::datastore::sql) async fn read(
             table.referenced_by.push(reference);
         }
     }
-    Ok(Catalogue { tables, beside })
+    let no_tables = no_tables(connection, &beside).await?;
+    Ok(Catalogue { tables, no_tables, shown: Shown::Everything, beside })
 }
 
 /// What the engine says of a statement that it cannot plan, in words that quote nothing.
@@ -76,18 +79,32 @@ const NO_PLAN: &str = "the engine reports error 1";
 /// What a statement writes. One that the engine cannot plan concerns its own table alone, and not the others of the datastore.
 fn planned(
     writes: Result<BTreeSet<TableName>, DatastoreError>,
-    broken: &mut Option<String>,
+    broken: &mut Option<Broken>,
 ) -> Result<BTreeSet<TableName>, DatastoreError> {
     match writes {
         // Not what a failing disk says.
         Err(DatastoreError::Statement { source: EngineError::Other(why), .. })
             if why.starts_with("no such ") || why == NO_PLAN =>
         {
-            *broken = Some(why);
+            *broken = Some(Broken::new(why, "mend or drop the trigger or foreign key that it stumbles over"));
             Ok(BTreeSet::new())
         }
         writes => writes,
     }
+}
+
+/// Views, and virtual tables once more: by the name that a rule may have used.
+async fn no_tables(
+    connection: &mut SqliteConnection,
+    beside: &Beside,
+) -> Result<BTreeMap<TableName, NoTable>, DatastoreError> {
+    let mut found: BTreeMap<TableName, NoTable> =
+        beside.virtual_tables.iter().map(|name| (name.clone(), NoTable::Virtual)).collect();
+    let listed = Dialect::Sqlite.sql("SELECT name FROM main.sqlite_schema WHERE type = 'view'");
+    for row in told(connection, &listed, OPERATION).await? {
+        found.extend(TableName::new(&get::<String>(&row, 0)?).ok().map(|name| (name, NoTable::View)));
+    }
+    Ok(found)
 }
 
 /// Virtual tables, and those in which they keep their data.
@@ -139,19 +156,28 @@ const IMPLICIT: &str = "(primary key)";
 async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Table, DatastoreError> {
     let mut table = Table::default();
     let mut key: Vec<(i64, ColumnName)> = Vec::new();
-    // hidden = 0: generated columns cannot be written.
+    let strict = pragma("SELECT strict FROM pragma_table_list(?1) WHERE schema = 'main'", name);
+    let strict: i64 = told(connection, &strict, OPERATION).await?.first().map_or(Ok(0), |row| get(row, 0))?;
+    // hidden is 0 for an ordinary column, 2 and 3 for a generated one, in which nothing can be written.
     let columns = pragma(
-        "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid",
+        "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
         name,
     );
     for row in told(connection, &columns, OPERATION).await? {
         let declared: String = get(&row, 1)?;
         let (not_null, pk): (i64, i64) = (get(&row, 2)?, get(&row, 3)?);
         let Ok(name) = ColumnName::new(&get::<String>(&row, 0)?) else { continue };
+        if get::<i64>(&row, 4)? != 0 {
+            table.generated.insert(name);
+            continue;
+        }
         if pk > 0 {
             key.push((pk, name.clone()));
         }
-        table.columns.push(Column { kind: kind(&declared), name, declared, not_null: not_null != 0 });
+        let (kind, not_null) = (kind(&declared), not_null != 0);
+        let mut column = Column { kind, name, declared, not_null, takes: Takes::Unknown };
+        column.takes = takes(&column, strict != 0);
+        table.columns.push(column);
     }
     key.sort();
     table.primary_key = key.into_iter().map(|(_, name)| name).collect();
@@ -279,6 +305,16 @@ fn kind(declared: &str) -> ColumnKind {
             ColumnKind::Text
         }
         _ => ColumnKind::Other,
+    }
+}
+
+/// Which texts a column takes. The engine itself keeps a type in a strict table only; elsewhere it is what the application reads there.
+fn takes(column: &Column, strict: bool) -> Takes {
+    match column.kind {
+        ColumnKind::Instant | ColumnKind::Naive | ColumnKind::Date => Takes::Moments,
+        _ if column.is_number() => Takes::Nothing,
+        ColumnKind::Other if strict && column.declared.eq_ignore_ascii_case("blob") => Takes::Nothing,
+        ColumnKind::Text | ColumnKind::Other | ColumnKind::Integer => Takes::Text(None),
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use super::scratch::{Scratch, block, connect, root};
 use super::*;
-use crate::model::catalogue::{OnDelete, Reference};
+use crate::model::catalogue::{NoTable, OnDelete, Reference};
 
 fn catalogue(scratch: &Scratch) -> Catalogue {
     block(async { read(&mut root().await, &scratch.name).await.unwrap() })
@@ -96,6 +96,31 @@ fn every_type_means_what_a_rule_may_read_in_it() {
     // The application's words are no types.
     assert!(!of("enum('real','b')").is_number());
     assert!(!of("set('blob','b')").tells_types_apart());
+}
+
+#[test]
+fn a_column_takes_what_its_type_takes_and_constraints_are_read() {
+    let (_scratch, catalogue) = made(
+        "CREATE TABLE t (id int PRIMARY KEY, a char(5), b varchar(24), c tinytext, d datetime, e date, f inet4, g inet6, h uuid, \
+           i json, j enum('good','it''s', 'a,b'), k set('x'), l varbinary(30), m blob, n decimal(3,1), o time, p year, \
+           q varchar(9) AS (a) VIRTUAL, r varchar(9) CHECK (r <> ''), CONSTRAINT reachable CHECK (a IS NOT NULL OR b IS NOT NULL)); \
+         CREATE VIEW v AS SELECT 1 AS one",
+    );
+    let takes = |name: &str| {
+        let column = table(&catalogue, "t").column(&ColumnName::new(name).unwrap()).unwrap();
+        column.takes.clone()
+    };
+    assert_eq!([takes("a"), takes("b"), takes("c")], [5, 24, 255].map(|most| Takes::Text(Some(most))));
+    assert_eq!([takes("d"), takes("e")], [Takes::Moments, Takes::Moments]);
+    assert_eq!([takes("f"), takes("g")], [Takes::Addresses, Takes::Addresses]);
+    assert_eq!([takes("h"), takes("i")], [Takes::Uuids, Takes::Json]);
+    assert_eq!(takes("j"), Takes::OneOf(["good", "it's", "a,b"].map(str::to_owned).into()));
+    assert_eq!([takes("k"), takes("o")], [Takes::Some, Takes::Some]);
+    assert_eq!([takes("l"), takes("m"), takes("n"), takes("p"), takes("id")], [const { Takes::Nothing }; 5]);
+    assert_eq!(table(&catalogue, "t").generated, columns(&["q"]));
+    let check = |name: &str, about: &[&str]| Check { name: name.to_owned(), columns: columns(about) };
+    assert_eq!(table(&catalogue, "t").checks, [check("r", &["r"]), check("reachable", &["a", "b"])]);
+    assert_eq!(catalogue.no_tables[&TableName::new("v").unwrap()], NoTable::View);
 }
 
 #[test]
@@ -221,13 +246,20 @@ fn what_cannot_be_rolled_back_or_keeps_its_history_says_so() {
     let said = |name: &str| {
         let table = table(&catalogue, name);
         assert_eq!(table.delete_broken, table.update_broken);
-        table.delete_broken.clone()
+        table.delete_broken.clone().map(|broken| broken.why)
     };
     assert_eq!(said("i"), None);
-    assert_eq!(said("m").unwrap(), "its engine `MyISAM` has no transactions");
-    assert_eq!(said("r").unwrap(), "its engine `Aria` has no transactions");
-    assert_eq!(said("v").unwrap(), "it keeps the history of its rows");
-    assert_eq!(said("w").unwrap(), "it keeps the history of its rows");
+    for engine in [("m", "MyISAM"), ("r", "Aria")] {
+        let expected = format!(
+            "its engine `{}` has no transactions, so that a batch could not be rolled back",
+            engine.1
+        );
+        assert_eq!(said(engine.0).unwrap(), expected);
+    }
+    for versioned in ["v", "w"] {
+        let expected = "it keeps the history of its rows, and with it what would be gone";
+        assert_eq!(said(versioned).unwrap(), expected);
+    }
     assert_eq!(table(&catalogue, "v").columns.len(), 1);
     assert_eq!(table(&catalogue, "w").columns.len(), 1);
 }
@@ -246,10 +278,12 @@ fn nothing_is_disposed_of_where_foreign_keys_may_be_hidden() {
     assert_eq!(catalogue.tables.len(), 1);
     assert!(table(&catalogue, "a").referenced_by.is_empty());
     assert_eq!(names(&table(&catalogue, "a").delete_writes), ["a"]);
-    let why = table(&catalogue, "a").delete_broken.clone().unwrap();
-    assert!(why.ends_with(&format!(
-        "run: GRANT REFERENCES ON *.* TO `{account}`@`%`; it shows foreign keys and no data"
-    )));
+    let broken = table(&catalogue, "a").delete_broken.clone().unwrap();
+    assert!(broken.why.ends_with("and the engine would follow those that it cannot see"), "{broken:?}");
+    assert_eq!(
+        broken.help,
+        format!("run: GRANT REFERENCES ON *.* TO `{account}`@`%`; it shows foreign keys and no data")
+    );
     // Which alone shows everything.
     scratch.run(&format!("GRANT REFERENCES ON *.* TO `{account}`@`%`"));
     let catalogue = seen();

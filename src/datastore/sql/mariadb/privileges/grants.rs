@@ -39,7 +39,7 @@ impl Object {
 }
 
 /// A name between backticks.
-pub(super) fn quote(name: &str) -> String {
+pub(in super::super) fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

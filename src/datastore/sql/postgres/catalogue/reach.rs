@@ -156,6 +156,11 @@ impl Graph {
         line
     }
 
+    /// Those that inherit from a table, and are no partitions of it.
+    pub(super) fn heirs(&self, of: Number) -> BTreeSet<TableName> {
+        self.line(of).into_iter().filter(|table| *table != of).filter_map(|table| self.name(table)).collect()
+    }
+
     fn name(&self, table: Number) -> Option<TableName> {
         let name = self.names.get(&table).cloned().flatten();
         name.or_else(|| TableName::new(NAMELESS).ok())

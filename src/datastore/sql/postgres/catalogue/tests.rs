@@ -77,6 +77,73 @@ fn columns_are_of_the_kind_that_their_type_is_made_of() {
 }
 
 #[test]
+fn a_column_takes_what_its_type_takes_whatever_domain_it_is_of() {
+    let database = Database::new(
+        "CREATE DOMAIN short AS varchar(9); CREATE DOMAIN nick AS short; CREATE TYPE mood AS ENUM ('good', 'it''s'); \
+         CREATE DOMAIN humour AS mood; CREATE TYPE pair AS (a int); CREATE EXTENSION IF NOT EXISTS citext; \
+         CREATE EXTENSION IF NOT EXISTS hstore; \
+         CREATE TABLE t (a text, b varchar, c varchar(24), d char(5), e nick, f citext, g name, h date, i timestamptz, j inet, k cidr, \
+           l uuid, m jsonb, n humour, o bytea, p int, q bool, r text[], s pair, \"t\" xml, u hstore, v mood[], \
+           w text GENERATED ALWAYS AS (a) STORED)",
+    );
+    let catalogue = catalogue(&database);
+    let takes = |name: &str| {
+        let column = table(&catalogue, "t").column(&ColumnName::new(name).unwrap()).unwrap();
+        column.takes.clone()
+    };
+    for (name, most) in
+        [("a", None), ("b", None), ("c", Some(24)), ("d", Some(5)), ("e", Some(9)), ("f", None)]
+    {
+        assert_eq!(takes(name), Takes::Text(most), "{name}");
+    }
+    assert_eq!(takes("g"), Takes::Text(Some(63)));
+    assert_eq!([takes("h"), takes("i")], [Takes::Moments, Takes::Moments]);
+    assert_eq!([takes("j"), takes("k")], [Takes::Addresses, Takes::Some]);
+    assert_eq!([takes("l"), takes("m")], [Takes::Uuids, Takes::Json]);
+    assert_eq!(takes("n"), Takes::OneOf(["good", "it's"].map(str::to_owned).into()));
+    assert_eq!([takes("o"), takes("p"), takes("q")], [const { Takes::Nothing }; 3]);
+    assert_eq!([takes("r"), takes("s"), takes("t"), takes("v")], [const { Takes::Some }; 4]);
+    assert_eq!(takes("u"), Takes::Unknown);
+    assert_eq!(names(&table(&catalogue, "t").generated), ["w"]);
+}
+
+#[test]
+fn what_has_the_name_of_a_table_and_is_none_is_told_apart_and_constraints_are_read() {
+    let database = Database::new(
+        "CREATE DOMAIN lower AS text CHECK (VALUE = lower(VALUE)); CREATE DOMAIN nick AS lower CONSTRAINT short CHECK (length(VALUE) < 9); \
+         CREATE TABLE t (id int CHECK (id > 0), a text, b nick, CONSTRAINT reachable CHECK (a IS NOT NULL OR b IS NOT NULL)); \
+         CREATE VIEW v AS SELECT 1 AS one; CREATE MATERIALIZED VIEW mv AS SELECT 1 AS one; \
+         CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (9); \
+         CREATE EXTENSION postgres_fdw; CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw; \
+         CREATE FOREIGN TABLE f (id int) SERVER other; CREATE TABLE q (id int) PARTITION BY RANGE (id); \
+         CREATE FOREIGN TABLE q_1 PARTITION OF q FOR VALUES FROM (0) TO (9) SERVER other",
+    );
+    let catalogue = catalogue(&database);
+    assert_eq!(names(catalogue.tables.keys()), ["p", "q", "t"]);
+    let no_tables: Vec<String> =
+        catalogue.no_tables.iter().map(|(name, what)| format!("{name}: {what}")).collect();
+    assert_eq!(
+        no_tables,
+        [
+            "f: a foreign table",
+            "mv: a materialized view",
+            "p_1: a partition of `p`",
+            "q_1: a partition of `q`",
+            "v: a view"
+        ]
+    );
+    assert_eq!(table(&catalogue, "p").delete_broken, None);
+    let foreign = why(table(&catalogue, "q").update_broken.as_ref()).unwrap();
+    assert!(foreign.starts_with("one of its partitions is a foreign table"), "{foreign}");
+    let checks: Vec<String> = table(&catalogue, "t")
+        .checks
+        .iter()
+        .map(|check| format!("{}: {}", check.name, names(&check.columns).join(" ")))
+        .collect();
+    assert_eq!(checks, ["lower.lower_check: b", "nick.short: b", "reachable: a b", "t_id_check: id"]);
+}
+
+#[test]
 fn only_an_index_that_holds_for_every_row_and_every_value_makes_a_key() {
     let database = Database::new(
         "CREATE DOMAIN filled AS int NOT NULL; \
@@ -195,6 +262,8 @@ fn a_statement_on_a_table_has_the_rows_of_those_that_inherit_from_it() {
     assert_eq!(names(&table(&catalogue, "base").update_writes), ["base", "below", "heir"]);
     assert_eq!(names(&table(&catalogue, "heir").delete_writes), ["below", "heir", "on_heir"]);
     assert_eq!(keys(table(&catalogue, "base")), Vec::<String>::new());
+    assert_eq!(names(&table(&catalogue, "base").heirs), ["below", "heir"]);
+    assert_eq!(names(&table(&catalogue, "below").heirs), Vec::<String>::new());
 }
 
 #[test]
@@ -227,6 +296,10 @@ fn names_stand_as_they_are_and_another_schemas_table_bears_its_schema() {
     assert_eq!(nowhere, Catalogue::default());
 }
 
+fn why(broken: Option<&Broken>) -> Option<&str> {
+    broken.map(|broken| broken.why.as_str())
+}
+
 #[test]
 fn triggers_and_rules_count_while_they_are_enabled() {
     let database = Database::new(
@@ -247,9 +320,9 @@ fn triggers_and_rules_count_while_they_are_enabled() {
     assert_eq!(table(&catalogue, "t").triggers, ["a", "also", "b"]);
     assert_eq!(table(&catalogue, "t").delete_broken, None);
     assert_eq!(table(&catalogue, "hangs").triggers, Vec::<String>::new());
-    assert_eq!(table(&catalogue, "soft").delete_broken.as_deref(), Some("a rule replaces DELETE"));
+    assert_eq!(why(table(&catalogue, "soft").delete_broken.as_ref()), Some("a rule replaces DELETE"));
     assert_eq!(table(&catalogue, "soft").update_broken, None);
-    assert_eq!(table(&catalogue, "log").update_broken.as_deref(), Some("a rule replaces UPDATE"));
+    assert_eq!(why(table(&catalogue, "log").update_broken.as_ref()), Some("a rule replaces UPDATE"));
     assert_eq!(
         table(&catalogue, "past"),
         &Table { triggers: Vec::new(), ..table(&catalogue, "past").clone() }
@@ -271,7 +344,7 @@ fn a_published_table_needs_a_replica_identity() {
          CREATE PUBLICATION r FOR TABLE private WITH (publish = 'insert')",
     );
     let catalogue = catalogue(&database);
-    let broken = |by: fn(&Table) -> &Option<String>| {
+    let broken = |by: fn(&Table) -> &Option<Broken>| {
         names(catalogue.tables.iter().filter(|(_, table)| by(table).is_some()).map(|(name, _)| name))
     };
     assert_eq!(broken(|t| &t.delete_broken), ["bare", "late"]);
