@@ -130,7 +130,11 @@ impl Reader {
         let mut handle = self.connection.handle();
         let all = rights::with_marker(&mut handle, &self.dialect, needed).await?;
         let lacking = rights::lacking(&mut handle, &self.dialect, &all).await?;
-        Ok(lacking.iter().map(Lacking::what).collect())
+        let mut lacking: Vec<String> = lacking.iter().map(Lacking::what).collect();
+        if let (Handle::Postgres(connection), Dialect::Postgres(schema)) = (handle, &self.dialect) {
+            lacking.extend(postgres::privileges::hides(connection, &schema.name, needed).await?);
+        }
+        Ok(lacking)
     }
 
     /// How large a table is, by figures that cost little; none: the engine cannot say.

@@ -1,7 +1,7 @@
 //! Whether the account may do what the rules need: the engine is asked how it would execute a statement that takes just one right. It
 //! checks what it would check for the statement, roles and columns and all, and nothing runs.
 
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 
 use super::connection::{Handle, explained, failed};
 use super::dialect::Dialect;
@@ -81,7 +81,14 @@ pub(super) async fn lacking(
 ) -> Result<Vec<Lacking>, DatastoreError> {
     match handle {
         Handle::Sqlite(_) => Ok(Vec::new()),
-        Handle::Postgres(connection) => found(&mut Handle::Postgres(connection), dialect, needed).await,
+        Handle::Postgres(connection) => {
+            // Else the engine refuses for the rows that it would hide, whatever the rights: those are asked for by themselves. No
+            // transaction: the first right that is missing would end it.
+            set(connection, "SET row_security = on").await?;
+            let found = found(&mut Handle::Postgres(connection), dialect, needed).await;
+            set(connection, "SET row_security = off").await?;
+            found
+        }
         Handle::MariaDb(connection) => {
             // In a session that only reads, the engine refuses before it has looked at the columns.
             if let Ok(mut transaction) = connection.begin_with("START TRANSACTION READ WRITE").await {
@@ -93,6 +100,10 @@ pub(super) async fn lacking(
             found(&mut Handle::MariaDb(connection), dialect, needed).await
         }
     }
+}
+
+async fn set(connection: &mut PgConnection, setting: &'static str) -> Result<(), DatastoreError> {
+    sqlx::raw_sql(setting).execute(connection).await.map(drop).map_err(failed(OPERATION))
 }
 
 async fn found(

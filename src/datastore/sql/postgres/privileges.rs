@@ -183,6 +183,19 @@ async fn held(connection: &mut PgConnection, schema: &str) -> Result<Vec<Held>, 
     Ok(rows.into_iter().map(table).collect())
 }
 
+/// What an account needs where row-level security hides rows from it: what it cannot see would be called gone, and would keep nothing.
+pub(in crate::datastore::sql) async fn hides(
+    connection: &mut PgConnection,
+    schema: &str,
+    needed: &[Needed],
+) -> Result<Vec<String>, DatastoreError> {
+    let held = held(connection, schema).await?;
+    let hidden = held.iter().filter(|t| t.filtered && needed.iter().any(|n| n.table.as_str() == t.name));
+    Ok(hidden
+        .map(|t| format!("BYPASSRLS, since row-level security of table `{}` hides rows from it", t.name))
+        .collect())
+}
+
 /// Row-level security that hides rows from the account.
 fn filtered(account: &Account, who: &str, table: &Held) -> Option<PrivilegeFinding> {
     let message = format!(
