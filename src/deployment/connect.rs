@@ -12,6 +12,8 @@ use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreKind};
 use crate::model::name::DatastoreName;
 use crate::rules::bind::bind;
+use crate::rules::connect::constraint::checked;
+use crate::rules::connect::in_flight::unmet;
 use crate::rules::connect::index::{Scan, scans};
 use crate::rules::connect::{NamedAt, coverage, named_at, waivers};
 use crate::rules::rule::{Rule, RuleSet};
@@ -76,6 +78,10 @@ pub async fn connect(config: &Config, rules: &RuleSet) -> Connected {
     for rule in known {
         live.found.extend(bind(rule, &live.catalogues).err().into_iter().flatten());
         missing.extend(scans(rule, &live.catalogues));
+        live.found.extend(checked(rule, &live.catalogues));
+        if config.datastores.get(&rule.datastore).is_some_and(|own| own.kind().locks_rows()) {
+            live.found.extend(unmet(rule, &live.catalogues));
+        }
     }
     for scan in missing {
         let warning = live.cost(&scan).await;

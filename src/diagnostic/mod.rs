@@ -81,11 +81,13 @@ pub enum Code {
     NotCovered,
     /// A waiver of nothing.
     IdleWaiver,
+    /// Rows that decide about a record, and that no sweep sees before they are committed.
+    NoForeignKey,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -116,6 +118,7 @@ impl Code {
         Self::TooManyPrivileges,
         Self::NotCovered,
         Self::IdleWaiver,
+        Self::NoForeignKey,
     ];
 
     /// The number after the letter.
@@ -151,6 +154,7 @@ impl Code {
             Self::TooManyPrivileges => 34,
             Self::NotCovered => 35,
             Self::IdleWaiver => 36,
+            Self::NoForeignKey => 37,
         }
     }
 }
@@ -432,7 +436,8 @@ mod tests {
             Code::TooFewPrivileges => Code::TooManyPrivileges,
             Code::TooManyPrivileges => Code::NotCovered,
             Code::NotCovered => Code::IdleWaiver,
-            Code::IdleWaiver => return None,
+            Code::IdleWaiver => Code::NoForeignKey,
+            Code::NoForeignKey => return None,
         })
     }
 

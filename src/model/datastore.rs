@@ -171,6 +171,14 @@ impl DatastoreKind {
         }
     }
 
+    /// Whether it locks rows one by one, so that others write beside a sweep.
+    pub fn locks_rows(self) -> bool {
+        match self {
+            Self::Postgres | Self::MariaDb => true,
+            Self::Sqlite | Self::Files => false,
+        }
+    }
+
     /// Whether its records are rows.
     pub fn has_rows(self) -> bool {
         match self {

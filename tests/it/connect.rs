@@ -3,6 +3,7 @@
 mod coverage;
 mod privileges;
 mod schema;
+mod served;
 
 use crate::world::{DELETED_AT, Ran, World, rules};
 

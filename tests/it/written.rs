@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use expunged::config;
 use expunged::diagnostic::Code;
 use expunged::diagnostic::shape::{Need, Shape, Type};
 use expunged::rules::document;
+use tempfile::TempDir;
 
 use crate::architecture::source::root;
+use crate::servers::postgres::Database;
 use crate::world::statements;
 
 /// Lines of a document, and what stands between its fences.
@@ -180,7 +182,12 @@ struct Example {
 }
 
 impl Example {
+    /// Several changes are told apart by a line `@@`.
     fn with(&self, diff: &str) -> Self {
+        diff.split("@@\n").fold(Self { files: self.files.clone() }, |example, change| example.changed(change))
+    }
+
+    fn changed(&self, diff: &str) -> Self {
         let mut files = self.files.clone();
         if let Some((name, text)) = diff.strip_prefix("+++ ").and_then(|rest| rest.split_once('\n')) {
             let text = text.lines().filter_map(|line| line.strip_prefix('+')).collect::<Vec<_>>().join("\n");
@@ -221,17 +228,39 @@ impl Example {
                 None => std::fs::write(path, text).unwrap(),
             }
         }
+        Self::said(&directory, arguments, mode)
+    }
+
+    /// The same with its database on PostgreSQL, under an account that may do what the rules need.
+    fn checked_on_postgres(&self, arguments: &[&str]) -> String {
+        let (database, directory) = (Database::new(), tempfile::tempdir().unwrap());
+        let role = database.role("SELECT 1");
+        for (name, text) in &self.files {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let here = "kind = \"sqlite\"\nurl = \"sqlite://site.db\"\n";
+            match name.strip_suffix(".sql") {
+                Some(_) => database.sql(text),
+                None => std::fs::write(path, text.replace(here, &database.datastore(&role))).unwrap(),
+            }
+        }
+        let grants = Self::program(&directory, &["grants"]);
+        database.sql(&String::from_utf8(grants.stdout).unwrap());
+        Self::said(&directory, arguments, None)
+    }
+
+    fn program(directory: &TempDir, arguments: &[&str]) -> Output {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_expunged"));
+        program.args(["--config", "expunged.toml"]).args(arguments).current_dir(directory.path());
+        program.output().unwrap()
+    }
+
+    fn said(directory: &TempDir, arguments: &[&str], mode: Option<(&str, &str)>) -> String {
         if let Some((mode, file)) = mode {
             let mode = std::fs::Permissions::from_mode(u32::from_str_radix(mode, 8).unwrap());
             std::fs::set_permissions(directory.path().join(file), mode).unwrap();
         }
-        let ran = Command::new(env!("CARGO_BIN_EXE_expunged"))
-            .args(["--config", "expunged.toml"])
-            .args(arguments)
-            .current_dir(directory.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8(ran.stderr).unwrap();
+        let said = String::from_utf8(Self::program(directory, arguments).stderr).unwrap();
         said.trim().replace(&directory.path().display().to_string(), "…")
     }
 }
@@ -264,7 +293,11 @@ fn every_code_has_a_wrong_example_and_the_documents_say_what_the_program_says() 
                 let arguments: &[&str] =
                     if how.starts_with("connect") { &["check", "--connect"] } else { &["check"] };
                 let mode = change.trim().strip_prefix("$ chmod ").and_then(|rest| rest.split_once(' '));
-                let said = example.with(&change).checked(arguments, mode);
+                let example = example.with(&change);
+                let said = match how.as_str() {
+                    "connect postgres" => example.checked_on_postgres(arguments),
+                    _ => example.checked(arguments, mode),
+                };
                 let found = format!("[{code}]");
                 assert!(said.contains(&found), "docs/rules.md: the example of {code} gives:\n{said}");
                 shown.insert(code.clone());

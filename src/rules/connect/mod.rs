@@ -1,13 +1,16 @@
 //! The rules against what their datastores say of themselves, beyond what a sweep itself insists on.
 //!
 //! 1. What a sweep searches for has an index, or is said with its cost ([`index`]).
-//! 2. Everything that is there is covered by a rule or named by a waiver ([`coverage`], [`prefixes`]).
-//! 3. Every waiver names something that is there and that no rule covers ([`waivers`]).
-//! 4. What may be done there is what a sweep has to do ([`privilege`]).
+//! 2. Rows that decide about a record are seen in time ([`in_flight`]), and constraints admit what is written ([`constraint`]).
+//! 3. Everything that is there is covered by a rule or named by a waiver ([`coverage`], [`prefixes`]).
+//! 4. Every waiver names something that is there and that no rule covers ([`waivers`]).
+//! 5. What may be done there is what a sweep has to do ([`privilege`]).
 //!
 //! Pure: whoever reads the datastores hands over what they hold.
 
+pub mod constraint;
 pub mod coverage;
+pub mod in_flight;
 pub mod index;
 pub mod prefixes;
 pub mod privilege;
