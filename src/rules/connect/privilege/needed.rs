@@ -1,8 +1,5 @@
 //! Which rights rules need on the tables of one datastore: the least with which a sweep, `plan` and every order run.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::catalogue::Catalogue;

@@ -1,30 +1,18 @@
-use super::*;
-use crate::diagnostic::{Source, SourceKind};
-use crate::model::datastore::Defaults;
-use crate::rules::document::parse;
-use crate::rules::rule::Service;
+//! Which rights a rule needs on which table, whatever engine holds it.
+
+use expunged::diagnostic::{Source, SourceKind};
+use expunged::model::catalogue::Catalogue;
+use expunged::model::datastore::Defaults;
+use expunged::model::name::{ColumnName, DatastoreName, LocalId, TableName};
+use expunged::rules::connect::privilege::{Columns, Needed, Right, Use, needed};
+use expunged::rules::document::parse;
+use expunged::rules::rule::Service;
 
 /// A service with one rule on `account`, whose other keys these are.
 fn service(trigger: &str, action: &str, rest: &str) -> Service {
-    let text = format!(
-        r#"[service]
-name = "Site"
-owner = "site@example.com"
-time_zone = "Etc/UTC"
-
-[[rule]]
-id = "account"
-class = "account"
-keeps = []
-datastore = "site"
-table = "account"
-key = ["id", "part"]
-trigger = {trigger}
-retain = "50 years"
-delete_by = "200 years"
-{action}
-{rest}"#
-    );
+    let text = crate::world::rules(trigger, rest)
+        .replace("key = [\"id\"]\ntrigger", "key = [\"id\", \"part\"]\ntrigger")
+        .replacen(DELETE, action, 1);
     let source = Source::new(SourceKind::Rules, "site.toml", &text);
     parse(&source, "site", &Defaults::default()).unwrap_or_else(|e| panic!("{e}"))
 }
@@ -160,7 +148,7 @@ fn the_primary_key_is_known_where_the_datastore_was_asked() {
 fn what_two_rules_need_of_one_table_is_one_right_for_both() {
     let mut service = service(DELETED_AT, DELETE, "");
     let mut second = self::service(r#"{ column = "closed_at" }"#, PSEUDONYMIZE, "").rules.remove(0);
-    second.id.local = crate::model::name::LocalId::new("second").unwrap();
+    second.id.local = LocalId::new("second").unwrap();
     service.rules.push(second);
     let needed = needed(&service.rules, &DatastoreName::new("site").unwrap());
     let rules: Vec<String> = needed[0].rights[&Right::Select].rules.iter().map(ToString::to_string).collect();
