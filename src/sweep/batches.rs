@@ -253,11 +253,7 @@ impl Walk<'_, '_, '_> {
                     match stretch {
                         // It stands alone, and still somebody else has it: it is set aside, and the walk goes on behind it.
                         Some(alone) if alone.selected <= 1 && conflicts > MOST_TRIES => {
-                            if error.locked() {
-                                run.report.locked += 1;
-                            } else {
-                                set_aside(&mut run.report, error.conflict().unwrap_or_default());
-                            }
+                            out_of_the_way(&mut run.report, &error);
                             run.report.locked += alone.passed_over;
                             run.tell(progress);
                             if alone.last {
@@ -690,6 +686,15 @@ async fn intend<'o, 'r>(
 
 fn parts(draft: &Draft, prepared: &[PreparedPart]) -> Result<Vec<DraftPart>, StateError> {
     prepared.iter().map(|p| draft.part(&p.dataset, p.action, &p.fields, p.keys.iter())).collect()
+}
+
+/// Sets a record aside that another transaction stands in the way of.
+fn out_of_the_way(report: &mut Report, error: &DatastoreError) {
+    if error.locked() {
+        report.locked += 1;
+    } else {
+        set_aside(report, error.conflict().unwrap_or_default());
+    }
 }
 
 pub(super) fn set_aside(report: &mut Report, why: &'static str) {
