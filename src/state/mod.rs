@@ -123,8 +123,8 @@ impl State {
         state.check_genesis().await?;
         if role == Role::Disposer {
             state.check_ahead()?;
-            let open = Open { size: state.frontier.size(), root: state.frontier.root() };
-            state.append(Body::Open(open)).await?;
+            crate::hook::reach("log-open.before");
+            state.log_open().await?;
         }
         Ok(state)
     }
@@ -152,8 +152,7 @@ impl State {
 
     /// Records that a person has looked at the host's clock: the mark moves to it.
     pub async fn accept_clock(&mut self) -> Result<EntryIndex, StateError> {
-        let open = Open { size: self.frontier.size(), root: self.frontier.root() };
-        self.append(Body::Open(open)).await
+        self.log_open().await
     }
 
     /// The newest instant in the ledger: a clock far behind it has been set back.
@@ -171,10 +170,11 @@ impl State {
         &self.path
     }
 
-    /// Appends one entry, durably.
-    async fn append(&mut self, body: Body) -> Result<EntryIndex, StateError> {
+    /// Writes down which tree was opened: the one that is there when the entry is appended, since orders may come until then.
+    async fn log_open(&mut self) -> Result<EntryIndex, StateError> {
         let mut writing = self.write().await?;
-        let index = writing.append(&body).await?;
+        let open = Open { size: writing.frontier.size(), root: writing.frontier.root() };
+        let index = writing.append(&Body::Open(open)).await?;
         writing.commit().await?;
         Ok(index)
     }

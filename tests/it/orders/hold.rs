@@ -239,6 +239,21 @@ fn orders_are_given_even_while_nobody_can_read_the_rules() {
 mod meanwhile {
     use super::*;
 
+    /// The sweep has looked at the ledger, and has not written yet which tree it found.
+    #[test]
+    fn a_hold_that_comes_while_a_sweep_opens_the_ledger_leaves_it_sound() {
+        let world = world();
+        for _ in 0..2 {
+            let ran = world.run_paused("log-open.before:1", &["sweep"], || {
+                let held = hold(&world, &["site", "--subject", "anna"], 0);
+                assert_eq!(held["answers"][0]["answer"], "held", "{held}");
+            });
+            assert_eq!(ran.code, 1, "{}", ran.text());
+            sound(&world);
+        }
+        assert!(world.ids("SELECT id FROM account WHERE person = 'anna'").len() == 3);
+    }
+
     /// Whatever the sweep has in hand: judged and not intended yet, a hold still keeps it.
     #[test]
     fn a_hold_that_comes_before_the_intent_keeps_the_batch() {
