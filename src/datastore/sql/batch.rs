@@ -17,7 +17,7 @@ use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Way};
-use super::{Cursor, Phase, Place, mariadb, postgres, read, share};
+use super::{Cursor, Phase, Place, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
@@ -81,9 +81,7 @@ impl Writer {
 
     /// Counts the records of a batch that are there as they were: for where the marker is lost.
     pub async fn survivors(&mut self, identities: &Identities) -> Result<u64, DatastoreError> {
-        if let Connection::MariaDb(connection) = &mut self.connection {
-            mariadb::connect::be_patient(connection, marker::IN_FLIGHT).await?;
-        }
+        self.connection.be_patient(marker::IN_FLIGHT).await?;
         identities.survivors(&mut self.connection.handle(), &self.dialect).await
     }
 

@@ -1,5 +1,7 @@
 //! One connection to whichever engine: one a sweep, never pooled, closed with whatever state a failure left it in.
 
+use std::time::Duration;
+
 use sqlx::mysql::MySqlConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, MySql, Postgres, Row as _, Sqlite, SqliteConnection};
@@ -101,6 +103,15 @@ impl Connection {
                 .map(Transaction::Postgres)
                 .map_err(failed(operation)),
             Self::Sqlite(_) | Self::MariaDb(_) => self.begin(operation).await,
+        }
+    }
+
+    /// Lets the next statements wait so long for a lock. SQLite has one, and waits for it anyway.
+    pub(super) async fn be_patient(&mut self, wait: Duration) -> Result<(), DatastoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(connection) => postgres::connect::be_patient(connection, wait).await,
+            Self::MariaDb(connection) => mariadb::connect::be_patient(connection, wait).await,
         }
     }
 

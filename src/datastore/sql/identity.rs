@@ -156,7 +156,7 @@ impl Identities {
         (0..count).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect()
     }
 
-    /// How many of the records are there as they were.
+    /// How many of the records are there as they were, once nobody has them locked any more.
     pub(super) async fn survivors(
         &self,
         handle: &mut Handle<'_>,
@@ -187,12 +187,14 @@ impl Identities {
         }
         let rows = self.rows();
         let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
-            sql.push(" FROM ").bulk(&carried, &rows);
+            sql.push(" FROM (SELECT 1 FROM ").bulk(&carried, &rows);
             sql.push(&format!(" JOIN {} AS t ON {}", dialect.table(&own), conditions.join(" AND ")));
             // A batch that is still in flight has them locked, and is waited for.
-            if let Dialect::MariaDb(_) = dialect {
-                sql.push(" LOCK IN SHARE MODE");
-            }
+            sql.push(match dialect {
+                Dialect::Sqlite => ") AS there",
+                Dialect::Postgres(_) => " FOR SHARE OF t) AS there",
+                Dialect::MariaDb(_) => " LOCK IN SHARE MODE) AS there",
+            });
         });
         handle.number(&select, operation).await
     }

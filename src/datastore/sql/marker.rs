@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::connection::{Connection, Handle};
 use super::dialect::{Dialect, Expression};
+use super::postgres;
 use super::statement::Sql;
-use super::{mariadb, postgres};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::diagnostic::Severity;
 use crate::hook;
@@ -276,11 +276,7 @@ async fn marked(
         Dialect::Sqlite | Dialect::Postgres(_) => drop(insert.push(" ON CONFLICT DO NOTHING")),
         Dialect::MariaDb(_) => {}
     }
-    match connection {
-        Connection::Sqlite(_) => {}
-        Connection::Postgres(connection) => postgres::connect::be_patient(connection, IN_FLIGHT).await?,
-        Connection::MariaDb(connection) => mariadb::connect::be_patient(connection, IN_FLIGHT).await?,
-    }
+    connection.be_patient(IN_FLIGHT).await?;
     let mut transaction = connection.begin(operation).await?;
     let written = transaction.handle().run(&insert, operation).await;
     transaction.undo().await?;
