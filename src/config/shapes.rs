@@ -82,7 +82,7 @@ static POSTGRES: Shape = Shape::of(
         Key::optional("password", SECRET, "the account's password; else the server asks for none"),
         Key::optional("schema", SCHEMA, "what holds the tables; else `public`"),
         Key::optional("tls", TLS, "else `verify`, and `off` for this host itself"),
-        Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
+        Key::optional("tls_ca", CERTIFICATE, "who vouches for the server, beside whom the system trusts"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
         LAG_KEY,
         WINDOW_KEY,
@@ -96,7 +96,7 @@ static MARIADB: Shape = Shape::of(
         Key::required("url", MARIADB_URL, "the server, the account and the database"),
         Key::optional("password", SECRET, "the account's password; else the server asks for none"),
         Key::optional("tls", TLS, "else `verify`, and `off` for this host itself"),
-        Key::optional("tls_ca", CERTIFICATE, "who vouches for the server; else whom the system trusts"),
+        Key::optional("tls_ca", CERTIFICATE, "who vouches for the server, beside whom the system trusts"),
         Key::optional("rows_per_second", PACE, "how fast it may be swept"),
         LAG_KEY,
         Key::optional(

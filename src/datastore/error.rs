@@ -41,6 +41,15 @@ pub enum DatastoreError {
         #[source]
         source: std::io::Error,
     },
+    /// Nobody vouches for the server as the configuration says.
+    #[error("the certificates of `tls_ca` in `{}` cannot be used", path.display())]
+    Authority {
+        /// Where they should be.
+        path: PathBuf,
+        /// What the system says, or what is wrong with them.
+        #[source]
+        source: std::io::Error,
+    },
     /// The account's password is a credential, and there are none.
     #[error("the password cannot be read")]
     Credential(#[from] crate::config::CredentialError),

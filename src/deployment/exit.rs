@@ -203,13 +203,16 @@ fn of_datastore(error: &DatastoreError) -> Exit {
             ..
         } => Exit::Unreachable,
         DatastoreError::Rights { .. } => Exit::Denied,
-        DatastoreError::Password { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        DatastoreError::Password { source, .. } | DatastoreError::Authority { source, .. }
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
             Exit::Denied
         }
         DatastoreError::Root { .. }
         | DatastoreError::Replicas { source: ReplicaError::NoSource, .. }
         | DatastoreError::WrongKind { .. }
         | DatastoreError::Password { .. }
+        | DatastoreError::Authority { .. }
         | DatastoreError::Credential(_) => Exit::Configuration,
         DatastoreError::Unexpected { .. } | DatastoreError::Key(_) | DatastoreError::Pseudonym(_) => {
             Exit::Finding

@@ -7,7 +7,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::datastore::server::password;
+use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
 use crate::datastore::sql::dialect::{BIT, Class, Dialect, Schema, Type};
 use crate::datastore::sql::rows::lossy;
@@ -53,14 +53,11 @@ pub(in crate::datastore::sql) async fn session(
     options = match &server.tls {
         Tls::Off => options.ssl_mode(MySqlSslMode::Disabled),
         Tls::Unverified => options.ssl_mode(MySqlSslMode::Required),
-        Tls::Verified { authority } => {
-            let verified = options.ssl_mode(MySqlSslMode::VerifyIdentity);
-            match authority {
-                Some(path) => verified.ssl_ca(path),
-                None => verified,
-            }
-        }
+        Tls::Verified { .. } => options.ssl_mode(MySqlSslMode::VerifyIdentity),
     };
+    if let Some(pem) = authority(server)? {
+        options = options.ssl_ca_from_pem(pem);
+    }
     if let Some(password) = password(server)? {
         options = options.password(&password);
     }

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::datastore::server::password;
+use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
 use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
 use crate::model::datastore::{Address, Server, Tls};
@@ -60,14 +60,11 @@ pub(in crate::datastore::sql) async fn session(
     options = match &server.tls {
         Tls::Off => options.ssl_mode(PgSslMode::Disable),
         Tls::Unverified => options.ssl_mode(PgSslMode::Require),
-        Tls::Verified { authority } => {
-            let verified = options.ssl_mode(PgSslMode::VerifyFull);
-            match authority {
-                Some(path) => verified.ssl_root_cert(path),
-                None => verified,
-            }
-        }
+        Tls::Verified { .. } => options.ssl_mode(PgSslMode::VerifyFull),
     };
+    if let Some(pem) = authority(server)? {
+        options = options.ssl_root_cert_from_pem(pem);
+    }
     // Whatever stands in the environment: a secret comes from where the configuration says.
     options = options.password(password(server)?.as_deref().map_or("", String::as_str));
     let mut connection = options.connect().await.map_err(|error| unreachable(EngineError::from(&error)))?;
