@@ -2,12 +2,16 @@
 //! the end of this file.
 
 mod cases;
+mod cut;
 mod files;
 mod keys;
 mod mariadb;
 mod postgres;
+mod rows;
 mod served;
 mod sqlite;
+mod tls;
+mod transaction;
 
 use std::collections::BTreeSet;
 
@@ -66,35 +70,104 @@ trait Kind: Sized {
     fn points() -> BTreeSet<String>;
 }
 
-macro_rules! conformance {
-    ($($module:ident: $kind:ty),* $(,)?) => {$(
-        mod $module {
-            conformance!(@cases $kind;
-                exactly_the_due_set_goes_and_each_of_it_can_be_proved,
-                a_second_sweep_does_nothing_and_proves_nothing_twice,
-                a_record_renewed_before_the_decision_survives,
-                a_record_renewed_after_the_intent_survives_or_could_not_be_renewed,
-                without_permission_nothing_goes_and_nothing_is_claimed,
-                a_crash_at_any_point_in_any_turn_loses_nothing_and_proves_nothing_twice,
-                names_and_keys_from_hell_are_told_apart,
-                what_is_on_hold_stays_even_when_overdue,
-                a_hold_that_comes_before_the_intent_keeps_what_was_judged,
-                a_pause_stops_before_the_next_intent,
-                a_record_that_the_datastore_refuses_keeps_no_other,
-            );
-        }
-    )*};
-    (@cases $kind:ty; $($case:ident),* $(,)?) => {$(
+macro_rules! cases {
+    ($cases:ident, $($of:ty),+; $($case:ident),* $(,)?) => {
+        cases!(@each $cases, ($($of),+); $($case),*);
+    };
+    (@each $cases:ident, $of:tt; $($case:ident),*) => {
+        $(cases!(@one $cases, $of, $case);)*
+    };
+    (@one $cases:ident, ($($of:ty),+), $case:ident) => {
         #[test]
         fn $case() {
-            super::cases::$case::<$kind>();
+            super::$cases::$case::<$($of),+>();
         }
-    )*};
+    };
 }
 
-conformance!(
-    rows_in_sqlite: crate::conformance::sqlite::Sqlite,
-    rows_in_postgres: crate::conformance::served::Served<crate::servers::postgres::Postgres>,
-    rows_in_mariadb: crate::conformance::served::Served<crate::servers::mariadb::MariaDb>,
-    files_in_a_tree: crate::conformance::files::Files,
-);
+/// What every kind is asked.
+macro_rules! conformance {
+    ($kind:ty) => {
+        cases!(cases, $kind;
+            exactly_the_due_set_goes_and_each_of_it_can_be_proved,
+            a_second_sweep_does_nothing_and_proves_nothing_twice,
+            a_record_renewed_before_the_decision_survives,
+            a_record_renewed_after_the_intent_survives_or_could_not_be_renewed,
+            without_permission_nothing_goes_and_nothing_is_claimed,
+            a_crash_at_any_point_in_any_turn_loses_nothing_and_proves_nothing_twice,
+            names_and_keys_from_hell_are_told_apart,
+            what_is_on_hold_stays_even_when_overdue,
+            a_hold_that_comes_before_the_intent_keeps_what_was_judged,
+            a_pause_stops_before_the_next_intent,
+            a_record_that_the_datastore_refuses_keeps_no_other,
+        );
+    };
+}
+
+/// What a server is asked besides.
+macro_rules! conformance_of_a_server {
+    ($engine:ty, $place:ty) => {
+        conformance!(Served<$engine, $place>);
+        cases!(cut, $engine, $place;
+            a_commit_that_does_not_reach_the_server_is_rolled_back_and_done_again,
+            a_commit_whose_answer_is_lost_is_found_done,
+            a_connection_that_ends_behind_a_commit_loses_nothing,
+            a_commit_that_is_still_on_its_way_is_waited_for,
+            a_commit_that_is_still_on_its_way_at_the_restart_is_waited_for,
+            a_server_killed_within_a_batch_and_started_again_loses_nothing,
+            a_batch_stays_in_doubt_while_its_server_is_away,
+            where_only_the_records_can_tell_a_batch_in_flight_is_waited_for,
+        );
+    };
+}
+
+/// And what a server is whose build knows TLS: the newest PostgreSQL's does not.
+macro_rules! protection {
+    ($engine:ty) => {
+        cases!(tls, $engine, Standing;
+            a_server_that_proves_who_it_is_is_swept_and_no_other,
+            a_server_without_tls_is_swept_only_where_the_configuration_says_so,
+        );
+    };
+}
+
+/// And what PostgreSQL is, which remembers transactions.
+macro_rules! conformance_of_postgres {
+    ($place:ty) => {
+        conformance_of_a_server!(Postgres, $place);
+        cases!(transaction, $place;
+            the_server_remembers_what_became_of_a_batch,
+            a_record_that_looks_like_one_of_a_batch_proves_nothing_where_the_server_remembers,
+            a_transaction_in_flight_is_waited_for,
+            a_transaction_that_does_not_end_leaves_its_batch_in_doubt,
+        );
+    };
+}
+
+mod rows_in_sqlite {
+    conformance!(super::sqlite::Sqlite);
+}
+
+mod rows_in_postgres {
+    use super::served::{Served, Standing};
+    use crate::servers::postgres::Postgres;
+    conformance_of_postgres!(Standing);
+    protection!(Postgres);
+}
+
+mod rows_in_the_newest_postgres {
+    use super::served::{Newest, Served};
+    use crate::servers::postgres::Postgres;
+    conformance_of_postgres!(Newest);
+}
+
+mod rows_in_mariadb {
+    use super::served::{Served, Standing};
+    use crate::servers::mariadb::MariaDb;
+    conformance_of_a_server!(MariaDb, Standing);
+    protection!(MariaDb);
+}
+
+mod files_in_a_tree {
+    conformance!(super::files::Files);
+}

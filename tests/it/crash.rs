@@ -6,7 +6,7 @@
 
 mod marker;
 mod model;
-mod oracle;
+pub mod oracle;
 pub mod points;
 mod random;
 mod shipped;
@@ -30,11 +30,7 @@ const LATER: u64 = 5;
 
 #[test]
 fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_while_the_application_writes() {
-    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect("a number"));
-    let kills = number("EXPUNGED_CRASH_KILLS").unwrap_or(KILLS);
-    let seed = number("EXPUNGED_CRASH_SEED")
-        .unwrap_or_else(|| expunged::clock::now().timestamp_micros().unsigned_abs());
-    println!("EXPUNGED_CRASH_SEED={seed} EXPUNGED_CRASH_KILLS={kills}");
+    let (kills, seed) = chance(KILLS, expunged::clock::now().timestamp_micros().unsigned_abs());
     let watch = Stopwatch::start();
     let size = Size {
         accounts: 200_000,
@@ -77,6 +73,15 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
     println!("open intents that random kills left: {}", world.recovered() - at_points);
     prove_some(&world, &summary.model, kills, seed);
     println!("{:6.1} s: proved", watch.elapsed().as_secs_f64());
+}
+
+/// How many random kills there are to be, and the seed of all that is random: these, where nobody says otherwise.
+fn chance(kills: u64, seed: u64) -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect("a number"));
+    let kills = number("EXPUNGED_CRASH_KILLS").unwrap_or(kills);
+    let seed = number("EXPUNGED_CRASH_SEED").unwrap_or(seed);
+    println!("EXPUNGED_CRASH_SEED={seed} EXPUNGED_CRASH_KILLS={kills}");
+    (kills, seed)
 }
 
 /// Every point that a sweep of an existing state passes, in its first turn and in a later one.

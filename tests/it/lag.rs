@@ -99,8 +99,8 @@ fn what_postgres_does_not_tell_of_its_replicas_is_no_keeping_up() {
 
 #[test]
 fn a_sweep_waits_until_a_replica_of_mariadb_keeps_up_and_fails_where_it_does_not_replicate() {
-    let primary = mariadb::Private::start_set(&["--log-bin", "--server-id=1"]);
-    let replica = mariadb::Private::start_set(&["--server-id=2"]);
+    let primary = mariadb::Private::start_set(&["--log-bin".to_owned(), "--server-id=1".to_owned()]);
+    let replica = mariadb::Private::start_set(&["--server-id=2".to_owned()]);
     let database = primary.database();
     database.sql(&table("datetime(6)"));
     let mut session = replica.session();

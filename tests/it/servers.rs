@@ -19,6 +19,7 @@ use std::process::Command;
 
 pub use database::{Database, Session};
 use private::Programs;
+pub use private::{Private, accessible};
 pub use process::poll;
 use wire::Wire;
 
@@ -107,7 +108,7 @@ fn as_account(account: &str, program: &Path) -> Command {
 }
 
 /// Runs a program to its end, which is a good one.
-fn run(command: &mut Command) {
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let told = [&output.stdout, &output.stderr].map(|stream| String::from_utf8_lossy(stream).into_owned());
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, told.concat());

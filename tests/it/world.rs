@@ -43,7 +43,7 @@ first_fraction = 1.0
 "#;
 
 /// A database in the world's own directory.
-const SITE: &str = r#"kind = "sqlite"
+pub const SITE: &str = r#"kind = "sqlite"
 url = "sqlite://site.db"
 "#;
 
@@ -108,6 +108,16 @@ impl Ran {
     }
 }
 
+/// What an application says to its database, whichever engine that is.
+pub trait Application {
+    /// Statements, one after the other.
+    fn sql(&self, statements: &str);
+    /// The same without waiting for a lock; whether they were done.
+    fn try_sql(&self, statements: &str) -> bool;
+    /// The first column of every row as text; NULL is `NULL`.
+    fn texts(&self, query: &str) -> Vec<String>;
+}
+
 pub struct World {
     dir: TempDir,
 }
@@ -125,7 +135,7 @@ impl World {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let world = Self { dir };
-        world.write("expunged.toml", &format!("{CONFIG}{datastore}"));
+        world.datastore(datastore);
         std::fs::create_dir(world.path("rules")).unwrap();
         world.rules(rules);
         let key = SigningKey::generate(&Origin::parse(ORIGIN).unwrap(), [7; 32]);
@@ -145,6 +155,11 @@ impl World {
         self.write("rules/site.toml", text);
     }
 
+    /// Writes the configuration: the datastore is where these lines say.
+    pub fn datastore(&self, lines: &str) {
+        self.write("expunged.toml", &format!("{CONFIG}{lines}"));
+    }
+
     /// Changes the configuration; what is changed stands there exactly once.
     pub fn configure(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path("expunged.toml")).unwrap();
@@ -159,16 +174,15 @@ impl World {
 
     /// The same, in a changed environment.
     pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_expunged"))
-            .current_dir(self.dir.path())
-            .env_remove("EXPUNGED_CONFIG")
-            .env_remove("RUST_BACKTRACE")
-            .envs(environment.iter().copied())
-            .args(["--config", "expunged.toml"])
-            .args(arguments)
-            .output()
-            .unwrap();
-        Ran::of(output)
+        Ran::of(self.command(environment, arguments).output().unwrap())
+    }
+
+    /// The same, not started yet.
+    pub fn command(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_expunged"));
+        command.current_dir(self.dir.path()).env_remove("EXPUNGED_CONFIG").env_remove("RUST_BACKTRACE");
+        command.envs(environment.iter().copied()).args(["--config", "expunged.toml"]).args(arguments);
+        command
     }
 
     /// The same to its end; how often it passed each point.
@@ -374,6 +388,21 @@ impl World {
             }
         }
         found
+    }
+}
+
+impl Application for World {
+    fn sql(&self, statements: &str) {
+        World::sql(self, statements);
+    }
+
+    fn try_sql(&self, statements: &str) -> bool {
+        World::try_sql(self, statements)
+    }
+
+    fn texts(&self, query: &str) -> Vec<String> {
+        let rows = self.list_on("site.db", query);
+        rows.iter().map(|row| row.trim_matches('\'').replace("''", "'")).collect()
     }
 }
 

@@ -10,21 +10,21 @@ use crate::world::at;
 
 const RULE: &str = "site/account";
 
-fn key(name: &str) -> Key {
+pub fn key(name: &str) -> Key {
     name.as_bytes().to_vec()
 }
 
-fn set(names: &[&str]) -> BTreeSet<Key> {
+pub fn set(names: &[&str]) -> BTreeSet<Key> {
     names.iter().map(|name| key(name)).collect()
 }
 
 /// Long due.
-fn due() -> Trigger {
+pub fn due() -> Trigger {
     Trigger::At(at("1971-01-01T00:00:00Z"))
 }
 
 /// Not due for decades.
-fn kept() -> Trigger {
+pub fn kept() -> Trigger {
     Trigger::At(at("2020-01-01T00:00:00Z"))
 }
 
@@ -33,7 +33,7 @@ fn swept<K: Kind>(kind: &K, code: i32) -> Json {
 }
 
 /// How many the ledger says were disposed of.
-fn claimed<K: Kind>(kind: &K) -> u64 {
+pub fn claimed<K: Kind>(kind: &K) -> u64 {
     kind.world().records("batch.committed")
 }
 
@@ -43,7 +43,7 @@ fn intended<K: Kind>(kind: &K) -> u64 {
 }
 
 /// Each of these has a proof that verifies, and none of those.
-fn proofs<K: Kind>(kind: &K, gone: &BTreeSet<Key>, there: &BTreeSet<Key>) {
+pub fn proofs<K: Kind>(kind: &K, gone: &BTreeSet<Key>, there: &BTreeSet<Key>) {
     let world = kind.world();
     let (out, vkey) = (world.path("one.tlog-proof"), world.path("ledger.key.vkey"));
     let (out, vkey) = (out.to_str().unwrap(), vkey.to_str().unwrap());

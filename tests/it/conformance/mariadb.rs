@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::Key;
 use super::served::Spoken;
-use super::{Key, Trigger};
+use super::tls::Authority;
 use crate::servers::mariadb::MariaDb;
 
 impl Spoken for MariaDb {
@@ -14,6 +15,14 @@ impl Spoken for MariaDb {
     /// An application without strict mode.
     const SESSION: &str = "SET sql_mode = ''; ";
     const KEYS: &str = "SELECT hex(id) FROM account";
+    const MOMENT: &str = "%Y-%m-%d %H:%M:%S%.6f";
+    const UNDATED: &str = "0000-00-00 00:00:00";
+    /// Who waits as an index is asked for a key; the table of its transactions is not renewed while somebody keeps asking for it.
+    const WAITS: &str = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() \
+         AND ID <> CONNECTION_ID() AND COMMAND <> 'Sleep' AND TIME_MS > 100";
+    /// There is nothing else.
+    const FORGET: &str = "DO 0";
+    const INSIST: &str = "; ALTER USER {role} REQUIRE SSL";
 
     fn schema() -> String {
         // Every character counts, spaces at the end too.
@@ -31,9 +40,12 @@ impl Spoken for MariaDb {
         format!(
             "GRANT SELECT, UPDATE, DELETE ON {name}.account TO {{role}}; \
              GRANT SELECT ON {name}.refused TO {{role}}; \
-             GRANT CREATE, SELECT, INSERT, DELETE ON {name}.expunged_marker TO {{role}}; \
              GRANT REFERENCES ON *.* TO {{role}}"
         )
+    }
+
+    fn marker(name: &str) -> String {
+        format!("GRANT CREATE, SELECT, INSERT, DELETE ON {name}.expunged_marker TO {{role}}")
     }
 
     /// As hexadecimal text: a backslash is what it is.
@@ -45,10 +57,8 @@ impl Spoken for MariaDb {
         format!("_utf8mb4 x'{digits}'")
     }
 
-    fn moment(trigger: Trigger) -> String {
-        match trigger {
-            Trigger::At(at) => at.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
-            Trigger::Undated => "0000-00-00 00:00:00".to_owned(),
-        }
+    fn protected(authority: &Authority) -> Vec<String> {
+        let file = |name: &str, file: &str| format!("--ssl-{name}={}", authority.path(file).display());
+        vec![file("cert", "server.pem"), file("key", "server.key")]
     }
 }

@@ -3,6 +3,7 @@
 
 use super::oracle::{self, Summary};
 use super::world::{SMALL, Size, World};
+use crate::world::Application as _;
 
 /// A world whose sweep dies at a point of its first batch; then the evidence is lost, and whatever else the application does.
 fn recovered_without_evidence(point: &str, meanwhile: &'static str) -> Summary {
@@ -10,8 +11,8 @@ fn recovered_without_evidence(point: &str, meanwhile: &'static str) -> Summary {
     let world = World::new(&Size { batch: 100, first_sweep: 1000, ..SMALL });
     let mut model = world.model();
     assert!(world.run_killed_at(&["sweep"], point, 1).killed());
-    world.execute("DROP TABLE expunged_marker");
-    world.execute(meanwhile);
+    world.sql("DROP TABLE expunged_marker");
+    world.sql(meanwhile);
     if meanwhile.contains("INSERT") {
         model.gone(REUSED);
         model.accounts.insert(REUSED, None);

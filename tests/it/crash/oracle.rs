@@ -1,34 +1,49 @@
 //! Whether exactly the due set is gone, and the ledger accounts for every record of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use expunged::ledger::commitment::{BatchId, BatchKey, Commitment, EpochKey};
 use expunged::ledger::entry::{Body, Entry};
 use expunged::model::key::Key;
 use expunged::model::value::Value;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::model::Model;
-use super::world::{World, block_on, rows};
+use super::world::{block_on, options, rows};
+use crate::world::Application;
+
+/// A world that can be checked.
+pub trait Scene {
+    fn application(&self) -> &dyn Application;
+    fn path(&self, name: &str) -> PathBuf;
+    /// What `ledger verify` says, which finds nothing wrong.
+    fn verified(&self) -> String;
+}
 
 /// Checks a world at rest: swept to the end, and nobody has written since.
 #[track_caller]
-pub fn check(world: &World, model: Model) -> Summary {
+pub fn check(scene: &impl Scene, model: Model) -> Summary {
     let model = model.swept();
-    let mut summary = block_on(async {
-        let mut datastore = world.open_datastore().await;
-        survivors(&mut datastore, &model).await;
-        let mut state = world.open_state().await;
+    survivors(scene.application(), &model);
+    let mut summary = proved(scene, &model.disposed());
+    summary.model = model;
+    summary
+}
+
+/// Every intent has exactly one outcome, each of these records so many proofs of its disposal, and no other record has one.
+#[track_caller]
+pub fn proved(scene: &impl Scene, disposed: &BTreeMap<(&'static str, i64), u32>) -> Summary {
+    let summary = block_on(async {
+        let mut state = options(&scene.path("state.db")).connect().await.unwrap();
         let summary = outcomes(&mut state).await;
-        proofs(world, &mut state, &model, &summary).await;
-        markers(&mut datastore, &summary).await;
-        datastore.close().await.unwrap();
+        proofs(&scene.path("keys"), &mut state, disposed, &summary).await;
         state.close().await.unwrap();
         summary
     });
-    let verified = world.run(&["ledger", "verify"]).expect(&[0]);
-    assert!(verified.stdout.starts_with("sound: "), "{}", verified.stdout);
-    summary.model = model;
+    markers(scene.application(), &summary);
+    let verified = scene.verified();
+    assert!(verified.starts_with("sound: "), "{verified}");
     summary
 }
 
@@ -45,46 +60,60 @@ pub struct Summary {
     batches: BTreeMap<BatchId, BTreeMap<String, u64>>,
 }
 
-async fn survivors(datastore: &mut SqliteConnection, model: &Model) {
-    let mut there = BTreeMap::new();
-    for row in rows(datastore, "SELECT id, deleted_at FROM account").await {
-        there.insert(row.get::<i64, _>(0), row.get::<Option<String>, _>(1));
-    }
+/// What a ledger at rest says happened: every intent has exactly one outcome there.
+pub fn of_ledger(state: &Path) -> Summary {
+    block_on(async {
+        let mut state = options(state).connect().await.unwrap();
+        let summary = outcomes(&mut state).await;
+        state.close().await.unwrap();
+        summary
+    })
+}
+
+/// Exactly what the model has is there, and as it is there.
+#[track_caller]
+pub fn survivors(application: &dyn Application, model: &Model) {
+    let ids = |table: &str| -> Vec<i64> {
+        let ids = application.texts(&format!("SELECT id FROM {table} ORDER BY id"));
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    };
+    let known = |column: String| (column != "NULL").then_some(column);
+    let of = |table: &str, column: &str| {
+        let column = application.texts(&format!("SELECT {column} FROM {table} ORDER BY id"));
+        column.into_iter().map(known).collect::<Vec<_>>()
+    };
+    let there: BTreeMap<i64, Option<String>> =
+        ids("account").into_iter().zip(of("account", "deleted_at")).collect();
     let vanished: Vec<_> = model.accounts.iter().filter(|(id, _)| !there.contains_key(id)).take(10).collect();
     let stayed: Vec<_> = there.iter().filter(|(id, _)| !model.accounts.contains_key(id)).take(10).collect();
     assert!(vanished.is_empty() && stayed.is_empty(), "vanished: {vanished:?}; stayed: {stayed:?}");
     assert!(there == model.accounts, "an account that was kept has been changed");
 
-    let ids = async |datastore: &mut SqliteConnection, sql| -> BTreeSet<i64> {
-        rows(datastore, sql).await.iter().map(|row| row.get(0)).collect()
-    };
     let over = |on| model.is_over(on);
     let sessions: BTreeSet<i64> =
         model.sessions.iter().filter(|(_, on)| !over(**on)).map(|(id, _)| *id).collect();
-    assert!(ids(datastore, "SELECT id FROM session").await == sessions, "sessions that must be there");
-    let devices: BTreeSet<i64> =
-        model.devices.iter().filter(|(_, s)| sessions.contains(s)).map(|(id, _)| *id).collect();
-    assert!(ids(datastore, "SELECT id FROM device").await == devices, "devices that must be there");
+    assert!(ids("session").into_iter().eq(sessions.iter().copied()), "sessions that must be there");
+    let devices = model.devices.iter().filter(|(_, s)| sessions.contains(s)).map(|(id, _)| *id);
+    assert!(ids("device").into_iter().eq(devices), "devices that must be there");
 
-    let comments = rows(
-        datastore,
-        "SELECT id, author_id, author_name, author_email, author_ip, body, pseudonymized_at FROM comment",
-    )
-    .await;
+    let comments = ids("comment");
     assert_eq!(comments.len(), model.comments.len(), "no comment is deleted");
-    for row in comments {
-        let (id, author): (i64, Option<i64>) = (row.get(0), row.get(1));
-        let text = |at: usize| row.get::<String, _>(at);
-        let marked = row.get::<Option<String>, _>(6).is_some();
-        assert_eq!(text(5), "body");
+    let columns = ["author_id", "author_name", "author_email", "author_ip", "body", "pseudonymized_at"];
+    let columns = columns.map(|column| of("comment", column));
+    for (at, id) in comments.into_iter().enumerate() {
+        let [author, name, email, ip, body, mark] = columns.each_ref().map(|column| column[at].as_deref());
+        assert_eq!(body, Some("body"));
         let known = model.comments[&id];
-        let (name, email) = (format!("name {id}"), format!("a{id}@example.com"));
+        let (own_name, own_email) = (format!("name {id}"), format!("a{id}@example.com"));
+        let named = (name == Some(&own_name), email == Some(&own_email));
         if over(known) {
-            assert!(marked && author.is_none() && text(4) == "203.0.113.0", "comment {id} keeps its author");
-            assert!(text(2) != name && text(3) != email, "comment {id} keeps its author's name");
+            let cut = mark.is_some() && author.is_none() && ip == Some("203.0.113.0");
+            assert!(cut, "comment {id} keeps its author");
+            assert!(named == (false, false), "comment {id} keeps its author's name");
         } else {
-            assert!(!marked && author == Some(known.0), "comment {id} lost its author");
-            assert!(text(2) == name && text(3) == email && text(4) == "203.0.113.77", "comment {id} changed");
+            let author_is_there = author == Some(&known.0.to_string());
+            assert!(mark.is_none() && author_is_there, "comment {id} lost its author");
+            assert!(named == (true, true) && ip == Some("203.0.113.77"), "comment {id} changed");
         }
     }
 }
@@ -136,7 +165,12 @@ struct Part {
 }
 
 /// Every disposal has exactly one commitment, and there are no others.
-async fn proofs(world: &World, state: &mut SqliteConnection, model: &Model, summary: &Summary) {
+async fn proofs(
+    keys: &Path,
+    state: &mut SqliteConnection,
+    disposed: &BTreeMap<(&'static str, i64), u32>,
+    summary: &Summary,
+) {
     let mut parts = Vec::new();
     let mut tagged: HashMap<(String, String, [u8; 6]), Vec<usize>> = HashMap::new();
     let mut totals: BTreeMap<String, u64> = BTreeMap::new();
@@ -149,7 +183,7 @@ async fn proofs(world: &World, state: &mut SqliteConnection, model: &Model, summ
         assert_eq!(summary.batches[&batch][&dataset], commitments.len() as u64 / 24, "{batch} {dataset}");
         *totals.entry(dataset.clone()).or_default() += commitments.len() as u64 / 24;
         let key = epochs.entry(epoch.clone()).or_insert_with(|| {
-            let file = std::fs::read(world.path(&format!("keys/epoch-{epoch}.key"))).unwrap();
+            let file = std::fs::read(keys.join(format!("epoch-{epoch}.key"))).unwrap();
             EpochKey::from_bytes(file.try_into().unwrap())
         });
         for tag in tags.chunks_exact(6) {
@@ -162,9 +196,8 @@ async fn proofs(world: &World, state: &mut SqliteConnection, model: &Model, summ
     let in_entries: u64 = summary.batches.values().flat_map(BTreeMap::values).sum();
     assert_eq!(in_entries, totals.values().sum::<u64>(), "every part of every entry is kept");
 
-    let disposed = model.disposed();
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
-    for ((dataset, id), times) in disposed {
+    for (&(dataset, id), &times) in disposed {
         let key = Key::from_values(&[Value::Integer(id)]).unwrap();
         let mut found = 0;
         for (epoch, secret) in &epochs {
@@ -184,10 +217,10 @@ fn holds(part: &Part, key: &Key) -> bool {
 }
 
 /// A marker that is left over speaks of a batch that the ledger has as committed.
-async fn markers(datastore: &mut SqliteConnection, summary: &Summary) {
-    for row in rows(datastore, "SELECT substr(name, 7) FROM expunged_marker WHERE name LIKE 'batch:%'").await
-    {
-        let batch = BatchId::parse(row.get(0)).unwrap();
+#[track_caller]
+fn markers(application: &dyn Application, summary: &Summary) {
+    for name in application.texts("SELECT name FROM expunged_marker WHERE name LIKE 'batch:%'") {
+        let batch = BatchId::parse(name.strip_prefix("batch:").unwrap()).unwrap();
         assert!(summary.batches.contains_key(&batch), "marker of {batch}, which is not committed");
     }
 }

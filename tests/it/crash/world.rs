@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::model::Model;
+use super::oracle::Scene;
 use super::points::passed;
+use crate::world::Application;
 
 pub const RULE: &str = "shop/account";
 
@@ -69,7 +71,7 @@ impl Ran {
     }
 }
 
-const RULES: &str = r#"
+pub const RULES: &str = r#"
 [service]
 name = "Shop"
 owner = "shop@example.com"
@@ -245,15 +247,6 @@ impl World {
         options(&self.path("state.db")).connect().await.unwrap()
     }
 
-    /// Runs statements in the datastore, as an operator or the application may.
-    pub fn execute(&self, sql: &'static str) {
-        block_on(async {
-            let mut connection = self.open_datastore().await;
-            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        });
-    }
-
     /// How many open intents restarts have found and settled.
     pub fn recovered(&self) -> i64 {
         let settled = "SELECT count(*) FROM entry WHERE CAST(bytes AS TEXT) LIKE '%\"recovered\":true%' \
@@ -313,6 +306,45 @@ impl World {
     }
 }
 
+impl Application for World {
+    fn sql(&self, statements: &str) {
+        assert!(self.try_sql(statements), "{statements}");
+    }
+
+    fn try_sql(&self, statements: &str) -> bool {
+        block_on(async {
+            let mut connection = self.open_datastore().await;
+            let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await;
+            connection.close().await.unwrap();
+            done.is_ok()
+        })
+    }
+
+    fn texts(&self, query: &str) -> Vec<String> {
+        block_on(async {
+            let mut connection = self.open_datastore().await;
+            let rows = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            let text = |row: &SqliteRow| row.try_get_unchecked::<Option<String>, _>(0).unwrap();
+            rows.iter().map(|row| text(row).unwrap_or_else(|| "NULL".to_owned())).collect()
+        })
+    }
+}
+
+impl Scene for World {
+    fn application(&self) -> &dyn Application {
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        World::path(self, name)
+    }
+
+    fn verified(&self) -> String {
+        self.run(&["ledger", "verify"]).expect(&[0]).stdout
+    }
+}
+
 fn ran(mut command: Command) -> Ran {
     finish(command.output().unwrap())
 }
@@ -322,7 +354,7 @@ fn finish(output: std::process::Output) -> Ran {
     Ran { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::proxy::Proxy;
 use super::{Address, Engine, unique};
+use crate::world::Application;
 
 /// A database with a name of its own. It goes with this value, and its roles with it.
 pub struct Database<E: Engine> {
@@ -110,6 +111,20 @@ impl<E: Engine> Database<E> {
     #[track_caller]
     pub fn session_through(&self, proxy: &Proxy) -> Session<E> {
         Session::open(&self.url_through(proxy, &self.address.user)).unwrap()
+    }
+}
+
+impl<E: Engine> Application for Database<E> {
+    fn sql(&self, statements: &str) {
+        Database::sql(self, statements);
+    }
+
+    fn try_sql(&self, statements: &str) -> bool {
+        Database::try_sql(self, statements)
+    }
+
+    fn texts(&self, query: &str) -> Vec<String> {
+        Database::texts(self, query)
     }
 }
 

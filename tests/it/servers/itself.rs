@@ -35,7 +35,7 @@ fn a_private_postgres_that_is_killed_has_what_was_committed() {
 
 #[test]
 fn a_private_postgres_of_the_newest_version_that_is_killed_has_what_was_committed() {
-    let server = postgres::Private::start_version(18);
+    let server = postgres::Private::start_version(18, &[]);
     assert!(server.database().texts("SHOW server_version")[0].starts_with("18."));
     survives_a_kill(server);
 }
@@ -99,14 +99,38 @@ fn is_cut<E: Engine>() {
     }
 }
 
+/// The client is gone, and its transaction is open on the server until the COMMIT has come, or is lost.
+fn is_on_its_way<E: Engine>() {
+    let database = Database::<E>::new();
+    database.sql("CREATE TABLE account (id integer PRIMARY KEY)");
+    for (number, arrives) in [(1, true), (2, false)] {
+        let proxy = database.proxy();
+        let mut session = database.session_through(&proxy);
+        proxy.cut(Cut::OnItsWay, 1);
+        session.sql("BEGIN");
+        session.sql(&format!("INSERT INTO account VALUES ({number})"));
+        assert!(session.try_sql("COMMIT").is_err());
+        assert!(proxy.has_cut());
+        drop(session);
+        let again = format!("INSERT INTO account VALUES ({number})");
+        assert!(!database.try_sql(&again), "{}: its transaction has ended", E::NAME);
+        proxy.end(arrives);
+        // Waits for that transaction to end.
+        let mut other = database.session();
+        assert_eq!(other.try_sql(&again).is_err(), arrives, "{}", E::NAME);
+    }
+}
+
 #[test]
 fn a_connection_to_postgres_is_cut_where_the_test_wants_it() {
     is_cut::<Postgres>();
+    is_on_its_way::<Postgres>();
 }
 
 #[test]
 fn a_connection_to_mariadb_is_cut_where_the_test_wants_it() {
     is_cut::<MariaDb>();
+    is_on_its_way::<MariaDb>();
 }
 
 fn a_lock_is_not_waited_for<E: Engine>(database: &Database<E>) {

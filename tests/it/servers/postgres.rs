@@ -118,11 +118,11 @@ impl Private {
     }
 
     /// Of that version: the newest is in a package for Python, the others where Debian's packages are.
-    pub fn start_version(version: u32) -> Self {
+    pub fn start_version(version: u32, settings: &[String]) -> Self {
         let debian = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
         let name = format!("postgres-{version}");
         if debian.is_dir() {
-            return Self::start_with(Programs { name, bin: debian, copy: None });
+            return Self::start_with(Programs { name, bin: debian, copy: None }, settings);
         }
         let program = crate::schema::python("python");
         let library =
@@ -150,6 +150,6 @@ impl Private {
             told.contains(&format!(") {version}.")),
             "PostgreSQL {version} is wanted, embedded-postgres is {told}"
         );
-        Self::start_with(Programs { name, bin, copy })
+        Self::start_with(Programs { name, bin, copy }, settings)
     }
 }

@@ -39,27 +39,27 @@ const ATTEMPTS: usize = 5;
 
 impl<E: Engine> Private<E> {
     pub fn start() -> Self {
-        Self::start_with(E::programs())
-    }
-
-    pub fn start_with(programs: Programs) -> Self {
-        Self::start_on(programs, &[], copy::<E>)
+        Self::start_set(&[])
     }
 
     /// With these arguments more.
-    pub fn start_set(settings: &[&str]) -> Self {
-        Self::start_on(E::programs(), settings, copy::<E>)
+    pub fn start_set(settings: &[String]) -> Self {
+        Self::start_with(E::programs(), settings)
+    }
+
+    pub fn start_with(programs: Programs, settings: &[String]) -> Self {
+        Self::start_on(programs, settings, copy::<E>)
     }
 
     /// Over data that are made where it is told.
     pub(super) fn start_on(
         programs: Programs,
-        settings: &[&str],
+        settings: &[String],
         make: impl FnOnce(&Programs, &Path),
     ) -> Self {
         let dir = accessible(&place());
         make(&programs, &dir.path().join("data"));
-        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let settings = settings.to_vec();
         let mut private = Self { server: None, port: 0, dir, programs, settings, engine: PhantomData };
         for _ in 0..ATTEMPTS {
             private.port = free_port();

@@ -1,4 +1,4 @@
-//! A wire between the program and a server that is cut at a COMMIT.
+//! A wire between the program and a server that is cut at a COMMIT, or loses sight of one.
 //!
 //! It listens: where the client asks for TLS it answers that the server has none, and where a client insists there is no
 //! connection.
@@ -19,6 +19,8 @@ pub enum Cut {
     AfterCommit,
     /// The client has its answer.
     AfterAnswer,
+    /// The client's end only: the COMMIT is still on its way, until [`Proxy::end`].
+    OnItsWay,
 }
 
 /// What all connections share.
@@ -28,6 +30,8 @@ struct Shared {
     commits: u64,
     /// What comes, and at which COMMIT.
     next: Option<(Cut, u64)>,
+    /// A COMMIT whose client is gone, and its connection to the server.
+    on_its_way: Option<(Vec<u8>, TcpStream)>,
     /// To end what waits for a message.
     sockets: Vec<TcpStream>,
     over: bool,
@@ -74,6 +78,17 @@ impl Proxy {
     /// How many COMMITs there were, those that did not reach the server included.
     pub fn commits(&self) -> u64 {
         self.shared.lock().unwrap().commits
+    }
+
+    /// The COMMIT that is on its way reaches the server, or never does, and the server learns that its client is gone.
+    pub fn end(&self, arrives: bool) {
+        let on_its_way = self.shared.lock().unwrap().on_its_way.take();
+        let (message, mut server) = on_its_way.expect("a COMMIT on its way");
+        if arrives {
+            server.write_all(&message).unwrap();
+        } else {
+            server.shutdown(Shutdown::Both).unwrap();
+        }
     }
 
     /// Whether what was to be cut has been.
@@ -130,6 +145,7 @@ fn connect(
         shared: Arc::clone(shared),
         cut: Arc::clone(&cut),
         back: copy(client),
+        on: copy(server),
     };
     let downwards = Downwards { stream: Stream::new(wire, Side::Server), cut };
     let there = (copy(client), copy(server));
@@ -147,6 +163,8 @@ enum Fate {
     /// The last that passes.
     PassedAndCut,
     Cut,
+    /// Cut on the side where it came from.
+    CutBehind,
 }
 
 trait Direction {
@@ -166,6 +184,10 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut direction: impl Direction) {
             if passes && to.write_all(&message).is_err() || matches!(fate, Fate::Cut | Fate::PassedAndCut) {
                 break 'open;
             }
+            if matches!(fate, Fate::CutBehind) {
+                drop(from.shutdown(Shutdown::Both));
+                return;
+            }
         }
     }
     for socket in [from, to] {
@@ -179,6 +201,7 @@ struct Upwards {
     shared: Arc<Mutex<Shared>>,
     cut: Arc<Mutex<Option<Cut>>>,
     back: TcpStream,
+    on: TcpStream,
 }
 
 impl Direction for Upwards {
@@ -193,15 +216,20 @@ impl Direction for Upwards {
                 drop(self.back.write_all(b"N"));
                 Fate::Swallowed
             }
-            Said::Commit => match self.shared.lock().unwrap().commit() {
-                None => Fate::Passed,
-                Some(Cut::BeforeCommit) => Fate::Cut,
-                Some(cut @ (Cut::AfterCommit | Cut::AfterAnswer)) => {
-                    // Before the message is passed, so that its answer is recognised.
-                    *self.cut.lock().unwrap() = Some(cut);
-                    Fate::Passed
+            Said::Commit => {
+                let mut shared = self.shared.lock().unwrap();
+                let Some(cut) = shared.commit() else { return Fate::Passed };
+                // Before the message is passed, so that its answer is recognised.
+                *self.cut.lock().unwrap() = Some(cut);
+                match cut {
+                    Cut::BeforeCommit => Fate::Cut,
+                    Cut::AfterCommit | Cut::AfterAnswer => Fate::Passed,
+                    Cut::OnItsWay => {
+                        shared.on_its_way = Some((message.to_vec(), self.on.try_clone().unwrap()));
+                        Fate::CutBehind
+                    }
                 }
-            },
+            }
         }
     }
 }
@@ -219,10 +247,12 @@ impl Direction for Downwards {
     fn decide(&mut self, message: &[u8]) -> Fate {
         let Some(cut) = *self.cut.lock().unwrap() else { return Fate::Passed };
         match (self.stream.answer(message), cut) {
+            // Nobody is there any more to hear it.
+            (Answer::Before | Answer::Part, Cut::OnItsWay)
+            | (Answer::Part, Cut::BeforeCommit | Cut::AfterCommit) => Fate::Swallowed,
             (Answer::Before, _) | (Answer::Part, Cut::AfterAnswer) => Fate::Passed,
-            (Answer::Part, Cut::BeforeCommit | Cut::AfterCommit) => Fate::Swallowed,
             (Answer::Last, Cut::AfterAnswer) => Fate::PassedAndCut,
-            (Answer::Last, Cut::BeforeCommit | Cut::AfterCommit) => Fate::Cut,
+            (Answer::Last, Cut::BeforeCommit | Cut::AfterCommit | Cut::OnItsWay) => Fate::Cut,
         }
     }
 }
