@@ -1,9 +1,10 @@
 //! Crashes: the real binary, killed wherever something becomes durable and wherever chance will have it, and started again.
 //!
 //! In small worlds every point is hit in every turn, alone, and the world is checked after it. In a world of 200,000 accounts an
-//! application goes on writing meanwhile. `EXPUNGED_CRASH_KILLS` is the number of random kills, `EXPUNGED_CRASH_SEED` makes
-//! a run again.
+//! application goes on writing meanwhile. On every engine the program is killed by chance ([`kills`]). `EXPUNGED_CRASH_KILLS` is
+//! the number of random kills, `EXPUNGED_CRASH_SEED` makes a run again.
 
+mod kills;
 mod marker;
 mod model;
 pub mod oracle;
