@@ -97,6 +97,10 @@ impl Writer {
     /// Says that a batch's outcome is in the ledger, or will be before the next commit: its marker goes with that, or with
     /// [`Self::close`].
     pub fn sealed(&mut self, batch: &str) {
+        // A turn that came to nothing says it again.
+        if self.sealed.last().is_some_and(|last| last == batch) {
+            return;
+        }
         // The one before went with a commit by now, but where that was rolled back.
         if self.sealed.len() > 1 {
             self.sealed.remove(0);
