@@ -321,14 +321,31 @@ impl Story<'_> {
             self.shop.world.ran(&["hold", "release", hold], 0);
         }
         self.shop.world.ran(&["sweep"], 0);
-        let accounts = self.accounts.swept();
-        let visits = self.visits.swept();
+        let accounts = std::mem::take(&mut self.accounts).swept();
+        let visits = std::mem::take(&mut self.visits).swept();
         let left: Vec<i64> = visits.accounts.keys().copied().collect();
         assert_eq!(self.shop.ids("SELECT id FROM visit ORDER BY id"), left);
         oracle::survivors(self.shop.application(), &accounts);
         let mut disposed = accounts.disposed();
         disposed.extend(visits.disposals.iter().map(|(id, n)| (("visit", *id), *n)));
-        oracle::proved(self.shop, &disposed)
+        let summary = oracle::proved(self.shop, &disposed);
+        self.shown(&accounts);
+        summary
+    }
+
+    /// An outsider sees the same: in the exported ledger, and in the proofs of some that are gone.
+    fn shown(&mut self, accounts: &Model) {
+        let world = &self.shop.world;
+        let (vkey, out) = ("ledger.key.vkey", "one.tlog-proof");
+        world.ran(&["ledger", "export", "exported"], 0);
+        world.ran(&["ledger", "verify", "--exported", "exported", "--key", vkey], 0);
+        let gone: Vec<(i64, u32)> = accounts.disposals.iter().map(|(id, times)| (*id, *times)).collect();
+        for _ in 0..10 {
+            let (id, times) = gone[self.random.below(gone.len())];
+            let proved = world.ran(&["prove", "site/account", &id.to_string(), "--out", out], 0);
+            assert_eq!(proved.stdout.lines().count(), times as usize, "{}", proved.text());
+            world.ran(&["verify", "--key", vkey, out], 0);
+        }
     }
 }
 
