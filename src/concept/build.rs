@@ -117,6 +117,7 @@ fn rule(service: &rule::Service, rule: &rule::Rule, defaults: &Defaults) -> Rule
         longest_gap_seconds: defaults.longest_gap(rule.datastores(), &rule.schedule).num_seconds(),
         mode: rule.mode.as_str(),
         action: action(&rule.action),
+        then: prose::then(rule.then),
         only: rule.only.iter().map(prose::condition).collect(),
         unless: rule.unless.iter().map(prose::unless).collect(),
         except: rule.except.clone(),

@@ -204,7 +204,9 @@ fn own_records(rule: &Rule) -> Vec<Cell> {
         Cell::of(Line::name(&rule.dataset.dataset)).beside_all(key).beside_all(only).beside_all(unless),
         Cell::of(Line::name(&rule.class)),
         Cell::of(Line::name(&rule.rule)),
-        done(Cell::default(), &rule.action, Line::default()).beside_all(only_observed(rule)),
+        done(Cell::default(), &rule.action, Line::default())
+            .beside_all(rule.then.clone())
+            .beside_all(only_observed(rule)),
         how_often(rule),
     ]
 }
@@ -223,7 +225,9 @@ fn with_records(rule: &Rule, dependent: &Dependent) -> Vec<Cell> {
             .beside(dependent.belongs.clone()),
         Cell::of(Line::name(&dependent.class)),
         Cell::of(Line::name(&rule.rule)).beside(Line::words("dependent ").called(&dependent.dependent)),
-        done(Cell::default(), &dependent.action, Line::default()).beside_all(only_observed(rule)),
+        done(Cell::default(), &dependent.action, Line::default())
+            .beside_all(rule.then.clone().filter(|_| dependent.dataset.datastore == rule.dataset.datastore))
+            .beside_all(only_observed(rule)),
         how_often(rule),
     ]
 }

@@ -130,6 +130,8 @@ pub struct Rule {
     pub mode: &'static str,
     /// What is done with a due record.
     pub action: Action,
+    /// What the engine of its datastore is asked for afterwards.
+    pub then: Option<Line>,
     /// Narrows the records to those of which all of this holds.
     pub only: Vec<Line>,
     /// Keeps a record while one of these holds.

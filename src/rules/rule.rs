@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::diagnostic::reader::Places;
 use crate::model::calendar::{Calendar, Zone};
+use crate::model::level::Level;
 use crate::model::name::{
     ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId, TableName,
 };
@@ -147,6 +148,9 @@ pub struct Rule {
     pub mode: Mode,
     /// What is done with a due record.
     pub action: Action,
+    /// How thoroughly: what the engine of the rule's own datastore is asked for afterwards, about the records and about those
+    /// dependents that it holds.
+    pub then: Level,
     /// Narrows the dataset by value.
     pub only: Vec<Condition>,
     /// Keeps a record while a matching row exists.

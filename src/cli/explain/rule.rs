@@ -15,6 +15,7 @@ use crate::model::datastore::Defaults;
 use crate::model::now::Now;
 use crate::model::opening::OpeningHours;
 use crate::rules::check::{ProvedPromise, check, fits, shortest, words as length};
+use crate::rules::prose;
 use crate::rules::rule::{Dependent, Mode, OnErasure, Rule};
 
 struct Explanation<'r> {
@@ -164,7 +165,9 @@ impl Explanation<'_> {
     fn order(&self) -> Vec<String> {
         let dependents = order(self.rule).map(words::dependent);
         let all = dependents.chain([format!("the record: {}", words::action(&self.rule.action))]);
-        (1..).zip(all).map(|(number, line)| format!("{number}. {line}")).collect()
+        let then = prose::then(self.rule.then)
+            .map(|then| format!("{}, in datastore `{}`", then.ticked(), self.rule.datastore));
+        (1..).zip(all.chain(then)).map(|(number, line)| format!("{number}. {line}")).collect()
     }
 
     fn request(&self) -> String {

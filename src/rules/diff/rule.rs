@@ -5,6 +5,7 @@ use super::pairs::Pair;
 use super::promise::Proofs;
 use super::{Change, Effect, Look, RuleDifference, action, content, dependents, records};
 use crate::diagnostic::counted;
+use crate::model::level::Level;
 use crate::rules::check::window;
 use crate::rules::rule::{Mode, OnErasure, Pick, Rule, Service, Subject, TriggerPlace};
 
@@ -94,6 +95,7 @@ fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>) -> (Vec<Change>, Versi
             "only" => found.extend(records::only(old, new)),
             "unless" => found.extend(records::unless(old, new)),
             "action" => found.extend(action::changes((&old.action, &old.places), (&new.action, &new.places))),
+            "then" => found.push(then(old, new)),
             // `backup`, and what nobody has told this module of.
             other => found.push(written(old, new, other, Look::Second)),
         }
@@ -117,7 +119,7 @@ fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>) -> (Vec<Change>, Versi
 }
 
 /// How a rule file is commonly written; what is not named here comes last.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "class",
     "keeps",
     "promises",
@@ -141,6 +143,7 @@ const ORDER: [&str; 25] = [
     "action",
     "columns",
     "mark",
+    "then",
     "rule",
     "dependent",
 ];
@@ -186,6 +189,26 @@ fn written(old: &Rule, new: &Rule, key: &str, look: Look) -> Change {
 fn zone(old: &Rule, new: &Rule) -> Change {
     let [before, after] = [old, new].map(|rule| rule.calendar.zone().to_string());
     Change::new(Effect::Changed, "time_zone", Look::Enough).from(before).to(after).why("the service's")
+}
+
+/// More is more thorough, and keeps the application from a table for as long as it is written anew; less leaves versions behind.
+fn then(old: &Rule, new: &Rule) -> Change {
+    let (effect, why) = match (old.then < new.then, new.then) {
+        (true, Level::Rewritten) => {
+            (Effect::Stricter, "what holds the records is written anew, and locked meanwhile")
+        }
+        (true, Level::Vacuumed | Level::Logical) => {
+            (Effect::Stricter, "the engine is asked to remove what it keeps of them")
+        }
+        (false, Level::Logical) => {
+            (Effect::Weaker, "what the engine keeps of them stays until it needs the room")
+        }
+        (false, Level::Vacuumed | Level::Rewritten) => {
+            (Effect::Weaker, "what holds the records is not written anew any more")
+        }
+    };
+    let [before, after] = [old, new].map(|rule| rule.places.written("then"));
+    Change::new(effect, "then", Look::Second).from(before).to(after).why(why)
 }
 
 /// A promise that is kept on both sides and reads differently. Which promises are kept is a matter of `keeps`.

@@ -9,6 +9,7 @@ use crate::diagnostic::reader::{Cursor, Entry};
 use crate::diagnostic::{Code, quoted};
 use crate::model::calendar::Calendar;
 use crate::model::datastore::Defaults;
+use crate::model::level::Level;
 use crate::model::name::{ClassName, ColumnName, DatastoreName, LocalId, PromiseId, RuleId, ServiceId};
 use crate::model::period::{DeleteBy, Period, Retain};
 use crate::model::schedule::Schedule;
@@ -16,9 +17,6 @@ use crate::rules::reading::{Clock, clock};
 use crate::rules::rule::{
     Action, Dataset, Mode, OnErasure, Promise, Promised, Rule, RuleTest, Subject, Trigger, TriggerPlace,
 };
-
-/// What a later version does.
-const LATER: [&str; 1] = ["then"];
 
 pub fn rule(
     mut table: Cursor<'_>,
@@ -35,6 +33,7 @@ pub fn rule(
     let mode = table.optional("mode").map_or(Some(Mode::Enforce), |e| word::one_of(&e, &MODES));
     let except = table.optional("except").and_then(|e| e.sentence());
     let action = action::action(&mut table);
+    let then = then(&mut table, dataset.as_ref());
     let only = filter::only(&mut table);
     let unless = filter::unless(&mut table);
     let backup = table.optional("backup").and_then(|e| backup::backup(e.table()?));
@@ -42,7 +41,6 @@ pub fn rule(
     let places = table.places_without(&["dependent", "test"]);
     let dependents = dependent::dependents(table.tables("dependent"), datastore.as_ref());
     let tests = tests(&mut table, dataset.as_ref());
-    table.later(&LATER);
     let rule = (|| {
         let (names, bounds) = (names?, bounds?);
         Some(Rule {
@@ -61,6 +59,7 @@ pub fn rule(
             schedule: bounds.schedule,
             mode: mode?,
             action: action?,
+            then: then?,
             only,
             unless,
             dependents,
@@ -82,6 +81,23 @@ pub fn rule(
 
 const MODES: [(&str, Mode); 2] =
     [(Mode::Enforce.as_str(), Mode::Enforce), (Mode::Observe.as_str(), Mode::Observe)];
+
+const THEN: [(&str, Level); 2] = [("vacuum", Level::Vacuumed), ("rewrite", Level::Rewritten)];
+
+/// Rows have versions, and what holds them is the engine's; files and the rest are gone with the call that removes them.
+fn then(table: &mut Cursor<'_>, dataset: Option<&Dataset>) -> Option<Level> {
+    let Some(entry) = table.optional("then") else { return Some(Level::Logical) };
+    let level = word::one_of(&entry, &THEN);
+    match dataset {
+        Some(Dataset::Table { .. }) | None => {}
+        Some(Dataset::Files(_) | Dataset::Objects(_) | Dataset::Keys(_)) => entry.refuse(
+            Code::Conflict,
+            "`then` does not fit this dataset: only rows have versions that an engine could be asked to remove",
+            "remove it: what stays of a file stands in docs/known-limitations.md",
+        ),
+    }
+    level
+}
 
 /// The bounds of the promises that are kept; what is no promise is found when the rules are checked.
 fn promised(keeps: &[PromiseId], promises: &[Promise]) -> Vec<Promised> {

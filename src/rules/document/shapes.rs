@@ -58,6 +58,7 @@ static RULE: Shape = Shape::of(
         Key::optional("schedule", Type::Text(SCHEDULE), "when it is swept, in UTC; else `defaults.schedule`"),
         Key::optional("mode", Type::Word(&["enforce", "observe"]), "`observe` counts and never disposes"),
         Key::required("action", ACTION, "what is done with a due record"),
+        Key::optional("then", THEN, "what the engine is asked for afterwards, beyond logical erasure"),
         Key::optional("columns", Type::Table(&COLUMNS), "for `pseudonymize`: a strategy for each column"),
         Key::optional("mark", NAME, "for `pseudonymize`: the column that is set when it is done"),
         Key::optional("only", Type::Table(&ONLY), "narrows the records by value"),
@@ -286,6 +287,7 @@ const TRIGGER: Type = Type::OneOf(&[
 ]);
 const ON_ERASURE: Type = Type::OneOf(&[Type::Word(&["dispose"]), Type::Table(&KEEP)]);
 const UNLESS_ANY: Type = Type::OneOf(&[Type::Table(&UNLESS), Type::Any(&Type::Table(&UNLESS))]);
+const THEN: Type = Type::Word(&["vacuum", "rewrite"]);
 const ACTION: Type = Type::Word(&["delete", "pseudonymize"]);
 static STRATEGY: Type = Type::OneOf(&[
     Type::Word(&["random", "keyed", "null", "truncate-ip", "truncate-date"]),
