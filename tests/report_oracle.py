@@ -91,13 +91,14 @@ class Rule:
         self.before = self.last = self.last_result = self.last_completed = None
         self.ended, self.started = collections.Counter(), 0
         self.first, self.used, self.carried, self.version = {}, collections.Counter(), None, None
+        self.levels, self.remains = collections.defaultdict(collections.Counter), {}
 
 class Period:
     """The entries before `until`; those before `from` say only what was true then."""
 
     def __init__(self, entries, start, until):
         self.rules, self.versions = collections.defaultdict(Rule), {}
-        self.intents, self.running = {}, {}
+        self.intents, self.running, self.gone = {}, {}, {}
         self.holds, self.requests, self.pauses, self.approvals = {}, {}, {}, []
         for index, data in enumerate(entries):
             entry = json.loads(data)
@@ -165,6 +166,10 @@ class Period:
                 counts[outcome] += n
             if e["attribution"] == "state":
                 rule.batches["unattributed"] += part["n"]
+        records = sum(part["n"] for part in e["parts"])
+        if "then" in self.versions[e["rule_entry"]]["rule_json"] and "unit" not in e and records:
+            self.gone[index] = (records, "logical")
+            rule.levels[e["parts"][0]["datastore"]]["logical"] += records
         if "timing" in intent:
             self.time(rule, intent["timing"], intent["parts"][0]["n"], e["parts"][0]["n"], micros(e["t0"]), micros(e["t1"]))
 
@@ -182,6 +187,15 @@ class Period:
             if margin is not None and in_time and went:
                 left = (at + margin * 10**6 - t1) // 10**6
                 rule.left[name] = min(left, rule.left.get(name, left))
+
+    def erasure_level(self, index, e, within):
+        rule = self.rules[e["rule"]]
+        for batch in filter(self.gone.__contains__, e["batches"]):
+            records, before = self.gone[batch]
+            self.gone[batch] = (records, e["level"])
+            rule.levels[e["datastore"]][before] -= records
+            rule.levels[e["datastore"]][e["level"]] += records
+            rule.remains[e["datastore"]] = e["remains"]
 
     def approval(self, index, e, within):
         if within:
@@ -322,6 +336,10 @@ def sections(period, report, until):
         {"rule": name, "of": of, "datastore": datastore, "dataset": dataset, "action": action, "outcomes": outcomes}
         for name, rule in rules
         for (of, datastore, dataset, action), outcomes in sorted(rule.parts.items(), key=lambda kv: (kv[0][0] != "rule", kv[0]))]
+    yield "levels", [
+        {"rule": name, "datastore": datastore, "remains": rule.remains.get(datastore, [])}
+        | {level: levels[level] for level in ("logical", "vacuumed", "rewritten")}
+        for name, rule in rules for datastore, levels in sorted(rule.levels.items())]
     yield "waits", [
         {"rule": name, "records": sum(rule.waits.values()), "stayed": rule.stayed,
          "median_seconds": percentile(rule.waits, 50), "p99_seconds": percentile(rule.waits, 99),

@@ -8,9 +8,11 @@ use serde_json::json;
 use super::table::{local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
-use crate::datastore::sql::{Cursor, Phase, Reader};
+use crate::datastore::sql::{Aim, Cursor, Phase, Reader};
 use crate::deployment::Deployment;
+use crate::model::datastore::Datastore;
 use crate::model::key::Key;
+use crate::model::level::Level;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
 use crate::rules::bind::RowRule;
@@ -33,6 +35,29 @@ struct Plan {
     way: String,
     sample: Vec<String>,
     orphans: Vec<Orphan>,
+    then: Option<Then>,
+}
+
+/// What the engine will be asked for once records have gone.
+struct Then {
+    level: Level,
+    aim: Aim,
+    tables: Vec<String>,
+}
+
+impl Then {
+    fn of(rule: &Rule, datastore: &Datastore) -> Option<Self> {
+        let aim = Aim::of(datastore.kind(), rule.then).filter(|_| rule.mode == Mode::Enforce)?;
+        let here = rule.dependents.iter().filter(|d| d.datastore == rule.datastore);
+        let mut tables = vec![rule.dataset.name().to_owned()];
+        tables.extend(here.map(|dependent| dependent.dataset.name().to_owned()));
+        tables.dedup();
+        Some(Self { level: rule.then, aim, tables })
+    }
+
+    fn remains(&self) -> String {
+        self.aim.remains.iter().map(|remains| remains.as_str()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Whether the files without a record are named, or only counted: their paths may say whose they were.
@@ -90,6 +115,7 @@ async fn plan(
             way,
             sample: Vec::new(),
             orphans: Vec::new(),
+            then: None,
         });
     };
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
@@ -103,7 +129,8 @@ async fn plan(
         }
         Some(_) | None => Vec::new(),
     };
-    Ok(Plan { counts, statement, steps, way, sample, orphans })
+    let then = Then::of(rule, datastore);
+    Ok(Plan { counts, statement, steps, way, sample, orphans, then })
 }
 
 /// What selects files, which no statement does.
@@ -190,6 +217,14 @@ fn details(rule: &Rule, plan: &Plan, named: Named) {
         println!("  plan: {line}");
     }
     println!("  goes: {}", plan.way);
+    if let Some(then) = &plan.then {
+        let (level, means) = (then.level.as_str(), then.aim.means);
+        println!(
+            "  then: {means} on {}, to be {level}; known to remain in {}",
+            then.tables.join(", "),
+            then.remains()
+        );
+    }
     if !plan.sample.is_empty() {
         println!("  some of them, by keyed id: {}", plan.sample.join(" "));
     }
@@ -229,6 +264,9 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
         "statement": plan.statement, "query_plan": plan.steps, "way": plan.way, "sample": plan.sample, "orphans": plan.orphans.len(),
+        "then": plan.then.as_ref().map(|then| json!({
+            "level": then.level.as_str(), "means": then.aim.means, "tables": then.tables, "remains": then.aim.remains,
+        })),
         "orphan_paths": (named == Named::Listed).then(|| by_dataset(&plan.orphans)),
     })
 }

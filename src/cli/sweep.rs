@@ -12,7 +12,7 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{BackupFindings, Brake, Counts, Progress, Recovered, Report, recover};
+use crate::sweep::{BackupFindings, Brake, Counts, Progress, Raised, Recovered, Report, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();
@@ -73,7 +73,13 @@ fn exit(result: &Turn) -> Exit {
                 Some(Ok(report)) => exit_of(report),
                 Some(Err(failure)) => failure.exit(),
             };
-            exit_of(&swept.report).max(requests)
+            let raised = match &swept.raised {
+                None => Exit::Done,
+                Some(Ok(raised)) if raised.owed > 0 => Exit::Finding,
+                Some(Ok(_)) => Exit::Done,
+                Some(Err(failure)) => failure.exit(),
+            };
+            exit_of(&swept.report).max(requests).max(raised)
         }
     }
 }
@@ -143,6 +149,7 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
             Ok(swept) => {
                 notes(rule, &swept.report, Cause::Schedule);
                 requests(rule, swept.requests.as_ref());
+                raised(rule, swept.raised.as_ref());
             }
         }
     }
@@ -163,6 +170,39 @@ fn requests(rule: &Rule, requests: Option<&Result<Report, Failure>>) {
         (None, None) => println!("{}: what is demanded and still there could not be counted", rule.id),
     }
     notes(rule, report, Cause::Request);
+}
+
+fn batches(n: u64) -> String {
+    if n == 1 { "1 batch is".to_owned() } else { format!("{n} batches are") }
+}
+
+/// What was asked for beyond logical erasure.
+fn raised(rule: &Rule, raised: Option<&Result<Raised, Failure>>) {
+    let raised = match raised {
+        None => return,
+        Some(Err(failure)) => return eprintln!("{}", failure.about(&rule.id)),
+        Some(Ok(raised)) => raised,
+    };
+    let level = raised.level.as_str();
+    if raised.reached > 0 {
+        println!("{}: {} {level} now", rule.id, batches(raised.reached));
+    }
+    if let Some(why) = &raised.why {
+        println!(
+            "{}: {} to be {level}, and not yet: {why}; the next sweep asks again",
+            rule.id,
+            batches(raised.owed)
+        );
+    }
+}
+
+fn of_raised(raised: &Result<Raised, Failure>) -> serde_json::Value {
+    match raised {
+        Err(failure) => json!({ "error": failure.text() }),
+        Ok(Raised { level, reached, owed, why }) => {
+            json!({ "asked": level.as_str(), "reached": reached, "owed": owed, "why": why })
+        }
+    }
 }
 
 /// How many records only people demand, of a rule that observes; none: it does not, or nobody could count.
@@ -261,7 +301,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
         .iter()
         .map(|(rule, result)| match result {
             Err(failure) => json!({ "rule": rule.id.to_string(), "result": "failed", "error": failure.text() }),
-            Ok(Swept { report: r, requests }) => json!({
+            Ok(Swept { report: r, requests, raised }) => json!({
                 "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
                 "overdue": r.found_overdue(), "remaining": r.remaining(), "refused": r.refusals(), "locked": r.locked,
                 "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
@@ -270,7 +310,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
                 "halted": r.halted.as_ref().map(ToString::to_string),
                 "closed": r.closed.as_ref().map(ToString::to_string),
                 "demanded": demanded_in_vain(r),
-                "requests": requests.as_ref().map(of_requests),
+                "requests": requests.as_ref().map(of_requests), "level": raised.as_ref().map(of_raised),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),
             }),

@@ -8,8 +8,9 @@ use super::{Exit, Failure, Format, Global, Outcome};
 use crate::diagnostic::chain;
 use crate::ledger::entry::{Action, Cause};
 use crate::ledger::key::VerifierKey;
-use crate::ledger::proof::{Verified, verify};
+use crate::ledger::proof::{Claimed, Verified, verify};
 use crate::ledger::tree::EntryIndex;
+use crate::model::level::Level;
 
 /// The key in a file, as `key generate` wrote it.
 pub(super) fn verifier_key(path: &Path) -> Result<VerifierKey, Failure> {
@@ -77,6 +78,7 @@ fn print(path: &Path, v: &Verified) {
             println!("  trigger     before {}", v.cutoff.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
         }
     }
+    print_level(v);
     if let Some(by) = v.gone_everywhere_by {
         println!("  gone everywhere by {}, backups included", by.format("%Y-%m-%d %H:%M:%S%.6f UTC"));
     }
@@ -98,6 +100,24 @@ fn print(path: &Path, v: &Verified) {
     }
 }
 
+/// How thoroughly it is gone, and what that leaves.
+fn print_level(v: &Verified) {
+    let what = match v.level {
+        Level::Logical => "its dataset has it no more; nothing is claimed of what the engine keeps of it",
+        Level::Vacuumed => {
+            "the engine keeps no version of it; its bytes may be in what is free until that is used again"
+        }
+        Level::Rewritten => "what held it was written anew without it",
+    };
+    println!("  level       {}: {what}", v.level.as_str());
+    if let Some(Claimed { entry, at, means, remains }) = &v.claimed {
+        let at = at.format("%Y-%m-%d %H:%M:%S%.6f UTC");
+        println!("  by          {means} ({at}, entry {entry})");
+        let remains: Vec<&str> = remains.iter().map(|remains| remains.as_str()).collect();
+        println!("  known to remain in {}", remains.join(", "));
+    }
+}
+
 /// `entry 6` or `entries 6, 9`.
 pub(super) fn entries(indexes: &[EntryIndex]) -> String {
     let numbers: Vec<String> = indexes.iter().map(EntryIndex::to_string).collect();
@@ -108,6 +128,12 @@ pub(super) fn entries(indexes: &[EntryIndex]) -> String {
 pub(super) fn link(object: &mut serde_json::Value, v: &Verified) {
     if let Some(by) = v.gone_everywhere_by {
         object["gone_everywhere_by"] = json!(by.to_rfc3339());
+    }
+    if let Some(Claimed { entry, at, means, remains }) = &v.claimed {
+        object["level_entry"] = json!(entry.get());
+        object["level_at"] = json!(at.to_rfc3339());
+        object["level_means"] = json!(means.as_str());
+        object["level_remains"] = json!(remains);
     }
     if let Some(unit) = &v.unit {
         object["unit"] = json!(unit.as_str());
@@ -123,7 +149,7 @@ fn object(path: &Path, v: &Verified) -> serde_json::Value {
         "dataset": v.dataset.as_str(), "action": v.action, "fields": v.fields, "rule": v.rule.as_str(),
         "rule_sha256": v.rule_sha256.to_string(), "rule_entry": v.rule_entry.get(), "batch": v.batch.as_str(),
         "sweep": v.sweep.as_str(), "cause": v.cause, "cutoff": v.cutoff.to_rfc3339(), "t0": v.t0.to_rfc3339(),
-        "t1": v.t1.to_rfc3339(), "attribution": v.attribution, "recovered": v.recovered, "entry": v.entry.get(),
+        "t1": v.t1.to_rfc3339(), "level": v.level, "attribution": v.attribution, "recovered": v.recovered, "entry": v.entry.get(),
         "checkpoint_size": v.checkpoint_size.get(), "origin": v.origin.as_str(),
     });
     link(&mut object, v);

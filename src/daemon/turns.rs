@@ -243,9 +243,9 @@ impl<'d> Turns<'d> {
     /// and finished.
     async fn conclude(&mut self, deployment: &Deployment, rule: &Rule, turn: Turn) -> Result<(), Failure> {
         let id = &rule.id;
-        let (report, requests) = match turn {
-            Ok(swept) => (Ok(swept.report), swept.requests),
-            Err(failure) => (Err(failure), None),
+        let (report, requests, raised) = match turn {
+            Ok(swept) => (Ok(swept.report), swept.requests, swept.raised),
+            Err(failure) => (Err(failure), None, None),
         };
         // What is demanded went after the schedule's sweep had counted.
         let alone = requests.is_none();
@@ -259,20 +259,24 @@ impl<'d> Turns<'d> {
                     }
                     residue = report.residue.filter(|_| alone);
                 }
-                Err(failure) => {
-                    let exit = failure.exit() as u8;
-                    tracing::error!(rule = %id, exit, error = failure.text(), "not swept to the end");
-                    if failure.is_of_the_state() {
-                        self.state_failed(failure)?;
-                    }
-                }
+                Err(failure) => self.turn_failed(id, failure)?,
             }
+        }
+        // What was reached, or not, has been said.
+        if let Some(Err(failure)) = raised {
+            self.turn_failed(id, failure)?;
         }
         match residue {
             Some(counts) => self.shared.metrics.backlog(id, Some(&counts)),
             None => self.count(deployment, rule).await,
         }
         self.observe().await
+    }
+
+    fn turn_failed(&mut self, id: &RuleId, failure: Failure) -> Result<(), Failure> {
+        let exit = failure.exit() as u8;
+        tracing::error!(rule = %id, exit, error = failure.text(), "not swept to the end");
+        if failure.is_of_the_state() { self.state_failed(failure) } else { Ok(()) }
     }
 
     /// Publishes what the state says of itself.

@@ -1,9 +1,14 @@
 //! One rule's turn, as the daemon and `expunged sweep` give it.
 
 use super::{Deployment, Exit, Failure};
+use crate::clock::Stopwatch;
+use crate::ledger::entry::Cause;
 use crate::rules::rule::{Rule, Service};
 use crate::state::State;
-use crate::sweep::{Brake, Progress, Recovered, Report, erase, freeze, recover, run, standing_of_requests};
+use crate::sweep::{
+    Brake, Patience, Progress, Raised, Recovered, Report, erase, freeze, raise, recover, run,
+    standing_of_requests,
+};
 
 /// What became of a rule's turn. A failure is the rule's own and stops no other.
 pub type Turn = Result<Swept, Failure>;
@@ -15,11 +20,14 @@ pub struct Swept {
     pub report: Report,
     /// What people demand of it, in a sweep of its own; none: nobody demands anything.
     pub requests: Option<Result<Report, Failure>>,
+    /// What the engine was asked for beyond logical erasure; none: nothing is owed, or the turn ended before.
+    pub raised: Option<Result<Raised, Failure>>,
 }
 
 impl Swept {
     fn failure(&self) -> Option<&Failure> {
-        self.requests.as_ref()?.as_ref().err()
+        let requests = self.requests.as_ref().and_then(|requests| requests.as_ref().err());
+        requests.or_else(|| self.raised.as_ref()?.as_ref().err())
     }
 }
 
@@ -55,8 +63,13 @@ pub async fn sweep_rule(
             match turn {
                 // What failed first says why.
                 Err(failure) if of_the_state => Err(failure),
-                Ok(Swept { requests: Some(Err(failure)), .. }) if of_the_state => Err(failure),
-                Ok(Swept { requests: Some(Err(failure)), .. }) | Err(failure) => {
+                Ok(Swept { requests: Some(Err(failure)), .. } | Swept { raised: Some(Err(failure)), .. })
+                    if of_the_state =>
+                {
+                    Err(failure)
+                }
+                Ok(Swept { requests: Some(Err(failure)), .. } | Swept { raised: Some(Err(failure)), .. })
+                | Err(failure) => {
                     let (rule, exit) = (&rule.id, failure.exit() as u8);
                     tracing::error!(%rule, exit, error = failure.text(), "not swept to the end");
                     Err(later.into())
@@ -76,11 +89,12 @@ async fn sweep(
 ) -> Turn {
     let document = deployment.document(service, rule)?;
     let target = deployment.target(rule, &document)?;
+    let watch = Stopwatch::start();
     let now = freeze(state)?;
     let approved = standing_of_requests(state, &target).await?;
     let report = run(state, &target, now, brake, progress).await?;
     if brake.pulled() {
-        return Ok(Swept { report, requests: None });
+        return Ok(Swept { report, requests: None, raised: None });
     }
     let demanded = erase(state, &target, (now, approved), brake, progress).await;
     // A request may be about other rules as well, whatever became of this one.
@@ -89,5 +103,14 @@ async fn sweep(
         (Err(error), _) | (Ok(_), Err(error)) => Some(Err(error.into())),
         (Ok(report), Ok(())) => report.map(Ok),
     };
-    Ok(Swept { report, requests })
+    let raised = if let Some(Err(_)) = requests {
+        None
+    } else {
+        let left = target.run_cap.saturating_sub(watch.elapsed());
+        // The sweep's own figures, once more: they do not change, and whoever listens knows that the turn goes on.
+        let mut beat =
+            || progress(Progress { cause: Cause::Schedule, total: report.disposed, report: &report });
+        raise(state, &target, Patience { left, brake, beat: &mut beat }).await.transpose()
+    };
+    Ok(Swept { report, requests, raised: raised.map(|raised| raised.map_err(Failure::from)) })
 }

@@ -262,6 +262,20 @@ pub enum ProofError {
         /// Its type.
         observed: &'static str,
     },
+    /// The entry says nothing of how thoroughly anything is gone.
+    #[error("entry is of type `{observed}` instead of `erasure.level`")]
+    NotALevel {
+        /// Its type.
+        observed: &'static str,
+    },
+    /// The entry claims a level of other batches, or in another datastore.
+    #[error("entry {level} claims no level of the batch in entry {index}")]
+    OtherBatch {
+        /// The claim.
+        level: EntryIndex,
+        /// The batch.
+        index: EntryIndex,
+    },
     /// The entry has no such part, or the part another number of records.
     #[error("part {part} with {n} records is not in the entry")]
     Part {

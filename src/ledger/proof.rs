@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes;
 use super::canonical;
-use super::checkpoint::SignedCheckpoint;
+use super::checkpoint::{Checkpoint, SignedCheckpoint};
 use super::commitment::{BatchId, Commitment, Nonce};
 use super::entry::{
     Action, Attribution, BatchCommitted, Body, Cause, CommittedPart, DatasetName, DatastoreName, Entry,
-    FieldName, RuleDigest, RuleId, SweepId,
+    FieldName, ReasonText, Remains, RuleDigest, RuleId, SweepId,
 };
 use super::error::ProofError;
 use super::hash::{Hash, leaf_hash};
 use super::key::{Origin, VerifierKey};
 use super::tree::{self, EntryIndex, TreeSize};
+use crate::model::level::Level;
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 const FORMAT: &str = "expunged-record-proof/1";
@@ -45,6 +46,18 @@ pub struct RecordProof {
     pub inclusion: Vec<Hash>,
     /// The signed head of the ledger.
     pub checkpoint: SignedCheckpoint,
+    /// What was claimed later of the batch; none: it is gone logically, and nothing more is claimed.
+    pub level: Option<LevelProof>,
+}
+
+/// That a later entry says how thoroughly the batch is gone.
+pub struct LevelProof {
+    /// The `erasure.level` entry.
+    pub entry: Entry,
+    /// Where it stands in the ledger.
+    pub index: EntryIndex,
+    /// From it up to the root of the proof's checkpoint.
+    pub inclusion: Vec<Hash>,
 }
 
 /// What a verified proof says. Built by [`verify`] alone.
@@ -89,12 +102,29 @@ pub struct Verified {
     pub dependents: Vec<EntryIndex>,
     /// When no backup that a rule covers can hold it any more.
     pub gone_everywhere_by: Option<DateTime<Utc>>,
+    /// How thoroughly it is gone.
+    pub level: Level,
+    /// Where that is claimed, and what is known to remain; none: it is gone logically, and nothing more is claimed.
+    pub claimed: Option<Claimed>,
     /// Where the entry stands in the ledger.
     pub entry: EntryIndex,
     /// The number of entries that the ledger's signature covers.
     pub checkpoint_size: TreeSize,
     /// The ledger.
     pub origin: Origin,
+}
+
+/// What was claimed later of a record's batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The entry that says so.
+    pub entry: EntryIndex,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// What the engine was asked for.
+    pub means: ReasonText,
+    /// Where bytes of the record may still be.
+    pub remains: Vec<Remains>,
 }
 
 /// The JSON of the `extra` line.
@@ -109,12 +139,22 @@ struct Extra {
     pos: u64,
     n: u64,
     path: Vec<Hash>,
+    level: Option<ExtraLevel>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtraLevel {
+    entry: String,
+    index: EntryIndex,
+    path: Vec<Hash>,
 }
 
 impl RecordProof {
     /// The text of a `.tlog-proof` file. Verify it before you hand it out: nothing was checked yet.
     pub fn to_text(&self) -> String {
-        let extra = serde_json::json!({
+        let texts = |path: &[Hash]| path.iter().map(Hash::to_string).collect::<Vec<_>>();
+        let mut extra = serde_json::json!({
             "format": FORMAT,
             "entry": self.entry.as_text(),
             "key": self.key,
@@ -122,8 +162,13 @@ impl RecordProof {
             "part": self.part,
             "pos": self.pos,
             "n": self.n,
-            "path": self.path.iter().map(Hash::to_string).collect::<Vec<_>>(),
+            "path": texts(&self.path),
         });
+        if let Some(LevelProof { entry, index, inclusion }) = &self.level {
+            extra["level"] = serde_json::json!({
+                "entry": entry.as_text(), "index": index.get(), "path": texts(inclusion),
+            });
+        }
         let extra = bytes::encode(canonical::write(&extra).as_bytes());
         let mut text = format!("{FIRST_LINE}\nextra {extra}\nindex {}\n", self.index);
         for hash in &self.inclusion {
@@ -158,9 +203,14 @@ impl RecordProof {
         let index = EntryIndex::new(index.parse().map_err(|_| form("leaf index"))?);
         let inclusion = lines.map(|line| Hash::parse(line).map_err(|_| form("inclusion path")));
         let inclusion = inclusion.collect::<Result<_, _>>()?;
-        let Extra { format: _, entry, key, nonce, part, pos, n, path } = extra;
-        let entry = Entry::parse(entry.as_bytes()).map_err(|source| ProofError::Entry { source })?;
-        let proof = Self { entry, key, nonce, part, pos, n, path, index, inclusion, checkpoint };
+        let Extra { format: _, entry, key, nonce, part, pos, n, path, level } = extra;
+        let read =
+            |entry: &str| Entry::parse(entry.as_bytes()).map_err(|source| ProofError::Entry { source });
+        let level = level.map(|ExtraLevel { entry, index, path }| {
+            read(&entry).map(|entry| LevelProof { entry, index, inclusion: path })
+        });
+        let (entry, level) = (read(&entry)?, level.transpose()?);
+        let proof = Self { entry, key, nonce, part, pos, n, path, index, inclusion, checkpoint, level };
         // One spelling: whatever the parsers above took leniently (a sign, a leading zero) shows here.
         if proof.to_text() == given { Ok(proof) } else { Err(form("spelling")) }
     }
@@ -173,14 +223,7 @@ pub fn verify(text: &[u8], vkey: &VerifierKey) -> Result<Verified, ProofError> {
     let proof = RecordProof::parse(text)?;
     let head = proof.checkpoint.verify(vkey).map_err(|source| ProofError::Checkpoint { source })?;
     let index = proof.index;
-    tree::verify_inclusion(
-        &proof.entry.leaf_hash(),
-        index.get(),
-        head.size().get(),
-        &proof.inclusion,
-        &head.root(),
-    )
-    .map_err(|source| ProofError::NotInLedger { index, source })?;
+    in_ledger(&proof.entry, index, &proof.inclusion, head)?;
     let Body::BatchCommitted(committed) = proof.entry.body() else {
         return Err(ProofError::NotADisposal { observed: proof.entry.body().kind() });
     };
@@ -195,7 +238,44 @@ pub fn verify(text: &[u8], vkey: &VerifierKey) -> Result<Verified, ProofError> {
     let leaf = leaf_hash(commitment.as_bytes());
     tree::verify_inclusion(&leaf, proof.pos, proof.n, &proof.path, &part.root)
         .map_err(|source| ProofError::NotInBatch { source })?;
-    Ok(conclude(proof.key.clone(), part, committed, index, head.size(), head.origin()))
+    let raised =
+        proof.level.as_ref().map(|level| raised(level, (index, committed, part), head)).transpose()?;
+    let (level, claimed) = raised.map_or((Level::Logical, None), |(level, claimed)| (level, Some(claimed)));
+    let verified = conclude(proof.key.clone(), part, committed, index, head.size(), head.origin());
+    Ok(Verified { level, claimed, ..verified })
+}
+
+fn in_ledger(
+    entry: &Entry,
+    index: EntryIndex,
+    inclusion: &[Hash],
+    head: &Checkpoint,
+) -> Result<(), ProofError> {
+    tree::verify_inclusion(&entry.leaf_hash(), index.get(), head.size().get(), inclusion, &head.root())
+        .map_err(|source| ProofError::NotInLedger { index, source })
+}
+
+/// A claim holds for the batches it names, in the datastore it names, and comes after them.
+fn raised(
+    level: &LevelProof,
+    (index, committed, part): (EntryIndex, &BatchCommitted, &CommittedPart),
+    head: &Checkpoint,
+) -> Result<(Level, Claimed), ProofError> {
+    in_ledger(&level.entry, level.index, &level.inclusion, head)?;
+    let Body::ErasureLevel(claim) = level.entry.body() else {
+        return Err(ProofError::NotALevel { observed: level.entry.body().kind() });
+    };
+    let names_it = claim.batches.contains(&index) && index < level.index;
+    if !names_it || claim.rule != committed.rule || claim.datastore != part.datastore {
+        return Err(ProofError::OtherBatch { level: level.index, index });
+    }
+    let claimed = Claimed {
+        entry: level.index,
+        at: level.entry.at(),
+        means: claim.means.clone(),
+        remains: claim.remains.clone(),
+    };
+    Ok((claim.level, claimed))
 }
 
 fn conclude(
@@ -226,6 +306,8 @@ fn conclude(
         unit: committed.unit.clone(),
         dependents: committed.dependents.clone(),
         gone_everywhere_by: committed.gone_everywhere_by,
+        level: Level::Logical,
+        claimed: None,
         entry,
         checkpoint_size,
         origin: origin.clone(),

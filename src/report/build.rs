@@ -13,10 +13,11 @@ use super::tally::{Left, Of, Tally, Used};
 use super::unit::{Moment, Seconds};
 use super::view::{
     Answer, Approval, Disposal, Evidence, Hold, Keeper, OpenIntent, Outcomes, Pause, Promise, Remaining,
-    Report, Request, RequestStanding, Service, Summary, Sweeps, Version, Wait, Why,
+    Report, Request, RequestStanding, Service, Summary, Sweeps, Thoroughness, Version, Wait, Why,
 };
 use crate::ledger::entry::{ErasureRequested, HoldPlaced, RoleName, RuleId};
 use crate::ledger::tree::EntryIndex;
+use crate::model::level::Level;
 
 /// What the report is to be about.
 struct Scope<'a> {
@@ -43,6 +44,7 @@ impl Reading {
             services: scope.services(),
             promises,
             disposals,
+            levels: scope.levels(),
             waits: scope.waits(),
             remaining: scope.remaining(),
             sweeps: scope.sweeps(),
@@ -218,6 +220,24 @@ impl Scope<'_> {
                     unknown: outcomes.unknown,
                     untouched: outcomes.untouched,
                 },
+            }));
+        }
+        all
+    }
+
+    fn levels(&self) -> Vec<Thoroughness> {
+        let mut all = Vec::new();
+        for (rule, tally) in self.tallies() {
+            all.extend(tally.levels.iter().map(|(datastore, levels)| {
+                let of = |level| levels.records.get(&level).copied().unwrap_or(0);
+                Thoroughness {
+                    rule: rule.clone(),
+                    datastore: datastore.to_string(),
+                    logical: of(Level::Logical),
+                    vacuumed: of(Level::Vacuumed),
+                    rewritten: of(Level::Rewritten),
+                    remains: levels.remains.clone(),
+                }
             }));
         }
         all

@@ -30,11 +30,12 @@ const NAMES: [&str; 6] = ["service", "rule", "promise", "class", "datastore", "d
 const ITEMS: [&str; 5] = ["hold", "request", "reason", "entry", "action"];
 
 /// The order of the sections: what people ask first.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "summary",
     "services",
     "promises",
     "disposals",
+    "levels",
     "waits",
     "remaining",
     "sweeps",

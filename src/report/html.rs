@@ -6,7 +6,7 @@ use super::lateness::Lateness;
 use super::standing::Standing;
 use super::tally::Of;
 use super::unit::Seconds;
-use super::view::{Disposal, Promise, Report, RequestStanding, Why};
+use super::view::{Disposal, Promise, Report, RequestStanding, Thoroughness, Why};
 use crate::ledger::entry::{Action, Left};
 
 /// The page could not be written.
@@ -115,6 +115,13 @@ impl Disposal {
 
     fn not_reached(&self) -> u64 {
         self.outcomes.untouched.saturating_add(self.outcomes.unknown)
+    }
+}
+
+impl Thoroughness {
+    fn remaining(&self) -> String {
+        let remains: Vec<&str> = self.remains.iter().map(|remains| remains.as_str()).collect();
+        if remains.is_empty() { "–".to_owned() } else { remains.join(", ") }
     }
 }
 

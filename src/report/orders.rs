@@ -112,7 +112,8 @@ impl Orders {
             | Body::BatchCommitted(_)
             | Body::BatchAborted(_)
             | Body::Residue(_)
-            | Body::BackupExpired(_) => {}
+            | Body::BackupExpired(_)
+            | Body::ErasureLevel(_) => {}
         }
     }
 

@@ -9,15 +9,16 @@ use super::period::{Period, Place};
 use super::tally::{Left, Tally};
 use crate::ledger::commitment::BatchId;
 use crate::ledger::entry::{
-    BatchCommitted, BatchIntent, Body, Cause, Entry, Residue, RuleId, RuleVersion, SweepFinished, SweepId,
-    SweepResult, SweepStarted,
+    BatchCommitted, BatchIntent, Body, Cause, Entry, ErasureLevel, Residue, RuleId, RuleVersion,
+    SweepFinished, SweepId, SweepResult, SweepStarted,
 };
 use crate::ledger::tree::EntryIndex;
+use crate::model::level::Level;
 
 /// What the entries read so far say.
 ///
-/// An entry belongs to the period in which it was written. Memory grows with the rules, their versions and the orders, and with
-/// what is open; not with the entries.
+/// An entry belongs to the period in which it was written. Memory grows with the rules, their versions and the orders, with what is
+/// open, and with the batches of the period whose rules ask for more than logical erasure; not with the entries.
 #[derive(Debug)]
 pub struct Reading {
     pub(super) period: Period,
@@ -27,6 +28,8 @@ pub struct Reading {
     pub(super) versions: BTreeMap<EntryIndex, RuleVersion>,
     pub(super) intents: BTreeMap<BatchId, Intended>,
     pub(super) orders: Orders,
+    /// How thoroughly each batch is gone whose rule asked for more than logical erasure.
+    levels: BTreeMap<EntryIndex, Gone>,
     running: BTreeMap<SweepId, Running>,
 }
 
@@ -36,6 +39,13 @@ pub(super) struct Intended {
     pub(super) entry: EntryIndex,
     pub(super) at: DateTime<Utc>,
     pub(super) intent: BatchIntent,
+}
+
+/// A batch of the period, and how thoroughly it is gone.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    records: u64,
+    level: Level,
 }
 
 /// A sweep without an end.
@@ -67,6 +77,7 @@ impl Reading {
             versions: BTreeMap::new(),
             intents: BTreeMap::new(),
             orders: Orders::default(),
+            levels: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
@@ -89,7 +100,7 @@ impl Reading {
                 let intended = Intended { entry: index, at, intent: intent.clone() };
                 self.intents.insert(intent.batch.clone(), intended);
             }
-            Body::BatchCommitted(committed) => self.commit(place, committed),
+            Body::BatchCommitted(committed) => self.commit(index, place, committed),
             Body::BatchAborted(aborted) => {
                 if let Some(pending) = self.intents.remove(&aborted.batch)
                     && place == Place::Within
@@ -98,6 +109,7 @@ impl Reading {
                 }
             }
             Body::Residue(residue) => self.residue(index, at, place, residue),
+            Body::ErasureLevel(claimed) => self.raise(claimed),
             Body::HoldPlaced(_)
             | Body::HoldReleased(_)
             | Body::ErasureRequested(_)
@@ -144,10 +156,37 @@ impl Reading {
         }
     }
 
-    fn commit(&mut self, place: Place, committed: &BatchCommitted) {
+    fn commit(&mut self, index: EntryIndex, place: Place, committed: &BatchCommitted) {
         let pending = self.intents.remove(&committed.batch);
-        if place == Place::Within {
-            self.rule(&committed.rule).commit(pending.as_ref().map(|p| &p.intent), committed);
+        if place != Place::Within {
+            return;
+        }
+        let asks =
+            self.versions.get(&committed.rule_entry).is_some_and(|v| v.rule_json.field("then").is_some());
+        let rule = self.rule(&committed.rule);
+        rule.commit(pending.as_ref().map(|p| &p.intent), committed);
+        let records = committed.totals().disposed;
+        // A share elsewhere is another engine's, which nobody asks.
+        if let Some(part) =
+            committed.parts.first().filter(|_| asks && committed.unit.is_none() && records > 0)
+        {
+            rule.levels.entry(part.datastore.clone()).or_default().raise(None, Level::Logical, records);
+            self.levels.insert(index, Gone { records, level: Level::Logical });
+        }
+    }
+
+    /// Of batches before the period, nothing is counted.
+    fn raise(&mut self, claimed: &ErasureLevel) {
+        for batch in &claimed.batches {
+            let Some(gone) = self.levels.get_mut(batch).filter(|gone| gone.level < claimed.level) else {
+                continue;
+            };
+            let before = std::mem::replace(&mut gone.level, claimed.level);
+            let records = gone.records;
+            let levels = &mut self.rule(&claimed.rule).levels;
+            let tally = levels.entry(claimed.datastore.clone()).or_default();
+            tally.raise(Some(before), claimed.level, records);
+            tally.remains.clone_from(&claimed.remains);
         }
     }
 

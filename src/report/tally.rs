@@ -10,9 +10,10 @@ use super::period::Place;
 use super::waits::Waits;
 use crate::ledger::entry::{
     Action, Attribution, BatchCommitted, BatchIntent, DatasetName, DatastoreName, Outcomes, PromiseName,
-    Residue, SweepResult, Timing,
+    Remains, Residue, SweepResult, Timing,
 };
 use crate::ledger::tree::EntryIndex;
+use crate::model::level::Level;
 
 /// What has been counted so far.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(super) struct Tally {
     pub(super) parts: BTreeMap<PartKey, Outcomes>,
     /// By promise; none: the rule's own bound.
     pub(super) bounds: BTreeMap<Option<PromiseName>, BoundTally>,
+    /// Of batches whose rule asked for more than logical erasure.
+    pub(super) levels: BTreeMap<DatastoreName, LevelTally>,
     pub(super) waits: Waits,
     /// Records among the waits that were to go and stayed: their waits are counted all the same.
     pub(super) stayed: u64,
@@ -73,6 +76,25 @@ pub(super) struct BoundTally {
     pub(super) late: Lateness,
     /// The least that was left to records that went in time.
     pub(super) left: Option<u64>,
+}
+
+/// Records by how thoroughly they are gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LevelTally {
+    pub(super) records: BTreeMap<Level, u64>,
+    /// By the last claim.
+    pub(super) remains: Vec<Remains>,
+}
+
+impl LevelTally {
+    /// So many more have this level, of those that had the other.
+    pub(super) fn raise(&mut self, from: Option<Level>, to: Level, records: u64) {
+        if let Some(from) = from.and_then(|from| self.records.get_mut(&from)) {
+            *from = from.saturating_sub(records);
+        }
+        let raised = self.records.entry(to).or_default();
+        *raised = raised.saturating_add(records);
+    }
 }
 
 /// What a sweep left.

@@ -6,7 +6,7 @@ use super::lateness::Lateness;
 use super::standing::{Reason, Standing};
 use super::tally::{Of, SweepCounts};
 use super::unit::{Moment, Seconds};
-use crate::ledger::entry::{Action, Left, SweepResult};
+use crate::ledger::entry::{Action, Left, Remains, SweepResult};
 
 /// A report. As JSON it is documented in `docs/commands.md`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +31,8 @@ pub struct Report {
     pub promises: Vec<Promise>,
     /// What was done, by rule, dataset and action.
     pub disposals: Vec<Disposal>,
+    /// How thoroughly it is gone, of rules that ask for more than logical erasure.
+    pub levels: Vec<Thoroughness>,
     /// How long records had waited, by rule.
     pub waits: Vec<Wait>,
     /// What the last sweep of each rule in the period left.
@@ -169,6 +171,24 @@ pub struct Outcomes {
     pub unknown: u64,
     /// There, unchanged: a crash came before their turn.
     pub untouched: u64,
+}
+
+/// How thoroughly the records are gone that a rule disposed of in its own datastore, dependents there included: each counts once, with
+/// what was claimed of it by the end of the period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Thoroughness {
+    /// The rule.
+    pub rule: String,
+    /// The datastore.
+    pub datastore: String,
+    /// Gone logically: more is owed to them.
+    pub logical: u64,
+    /// The engine keeps no version of them.
+    pub vacuumed: u64,
+    /// What held them was written anew.
+    pub rewritten: u64,
+    /// Where bytes of them may be all the same, by the last claim; empty: nothing is claimed.
+    pub remains: Vec<Remains>,
 }
 
 /// How long a rule's records had waited since their triggers when they went: no longer than that, in two digits.

@@ -8,13 +8,14 @@ use super::draft::{self, Draft, DraftPart, Part, Sealed};
 use super::error::StateError;
 use super::seal::Unsealed;
 use super::sweep::Sweep;
-use super::{State, Writing, failed, signed};
+use super::{State, Writing, failed, level, signed};
 use crate::ledger::commitment::{BatchId, EpochId};
 use crate::ledger::entry::{
     Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart, Timing,
 };
 use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
+use crate::model::level::Level;
 use crate::model::orders::Generation;
 
 /// A batch that has been disposed of inside an open transaction, about to be intended.
@@ -256,9 +257,11 @@ impl Writing<'_> {
         let records: u64 = parts.iter().map(|p| p.n).sum();
         // All records of a share elsewhere are dependents.
         let own = if unit.is_none() { parts.first().map_or(0, |p| p.n) } else { 0 };
+        // What is elsewhere is another engine's, which nobody asks.
+        let asked = if unit.is_none() { sweep.asked } else { Level::Logical };
         let insert = sqlx::query(
-            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, unit, records, own, sealed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, unit, records, own, asked, sealed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         );
         let insert = insert
             .bind(batch.as_str().to_owned())
@@ -271,6 +274,7 @@ impl Writing<'_> {
             .bind(unit.as_ref().map(|unit| unit.as_str().to_owned()))
             .bind(signed(records))
             .bind(signed(own))
+            .bind(level::number(asked))
             .bind(sealed.0);
         self.run("record an intent", insert).await?;
         for (number, part) in (0i64..).zip(new.parts) {

@@ -14,6 +14,7 @@ mod draft;
 mod error;
 mod intent;
 mod key_file;
+mod level;
 mod orders;
 mod outcome;
 mod overview;
@@ -46,6 +47,7 @@ pub use draft::{Draft, DraftPart, Sealed};
 pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
+pub use level::{Owed, OwedBatch, Reached};
 pub use orders::{Hold, NewHold, NewRequest, Request, RequestEnd, StandingOrders};
 pub use outcome::{Disposed, PartOutcomes, Settled};
 pub use overview::{LastSweep, RuleOverview};
@@ -54,7 +56,7 @@ pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// How long nothing may have been written before the host's clock has to be confirmed.
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);
@@ -448,7 +450,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     }
     let schema = concat!(
         include_str!("schema.sql"),
-        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 4;"
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 5;"
     );
     let begun = connection.begin_with("BEGIN IMMEDIATE").await;
     let mut transaction = begun.map_err(|e| failed(path, "create its tables", e))?;

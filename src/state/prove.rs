@@ -7,7 +7,7 @@ use super::{State, failed, signed};
 use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId};
 use crate::ledger::entry::{BatchCommitted, Body, Entry};
 use crate::ledger::hash::{Hash, leaf_hash};
-use crate::ledger::proof::RecordProof;
+use crate::ledger::proof::{LevelProof, RecordProof};
 use crate::ledger::tree::{self, EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
 
@@ -60,8 +60,14 @@ impl State {
             let commitments = Commitments::from_unsorted(commitments.collect())?;
             let Some(pos) = commitments.position(&batch_key.commit(key.as_str())) else { continue };
             let Some(path) = commitments.inclusion(pos) else { continue };
+            // Before the leaves: what is claimed meanwhile is not among them.
+            let claim = self.claim_of(index).await?;
             let leaves = self.leaves(TreeSize::new(u64::MAX)).await?;
             let Some(inclusion) = tree::inclusion(&leaves, index.get()) else { continue };
+            let level = claim.and_then(|(index, entry)| {
+                let inclusion = tree::inclusion(&leaves, index.get())?;
+                Some(LevelProof { entry, index, inclusion })
+            });
             let checkpoint = self.sign(&Frontier::from_leaves(leaves))?;
             proofs.push(RecordProof {
                 entry: self.entry(index).await?,
@@ -74,6 +80,7 @@ impl State {
                 index,
                 inclusion,
                 checkpoint,
+                level,
             });
         }
         match destroyed {
@@ -102,7 +109,7 @@ impl State {
         Ok(leaves)
     }
 
-    async fn entry(&mut self, index: EntryIndex) -> Result<Entry, StateError> {
+    pub(super) async fn entry(&mut self, index: EntryIndex) -> Result<Entry, StateError> {
         let row = sqlx::query("SELECT bytes FROM entry WHERE idx = ?1")
             .bind(signed(index.get()))
             .fetch_one(&mut self.connection)

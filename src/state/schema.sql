@@ -27,6 +27,8 @@ CREATE TABLE sweep (
     started INTEGER NOT NULL REFERENCES entry (idx),
     started_at INTEGER NOT NULL,
     cutoff INTEGER NOT NULL,
+    -- The level that the rule's version asks for: 0 logical, 1 vacuumed, 2 rewritten.
+    asked INTEGER NOT NULL,
     finished INTEGER REFERENCES entry (idx),
     finished_at INTEGER,
     result TEXT,
@@ -57,11 +59,17 @@ CREATE TABLE batch (
     untouched INTEGER NOT NULL DEFAULT 0,
     -- When no backup holds them any more, in microseconds.
     gone_by INTEGER,
+    -- The level that was asked for (of a share elsewhere, of nothing more), the one reached, and the entry that claims it.
+    asked INTEGER NOT NULL,
+    reached INTEGER NOT NULL DEFAULT 0,
+    claim INTEGER REFERENCES entry (idx),
     sealed BLOB
 ) STRICT;
 CREATE INDEX batch_by_sweep ON batch (sweep);
 CREATE INDEX batch_by_unit ON batch (unit) WHERE unit IS NOT NULL;
 CREATE INDEX batch_open ON batch (id) WHERE outcome IS NULL;
+-- A level is owed of what is gone, and of nothing else.
+CREATE INDEX batch_owed ON batch (sweep, outcome) WHERE committed AND records > 0 AND reached < asked;
 
 CREATE TABLE part (
     batch TEXT NOT NULL REFERENCES batch (id),

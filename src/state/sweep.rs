@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
 use super::error::StateError;
+use super::level::{self, asked};
 use super::{State, failed, signed};
 use crate::clock;
 use crate::ledger::canonical::{RuleDigest, RuleDocument};
@@ -12,6 +13,7 @@ use crate::ledger::entry::{
     SweepResult, SweepStarted, TzdbVersion, Why,
 };
 use crate::ledger::tree::EntryIndex;
+use crate::model::level::Level;
 use crate::model::now::Now;
 use crate::secret;
 
@@ -25,6 +27,8 @@ pub struct Sweep {
     pub(super) cause: Cause,
     pub(super) started: EntryIndex,
     pub(super) cutoff: DateTime<Utc>,
+    /// The level that the rule's version asks for.
+    pub(super) asked: Level,
 }
 
 impl Sweep {
@@ -108,6 +112,7 @@ impl State {
         let digest = start.document.digest();
         let known = self.version_entry(&rule, &digest).await?;
         let id = name_sweep()?;
+        let asked = asked(start.document);
         crate::hook::reach("sweep-started.before");
         let mut writing = self.write().await?;
         let rule_entry = if let Some(entry) = known {
@@ -139,8 +144,8 @@ impl State {
         });
         let started = writing.append_at(at, &body).await?;
         let insert = sqlx::query(
-            "INSERT INTO sweep (id, rule, rule_entry, sha256, cause, started, started_at, cutoff) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO sweep (id, rule, rule_entry, sha256, cause, started, started_at, cutoff, asked) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         );
         let insert = insert
             .bind(id.as_str().to_owned())
@@ -150,7 +155,8 @@ impl State {
             .bind(cause_text(start.cause))
             .bind(signed(started.get()))
             .bind(at.timestamp_micros())
-            .bind(start.cutoff.timestamp_micros());
+            .bind(start.cutoff.timestamp_micros())
+            .bind(level::number(asked));
         writing.run("record a sweep", insert).await?;
         writing.commit().await?;
         crate::hook::reach("sweep-started.after");
@@ -162,6 +168,7 @@ impl State {
             cause: start.cause,
             started,
             cutoff: start.cutoff,
+            asked,
         })
     }
 
@@ -377,7 +384,7 @@ impl State {
     pub(super) async fn sweep(&mut self, id: &str) -> Result<Sweep, StateError> {
         let operation = "read a sweep";
         let row = sqlx::query(
-            "SELECT id, rule, rule_entry, sha256, cause, started, cutoff FROM sweep WHERE id = ?1",
+            "SELECT id, rule, rule_entry, sha256, cause, started, cutoff, asked FROM sweep WHERE id = ?1",
         )
         .bind(id)
         .fetch_one(&mut self.connection)
@@ -397,6 +404,7 @@ impl State {
             cause: cause_of(&text(4)?).ok_or_else(|| damaged("the cause"))?,
             started: EntryIndex::new(number(5)?.unsigned_abs()),
             cutoff: DateTime::from_timestamp_micros(number(6)?).ok_or_else(|| damaged("the cut-off"))?,
+            asked: level::of_number(number(7)?),
         })
     }
 }

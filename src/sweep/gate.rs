@@ -15,7 +15,7 @@ use crate::model::opening::OpeningHours;
 use crate::model::period::Elapsed;
 
 /// How often replicas that are behind are asked again.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 
 /// Stands before every batch of a sweep.
 pub(super) struct Gate<'a> {
@@ -85,11 +85,10 @@ impl<'a> Gate<'a> {
     ) -> Result<Pass, SweepError> {
         let mut said = false;
         loop {
-            if let Some((datastore, hours)) = self.hours.closed(clock::now()) {
-                run.report.closed = Some(Closed::Window { datastore: datastore.clone(), hours: *hours });
+            run.report.closed = self.look().await?;
+            if let Some(Closed::Window { .. }) = run.report.closed {
                 return Ok(Pass::Stop);
             }
-            run.report.closed = self.behind().await?;
             let Some(closed) = &run.report.closed else {
                 if said {
                     tracing::info!(rule = %run.target.rule.id, "replicas keep up: the sweep goes on");
@@ -106,6 +105,20 @@ impl<'a> Gate<'a> {
             run.tell(progress);
             run.brake.wait(POLL).await;
         }
+    }
+
+    /// Why nothing may go through at present; none: it may.
+    pub(super) async fn look(&mut self) -> Result<Option<Closed>, SweepError> {
+        match self.shut() {
+            Some(window) => Ok(Some(window)),
+            None => self.behind().await,
+        }
+    }
+
+    /// Why nothing may go through at this hour.
+    pub(super) fn shut(&self) -> Option<Closed> {
+        let (datastore, hours) = self.hours.closed(clock::now())?;
+        Some(Closed::Window { datastore: datastore.clone(), hours: *hours })
     }
 
     async fn behind(&mut self) -> Result<Option<Closed>, SweepError> {

@@ -18,6 +18,7 @@ mod files;
 mod gate;
 mod guard;
 mod judge;
+mod level;
 mod orphans;
 mod outcome;
 mod pace;
@@ -58,6 +59,7 @@ pub use erasure::{Reached, answer, erase, left, reached, standing_of_requests};
 pub use error::SweepError;
 pub use gate::Closed;
 pub use guard::{Guard, Parked};
+pub use level::{Patience, Raised, raise};
 pub use orphans::{Orphan, orphans};
 pub use recover::{Places, Recovered, recover};
 

@@ -1,7 +1,7 @@
 //! What an audit finds.
 
 use super::super::commitment::{BatchId, EpochId};
-use super::super::entry::{RuleId, SweepId};
+use super::super::entry::{DatastoreName, RuleId, SweepId};
 use super::super::error::EntryError;
 use super::super::hash::Hash;
 use super::super::tree::{EntryIndex, TreeSize};
@@ -149,6 +149,24 @@ pub enum Violation {
     UnknownUnit {
         /// The batch named.
         unit: BatchId,
+    },
+    /// A level of what did not go under the rule in the datastore.
+    #[error("entry {entry} is no earlier `batch.committed` of rule `{rule}` in datastore `{datastore}`")]
+    UnknownBatch {
+        /// The entry named.
+        entry: EntryIndex,
+        /// The rule.
+        rule: RuleId,
+        /// The datastore.
+        datastore: DatastoreName,
+    },
+    /// A level that the batch has already, or a lower one.
+    #[error("the batch of entry {entry} is {level} already")]
+    NoHigher {
+        /// The batch's entry.
+        entry: EntryIndex,
+        /// The level it has.
+        level: &'static str,
     },
     /// A second hold or request of one name.
     #[error("`{name}` was placed or requested before")]

@@ -1,11 +1,12 @@
 //! The audit: reads a whole ledger from its first entry, in one pass, and finds every broken promise that can be
 //! seen from the entries alone.
 //!
-//! Memory grows with what is open, with the versions of rules, and by 16 bytes for each batch and sweep, since
-//! their names must be unique; not with the entries. Of the shares of a unit that went, only the index is kept, and only
+//! Memory grows with what is open, with the versions of rules, by 16 bytes for each batch and sweep, since their names must be
+//! unique, and by as much for each committed batch, since a later entry may say how thoroughly it is gone; not with the entries. Of the shares of a unit that went, only the index is kept, and only
 //! until the unit's own batch has its outcome: whatever comes later can be named by nobody.
 
 mod finding;
+mod levels;
 mod orders;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -20,6 +21,7 @@ use super::entry::{
 use super::hash::{leaf_hash, sha256};
 use super::tree::{EntryIndex, Frontier};
 
+use levels::Levels;
 use orders::Orders;
 
 pub use finding::{AuditReport, Finding, OpenIntent, OpenIntents, Violation};
@@ -51,6 +53,7 @@ pub struct Audit {
     /// Of units whose own batch is open: the entries of the shares that went.
     shares: BTreeMap<BatchId, BTreeSet<EntryIndex>>,
     sweeps: BTreeMap<SweepId, PendingSweep>,
+    levels: Levels,
     orders: Orders,
     findings: Vec<Finding>,
     suppressed: u64,
@@ -159,6 +162,10 @@ impl Audit {
                     self.find(index, Violation::UnknownSweep { sweep: sweep.clone() });
                 }
             }
+            Body::ErasureLevel(claimed) => {
+                let violations = self.levels.raise(claimed);
+                self.find_all(index, violations);
+            }
             Body::HoldPlaced(_)
             | Body::HoldReleased(_)
             | Body::ErasureRequested(_)
@@ -244,6 +251,7 @@ impl Audit {
     }
 
     fn commit(&mut self, index: EntryIndex, at: DateTime<Utc>, committed: &BatchCommitted) {
+        self.levels.begin(index, committed);
         let Some(pending) = self.intents.remove(&committed.batch) else {
             return self.find(index, Violation::NoIntent { batch: committed.batch.clone() });
         };

@@ -60,7 +60,8 @@ impl Audit {
             | Body::BatchAborted(_)
             | Body::Approval(_)
             | Body::Residue(_)
-            | Body::BackupExpired(_) => None,
+            | Body::BackupExpired(_)
+            | Body::ErasureLevel(_) => None,
         }
     }
 

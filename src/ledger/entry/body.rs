@@ -14,6 +14,7 @@ use super::super::name::{
 };
 use super::super::tree::{EntryIndex, TreeSize};
 use super::batch::{BatchAborted, BatchCommitted, BatchIntent, Outcomes, is_zero};
+use super::level::ErasureLevel;
 use super::orders::{
     ErasureAnswered, ErasureRequested, ErasureWithdrawn, HoldPlaced, HoldReleased, Pause, Resume,
 };
@@ -59,6 +60,9 @@ pub enum Body {
     /// The backups that a rule keeps no longer reach back to an instant.
     #[serde(rename = "backup.expired")]
     BackupExpired(BackupExpired),
+    /// The engine has removed more of what earlier batches disposed of.
+    #[serde(rename = "erasure.level")]
+    ErasureLevel(ErasureLevel),
     /// A legal hold came into force.
     #[serde(rename = "hold.placed")]
     HoldPlaced(HoldPlaced),
@@ -346,6 +350,7 @@ impl Body {
             Self::Approval(_) => "approval",
             Self::Residue(_) => "residue",
             Self::BackupExpired(_) => "backup.expired",
+            Self::ErasureLevel(_) => "erasure.level",
             Self::HoldPlaced(_) => "hold.placed",
             Self::HoldReleased(_) => "hold.released",
             Self::ErasureRequested(_) => "erasure.requested",
@@ -377,6 +382,7 @@ impl Body {
             Self::BatchIntent(intent) => intent.check(at),
             Self::BatchCommitted(committed) => committed.check(),
             Self::Residue(residue) => residue.check(),
+            Self::ErasureLevel(level) => level.check(),
             Self::HoldPlaced(placed) => placed.check(),
             Self::ErasureRequested(requested) => requested.check(),
             Self::ErasureAnswered(answered) => answered.check(),

@@ -5,6 +5,7 @@
 
 mod batch;
 mod body;
+mod level;
 mod orders;
 mod timing;
 
@@ -31,6 +32,7 @@ pub use body::{
     Approval, BackupExpired, Body, Cause, Genesis, KeyEpoch, Left, Open, Residue, RuleVersion, SweepFinished,
     SweepResult, SweepStarted, Why,
 };
+pub use level::{ErasureLevel, Remains};
 pub use orders::{
     Answer, ErasureAnswered, ErasureRequested, ErasureWithdrawn, HoldPlaced, HoldReleased, Pause, Resume,
 };

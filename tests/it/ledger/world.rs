@@ -227,5 +227,6 @@ pub fn proof(part: u64, key: &str) -> RecordProof {
         index: EntryIndex::new(COMMITTED as u64),
         inclusion: tree::inclusion(&leaves(), COMMITTED as u64).unwrap(),
         checkpoint: checkpoint(),
+        level: None,
     }
 }

@@ -1,0 +1,244 @@
+//! PostgreSQL: VACUUM, and how it is known what it removed.
+//!
+//! A deleted version bears the number of the transaction that deleted it. VACUUM with FREEZE leaves no number in a table below the one
+//! that the catalogue then has as the table's `relfrozenxid`, which the engine relies on itself. So once that is past a batch's
+//! transaction, no version that the batch deleted or replaced is in the table. An older snapshot that could still see one holds the
+//! number back, and a table that VACUUM had to skip keeps its own: whatever VACUUM itself says.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::datastore::sql::connection::{Access, failed};
+use crate::datastore::sql::dialect::Dialect;
+use crate::datastore::sql::level::{Asked, CALLED_OFF, Came, Ended, GoOn, waited};
+use crate::datastore::sql::marker::Incarnation;
+use crate::datastore::sql::postgres::{connect, evidence};
+use crate::model::datastore::{Datastore, Location};
+use crate::model::level::Level;
+
+/// VACUUM FULL locks everybody out, and whoever comes while it waits for its lock waits behind it: not for long.
+const LOCK: Duration = Duration::from_millis(500);
+
+/// So often it tries to get the lock.
+const TRIES: u32 = 5;
+
+const OPERATION: &str = "ask what is left of removed rows";
+
+/// A heap: a table without partitions, or one of them.
+struct Heap {
+    /// As SQL names it.
+    name: String,
+    is_table: bool,
+    file: i64,
+    /// The oldest transaction of which the heap, and what it stores beside it, may hold anything.
+    oldest: u64,
+}
+
+pub(in crate::datastore::sql) async fn ask(
+    datastore: &Datastore,
+    connection: &mut PgConnection,
+    dialect: &Dialect,
+    asked: &Asked<'_>,
+    go_on: GoOn<'_>,
+) -> Result<Came, DatastoreError> {
+    let newest = present(connection).await?;
+    let before = match heaps(connection, dialect, asked).await? {
+        Ok(heaps) => heaps,
+        Err(why) => return Ok(Came::short(why)),
+    };
+    patience(connection, asked.within).await?;
+    for heap in &before {
+        if let Some(why) = vacuum(datastore, connection, heap, asked.level, go_on).await? {
+            return Ok(Came::short(why));
+        }
+    }
+    let after = match heaps(connection, dialect, asked).await? {
+        Ok(heaps) => heaps,
+        Err(why) => return Ok(Came::short(why)),
+    };
+    let is_same = |heap: &&Heap| before.iter().any(|b| b.name == heap.name && b.file == heap.file);
+    if asked.level == Level::Rewritten
+        && let Some(skipped) = after.iter().find(is_same)
+    {
+        return Ok(Came::short(format!("{} was not written anew", skipped.name)));
+    }
+    let oldest = after.iter().map(|heap| heap.oldest).min().unwrap_or(0);
+    let cluster = evidence::cluster(connection).await.ok();
+    let is_past = |batch: &Incarnation| transaction(batch, cluster.as_deref()).unwrap_or(newest) < oldest;
+    let reached: Vec<usize> =
+        (0..).zip(asked.batches).filter(|(_, b)| is_past(b)).map(|(at, _)| at).collect();
+    let left = if reached.len() == asked.batches.len() { None } else { Some(holder(connection).await?) };
+    Ok(Came { reached, left })
+}
+
+/// The batch's transaction, if it is one of this cluster's.
+fn transaction(batch: &Incarnation, cluster: Option<&str>) -> Option<u64> {
+    let transaction = batch.transaction.as_ref().filter(|t| Some(t.cluster.as_str()) == cluster)?;
+    transaction.number.parse().ok()
+}
+
+/// The newest transaction that may have ended by now: every batch's is at most that.
+async fn present(connection: &mut PgConnection) -> Result<u64, DatastoreError> {
+    let row = sqlx::query("SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text")
+        .fetch_one(connection)
+        .await
+        .map_err(failed(OPERATION))?;
+    let next: String = row.try_get(0).map_err(failed(OPERATION))?;
+    let next: Option<u64> = next.parse().ok();
+    next.and_then(|next| next.checked_sub(1)).ok_or_else(|| DatastoreError::Unexpected {
+        operation: OPERATION,
+        expected: "the number of a transaction".to_owned(),
+        observed: "none".to_owned(),
+    })
+}
+
+/// Every heap that holds rows of these tables; or why one of them cannot be looked at.
+async fn heaps(
+    connection: &mut PgConnection,
+    dialect: &Dialect,
+    asked: &Asked<'_>,
+) -> Result<Result<Vec<Heap>, String>, DatastoreError> {
+    const HEAPS: &str = "WITH RECURSIVE tree(oid) AS ( \
+             SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
+             UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree ON tree.oid = i.inhparent \
+         ) \
+         SELECT n.nspname::text, c.relname::text, c.relkind = 'r', c.relkind = 'p', c.relfilenode::int8, \
+             c.relfrozenxid::text, t.relfrozenxid::text \
+         FROM tree JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.reltoastrelid";
+    let now = present(connection).await?;
+    let mut heaps = Vec::new();
+    for table in asked.tables {
+        let query = sqlx::query(HEAPS).bind(dialect.schema_name()).bind(table.as_str());
+        let rows = query.fetch_all(&mut *connection).await.map_err(failed(OPERATION))?;
+        if rows.is_empty() {
+            return Ok(Err(format!("table `{table}`, from which records went, is not there any more")));
+        }
+        for row in rows {
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).map_err(failed(OPERATION));
+            let yes = |at: usize| row.try_get::<bool, _>(at).map_err(failed(OPERATION));
+            if yes(3)? {
+                continue;
+            }
+            let frozen = [text(5)?, text(6)?].into_iter().flatten().map(|xid| xid.parse().unwrap_or(0));
+            let quoted = |name: Option<String>| dialect.quote(name.as_deref().unwrap_or_default());
+            heaps.push(Heap {
+                name: format!("{}.{}", quoted(text(0)?), quoted(text(1)?)),
+                is_table: yes(2)?,
+                file: row.try_get(4).map_err(failed(OPERATION))?,
+                oldest: frozen.map(|xid| whole(now, xid)).min().unwrap_or(0),
+            });
+        }
+    }
+    match heaps.iter().find(|heap| !heap.is_table) {
+        Some(heap) => Ok(Err(format!("{} is on another server", heap.name))),
+        None => Ok(Ok(heaps)),
+    }
+}
+
+/// The first number that a transaction may have; those below mean something else.
+const FIRST: u32 = 3;
+
+/// A transaction's number with its upper half, which the catalogue leaves out: no two in use are 2^31 apart.
+fn whole(now: u64, xid: u32) -> u64 {
+    if xid < FIRST {
+        return 0;
+    }
+    let low = u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default();
+    now.saturating_add_signed(i64::from(xid.wrapping_sub(low).cast_signed()))
+}
+
+async fn patience(connection: &mut PgConnection, within: Duration) -> Result<(), DatastoreError> {
+    let statement = within.as_millis().max(1_000);
+    let set = format!("SET statement_timeout = '{statement}ms'; SET lock_timeout = '{}ms'", LOCK.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
+}
+
+/// Why the heap was not vacuumed; none: the server says that it was.
+async fn vacuum(
+    datastore: &Datastore,
+    connection: &mut PgConnection,
+    heap: &Heap,
+    level: Level,
+    go_on: GoOn<'_>,
+) -> Result<Option<String>, DatastoreError> {
+    let operation = "vacuum a table";
+    let how = if level == Level::Rewritten { "FULL, FREEZE" } else { "FREEZE, INDEX_CLEANUP ON" };
+    let sql = format!("VACUUM ({how}) {}", heap.name);
+    let row = sqlx::query("SELECT pg_backend_pid()").fetch_one(&mut *connection).await;
+    let process: i32 = row.and_then(|row| row.try_get(0)).map_err(failed(operation))?;
+    let mut tries = 0;
+    // Ends with the last try.
+    loop {
+        tries += 1;
+        if !go_on() {
+            return Ok(Some(CALLED_OFF.to_owned()));
+        }
+        // By itself, since it may stand in no transaction: not even the one around several statements of one message.
+        let statement =
+            async { sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut *connection).await.map(drop) };
+        let error = match waited(statement, go_on, async || cancel(datastore, process).await).await {
+            Ended::CalledOff => return Ok(Some(CALLED_OFF.to_owned())),
+            Ended::Done(Ok(())) => return Ok(None),
+            Ended::Done(Err(error)) => EngineError::from(&error),
+        };
+        match error {
+            EngineError::Conflict(_) if tries < TRIES => {}
+            EngineError::Conflict(why) => return Ok(Some(format!("{}: {why}", heap.name))),
+            source => return Err(DatastoreError::Statement { operation, source }),
+        }
+    }
+}
+
+/// Where it does not reach the server, the statement's own time limit ends it.
+async fn cancel(datastore: &Datastore, process: i32) {
+    let Location::Postgres(server) = &datastore.location else { return };
+    let cancelled = async {
+        let mut session = connect::session(server, Access::Read).await?;
+        let cancel = sqlx::query("SELECT pg_catalog.pg_cancel_backend($1)").bind(process);
+        cancel.execute(&mut session).await.map_err(failed("call a VACUUM off"))
+    };
+    if let Err(error) = cancelled.await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a VACUUM could not be called off");
+    }
+}
+
+/// Who could still see what was to be removed, as far as the account may know: nothing that a person wrote is in it.
+async fn holder(connection: &mut PgConnection) -> Result<String, DatastoreError> {
+    const HOLDERS: &str = "SELECT who FROM ( \
+             SELECT 'the transaction of process ' || pid AS who, coalesce(backend_xmin, backend_xid) AS oldest \
+             FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' \
+             UNION ALL SELECT 'a prepared transaction', transaction FROM pg_catalog.pg_prepared_xacts \
+             UNION ALL SELECT 'a replication slot', xmin FROM pg_catalog.pg_replication_slots \
+             UNION ALL SELECT 'a query on a replica', backend_xmin FROM pg_catalog.pg_stat_replication \
+         ) AS holder WHERE oldest IS NOT NULL ORDER BY pg_catalog.age(oldest) DESC LIMIT 1";
+    let row = sqlx::query(HOLDERS).fetch_optional(connection).await.map_err(failed(OPERATION))?;
+    let who: Option<String> = row.map(|row| row.try_get(0)).transpose().map_err(failed(OPERATION))?;
+    let who = who.unwrap_or_else(|| "a transaction that has ended by now".to_owned());
+    Ok(format!("an older snapshot may still see what was deleted, or the account may not vacuum: {who}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_completed_to_the_nearest_one() {
+        let epoch = 1_u64 << 32;
+        for (now, xid, expected) in [
+            (1_000, 999, 999),
+            (1_000, 1_005, 1_005),
+            (epoch + 5, 4, epoch + 4),
+            (epoch + 5, u32::MAX, epoch - 1),
+            (3 * epoch - 1, 3, 3 * epoch + 3),
+            (3 * epoch - 1, 0, 0),
+            (10, u32::MAX, 0),
+        ] {
+            assert_eq!(whole(now, xid), expected, "{xid} at {now}");
+        }
+    }
+}
