@@ -25,6 +25,12 @@ pub fn steps(location: &Location, needed: &[Needed]) -> Option<Vec<Step>> {
     for needed in needed {
         steps.extend(of_table(&dialect, &account, needed));
     }
+    let purged = needed.iter().find_map(|needed| Some((needed, needed.rights.get(&Right::Vacuum)?)));
+    if let (Dialect::MariaDb(_), Some((needed, used))) = (&dialect, purged) {
+        let grant = rights::grant(&dialect, &account, &needed.table, (Right::Vacuum, &used.columns));
+        let why = "to see how far the engine's purge is; it also shows what other sessions do";
+        steps.push(Step::run(why, format!("{grant};")));
+    }
     Some(steps)
 }
 
@@ -58,10 +64,21 @@ fn entrance(dialect: &Dialect, server: &Server, account: &str) -> Vec<Step> {
 fn of_table(dialect: &Dialect, account: &str, needed: &Needed) -> Vec<Step> {
     let mut steps = Vec::new();
     for (right, used) in &needed.rights {
-        if let (Right::Lock, Dialect::MariaDb(_)) = (right, dialect) {
+        // The one takes no right there, the other one for all tables, and what writes a table anew may be had with what vacuums it.
+        if let (Right::Lock | Right::Vacuum, Dialect::MariaDb(_)) | (Right::Rewrite, Dialect::Postgres(_)) =
+            (right, dialect)
+        {
             continue;
         }
         let grant = rights::grant(dialect, account, &needed.table, (*right, &used.columns));
+        if let Right::Vacuum = right {
+            let before = format!(
+                "{}; from PostgreSQL 17 on; before, only the table's owner may, and who is a member of that role: GRANT … TO {account}",
+                why(*right, used)
+            );
+            steps.push(Step { why: before, run: Run::Adapt(format!("{grant};")) });
+            continue;
+        }
         steps.push(Step::run(why(*right, used), format!("{grant};")));
     }
     steps
@@ -74,6 +91,8 @@ fn why(right: Right, used: &Use) -> String {
         Right::Delete => "deleted by",
         Right::Update => "pseudonymized by",
         Right::Lock => "locked by",
+        Right::Vacuum => "vacuumed for",
+        Right::Rewrite => "written anew for",
     };
     let rules: Vec<String> = used.rules.iter().map(ToString::to_string).collect();
     let rules = if rules.is_empty() { "every batch".to_owned() } else { rules.join(", ") };
@@ -82,7 +101,10 @@ fn why(right: Right, used: &Use) -> String {
             "; on all columns, since the table's primary key is not known here: write `key` into the dependent to need less"
         }
         (Right::Lock, _) => "; it takes the right to change a column, whichever that is",
-        (Right::Select | Right::Insert | Right::Delete | Right::Update, _) => "",
+        (
+            Right::Select | Right::Insert | Right::Delete | Right::Update | Right::Vacuum | Right::Rewrite,
+            _,
+        ) => "",
     };
     format!("{does} {rules}{besides}")
 }

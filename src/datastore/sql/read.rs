@@ -7,7 +7,7 @@ use chrono::DateTime;
 use super::connection::{Access, Connection, Handle, explained, open};
 use super::dialect::{Class, Dialect, Expression, Type, Wait};
 use super::filter::{demanded, filters, is_uuid, selected};
-use super::rights::{self, Lacking};
+use super::rights;
 use super::rows::{several, unhex};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
@@ -130,7 +130,7 @@ impl Reader {
         let mut handle = self.connection.handle();
         let all = rights::with_marker(&mut handle, &self.dialect, needed).await?;
         let lacking = rights::lacking(&mut handle, &self.dialect, &all).await?;
-        let mut lacking: Vec<String> = lacking.iter().map(Lacking::what).collect();
+        let mut lacking: Vec<String> = lacking.iter().map(|lacking| lacking.what(&self.dialect)).collect();
         if let (Handle::Postgres(connection), Dialect::Postgres(schema)) = (handle, &self.dialect) {
             lacking.extend(postgres::privileges::hides(connection, &schema.name, needed).await?);
         }

@@ -5,14 +5,17 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::connection::{Handle, explained, failed};
 use super::dialect::Dialect;
-use super::marker;
 use super::statement::Sql;
+use super::{mariadb, marker, postgres};
 use crate::datastore::error::DatastoreError;
 use crate::diagnostic::Severity;
 use crate::model::name::{ColumnName, TableName};
 use crate::rules::connect::privilege::{Columns, Needed, PrivilegeFinding, Right, Standing, Use};
 
 const OPERATION: &str = "ask for the account's rights";
+
+/// On a whole server of MariaDB's, its status included.
+pub(super) const PROCESS: &str = "PROCESS";
 
 /// A right that the account has not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +27,22 @@ pub(super) struct Lacking {
 
 impl Lacking {
     /// As a sentence goes on: ``DELETE on table `x` ``.
-    pub(super) fn what(&self) -> String {
+    pub(super) fn what(&self, dialect: &Dialect) -> String {
         let (right, table) = (self.right.as_str(), &self.table);
         let columns: Vec<String> =
             self.lacks.columns.known().iter().map(|name| format!("`{name}`")).collect();
         match (self.right, columns.as_slice()) {
+            (Right::Vacuum, _) if matches!(dialect, Dialect::MariaDb(_)) => {
+                format!(
+                    "{PROCESS}, and needs it to see whether the engine has purged what went from table `{table}`"
+                )
+            }
+            (Right::Vacuum, _) => {
+                format!("{right} on table `{table}`, which before version 17 only the role that owns it has")
+            }
+            (Right::Rewrite, _) => {
+                format!("{right} on all of table `{table}`, and needs both to have it written anew")
+            }
             (Right::Lock, _) => {
                 format!("{right} on every column of table `{table}`, and needs one to lock rows")
             }
@@ -50,7 +64,7 @@ impl Lacking {
         PrivilegeFinding {
             standing: Standing::Insufficient,
             severity: Severity::Error,
-            message: format!("{who} lacks {}", self.what()),
+            message: format!("{who} lacks {}", self.what(dialect)),
             help: format!("run: {}", self.grant(dialect, account)),
         }
     }
@@ -63,8 +77,12 @@ pub(super) fn grant(
     table: &TableName,
     (right, columns): (Right, &Columns),
 ) -> String {
+    if let (Right::Vacuum, Dialect::MariaDb(_)) = (right, dialect) {
+        return format!("GRANT {PROCESS} ON *.* TO {account}");
+    }
     let listed = match (right, columns) {
-        (Right::Insert | Right::Delete, _) | (_, Columns::WithPrimaryKey(_)) => String::new(),
+        (Right::Insert | Right::Delete | Right::Vacuum | Right::Rewrite, _)
+        | (_, Columns::WithPrimaryKey(_)) => String::new(),
         (Right::Select | Right::Update | Right::Lock, Columns::Named(columns)) => {
             let quoted: Vec<String> = columns.iter().map(|name| dialect.quote(name.as_str())).collect();
             format!(" ({})", quoted.join(", "))
@@ -162,6 +180,12 @@ async fn may(
     (of, right): (&Needed, Right),
     columns: &[&ColumnName],
 ) -> Result<bool, DatastoreError> {
+    if let (Right::Vacuum, Handle::Postgres(connection)) = (right, &mut *handle) {
+        return postgres::privileges::maintains(connection, dialect.schema_name(), &of.table).await;
+    }
+    if let (Right::Vacuum, Handle::MariaDb(_)) = (right, &*handle) {
+        return Ok(mariadb::level::shows_purge(handle).await?);
+    }
     let Some(sql) = taking(dialect, (of, right), columns) else { return Ok(true) };
     match explained(handle, &sql, OPERATION).await {
         Err(DatastoreError::Statement { source, .. }) => Ok(!source.is_about_rights()),
@@ -175,6 +199,11 @@ fn taking(dialect: &Dialect, (of, right): (&Needed, Right), columns: &[&ColumnNa
     let quoted: Vec<String> = columns.iter().map(|name| dialect.quote(name.as_str())).collect();
     let text = match (right, dialect) {
         (_, Dialect::Sqlite) | (Right::Lock, Dialect::MariaDb(_)) => return None,
+        // Asked for otherwise; and whoever may vacuum a table may have it written anew.
+        (Right::Vacuum, _) | (Right::Rewrite, Dialect::Postgres(_)) => return None,
+        (Right::Rewrite, Dialect::MariaDb(_)) => {
+            format!("INSERT INTO {table} SELECT * FROM {table} WHERE FALSE")
+        }
         (Right::Select | Right::Update, _) if quoted.is_empty() => return None,
         (Right::Select, _) => format!("SELECT {} FROM {table} WHERE FALSE", quoted.join(", ")),
         (Right::Insert, _) => {

@@ -134,6 +134,23 @@ fn dependents_need_their_rights_where_they_are_and_what_leads_to_them_is_read() 
 }
 
 #[test]
+fn more_than_logical_erasure_takes_more_where_the_rule_s_own_records_are() {
+    let of_level =
+        |then: &str| of(&service(DELETED_AT, DELETE, &format!("then = \"{then}\"\n{DEPENDENTS}")), "site");
+    let expected = |more: &str| {
+        [
+            format!("account: Select(address deleted_at id part) Delete() Lock(id){more}"),
+            format!("post: Select(author folder number slug) Delete() Lock(number){more}"),
+            format!("reply: Select(body done post + key) Update(body done){more}"),
+        ]
+    };
+    assert_eq!(of_level("vacuum"), expected(" Vacuum()"));
+    assert_eq!(of_level("rewrite"), expected(" Vacuum() Rewrite()"));
+    let elsewhere = service(DELETED_AT, DELETE, &format!("then = \"rewrite\"\n{DEPENDENTS}"));
+    assert_eq!(of(&elsewhere, "post-office"), ["mail: Select(to + key) Delete() Lock(to)"]);
+}
+
+#[test]
 fn the_primary_key_is_known_where_the_datastore_was_asked() {
     let mut catalogue = Catalogue::default();
     let table = catalogue.tables.entry(TableName::new("mail").unwrap()).or_default();

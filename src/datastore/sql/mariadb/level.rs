@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
-use crate::datastore::sql::connection::{Access, failed};
+use crate::datastore::sql::connection::{Access, Handle, failed};
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::level::{Asked, CALLED_OFF, Came, Ended, GoOn, waited};
 use crate::datastore::sql::mariadb::connect;
@@ -132,6 +132,15 @@ async fn status(connection: &mut MySqlConnection) -> Result<Purge, DatastoreErro
         expected: "the lines about transactions and their purge".to_owned(),
         observed: "others".to_owned(),
     })
+}
+
+/// Whether the account may see it.
+pub(in crate::datastore::sql) async fn shows_purge(handle: &mut Handle<'_>) -> Result<bool, DatastoreError> {
+    let Handle::MariaDb(connection) = handle else { return Ok(true) };
+    match status(connection).await {
+        Err(DatastoreError::Statement { source, .. }) if source.is_about_rights() => Ok(false),
+        asked => asked.map(|_| true),
+    }
 }
 
 fn parsed(status: &str) -> Option<Purge> {

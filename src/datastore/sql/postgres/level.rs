@@ -211,7 +211,7 @@ async fn cancel(datastore: &Datastore, process: i32) {
 async fn holder(connection: &mut PgConnection) -> Result<String, DatastoreError> {
     const HOLDERS: &str = "SELECT who FROM ( \
              SELECT 'the transaction of process ' || pid AS who, coalesce(backend_xmin, backend_xid) AS oldest \
-             FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' \
+             FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = pg_catalog.current_database() \
              UNION ALL SELECT 'a prepared transaction', transaction FROM pg_catalog.pg_prepared_xacts \
              UNION ALL SELECT 'a replication slot', xmin FROM pg_catalog.pg_replication_slots \
              UNION ALL SELECT 'a query on a replica', backend_xmin FROM pg_catalog.pg_stat_replication \

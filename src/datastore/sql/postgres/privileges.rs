@@ -12,8 +12,8 @@ use crate::datastore::sql::connection::Handle;
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::{marker, rights};
 use crate::diagnostic::{Severity, counted};
-use crate::model::name::DatastoreName;
-use crate::rules::connect::privilege::{Needed, PrivilegeFinding, Standing};
+use crate::model::name::{DatastoreName, TableName};
+use crate::rules::connect::privilege::{Needed, PrivilegeFinding, Right, Standing};
 
 const OPERATION: &str = "read the account's privileges";
 
@@ -84,7 +84,16 @@ pub(in crate::datastore::sql) async fn privileges(
         );
         found.push(excessive(message, format!("run `ALTER ROLE {} NOBYPASSRLS`", account.quoted)));
     }
-    found.extend(owned(&who, &held));
+    let version: (i32,) = sqlx::query_as("SELECT pg_catalog.current_setting('server_version_num')::int")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    // Before it was, only an owner could: what a rule asks for is not too much.
+    let vacuumed = |t: &&Held| {
+        let of_rules = needed.get(t.name.as_str()).is_some_and(|n| n.rights.contains_key(&Right::Vacuum));
+        of_rules && version.0 < GRANTS_MAINTAIN
+    };
+    found.extend(owned(&who, &held.iter().filter(|t| t.owns && !vacuumed(t)).collect::<Vec<_>>()));
     found.extend(unneeded(&account, &who, &held, &needed));
     Ok(found)
 }
@@ -196,6 +205,28 @@ pub(in crate::datastore::sql) async fn hides(
         .collect())
 }
 
+/// Whether the account may vacuum a table: its owner, the database's, or, since version 17, whoever was granted just that. VACUUM itself
+/// passes over what it may not, and calls that success.
+pub(in crate::datastore::sql) async fn maintains(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &TableName,
+) -> Result<bool, DatastoreError> {
+    const MAINTAINS: &str = "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') \
+             OR pg_catalog.pg_has_role((SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()), 'USAGE') \
+             OR CASE WHEN pg_catalog.current_setting('server_version_num')::int >= $3 \
+                 THEN pg_catalog.has_table_privilege(c.oid, 'MAINTAIN') ELSE false END \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2";
+    let query = sqlx::query_as(MAINTAINS).bind(schema).bind(table.as_str()).bind(GRANTS_MAINTAIN);
+    let found: Option<(Option<bool>,)> = query.fetch_optional(connection).await.map_err(failed)?;
+    // What is not there is left to the binding of the rule.
+    Ok(found.is_none_or(|(may,)| may.unwrap_or(false)))
+}
+
+/// The first version in which to vacuum is a right of its own.
+const GRANTS_MAINTAIN: i32 = 170_000;
+
 /// Row-level security that hides rows from the account.
 fn filtered(account: &Account, who: &str, table: &Held) -> Option<PrivilegeFinding> {
     let message = format!(
@@ -206,12 +237,11 @@ fn filtered(account: &Account, who: &str, table: &Held) -> Option<PrivilegeFindi
     table.filtered.then(|| insufficient(message, help))
 }
 
-fn owned(who: &str, all: &[Held]) -> Option<PrivilegeFinding> {
-    let owned: Vec<&Held> = all.iter().filter(|t| t.owns).collect();
+fn owned(who: &str, owned: &[&Held]) -> Option<PrivilegeFinding> {
     let message = format!(
         "{who} owns {} of the schema ({}): it may alter and drop them, and lift their row-level security",
         counted(owned.len() as u64, "table"),
-        named(&owned)
+        named(owned)
     );
     let help = "let another account own them, and grant this one the rights that the rules need";
     (!owned.is_empty()).then(|| excessive(message, help.to_owned()))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::catalogue::Catalogue;
+use crate::model::level::Level;
 use crate::model::name::{ColumnName, DatastoreName, RuleId, TableName};
 use crate::rules::rule::{
     Action, Dataset, Dependent, DependentDataset, Match, Mode, Rule, TriggerPlace, Unless,
@@ -30,12 +31,17 @@ pub enum Right {
     Update,
     /// To lock rows, where `Update` is not needed anyway. PostgreSQL wants the right to change one column for it, MariaDB nothing.
     Lock,
+    /// To have the engine remove what it keeps of rows, and to see that it did. On MariaDB it does by itself, and to see it is a right
+    /// on the whole server.
+    Vacuum,
+    /// To have the table written anew, besides: on PostgreSQL the same right.
+    Rewrite,
 }
 
 /// What a right is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Use {
-    /// On which columns; to insert and to delete is a matter of whole rows.
+    /// On which columns; to insert, to delete and to maintain is a matter of whole rows.
     pub columns: Columns,
     /// For which rules; none: for every batch's marker.
     pub rules: BTreeSet<RuleId>,
@@ -58,6 +64,8 @@ impl Right {
             Self::Insert => "INSERT",
             Self::Delete => "DELETE",
             Self::Update | Self::Lock => "UPDATE",
+            Self::Vacuum => "MAINTAIN",
+            Self::Rewrite => "SELECT, INSERT",
         }
     }
 }
@@ -184,6 +192,7 @@ impl Tables<'_> {
             self.reads(own, &rule.id, [mark]);
         }
         self.disposes(own, rule, &rule.action, key.first());
+        self.maintains(own, rule);
         for dependent in &rule.dependents {
             self.dependent(rule, own, dependent);
         }
@@ -219,6 +228,25 @@ impl Tables<'_> {
         }
         let column = key.as_ref().and_then(|key| key.first()).or(matches.first().map(|m| &m.theirs));
         self.disposes(place, rule, &dependent.action, column);
+        if dependent.datastore == rule.datastore {
+            self.maintains(place, rule);
+        }
+    }
+
+    /// What a level beyond logical erasure takes.
+    fn maintains(&mut self, (datastore, table): (&DatastoreName, &TableName), rule: &Rule) {
+        if rule.mode == Mode::Observe {
+            return;
+        }
+        let rights: &[Right] = match rule.then {
+            Level::Logical => return,
+            Level::Vacuumed => &[Right::Vacuum],
+            Level::Rewritten => &[Right::Vacuum, Right::Rewrite],
+        };
+        let Some(needed) = self.on(datastore, table) else { return };
+        for right in rights {
+            needed.add(*right, &rule.id, []);
+        }
     }
 
     /// `lock`: the column by which rows are locked.
