@@ -362,6 +362,18 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         &["! account+ weaker on_erasure: dispose → keep: tax law"],
     ),
     (
+        "on_erasure = \"dispose\"",
+        "on_erasure = \"dispose\"\nthen = \"vacuum\"",
+        &["! account+ stricter then: - → \"vacuum\" (the engine is asked to remove what it keeps of them)"],
+    ),
+    (
+        "on_erasure = \"dispose\"",
+        "on_erasure = \"dispose\"\nthen = \"rewrite\"",
+        &[
+            "! account+ stricter then: - → \"rewrite\" (what holds the records is written anew, and locked meanwhile)",
+        ],
+    ),
+    (
         "subject = \"person\"\non_erasure = \"dispose\"\n",
         "",
         &[

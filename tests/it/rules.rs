@@ -298,9 +298,12 @@ bad_input! {
         ["dependent `comments` hangs on itself", "dependent `photos` hangs on itself"];
     a_dependent_of_nothing_is_refused: format!("{GOOD}of = \"photos\"\n") =>
         ["error[R013]: `of` names `photos`, which is no dependent of this rule"];
-    what_a_later_version_does_is_refused_and_not_ignored:
-        format!("{GOOD}then = \"vacuum\"\n") =>
-        ["error[R008]: `then` is not supported yet"];
+    what_is_asked_of_the_engine_is_asked_by_the_rule: format!("{GOOD}then = \"vacuum\"\n") =>
+        ["error[R003]", "has no key `then`"];
+    files_have_no_versions_that_an_engine_could_remove: keyed("file = \"modified\"", "uploads/*", "then = \"vacuum\"\n") =>
+        ["error[R009]: `then` does not fit this dataset"];
+    an_engine_is_asked_for_one_of_two: with("action = \"delete\"", "action = \"delete\"\nthen = \"vacum\"") =>
+        ["`then` is `vacum`, expected one of `vacuum`, `rewrite`", "did you mean `vacuum`?"];
     a_request_that_nobody_can_make_is_refused:
         with("trigger = { column = \"deleted_at\", pending = [\"null\"] }", "trigger = { request = true }") =>
         ["no request would dispose of these records"];

@@ -73,11 +73,6 @@ fn dependent(mut table: Cursor<'_>) -> Option<Written> {
     let dataset = if table.has("pattern") { files(&mut table) } else { rows(&mut table) };
     let action = action::action(&mut table);
     refuse_replaced_key(&table, dataset.as_ref(), action.as_ref());
-    if let Some(entry) = table.optional("then") {
-        let message =
-            "`then` is the rule's: it is about these records too, where they are in its own datastore";
-        entry.refuse(Code::Conflict, message, "write it into the rule, or remove it");
-    }
     let places = table.places();
     table.finish();
     Some(Written { id: id?, class: class?, of, datastore, dataset: dataset?, action: action?, places })

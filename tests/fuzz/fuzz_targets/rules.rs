@@ -95,9 +95,10 @@ fn as_written(service: &Service, file: &Table) {
     }
 }
 
-const RULE: [&str; 23] = [
+const RULE: [&str; 24] = [
     "id", "class", "keeps", "datastore", "table", "key", "pattern", "subject", "on_erasure", "trigger", "retain", "delete_by",
-    "schedule", "mode", "action", "columns", "mark", "only", "unless", "except", "backup", "dependent", "test",
+    "schedule", "mode", "action", "columns", "mark", "then", "only", "unless", "except", "backup", "dependent",
+    "test",
 ];
 
 fn this_rule(rule: &Rule, written: &Table) {
@@ -108,6 +109,7 @@ fn this_rule(rule: &Rule, written: &Table) {
     assert_eq!(rule.datastore.as_str(), text(&written["datastore"]));
     assert_eq!(rule.except.as_deref(), written.get("except").map(text));
     assert_eq!(rule.mode == Mode::Observe, written.get("mode").map(text) == Some("observe"));
+    assert_eq!(rule.then.then(), written.get("then").map(text));
     assert_eq!(Ok(rule.retain.period()), text(&written["retain"]).parse());
     assert_eq!(Ok(rule.delete_by.period()), text(&written["delete_by"]).parse());
     assert_eq!(written.get("schedule").map(text).map(str::to_owned), written.get("schedule").map(|_| rule.schedule.to_string()));
