@@ -141,8 +141,17 @@ COMMITTED = dict(
 OPTIONAL = dict(
     unit=ID, gone_everywhere_by=is_instant, dependents=lambda found: isinstance(found, list) and found != []
     and all(type(item) is int and item >= 0 for item in found))
-EXTRA = dict(format="expunged-record-proof/1", entry=str, key=str, nonce=str, part=int, pos=int, n=int,
-             path=lambda found: isinstance(found, list) and all(isinstance(item, str) for item in found))
+is_texts = lambda found: isinstance(found, list) and all(isinstance(item, str) for item in found)
+EXTRA = dict(format="expunged-record-proof/1", entry=str, key=str, nonce=str, part=int, pos=int, n=int, path=is_texts)
+EXTRA_OPTIONAL = dict(level=dict)
+EXTRA_LEVEL = dict(entry=str, index=int, path=is_texts)
+REMAINS = ["backups", "file_system", "free_space", "replicas", "statistics", "write_ahead_log"]
+LEVEL = dict(
+    {field: COMMITTED[field] for field in ("v", "at", "node", "sw", "rule")}, t="erasure.level", datastore=TOKEN,
+    level="vacuumed|rewritten", means=is_name,
+    remains=lambda found: is_texts(found) and set(found) <= set(REMAINS) and found == sorted(set(found)) != [],
+    batches=lambda found: isinstance(found, list) and all(type(item) is int and item >= 0 for item in found)
+    and found == sorted(set(found)) != [])
 
 def read_entry(text):
     entry = canonical(text.encode())
@@ -168,7 +177,21 @@ def read_entry(text):
         need(first == part["datastore"], "two datastores with a dataset of one name")
     return entry
 
-# Section 6: the key text, the part, the entry and its index.
+# Section 6, 7: how thoroughly the batch at `index` is gone.
+def read_level(extra, entry, part, index, size, root):
+    if extra is None:
+        return "logical"
+    closed(extra, EXTRA_LEVEL)
+    claim = canonical(extra["entry"].encode())
+    closed(claim, LEVEL)
+    need(len(extra["entry"].encode()) <= 65535, "an entry of too many bytes")
+    need(claim["rule"] == entry["rule"] and claim["datastore"] == part["datastore"] and index in claim["batches"]
+         and index < extra["index"], "a level of another batch")
+    path = [unbase64(item, 32) for item in extra["path"]]
+    check_inclusion(sha256(b"\0", extra["entry"].encode()), extra["index"], size, path, root, "level")
+    return f"{claim['level']} by {claim['means']}, known to remain in {', '.join(claim['remains'])}"
+
+# Section 6: the key text, the part, the entry and its index, and how thoroughly it is gone.
 def verify(data, key):
     head, _, checkpoint = data.decode().partition("\n\n")
     size, root = read_checkpoint(checkpoint, key)
@@ -177,17 +200,18 @@ def verify(data, key):
     need(re.fullmatch("index (0|[1-9][0-9]{0,19})", lines[2]), "no `index` line")
     index, inclusion = int(lines[2][6:]), [unbase64(line, 32) for line in lines[3:]]
     extra = canonical(unbase64(lines[1][6:], None))
-    closed(extra, EXTRA)
+    closed(extra, EXTRA, EXTRA_OPTIONAL)
     entry = read_entry(extra["entry"])
     need(entry["rule_entry"] < entry["intent"] < index and max(entry.get("dependents", [0])) < index,
          "the entry refers to one that is not before it")
     check_inclusion(sha256(b"\0", extra["entry"].encode()), index, size, inclusion, root, "entry")
     part = dict(enumerate(entry["parts"])).get(extra["part"])
     need(part and part["n"] == extra["n"], "no such part, or another number of records")
+    level = read_level(extra.get("level"), entry, part, index, size, root)
     commitment = sha256(b"R1", unbase64(extra["nonce"], 16), extra["key"].encode())[:24]
     path, root = [unbase64(item, 32) for item in extra["path"]], unbase64(part["root"], 32)
     check_inclusion(sha256(b"\0", commitment), extra["pos"], extra["n"], path, root, "record")
-    return extra["key"], part, entry, index
+    return extra["key"], part, entry, index, level
 
 def main(arguments):
     if len(arguments) < 3 or arguments[0] != "--key":
@@ -198,9 +222,9 @@ def main(arguments):
         try:
             with open(arguments[1], "rb") as key_file, open(name, "rb") as file:
                 key = read_key(key_file.read().decode("ascii", "replace"))
-                record, part, entry, index = verify(file.read(), key)
+                record, part, entry, index, level = verify(file.read(), key)
             print(f"{name}: {part['action']} {part['fields']} {part['datastore']} {part['dataset']} {record}, by rule",
-                  entry["rule"], f"between {entry['t0']} and {entry['t1']}: entry {index} of {key[0]}")
+                  entry["rule"], f"between {entry['t0']} and {entry['t1']}: entry {index} of {key[0]}; {level}")
         except (ValueError, RecursionError) as refused:
             print(f"{name}: refused: {refused}")
             status = 4

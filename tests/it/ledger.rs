@@ -5,6 +5,7 @@ mod audits;
 mod commitments;
 mod document;
 mod entries;
+mod levels;
 mod notes;
 mod orders;
 mod proofs;

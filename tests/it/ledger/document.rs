@@ -8,6 +8,7 @@ use expunged::ledger::key::VerifierKey;
 use expunged::ledger::proof::verify;
 use expunged::ledger::tree;
 
+use super::levels::{self, VACUUMED, levels};
 use super::world::{self, BATCH, COMMITTED};
 
 const DOCUMENT: &str = include_str!("../../../docs/ledger-format.md");
@@ -41,6 +42,7 @@ fn computed() -> BTreeMap<&'static str, String> {
     let leaves: Vec<_> = ["a", "b", "c"].iter().map(|leaf| leaf_hash(leaf.as_bytes())).collect();
     let path = tree::inclusion(&leaves, 1).unwrap();
     let seal = world::entry(COMMITTED, &world::bodies()[COMMITTED]);
+    let level = world::entry(VACUUMED, &levels()[VACUUMED]);
     BTreeMap::from([
         ("root of no leaves", empty_root().to_string()),
         ("leaf hash of a", leaves[0].to_string()),
@@ -67,6 +69,8 @@ fn computed() -> BTreeMap<&'static str, String> {
         ("rule_sha256", world::rule().digest().to_string()),
         ("entry", seal.as_text().to_owned()),
         ("leaf hash of the entry", seal.leaf_hash().to_string()),
+        ("level entry", level.as_text().to_owned()),
+        ("leaf hash of the level entry", level.leaf_hash().to_string()),
     ])
 }
 
@@ -84,17 +88,21 @@ fn the_checkpoint_and_the_proof_in_the_document_are_those_of_the_code() {
     assert_eq!(blocks("checkpoint"), [world::checkpoint().to_text()], "{}", world::checkpoint().to_text());
     let proof = world::proof(1, r#"["3"]"#).to_text();
     assert_eq!(blocks("proof"), [proof.as_str()], "the document should say\n{proof}");
+    let raised = levels::proof(1, r#"["3"]"#, VACUUMED).to_text();
+    assert_eq!(blocks("proof of a level"), [raised.as_str()], "the document should say\n{raised}");
 }
 
 #[test]
 fn the_proof_in_the_document_verifies_under_the_key_in_the_document() {
     let key = VerifierKey::parse(vectors()["verifier key"]).unwrap();
     assert_eq!(verify(blocks("proof")[0].as_bytes(), &key).unwrap().key, vectors()["key"]);
+    let raised = verify(blocks("proof of a level")[0].as_bytes(), &key).unwrap();
+    assert_eq!((raised.key.as_str(), raised.level.as_str()), (vectors()["key"], "vacuumed"));
 }
 
 #[test]
 fn every_type_of_entry_is_described() {
-    for body in world::bodies().into_iter().chain(super::units::unit()) {
+    for body in world::bodies().into_iter().chain(super::units::unit()).chain(levels()) {
         let kind = body.kind();
         assert!(DOCUMENT.contains(&format!("`{kind}`")), "{kind} is missing in the document");
         let value = serde_json::to_value(&body).unwrap();

@@ -182,23 +182,23 @@ const CONTRADICTIONS: [(&str, &str); 15] = [
     (r#""dataset":"comment","datastore":"motorsport""#, r#""dataset":"account","datastore":"elsewhere""#),
 ];
 
-struct Folder(tempfile::TempDir);
+pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("ledger.vkey", format!("{}\n", signing_key().verifier().to_text()).as_bytes());
         folder
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
     /// The verifier written from the document; a missing Python is a failure and not a silent skip.
-    fn python(&self, proofs: &[PathBuf]) -> Output {
+    pub fn python(&self, proofs: &[PathBuf]) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify_proof.py");
         let mut command = Command::new("python3");
         command.arg(script).arg("--key").arg(self.0.path().join("ledger.vkey")).args(proofs);
