@@ -30,6 +30,7 @@ mod house;
 mod judge;
 mod lag;
 mod ledger;
+mod levels;
 mod listing;
 mod orders;
 mod pattern;

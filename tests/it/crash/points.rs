@@ -36,10 +36,15 @@ pub const BACKUPS: &str = "backup-expired";
 /// Passed by orders and their answers only: `crate::orders` hits them.
 pub const ORDERS: [&str; 2] = ["order", "answer"];
 
+/// Passed by sweeps of rules that ask for more than logical erasure only: `crate::levels` hits them.
+pub const LEVELS: [&str; 2] = ["level", "claim"];
+
 /// The points that a sweep of rows passes.
 pub fn of_rows() -> BTreeSet<String> {
     let name = |point: &String| point.split('.').next().unwrap_or(point).to_owned();
-    let elsewhere = |name: &str| name == BACKUPS || FILES.contains(&name) || ORDERS.contains(&name);
+    let elsewhere = |name: &str| {
+        name == BACKUPS || FILES.contains(&name) || ORDERS.contains(&name) || LEVELS.contains(&name)
+    };
     in_source().into_iter().filter(|point| !elsewhere(&name(point))).collect()
 }
 
