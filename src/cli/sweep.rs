@@ -74,9 +74,8 @@ fn exit(result: &Turn) -> Exit {
                 Some(Err(failure)) => failure.exit(),
             };
             let raised = match &swept.raised {
-                None => Exit::Done,
                 Some(Ok(raised)) if raised.owed > 0 => Exit::Finding,
-                Some(Ok(_)) => Exit::Done,
+                Some(Ok(_)) | None => Exit::Done,
                 Some(Err(failure)) => failure.exit(),
             };
             exit_of(&swept.report).max(requests).max(raised)

@@ -184,7 +184,7 @@ async fn may(
         return postgres::privileges::maintains(connection, dialect.schema_name(), &of.table).await;
     }
     if let (Right::Vacuum, Handle::MariaDb(_)) = (right, &*handle) {
-        return Ok(mariadb::level::shows_purge(handle).await?);
+        return mariadb::level::shows_purge(handle).await;
     }
     let Some(sql) = taking(dialect, (of, right), columns) else { return Ok(true) };
     match explained(handle, &sql, OPERATION).await {
@@ -198,9 +198,11 @@ fn taking(dialect: &Dialect, (of, right): (&Needed, Right), columns: &[&ColumnNa
     let table = dialect.table(&of.table);
     let quoted: Vec<String> = columns.iter().map(|name| dialect.quote(name.as_str())).collect();
     let text = match (right, dialect) {
-        (_, Dialect::Sqlite) | (Right::Lock, Dialect::MariaDb(_)) => return None,
-        // Asked for otherwise; and whoever may vacuum a table may have it written anew.
-        (Right::Vacuum, _) | (Right::Rewrite, Dialect::Postgres(_)) => return None,
+        // What vacuums is asked for otherwise, and whoever may vacuum a table of PostgreSQL's may have it written anew.
+        (_, Dialect::Sqlite)
+        | (Right::Lock, Dialect::MariaDb(_))
+        | (Right::Vacuum, _)
+        | (Right::Rewrite, Dialect::Postgres(_)) => return None,
         (Right::Rewrite, Dialect::MariaDb(_)) => {
             format!("INSERT INTO {table} SELECT * FROM {table} WHERE FALSE")
         }

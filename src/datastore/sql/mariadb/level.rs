@@ -1,4 +1,4 @@
-//! MariaDB: InnoDB keeps what a transaction deleted or replaced until its purge, in the background and in the order in which
+//! MariaDB: `InnoDB` keeps what a transaction deleted or replaced until its purge, in the background and in the order in which
 //! transactions were committed. How far that is, and how far it has to be, stand in the engine's status.
 
 use std::time::Duration;
