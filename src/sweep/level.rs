@@ -4,6 +4,7 @@
 //! What is owed stands in the state from each batch's intent on. So whatever line this dies on, and whatever stands in its way, the
 //! next turn of the rule finds it owed and asks again; nothing is claimed without the engine's evidence.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Target;
@@ -113,7 +114,7 @@ pub async fn raise(
 async fn ask(
     target: &Target<'_>,
     batches: &[OwedBatch],
-    datasets: &std::collections::BTreeSet<String>,
+    datasets: &BTreeSet<String>,
     Patience { left, brake, beat }: Patience<'_>,
 ) -> Result<Result<Came, DatastoreError>, SweepError> {
     let watch = Stopwatch::start();
@@ -146,7 +147,7 @@ async fn ask(
 
 async fn on_connection(
     target: &Target<'_>,
-    (batches, datasets): (&[OwedBatch], &std::collections::BTreeSet<String>),
+    (batches, datasets): (&[OwedBatch], &BTreeSet<String>),
     within: Duration,
     go_on: &mut (dyn FnMut() -> bool + Send),
 ) -> Result<Came, DatastoreError> {

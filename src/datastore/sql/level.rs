@@ -169,4 +169,7 @@ pub(super) async fn waited<T>(
     }
 }
 
+/// Between two tries to lock a table, so that whoever waited behind the one gets through before the other.
+pub(super) const BETWEEN: Duration = Duration::from_secs(1);
+
 pub(super) const CALLED_OFF: &str = "it was called off, since the sweep has to end";

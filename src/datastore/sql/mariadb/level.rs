@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::sql::connection::{Access, Handle, failed};
 use crate::datastore::sql::dialect::Dialect;
-use crate::datastore::sql::level::{Asked, CALLED_OFF, Came, Ended, GoOn, waited};
+use crate::datastore::sql::level::{Asked, BETWEEN, CALLED_OFF, Came, Ended, GoOn, waited};
 use crate::datastore::sql::mariadb::connect;
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Datastore, Location};
@@ -175,27 +176,36 @@ async fn rewrite(
             return Ok(Some(CALLED_OFF.to_owned()));
         }
         let statement = async { sqlx::raw_sql(AssertSqlSafe(sql.clone())).fetch_all(&mut *connection).await };
-        let rows = match waited(statement, go_on, async || kill(datastore, session).await).await {
+        let told = match waited(statement, go_on, async || kill(datastore, session).await).await {
             Ended::CalledOff => return Ok(Some(CALLED_OFF.to_owned())),
-            Ended::Done(Ok(rows)) => rows,
-            Ended::Done(Err(error)) => match EngineError::from(&error) {
-                EngineError::Conflict(_) if tries < TRIES => continue,
-                EngineError::Conflict(why) => return Ok(Some(format!("{table}: {why}"))),
-                source => return Err(DatastoreError::Statement { operation, source }),
-            },
+            Ended::Done(rows) => rows.map_err(|error| EngineError::from(&error)),
         };
-        let mut told = Vec::new();
-        for row in rows {
-            let kind: Vec<u8> = row.try_get_unchecked(2).map_err(failed(operation))?;
-            told.push(lossy(&kind));
+        // What could not be done is told in a row like the others.
+        let why = match told.map(|rows| kinds(&rows)) {
+            Ok(kinds) if is_rebuilt(&kinds) => return Ok(None),
+            Ok(kinds) if kinds.iter().any(|kind| kind.eq_ignore_ascii_case("error")) => {
+                "the server could not do it now"
+            }
+            Ok(_) => return Ok(Some(format!("{table} is not written anew by what the server is set to do"))),
+            Err(EngineError::Conflict(why)) => why,
+            Err(source) => return Err(DatastoreError::Statement { operation, source }),
+        };
+        if tries == TRIES {
+            return Ok(Some(format!("{table}: {why}")));
         }
-        // An error is a row like the others. A note says that the table is made anew, which it is by default, and by no setting else.
-        match told.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["note", "status"] => return Ok(None),
-            _ if told.iter().any(|kind| kind.eq_ignore_ascii_case("error")) && tries < TRIES => {}
-            _ => return Ok(Some(format!("the server did not write {table} anew"))),
-        }
+        tokio::time::sleep(BETWEEN).await;
     }
+}
+
+/// What kind each row is of.
+fn kinds(rows: &[MySqlRow]) -> Vec<String> {
+    let kind = |row: &MySqlRow| row.try_get_unchecked::<Vec<u8>, _>(2).unwrap_or_default();
+    rows.iter().map(|row| lossy(&kind(row))).collect()
+}
+
+/// A note says that the table is made anew, which it is by default, and by no setting else; then comes how that ended.
+fn is_rebuilt(kinds: &[String]) -> bool {
+    matches!(kinds, [note, status] if note == "note" && status == "status")
 }
 
 /// Where it does not reach the server, the statement's own time limit ends it.

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::sql::connection::{Access, failed};
 use crate::datastore::sql::dialect::Dialect;
-use crate::datastore::sql::level::{Asked, CALLED_OFF, Came, Ended, GoOn, waited};
+use crate::datastore::sql::level::{Asked, BETWEEN, CALLED_OFF, Came, Ended, GoOn, waited};
 use crate::datastore::sql::marker::Incarnation;
 use crate::datastore::sql::postgres::{connect, evidence};
 use crate::model::datastore::{Datastore, Location};
@@ -187,7 +187,7 @@ async fn vacuum(
             Ended::Done(Err(error)) => EngineError::from(&error),
         };
         match error {
-            EngineError::Conflict(_) if tries < TRIES => {}
+            EngineError::Conflict(_) if tries < TRIES => tokio::time::sleep(BETWEEN).await,
             EngineError::Conflict(why) => return Ok(Some(format!("{}: {why}", heap.name))),
             source => return Err(DatastoreError::Statement { operation, source }),
         }
