@@ -461,7 +461,7 @@ fn an_account_that_may_not_vacuum_is_refused_before_anything_goes() {
 
 #[test]
 fn since_version_17_to_vacuum_is_a_right_of_its_own() {
-    let server = postgres::Private::start_version(18);
+    let server = postgres::Private::start_version(18, &[]);
     let database = server.database();
     database.sql(&format!("{TABLES} INSERT INTO account VALUES (1, 'x', '1971-01-01Z')"));
     let role = database.role(
