@@ -481,7 +481,7 @@ fn a_vacuum_that_is_called_off_is_owed() {
     let world = owning(&database);
     world.configure(
         "rows_per_second = \"unlimited\"",
-        "rows_per_second = \"unlimited\"\nrun_cap = \"3 seconds\"",
+        "rows_per_second = \"unlimited\"\nrun_cap = \"8 seconds\"",
     );
     let mut other = database.session();
     // A cursor stays on a page, which the engine may then not clean: for that it waits, and no limit to waits for locks is about it.
