@@ -19,7 +19,8 @@ impl Spoken for MariaDb {
     const UNDATED: &str = "0000-00-00 00:00:00";
     /// Who waits as an index is asked for a key; the table of its transactions is not renewed while somebody keeps asking for it.
     const WAITS: &str = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() \
-         AND ID <> CONNECTION_ID() AND COMMAND <> 'Sleep' AND TIME_MS > 100";
+         AND ID <> CONNECTION_ID() AND TIME_MS > 100 \
+         AND (INFO LIKE 'INSERT INTO%expunged_marker%' OR INFO LIKE '%LOCK IN SHARE MODE%')";
     /// There is nothing else.
     const FORGET: &str = "DO 0";
     const INSIST: &str = "; ALTER USER {role} REQUIRE SSL";

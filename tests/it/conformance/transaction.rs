@@ -61,7 +61,7 @@ pub fn a_transaction_in_flight_is_waited_for<P: Place<Postgres>>() {
     for (pace, arrives) in PACES.into_iter().flat_map(|pace| [(pace, true), (pace, false)]) {
         let served = without_a_marker::<P>(pace);
         let proxy = dies_with_a_commit_on_its_way(&served);
-        let ran = waits(&served, ASKS, || proxy.end(arrives));
+        let ran = waits(&served, &proxy, ASKS, || proxy.end(arrives));
         assert_eq!(ran.code, 0, "{}", ran.text());
         let known = if arrives { REMEMBERED } else { "RolledBack" };
         assert_eq!(recovered(&whole(&served)), [known]);
