@@ -171,12 +171,49 @@ def with_psycopg():
     return python
 
 
+class Foreground:
+    """An application beside what is measured: 400 transactions a second, whoever waits, half of them reads of one row that stays and half
+    updates of one."""
+
+    def __init__(self, server, directory, first, last):
+        self.logs = directory / "foreground"
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir()
+        scripts = []
+        for name, statement in (("read", "select size, filename from account_upload where id = :id;"),
+                                ("write", "update account_upload set size = size + 1 where id = :id;")):
+            (self.logs / name).write_text(f"\\set id random({first}, {last})\n{statement}\n")
+            scripts += ["-f", self.logs / name]
+        self.process = subprocess.Popen(
+            [server.bin / "pgbench", "-n", "-M", "prepared", "-c", "4", "-j", "1", "-R", "400", "-T", "600", *scripts, "-l", f"--log-prefix={self.logs}/log",
+             "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(4)
+        self.begun = time.time()
+
+    def p99(self):
+        """Milliseconds, of the transactions that were to begin since; it ends here."""
+        ended = time.time()
+        time.sleep(0.3)
+        self.process.terminate()
+        self.process.wait()
+        took = []
+        for log in self.logs.glob("log.*"):
+            for line in log.read_text().splitlines():
+                fields = line.split()
+                if len(fields) >= 6 and fields[2].isdigit():
+                    latency = int(fields[2]) / 1e6
+                    if self.begun <= int(fields[4]) + int(fields[5]) / 1e6 - latency <= ended:
+                        took.append(latency * 1000)
+        return statistics.quantiles(took, n=100)[98]
+
+
 def measure(binary, rows, rounds, batch, cases, peers):
     with tempfile.TemporaryDirectory(prefix="expunged-bench-") as name:
         directory = pathlib.Path(name)
         server = Server(directory)
         try:
-            return [missed for case in cases for missed in one(binary, server, directory, rows, rounds, batch, case, peers)]
+            one = lambda case: {"latency": latency, "growth": growth}.get(case, throughput)(binary, server, directory, rows, rounds, batch, case, peers)
+            return [missed for case in cases for missed in one(case)]
         finally:
             server.stop()
 
@@ -185,16 +222,60 @@ def measure(binary, rows, rounds, batch, cases, peers):
 BARS = {"ordered": 0.55, "shuffled": 0.55, "one-percent": 0.5, "pseudonymize": 0.6}
 MOST_WAL, MOST_MEMORY_MIB, MOST_LEDGER = 1.1, 48, 0.10
 LEAST_AGAINST = {"psycopg": 3.0, "psql": 4.0}
+# The 99th of a hundred waits of an application beside a sweep, over the same beside the plain statement; and the cost of a record in a
+# table of twenty times the size.
+MOST_LATENCY, MOST_GROWTH = 0.65, 1.15
+CASES = [*BARS, "latency", "growth"]
 
 
-def one(binary, server, directory, rows, rounds, batch, case, peers):
+def latency(binary, server, directory, rows, rounds, batch, case, _peers):
+    due = load(server, "ordered", 0.5, rows)
+    methods = {"none": lambda: lambda: time.sleep(8), "plain": lambda: lambda: plain(server, f"delete from account_upload where {DUE}"),
+               "sweep": lambda: sweep(binary, server, directory, batch, DELETE)}
+    took = {name: [] for name in methods}
+    for _ in range(rounds):
+        for name, prepare in methods.items():
+            server.copy("template_run")
+            run, beside = prepare(), Foreground(server, directory, due + 1, rows)
+            run()
+            took[name].append(beside.p99())
+            print(json.dumps({"case": case, "method": name, "p99_ms": round(took[name][-1], 2)}), flush=True)
+    median = {name: statistics.median(all) for name, all in took.items()}
+    ratio = median["sweep"] / median["plain"]
+    print(f"{case}: {rows} rows, {due} due: p99 {median['none']:.2f} ms by itself, {median['plain']:.2f} ms beside the plain statement, "
+          f"{median['sweep']:.2f} ms beside the sweep: {ratio:.2f} x")
+    return [f"{case}: {ratio:.2f} x, the bar is {MOST_LATENCY}"] if ratio > MOST_LATENCY else []
+
+
+def growth(binary, server, directory, rows, rounds, batch, case, _peers):
+    """Of a table, and of one of twenty times the size: the sweep's time and the processors' over the records that went."""
+    cost = {}
+    for size in (rows, 20 * rows):
+        due, took = load(server, "ordered", 0.5, size), []
+        for _ in range(rounds):
+            server.copy("template_run")
+            run = timed(server, sweep(binary, server, directory, batch, DELETE))
+            took.append((run["seconds"] / due, (run["server_cpu"] + run["client_cpu"]) / due))
+            print(json.dumps({"case": case, "rows": size, **{key: round(value, 3) for key, value in run.items()}}), flush=True)
+        cost[size] = [statistics.median(column) for column in zip(*took)]
+    seconds, processors = (cost[20 * rows][at] / cost[rows][at] for at in (0, 1))
+    print(f"{case}: {rows} to {20 * rows} rows: a record costs {seconds:.2f} x the time, {processors:.2f} x the processors")
+    return [f"{case}: {processors:.2f} x, the bar is {MOST_GROWTH}"] if processors > MOST_GROWTH else []
+
+
+def load(server, order, share, rows):
+    """The table that every run starts from; how many of its records are due."""
+    server.psql("postgres", "drop database if exists template_run with (force)", "create database template_run")
+    statements = LOAD % {"share": share, "pos": POSITION[order].format(rows=rows), "rows": rows}
+    subprocess.run([server.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres",
+                    "-d", "template_run"], input=statements, text=True, check=True)
+    return int(server.psql("template_run", f"select count(*) from account_upload where {DUE}"))
+
+
+def throughput(binary, server, directory, rows, rounds, batch, case, peers):
     order = "shuffled" if case == "shuffled" else "ordered"
     share = 0.01 if case == "one-percent" else 0.5
-    server.psql("postgres", "drop database if exists template_run with (force)", "create database template_run")
-    load = LOAD % {"share": share, "pos": POSITION[order].format(rows=rows), "rows": rows}
-    subprocess.run([server.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres",
-                    "-d", "template_run"], input=load, text=True, check=True)
-    due = int(server.psql("template_run", f"select count(*) from account_upload where {DUE}"))
+    due = load(server, order, share, rows)
     pseudonymizes = case == "pseudonymize"
     statement = f"delete from account_upload where {DUE}"
     if pseudonymizes:
