@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tokio::task::JoinHandle;
 
 use crate::clock::{self, Stopwatch};
-use crate::datastore::sql::{Cursor, Phase, Selected, Way, Writer};
+use crate::datastore::sql::{Cursor, Judged, Phase, Selected, Way, Writer};
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
@@ -31,7 +32,7 @@ use crate::state::{
 use super::brake::Brake;
 use super::error::SweepError;
 use super::gate::{Gate, Pass};
-use super::judge::judge;
+use super::judge::{Grounds, judge};
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
@@ -115,7 +116,7 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows).await?;
-    // Where batches are snapshots, the server reads the next while this one is judged, disposed of and committed.
+    // Where batches are snapshots, the server disposes of the next within its transaction while this one is intended and committed.
     let mut second: Option<Writer> = None;
     let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
@@ -336,63 +337,33 @@ impl Walk<'_, '_, '_> {
         if way == self.way && !cursor.is_within() {
             self.way = selected.way();
         }
-        self.finish(run, state, rows, Flight { selected, closer }).await
+        let grounds = run.grounds();
+        let judged = match judged(&grounds, selected, closer, self.phase).await? {
+            Ok(judged) => judged,
+            Err(turn) => return Ok(turn),
+        };
+        let draft = state.draft(run.sweep).await?;
+        match prepared(&grounds, judged, draft, self.pseudonyms).await? {
+            Ok(flight) => self.finish(run, state, rows, flight).await,
+            Err(turn) => Ok(turn),
+        }
     }
 
-    /// Judges what was selected, and disposes of what is due.
+    /// Makes what is disposed of within its open transaction irreversible, after its intent.
     async fn finish<'b>(
         &mut self,
         run: &mut Run<'_>,
         state: &mut State,
         rows: RowRule<'b>,
-        Flight { mut selected, closer }: Flight<'b>,
+        flight: Flight<'b>,
     ) -> Result<Turn, SweepError> {
-        hook::reach("selected.after");
-        let (phase, pseudonyms) = (self.phase, self.pseudonyms);
-        let locked = Stopwatch::start();
-        let batch = Stretch {
-            next: selected.page.next.clone(),
-            last: selected.page.last || is_rest(run, &selected),
-            selected: selected.page.records.len(),
-            passed_over: selected.page.passed_over,
-        };
+        let Flight { own, due, draft, hashing, batch, closer, loose, locked, .. } = flight;
         let refused = |why| Ok(batch.clone().refused(why));
-        let loose = selected.is_loose();
-        let records = std::mem::take(&mut selected.page.records);
-        let due = match judge(run, records, phase) {
-            Ok(due) => due,
-            Err(error) => {
-                selected.rollback().await?;
-                return Err(error);
-            }
-        };
-        if due.is_empty() {
-            selected.rollback().await?;
-            return Ok(batch.went(0));
-        }
         if due.len() as u64 > run.allowance {
-            selected.rollback().await?;
+            own.rollback().await?;
             return Ok(Turn::Exhausted);
         }
-        let mut judged = selected.keep_only(due)?;
-        let due = Arc::clone(judged.due());
-        let draft = state.draft(run.sweep).await?;
-        // Hashing and sealing take the other processor while the datastore works.
-        let identity = judged.identity();
-        let identities = {
-            let due = Arc::clone(&due);
-            move || identity.to_text(&due)
-        };
-        let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, identities));
-        let at = run.now.eligible;
-        let own = match judged.dispose(at, pseudonyms).await {
-            Ok(prepared) => Prepared::Rows(Box::new(prepared)),
-            Err(error) if loose => return stumbled(error, closer),
-            Err(error) if error.conflict().is_some() => {
-                return Ok(Turn::Conflict { stretch: Some(batch), error });
-            }
-            Err(error) => return error.refused().map_or_else(|| Err(error.into()), refused),
-        };
+        let (at, pseudonyms) = (run.now.eligible, self.pseudonyms);
         let others = match self.remote.prepare(rows, &own, at, pseudonyms).await {
             Ok(others) => others,
             Err(error) => {
@@ -460,17 +431,93 @@ impl Walk<'_, '_, '_> {
     }
 }
 
-/// What was selected, and how it is looked at again where something stands in it.
-struct Flight<'w> {
-    selected: Selected<'w>,
+/// What the judge called due, and how it is looked at again where something stands in it.
+struct Sitting<'w> {
+    judged: Judged<'w>,
+    batch: Stretch,
     closer: Cursor,
+    way: Way,
+    loose: bool,
+    locked: Stopwatch,
 }
 
-/// Whether these are the rest of the records that were counted when the sweep began: the pages behind them hold none. What has become
-/// due there since is left to the residue and to the next sweep.
-fn is_rest(run: &Run<'_>, selected: &Selected<'_>) -> bool {
-    let found = run.report.disposed + selected.page.records.len() as u64;
-    matches!(selected.way(), Way::Pages { .. }) && found >= run.total
+/// A batch that is gone within its open transaction, and waits for its intent.
+struct Flight<'w> {
+    own: Prepared<'w>,
+    due: Arc<Vec<Due>>,
+    draft: Draft,
+    hashing: JoinHandle<Result<Drafted, StateError>>,
+    batch: Stretch,
+    closer: Cursor,
+    way: Way,
+    loose: bool,
+    locked: Stopwatch,
+}
+
+/// What is wanted, or what the turn comes to without it.
+type Or<T> = Result<Result<T, Turn>, SweepError>;
+
+/// Judges what was selected.
+async fn judged<'w>(
+    grounds: &Grounds<'_>,
+    mut selected: Selected<'w>,
+    closer: Cursor,
+    phase: Phase,
+) -> Or<Sitting<'w>> {
+    hook::reach("selected.after");
+    let locked = Stopwatch::start();
+    let (way, loose) = (selected.way(), selected.is_loose());
+    let batch = Stretch {
+        next: selected.page.next.clone(),
+        last: selected.page.last,
+        selected: selected.page.records.len(),
+        passed_over: selected.page.passed_over,
+    };
+    let records = std::mem::take(&mut selected.page.records);
+    match judge(grounds, records, phase) {
+        Ok(due) if due.is_empty() => {
+            selected.rollback().await?;
+            Ok(Err(batch.went(0)))
+        }
+        Ok(due) => Ok(Ok(Sitting { judged: selected.keep_only(due)?, batch, closer, way, loose, locked })),
+        Err(error) => {
+            selected.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// Disposes of what is due inside the open transaction. Nothing is irreversible yet.
+async fn prepared<'w>(
+    grounds: &Grounds<'_>,
+    sitting: Sitting<'w>,
+    draft: Draft,
+    pseudonyms: Option<&PseudonymKey>,
+) -> Or<Flight<'w>> {
+    let Sitting { mut judged, batch, closer, way, loose, locked } = sitting;
+    let due = Arc::clone(judged.due());
+    // Hashing and sealing take the other processor while the datastore works.
+    let identity = judged.identity();
+    let identities = {
+        let due = Arc::clone(&due);
+        move || identity.to_text(&due)
+    };
+    let hashing = tokio::task::spawn_blocking(drafting(grounds.target, &draft, &due, identities));
+    match judged.dispose(grounds.now.eligible, pseudonyms).await {
+        Ok(own) => {
+            let own = Prepared::Rows(Box::new(own));
+            Ok(Ok(Flight { own, due, draft, hashing, batch, closer, way, loose, locked }))
+        }
+        Err(error) if loose => stumbled(error, closer).map(Err),
+        Err(error) if error.conflict().is_some() => Ok(Err(Turn::Conflict { stretch: Some(batch), error })),
+        Err(error) => error.refused().map_or_else(|| Err(error.into()), |why| Ok(Err(batch.refused(why)))),
+    }
+}
+
+/// Whether so many records are the rest of those that were counted when the sweep began: the pages behind them hold none. What has
+/// become due there since is left to the residue and to the next sweep.
+fn is_rest(run: &Run<'_>, way: Way, records: usize) -> bool {
+    matches!(way, Way::Pages { .. }) && run.report.disposed + records as u64 >= run.total
 }
 
 /// A stretch that does not go as a whole is looked at record by record.
@@ -569,7 +616,13 @@ async fn carry_out(
     Ok(CameTo::Gone { intent, settled, went: went + elsewhere })
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// What the records of the next batch are judged by.
+    pub(super) fn grounds(&self) -> Grounds<'a> {
+        let Self { target, bound, cutoffs, now, .. } = *self;
+        Grounds { target, bound, cutoffs, orders: Arc::clone(&self.orders), now }
+    }
+
     /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch.
     pub(super) async fn heed(&mut self, state: &mut State) -> Result<Heeded, SweepError> {
         let known = self.orders.generation;
@@ -706,13 +759,13 @@ pub(super) fn set_aside(report: &mut Report, why: &'static str) {
 
 /// The commitments to the rule's own records, and their sealed identities, as a task of its own.
 pub(super) fn drafting(
-    run: &Run<'_>,
+    target: &Target<'_>,
     draft: &Draft,
     due: &Arc<Vec<Due>>,
     identities: impl FnOnce() -> String + Send + 'static,
 ) -> impl FnOnce() -> Result<Drafted, StateError> + Send + 'static {
     let (draft, due) = (draft.clone(), Arc::clone(due));
-    let rule = run.target.rule;
+    let rule = target.rule;
     let (dataset, action) = (rule.dataset.name().to_owned(), Action::from(&rule.action));
     let fields = replaced(&rule.action);
     let drawn_up = clock::now();

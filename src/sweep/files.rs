@@ -163,7 +163,7 @@ async fn dispose(
     let draft = state.draft(run.sweep).await?;
     let sealing = Identities::of(listed.clone());
     let ledger = Stopwatch::start();
-    let hashing = tokio::task::spawn_blocking(drafting(run, &draft, &due, move || sealing.to_text()));
+    let hashing = tokio::task::spawn_blocking(drafting(run.target, &draft, &due, move || sealing.to_text()));
     let Drafted { part, timing, sealed } = hashing.await.map_err(SweepError::Hashing)??;
     let new = NewBatch {
         sweep: run.sweep,

@@ -1,6 +1,8 @@
 //! The judge and the query, held against each other.
 
-use super::batches::Run;
+use std::sync::Arc;
+
+use super::Target;
 use super::error::SweepError;
 use crate::datastore::sql::Phase;
 use crate::model::now::Now;
@@ -9,10 +11,24 @@ use crate::rules::bind::BoundRule;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Due, Judge, Record, TriggerValue, Undated, Verdict};
 
+/// What the records of a batch are judged by: it stands still while the batch before is committed.
+pub(super) struct Grounds<'a> {
+    pub(super) target: &'a Target<'a>,
+    pub(super) bound: &'a BoundRule<'a>,
+    pub(super) cutoffs: &'a Cutoffs,
+    pub(super) orders: Arc<Orders>,
+    pub(super) now: Now,
+}
+
 /// Asks the judge about every record. What a query compared is compared again here, value by value with the cut-off: where
 /// that and the judge differ, one of two independent derivations is wrong, and nothing goes.
-pub(super) fn judge(run: &Run<'_>, mut records: Vec<Record>, phase: Phase) -> Result<Vec<Due>, SweepError> {
-    let (bound, cutoffs, orders, now) = (run.bound, run.cutoffs, &*run.orders, run.now);
+pub(super) fn judge(
+    grounds: &Grounds<'_>,
+    mut records: Vec<Record>,
+    phase: Phase,
+) -> Result<Vec<Due>, SweepError> {
+    let Grounds { bound, cutoffs, now, .. } = *grounds;
+    let orders = &*grounds.orders;
     let judge_all = |records| due_among(bound, cutoffs, orders, now, phase, records);
     // The datastore waits meanwhile, so its processor is free.
     let second =
@@ -30,7 +46,7 @@ pub(super) fn judge(run: &Run<'_>, mut records: Vec<Record>, phase: Phase) -> Re
     due.extend(more);
     disagreed += others;
     if disagreed > 0 {
-        return Err(SweepError::Disagreement { rule: run.target.rule.id.clone(), records: disagreed });
+        return Err(SweepError::Disagreement { rule: grounds.target.rule.id.clone(), records: disagreed });
     }
     Ok(due)
 }

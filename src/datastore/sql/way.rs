@@ -54,7 +54,7 @@ impl Way {
         pages.max(1)
     }
 
-    /// Whether a batch is what one snapshot shows, and nothing is locked before it goes: two of them never meet, so that one may be read
+    /// Whether a batch is what one snapshot shows, and nothing is locked before it goes: two of them never meet, so that one may go
     /// while the one before is not committed yet.
     pub fn is_snapshot(self) -> bool {
         match self {

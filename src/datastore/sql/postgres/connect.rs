@@ -13,9 +13,9 @@ use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
 use crate::model::datastore::{Address, Server, Tls};
 
 /// What holds for a session whatever the server, the database or the role set: time in UTC, texts as the decoder reads them, and
-/// limits that the server itself keeps.
+/// limits that the server itself keeps. A plan for any value would be one for a range of any length.
 const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; \
-     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET row_security = off; \
+     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET row_security = off; SET plan_cache_mode = force_custom_plan; \
      SET idle_in_transaction_session_timeout = '5min';";
 
 /// A sweep's statements are short; a commit is on the disk when it returns.
