@@ -136,7 +136,7 @@ pub(super) async fn run(
             closer: false,
         };
         if way.is_snapshot() && run.target.pace == Pace::Unlimited && second.is_none() {
-            second = Some(Writer::open(run.target.own()?).await?);
+            second = beside(run.target).await?;
         }
         let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
         let sealed = walk.seal(run, state, writer).await;
@@ -151,6 +151,20 @@ pub(super) async fn run(
         close(second).await;
     }
     Ok(())
+}
+
+/// A second connection, where the server has one to give: without it the sweep is slower, and nothing else.
+async fn beside(target: &Target<'_>) -> Result<Option<Writer>, SweepError> {
+    match Writer::open(target.own()?).await {
+        Ok(writer) => Ok(Some(writer)),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no second connection: the batches of this sweep go one after another"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// One walk through the dataset.
@@ -730,8 +744,18 @@ async fn intend<'o, 'r>(
         unit: None,
         timing: Some(timing),
     });
-    let mut intents =
-        state.commit_intents(batches, run.orders.generation, before.map(|b| (run.sweep, b))).await?;
+    let before = before.map(|unsealed| (run.sweep, unsealed));
+    let mut intents = match state.commit_intents(batches, run.orders.generation, before).await {
+        Err(error @ (StateError::OrdersMoved | StateError::Halted(_))) => {
+            // Of what is dropped the driver only queues the roll-back, and its locks would stand until the connection is used again.
+            own.rollback().await?;
+            for (_, prepared) in carried {
+                prepared.rollback().await?;
+            }
+            return Err(error.into());
+        }
+        intents => intents?,
+    };
     let intent = intents.pop().ok_or(SweepError::NoIntent)?;
     let others = carried.into_iter().zip(intents).map(|((n, p), i)| (n, p, i)).collect();
     Ok(Intended { own, intent, others })

@@ -30,7 +30,7 @@ pub(super) fn judge(
     let Grounds { bound, cutoffs, now, .. } = *grounds;
     let orders = &*grounds.orders;
     let judge_all = |records| due_among(bound, cutoffs, orders, now, phase, records);
-    // The datastore waits meanwhile, so its processor is free.
+    // Most of the time the datastore waits meanwhile, so its processor is free.
     let second =
         records.split_off(if records.len() < WORTH_A_THREAD { records.len() } else { records.len() / 2 });
     let ((mut due, mut disagreed), (more, others)) = if second.is_empty() {

@@ -100,6 +100,7 @@ on_servers!(
     a_row_that_keeps_a_record_and_is_in_flight_keeps_it,
     a_renewal_before_the_deciding_statement_keeps_the_record,
     what_the_application_has_locked_is_passed_over_and_said,
+    a_lock_in_one_of_many_batches_stops_none_of_those_behind_it,
     what_is_locked_is_told_from_what_is_held_refused_and_pseudonymized,
     what_was_locked_and_is_gone_at_the_end_is_not_said,
     a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other,
@@ -199,6 +200,26 @@ fn what_the_application_has_locked_is_passed_over_and_said<E: Engine>() {
     application.rollback();
     assert_eq!(served.world.ran(&SWEEP, 0).rule()["disposed"], 2);
     assert_eq!(served.world.records("batch.committed"), 5);
+}
+
+/// Batches of a page each: the second stumbles, and those behind it go as the first did.
+fn a_lock_in_one_of_many_batches_stops_none_of_those_behind_it<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
+    served.accounts(1..=900);
+    let analyze = if E::SCHEME == "mariadb" { "ANALYZE TABLE" } else { "ANALYZE" };
+    served.database.texts(&format!("{analyze} account"));
+    let mut application = served.database.begin();
+    application.texts("SELECT id FROM account WHERE id = 250 FOR UPDATE");
+    let ran = served.world.run(&SWEEP);
+    assert_eq!((ran.code, served.left()), (1, set(&["250"])), "{}", ran.text());
+    assert_eq!(served.world.records("batch.committed"), 899);
+    application.rollback();
+    assert_eq!(served.world.ran(&SWEEP, 0).rule()["disposed"], 1);
+    assert_eq!(
+        served.database.texts("SELECT count(*) FROM expunged_marker WHERE name LIKE 'batch:%'"),
+        ["0"]
+    );
 }
 
 fn what_is_locked_is_told_from_what_is_held_refused_and_pseudonymized<E: Engine>() {

@@ -1,5 +1,4 @@
-//! Two connections in turn: while the server disposes of the next batch within its transaction, this one is judged, intended and
-//! committed.
+//! Two connections in turn: while this batch is intended and committed, the next is read, judged and disposed of within its transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +37,8 @@ impl Walk<'_, '_, '_> {
         let orders = Arc::clone(&run.orders);
         let rows = self.rows.heeding(&orders);
         let (limit, way) = (budget.limit(), self.way);
-        self.announce(first);
+        // Announced to one writer, and gone before the other's snapshot: two that forget one marker would be a conflict.
+        self.seal(run, state, first).await?;
         let grounds = run.grounds();
         let closer = way.closer(cursor, limit);
         let selected = match first.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
