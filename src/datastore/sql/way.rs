@@ -54,8 +54,8 @@ impl Way {
         pages.max(1)
     }
 
-    /// Whether a batch is what one snapshot shows, and nothing is locked before it goes: two of them never meet, so that one may go
-    /// while the one before is not committed yet.
+    /// Whether a batch is what one snapshot shows, and nothing is locked before it goes: no two have a record in common, so that one may
+    /// go while the one before is not committed yet. Where they meet all the same (a foreign key of the table to itself), it is a conflict.
     pub fn is_snapshot(self) -> bool {
         match self {
             Self::Index | Self::Pages { .. } => true,
