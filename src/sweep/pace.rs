@@ -43,8 +43,8 @@ impl Budget {
         self.limit
     }
 
-    /// Sleeps until the rate allows the next batch, or the brake is pulled. Where there is a rate, no transaction is open. `alive` is told from time to
-    /// time: a long pause is no standstill.
+    /// Sleeps until the rate allows the next batch, or the brake is pulled. Where there is a rate, no transaction is open. `alive` is told
+    /// from time to time: a long pause is no standstill.
     pub(super) async fn wait(&mut self, brake: &Brake, alive: &mut (dyn FnMut() + Send)) {
         if let (Pace::RowsPerSecond(rate), Some(started)) = (self.pace, self.started) {
             let whole = share(self.went, rate);
