@@ -121,9 +121,10 @@ async fn plan(
     let orphans = orphans(&bound, &catalogues, &deployment.config.datastores).await?;
     let mut reader = Reader::open(datastore).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs, Phase::shown(rule)).await?;
-    let way = reader.way(rows, Phase::shown(rule), counts.due + counts.overdue).await?.to_string();
+    let due = counts.backlog.due + counts.backlog.overdue;
+    let way = reader.way(rows, Phase::shown(rule), due).await?.to_string();
     let sample = match state {
-        Some(state) if counts.due + counts.overdue > 0 => {
+        Some(state) if due > 0 => {
             let orders = orders.without_requests();
             sample(&mut reader, rows.heeding(&orders), &cutoffs, &orders, now, state).await?
         }
@@ -176,13 +177,13 @@ fn text(rows: &[Row<'_>], now: Now, named: Named) {
     let mut out = table(&header, 1);
     for (rule, plan) in rows {
         let Ok(plan) = plan else { continue };
-        let c = &plan.counts;
+        let c = &plan.counts.backlog;
         out.add_row(vec![
             rule.id.to_string(),
             c.due.to_string(),
             c.past_deadline().to_string(),
             c.held.to_string(),
-            c.kept.to_string(),
+            plan.counts.kept.to_string(),
             c.not_started.to_string(),
             c.undated_total().to_string(),
             oldest_due(c, now),
@@ -206,11 +207,11 @@ fn details(rule: &Rule, plan: &Plan, named: Named) {
     if rule.mode == Mode::Observe {
         println!("  only observes: a sweep counts this and disposes of nothing");
     }
-    for (why, n) in &plan.counts.undated {
+    for (why, n) in &plan.counts.backlog.undated {
         println!("  undated: {n} ({why})");
     }
-    if plan.counts.demanded > 0 {
-        println!("  demanded: {} more by erasure requests", plan.counts.demanded);
+    if plan.counts.backlog.demanded > 0 {
+        println!("  demanded: {} more by erasure requests", plan.counts.backlog.demanded);
     }
     println!("  statement: {}", plan.statement);
     for line in &plan.steps {
@@ -257,9 +258,9 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
         Ok(plan) => plan,
         Err(failure) => return json!({ "rule": rule.id.to_string(), "error": failure.text() }),
     };
-    let c = &plan.counts;
+    let c = &plan.counts.backlog;
     json!({
-        "rule": rule.id.to_string(), "mode": rule.mode.as_str(), "due": c.due, "overdue": c.past_deadline(), "held": c.held, "kept": c.kept,
+        "rule": rule.id.to_string(), "mode": rule.mode.as_str(), "due": c.due, "overdue": c.past_deadline(), "held": c.held, "kept": plan.counts.kept,
         "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),

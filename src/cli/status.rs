@@ -9,7 +9,7 @@ use crate::model::now::Now;
 use crate::rules::check::{PromiseStanding, ProvedPromise};
 use crate::rules::rule::{Mode, Rule};
 use crate::state::RuleOverview;
-use crate::sweep::Counts;
+use crate::sweep::{Backlog, Counts};
 
 pub(super) async fn run(global: &Global) -> Outcome {
     let deployment = global.deployment()?;
@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global) -> Outcome {
             None => RuleOverview::default(),
         };
         // A datastore that cannot be asked is shown as such; the others are shown all the same.
-        rows.push((rule, overview, deployment.backlog(rule, state.as_mut(), now).await));
+        rows.push((rule, overview, deployment.counts(rule, state.as_mut(), now).await));
     }
     let lost = match state.as_mut() {
         Some(state) => deployment.lost_orders(state).await?,
@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global) -> Outcome {
 fn exit((_, overview, counts): &Row<'_>) -> Exit {
     match counts {
         Err(failure) => failure.exit(),
-        Ok(counts) if overview.open_intents > 0 || counts.past_deadline() > 0 => Exit::Finding,
+        Ok(counts) if overview.open_intents > 0 || counts.backlog.past_deadline() > 0 => Exit::Finding,
         Ok(_) => Exit::Done,
     }
 }
@@ -81,7 +81,7 @@ fn text(rows: &[Row<'_>], now: Now, promises: &[ProvedPromise]) {
             overview.dependents.to_string(),
         ];
         match counts {
-            Ok(c) => row.extend([
+            Ok(Counts { backlog: c, .. }) => row.extend([
                 c.due.to_string(),
                 c.past_deadline().to_string(),
                 c.held.to_string(),
@@ -108,9 +108,9 @@ fn text(rows: &[Row<'_>], now: Now, promises: &[ProvedPromise]) {
             println!("{}: what it disposed of is gone from the backups too by {by}", rule.id);
         }
         if let Ok(counts) = counts
-            && counts.demanded > 0
+            && counts.backlog.demanded > 0
         {
-            println!("{}: {} more are demanded by erasure requests", rule.id, counts.demanded);
+            println!("{}: {} more are demanded by erasure requests", rule.id, counts.backlog.demanded);
         }
         if overview.open_intents > 0 {
             println!("{}: {} intents are open; the next sweep settles them", rule.id, overview.open_intents);
@@ -125,14 +125,15 @@ fn to_deadline(left: chrono::TimeDelta) -> String {
 fn object((rule, overview, counts): &Row<'_>) -> serde_json::Value {
     let error = counts.as_ref().err().map(Failure::text);
     let counts = counts.as_ref().ok();
+    let backlog = counts.map(|counts| &counts.backlog);
     json!({
         "rule": rule.id.to_string(), "mode": rule.mode.as_str(),
         "last_sweep": overview.last.as_ref().map(|l| json!({ "started_at": l.started_at.to_rfc3339(), "result": l.result })),
         "disposed": overview.disposed, "dependents": overview.dependents, "open_intents": overview.open_intents,
-        "due": counts.map(|c| c.due), "overdue": counts.map(Counts::past_deadline), "held": counts.map(|c| c.held), "demanded": counts.map(|c| c.demanded),
-        "kept": counts.map(|c| c.kept), "not_started": counts.map(|c| c.not_started),
-        "undated": counts.map(|c| c.undated.clone()), "oldest_due": counts.and_then(|c| c.oldest_due).map(|at| at.to_rfc3339()),
+        "due": backlog.map(|c| c.due), "overdue": backlog.map(Backlog::past_deadline), "held": backlog.map(|c| c.held), "demanded": backlog.map(|c| c.demanded),
+        "kept": counts.map(|c| c.kept), "not_started": backlog.map(|c| c.not_started),
+        "undated": backlog.map(|c| c.undated.clone()), "oldest_due": backlog.and_then(|c| c.oldest_due).map(|at| at.to_rfc3339()),
         "gone_everywhere_by": overview.gone_everywhere_by.map(|at| at.to_rfc3339()),
-        "first_deadline": counts.and_then(|c| c.first_deadline).map(|at| at.to_rfc3339()), "error": error,
+        "first_deadline": backlog.and_then(|c| c.first_deadline).map(|at| at.to_rfc3339()), "error": error,
     })
 }

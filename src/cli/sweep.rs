@@ -12,7 +12,7 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{BackupFindings, Brake, Counts, Progress, Raised, Recovered, Report, recover};
+use crate::sweep::{Backlog, BackupFindings, Brake, Progress, Raised, Recovered, Report, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();
@@ -125,7 +125,7 @@ fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
     );
     for (rule, result) in results {
         if let Ok(Swept { report, .. }) = result {
-            let undated = report.residue.as_ref().map(Counts::undated_total);
+            let undated = report.residue.as_ref().map(Backlog::undated_total);
             let known = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
             out.add_row(vec![
                 rule.id.to_string(),

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::model::calendar::Zone;
 use crate::model::now::Now;
-use crate::sweep::Counts;
+use crate::sweep::Backlog;
 
 /// A table without lines; the first columns are text, the rest numbers.
 pub(super) fn table(header: &[&str], text_columns: usize) -> Table {
@@ -45,8 +45,8 @@ pub(super) fn local(at: DateTime<Utc>, zone: Zone) -> String {
 }
 
 /// How long the oldest of the due has waited.
-pub(super) fn oldest_due(counts: &Counts, now: Now) -> String {
-    counts.oldest_due.map_or_else(|| "-".to_owned(), |due| length(now.eligible - due))
+pub(super) fn oldest_due(backlog: &Backlog, now: Now) -> String {
+    backlog.oldest_due.map_or_else(|| "-".to_owned(), |due| length(now.eligible - due))
 }
 
 /// A length of time in its two largest units.

@@ -15,7 +15,7 @@ use crate::ledger::entry::{Action, SweepResult};
 use crate::model::name::{DatastoreName, RuleId};
 use crate::rules::decide::Undated;
 use crate::state::StandingOrders;
-use crate::sweep::{Counts, Report};
+use crate::sweep::{Backlog, Report};
 
 /// From a minute to three months: deadlines are hours to years, and what is late is looked at within days.
 const LATENESS: [f64; 8] = [60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0, 7_776_000.0];
@@ -89,16 +89,6 @@ struct Watch {
     parked: bool,
     /// None: it could not be counted.
     backlog: Option<Backlog>,
-}
-
-#[derive(Debug)]
-struct Backlog {
-    due: u64,
-    overdue: u64,
-    held: u64,
-    undated: BTreeMap<&'static str, u64>,
-    oldest_due: Option<DateTime<Utc>>,
-    first_deadline: Option<DateTime<Utc>>,
 }
 
 impl Watch {
@@ -194,15 +184,7 @@ impl Metrics {
     }
 
     /// What waits; none: it could not be counted.
-    pub(super) fn backlog(&self, rule: &RuleId, counts: Option<&Counts>) {
-        let backlog = counts.map(|counts| Backlog {
-            due: counts.due,
-            overdue: counts.past_deadline(),
-            held: counts.held,
-            undated: counts.undated.clone(),
-            oldest_due: counts.oldest_due,
-            first_deadline: counts.first_deadline,
-        });
+    pub(super) fn backlog(&self, rule: &RuleId, backlog: Option<Backlog>) {
         self.of(rule, |watch| watch.backlog = backlog);
     }
 
@@ -304,7 +286,7 @@ impl Watched {
         let help = "Records that may go and are not overdue.";
         self.each(out.family("expunged_due", Kind::Gauge, help), of(|backlog| backlog.due));
         let help = "Records whose deadline has passed.";
-        self.each(out.family("expunged_overdue", Kind::Gauge, help), of(|backlog| backlog.overdue));
+        self.each(out.family("expunged_overdue", Kind::Gauge, help), of(Backlog::past_deadline));
         let help = "Records that would be due, but for a hold.";
         self.each(out.family("expunged_held", Kind::Gauge, help), of(|backlog| backlog.held));
         let help = "Records whose trigger gives no plausible instant: never due.";

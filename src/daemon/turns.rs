@@ -178,7 +178,7 @@ impl<'d> Turns<'d> {
             let rule = &rule.id;
             tracing::error!(%rule, exit = failure.exit() as u8, error = failure.text(), "what is due cannot be counted");
         }
-        self.shared.metrics.backlog(&rule.id, counted.as_ref().ok());
+        self.shared.metrics.backlog(&rule.id, counted.ok());
     }
 
     /// Gives a rule its turn.
@@ -267,7 +267,7 @@ impl<'d> Turns<'d> {
             self.turn_failed(id, failure)?;
         }
         match residue {
-            Some(counts) => self.shared.metrics.backlog(id, Some(&counts)),
+            Some(backlog) => self.shared.metrics.backlog(id, Some(backlog)),
             None => self.count(deployment, rule).await,
         }
         self.observe().await

@@ -301,7 +301,8 @@ fn of_mariadb(number: u16) -> EngineError {
         1264 | 1265 | 1292 | 1366 => EngineError::Refused(UNFIT),
         1644 => EngineError::Refused(TRIGGER),
         1205 | 1222 => EngineError::Conflict(LOCKED),
-        1213 => EngineError::Conflict(DEADLOCK),
+        // Of a snapshot, what somebody else has changed since.
+        1020 | 1213 => EngineError::Conflict(DEADLOCK),
         1969 | 3024 => EngineError::Conflict(SLOW),
         1044 | 1142 | 1143 | 1227 | 1370 => EngineError::Denied(ACCOUNT.to_owned()),
         1045 | 1698 | 1130 => EngineError::Denied("the server does not let the account in".to_owned()),

@@ -26,7 +26,10 @@ use crate::rules::document::{holds_none, load, of_directory};
 use crate::rules::rule::{Mode, Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
-use crate::sweep::{Counts, Guard, Horizons, Places, SweepError, Target, answer, count};
+use crate::datastore::sql::Backlogged;
+use crate::sweep::{
+    Backlog, Counts, Guard, Horizons, Places, SweepError, Target, answer, backlog, count,
+};
 
 pub use connect::{Connected, Looked, Seen, connect};
 pub use exit::{Exit, Failure};
@@ -258,11 +261,24 @@ impl Deployment {
     }
 
     /// What a rule's dataset holds now, counted on a connection of its own.
-    pub async fn backlog(&self, rule: &Rule, state: Option<&mut State>, now: Now) -> Result<Counts, Failure> {
+    pub async fn counts(&self, rule: &Rule, state: Option<&mut State>, now: Now) -> Result<Counts, Failure> {
         let orders = self.orders(state, rule).await?;
         let (bound, _) = self.bind(rule).await?;
         let cutoffs = Cutoffs::of(&bound, now);
         Ok(count(self.datastore(rule)?, &bound, &cutoffs, &orders, now).await?)
+    }
+
+    /// The same of all that is not kept: an index spares a look at the rest.
+    pub async fn backlog(
+        &self,
+        rule: &Rule,
+        state: Option<&mut State>,
+        now: Now,
+    ) -> Result<Backlog, Failure> {
+        let orders = self.orders(state, rule).await?;
+        let (bound, _) = self.bind(rule).await?;
+        let cutoffs = Cutoffs::of(&bound, now);
+        Ok(backlog(self.datastore(rule)?, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
     }
 
     /// The rule as a sweep wants it.

@@ -48,6 +48,9 @@ pub struct EpochKey {
     keyed: Hmac<Sha256>,
 }
 
+/// What computes the tags of one dataset: its message up to the key, which would be hashed anew for every record.
+pub struct TagKey(Hmac<Sha256>);
+
 /// What computes the nonces of one dataset within one batch.
 pub struct BatchKey(Hmac<Sha256>);
 
@@ -75,14 +78,26 @@ impl EpochKey {
     /// The tag of a record: HMAC-SHA256 over "expunged/tag/1\0" ‖ dataset ‖ "\0" ‖ key, cut to 6 bytes. The same
     /// for every batch of the epoch.
     pub fn tag(&self, dataset: &str, key: &str) -> Tag {
-        let message: [&[u8]; 4] = [b"expunged/tag/1\0", dataset.as_bytes(), b"\0", key.as_bytes()];
-        Tag::from_bytes(cut(&mac(&self.keyed, &message)))
+        self.tags(dataset).of(key)
+    }
+
+    /// The tags of many records of one dataset.
+    pub fn tags(&self, dataset: &str) -> TagKey {
+        let begun = self.keyed.clone().chain_update(b"expunged/tag/1\0").chain_update(dataset);
+        TagKey(begun.chain_update(b"\0"))
     }
 
     /// What `key.epoch` announces: HMAC-SHA256 over "expunged/epoch/1\0" ‖ epoch, cut to 16 bytes.
     pub fn check(&self, epoch: &EpochId) -> KeyCheck {
         let message: [&[u8]; 2] = [b"expunged/epoch/1\0", epoch.as_str().as_bytes()];
         KeyCheck::from_bytes(cut(&mac(&self.keyed, &message)))
+    }
+}
+
+impl TagKey {
+    /// The tag of the record with this canonical key text.
+    pub fn of(&self, key: &str) -> Tag {
+        Tag::from_bytes(cut(&mac(&self.0, &[key.as_bytes()])))
     }
 }
 

@@ -106,9 +106,9 @@ impl Records {
         dataset: &str,
         keys: impl Iterator<Item = &'k Key>,
     ) -> Result<Self, StateError> {
-        let batch_key = key.batch_key(batch, dataset);
+        let (batch_key, tags) = (key.batch_key(batch, dataset), key.tags(dataset));
         let mut pairs: Vec<(Commitment, Tag)> =
-            keys.map(|k| (batch_key.commit(k.as_str()), key.tag(dataset, k.as_str()))).collect();
+            keys.map(|k| (batch_key.commit(k.as_str()), tags.of(k.as_str()))).collect();
         // The order of the commitments says nothing about the records; the tags stand in the same order.
         pairs.sort_unstable_by_key(|pair| (leading(&pair.0), *pair));
         let mut commitments = Vec::with_capacity(24 * pairs.len());

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinHandle;
 
 use crate::clock::{self, Stopwatch};
-use crate::datastore::sql::{Cursor, Judged, Phase, Selected, Way, Writer};
+use crate::datastore::sql::{
+    Backlogged, CANDIDATE, Census, Cursor, Judged, Phase, Reader, Selected, Way, Writer,
+};
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
@@ -32,7 +34,8 @@ use crate::state::{
 use super::brake::Brake;
 use super::error::SweepError;
 use super::gate::{Gate, Pass};
-use super::judge::{Grounds, judge};
+use super::idle::Idle;
+use super::judge::{Grounds, Threads, judge};
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
@@ -56,6 +59,9 @@ pub(super) struct Run<'a> {
     pub(super) unapproved: Option<u64>,
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
+    pub(super) idle: Idle,
+    /// What a connection of its own has counted since the last batch.
+    pub(super) census: Option<Census>,
     pub(super) report: Report,
     /// Records some of whose dependents are gone while they themselves are still there.
     pub(super) stranded: BTreeSet<Key>,
@@ -73,8 +79,8 @@ enum Turn {
     Conflict { stretch: Option<Stretch>, error: DatastoreError },
     /// Something stood in the way of a whole stretch: it is looked at again from here, record by record.
     Closer(Cursor),
-    /// An order came between judgement and intent; nothing of it was intended.
-    Again,
+    /// An order came between judgement and intent; nothing of what stands behind this was intended.
+    Again(Cursor),
 }
 
 /// What a look at the orders comes to.
@@ -116,12 +122,12 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows).await?;
-    // Where batches are snapshots, the server disposes of the next within its transaction while this one is intended and committed.
-    let mut second: Option<Writer> = None;
+    // Where batches are snapshots, the server disposes of the next within their transactions while this one is intended and committed.
+    let mut others: Option<Beside> = None;
     let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
-        if *phase == Phase::Candidates && !writer.leaves_to_the_judge(rows) {
+        if *phase == Phase::Candidates && !run.has_candidates(rows, writer).await? {
             continue;
         }
         let way = writer.way(rows, *phase, run.total).await?;
@@ -132,13 +138,14 @@ pub(super) async fn run(
             remote: &mut remote,
             gate: &mut gate,
             outstanding: None,
+            sealed: Vec::new(),
             way,
             closer: false,
         };
-        if way.is_snapshot() && run.target.pace == Pace::Unlimited && second.is_none() {
-            second = beside(run.target).await?;
+        if way.is_snapshot() && run.target.pace == Pace::Unlimited && others.is_none() {
+            others = beside(run.target).await?;
         }
-        let walked = walk.run(run, state, (writer, second.as_mut()), progress).await;
+        let walked = walk.run(run, state, (writer, others.as_mut()), progress).await;
         let sealed = walk.seal(run, state, writer).await;
         walked?;
         sealed?;
@@ -147,20 +154,24 @@ pub(super) async fn run(
         }
     }
     remote.close().await;
-    if let Some(second) = second {
-        close(second).await;
+    for other in others.into_iter().flatten() {
+        close(other).await;
     }
     Ok(())
 }
 
-/// A second connection, where the server has one to give: without it the sweep is slower, and nothing else.
-async fn beside(target: &Target<'_>) -> Result<Option<Writer>, SweepError> {
-    match Writer::open(target.own()?).await {
-        Ok(writer) => Ok(Some(writer)),
+/// The connections of a sweep beside its first.
+type Beside = [Writer; 2];
+
+/// These, where the server has them to give: without them the sweep is slower, and nothing else.
+async fn beside(target: &Target<'_>) -> Result<Option<Beside>, SweepError> {
+    let own = target.own()?;
+    match tokio::try_join!(Writer::open(own), Writer::open(own)) {
+        Ok((second, third)) => Ok(Some([second, third])),
         Err(error) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "no second connection: the batches of this sweep go one after another"
+                "no further connections: the batches of this sweep go one after another"
             );
             Ok(None)
         }
@@ -175,6 +186,8 @@ struct Walk<'w, 'r, 'g> {
     remote: &'w mut Remote,
     gate: &'w mut Gate<'g>,
     outstanding: Option<Outstanding>,
+    /// Batches that are sealed, and no writer knows it yet.
+    sealed: Vec<String>,
     /// How it goes through the table.
     way: Way,
     /// Whether the next batch is looked at record by record, whatever the way: something stood in it.
@@ -188,7 +201,7 @@ impl Walk<'_, '_, '_> {
         &mut self,
         run: &mut Run<'_>,
         state: &mut State,
-        (writer, mut second): (&mut Writer, Option<&mut Writer>),
+        (writer, mut others): (&mut Writer, Option<&mut Beside>),
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<(), SweepError> {
         let mut cursor = Cursor::default();
@@ -222,14 +235,14 @@ impl Walk<'_, '_, '_> {
                     return Ok(());
                 }
             }
-            let turn = match second.as_deref_mut() {
-                Some(second)
+            let turn = match others.as_deref_mut() {
+                Some(others)
                     if self.way.is_snapshot()
                         && !self.closer
                         && !cursor.is_within()
                         && self.gate.stands_open() =>
                 {
-                    Box::pin(self.rush(run, state, (writer, second), &cursor, &mut budget, progress)).await?
+                    Box::pin(self.rush(run, state, (writer, others), &cursor, &mut budget, progress)).await?
                 }
                 Some(_) | None => Box::pin(self.turn(run, state, writer, &cursor, budget.limit())).await?,
             };
@@ -258,7 +271,7 @@ impl Walk<'_, '_, '_> {
                     run.tell(progress);
                     budget.halve(stretch.selected);
                 }
-                Turn::Again => {}
+                Turn::Again(from) => cursor = from,
                 Turn::Closer(from) => {
                     self.closer = true;
                     cursor = from;
@@ -299,11 +312,17 @@ impl Walk<'_, '_, '_> {
         state: &mut State,
         writer: &mut Writer,
     ) -> Result<(), SweepError> {
+        self.seal_alone(run, state).await?;
         self.announce(writer);
+        Ok(())
+    }
+
+    /// The same where no writer is free to be told.
+    async fn seal_alone(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
         let Some(Outstanding { unsealed, .. }) = self.outstanding.take() else { return Ok(()) };
-        let ledger = Stopwatch::start();
+        self.sealed.push(unsealed.batch().to_owned());
+        let _writing = run.idle.write();
         state.seal(run.sweep, unsealed).await?;
-        run.report.ledger_wait += ledger.elapsed();
         Ok(())
     }
 
@@ -320,8 +339,11 @@ impl Walk<'_, '_, '_> {
         Ok(())
     }
 
-    /// Tells the writer of the next batch that the one before is sealed by the time it commits.
-    fn announce(&self, writer: &mut Writer) {
+    /// Tells the writer of the next batch which are sealed by the time it commits.
+    fn announce(&mut self, writer: &mut Writer) {
+        for batch in self.sealed.drain(..) {
+            writer.sealed(&batch);
+        }
         if let Some(Outstanding { unsealed, .. }) = &self.outstanding {
             writer.sealed(unsealed.batch());
         }
@@ -339,6 +361,7 @@ impl Walk<'_, '_, '_> {
         let orders = Arc::clone(&run.orders);
         let rows = self.rows.heeding(&orders);
         let closer = self.way.closer(cursor, limit);
+        let draft = state.draft(run.sweep).await?;
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
         self.announce(writer);
         let selected = match writer.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
@@ -352,12 +375,21 @@ impl Walk<'_, '_, '_> {
             self.way = selected.way();
         }
         let grounds = run.grounds();
-        let judged = match judged(&grounds, selected, closer, self.phase).await? {
-            Ok(judged) => judged,
-            Err(turn) => return Ok(turn),
-        };
-        let draft = state.draft(run.sweep).await?;
-        match prepared(&grounds, judged, draft, self.pseudonyms).await? {
+        match judged(&grounds, draft, selected, cursor, closer, (self.phase, Threads::Two)).await? {
+            Ok(sitting) => self.dispose(run, state, rows, sitting).await,
+            Err(turn) => Ok(turn),
+        }
+    }
+
+    /// Disposes of what the judge called due, and makes that irreversible.
+    async fn dispose<'b>(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        rows: RowRule<'b>,
+        sitting: Sitting<'b>,
+    ) -> Result<Turn, SweepError> {
+        match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
             Ok(flight) => self.finish(run, state, rows, flight).await,
             Err(turn) => Ok(turn),
         }
@@ -371,7 +403,7 @@ impl Walk<'_, '_, '_> {
         rows: RowRule<'b>,
         flight: Flight<'b>,
     ) -> Result<Turn, SweepError> {
-        let Flight { own, due, draft, hashing, batch, closer, loose, locked, .. } = flight;
+        let Flight { own, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } } = flight;
         let refused = |why| Ok(batch.clone().refused(why));
         if due.len() as u64 > run.allowance {
             own.rollback().await?;
@@ -402,18 +434,18 @@ impl Walk<'_, '_, '_> {
                 Ok(Turn::Exhausted)
             };
         }
-        let ledger = Stopwatch::start();
+        let writing = run.idle.write();
         let drafted = hashing.await.map_err(SweepError::Hashing)??;
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
         let before = self.outstanding.take().map(|outstanding| outstanding.unsealed);
         let intended = match intend(run, state, draft, unit, before).await {
             Err(SweepError::State(StateError::OrdersMoved | StateError::Halted(_))) => {
-                return Ok(Turn::Again);
+                return Ok(Turn::Again(batch.from));
             }
             intended => intended?,
         };
-        run.report.ledger_wait += ledger.elapsed();
+        drop(writing);
         let mut sealed = Vec::new();
         let came_to = carry_out(run, state, intended, &due, &mut sealed).await;
         self.remote.sealed(&sealed);
@@ -448,22 +480,22 @@ impl Walk<'_, '_, '_> {
 /// What the judge called due, and how it is looked at again where something stands in it.
 struct Sitting<'w> {
     judged: Judged<'w>,
-    batch: Stretch,
-    closer: Cursor,
-    way: Way,
-    loose: bool,
-    locked: Stopwatch,
+    sheet: Sheet,
 }
 
 /// A batch that is gone within its open transaction, and waits for its intent.
 struct Flight<'w> {
     own: Prepared<'w>,
+    sheet: Sheet,
+}
+
+/// What goes along with a batch.
+struct Sheet {
     due: Arc<Vec<Due>>,
     draft: Draft,
     hashing: JoinHandle<Result<Drafted, StateError>>,
     batch: Stretch,
     closer: Cursor,
-    way: Way,
     loose: bool,
     locked: Stopwatch,
 }
@@ -471,29 +503,41 @@ struct Flight<'w> {
 /// What is wanted, or what the turn comes to without it.
 type Or<T> = Result<Result<T, Turn>, SweepError>;
 
-/// Judges what was selected.
+/// Judges what was selected, and begins to hash what is due: it takes the other processor while the datastore works.
 async fn judged<'w>(
     grounds: &Grounds<'_>,
+    draft: Draft,
     mut selected: Selected<'w>,
+    from: &Cursor,
     closer: Cursor,
-    phase: Phase,
+    (phase, threads): (Phase, Threads),
 ) -> Or<Sitting<'w>> {
     hook::reach("selected.after");
     let locked = Stopwatch::start();
-    let (way, loose) = (selected.way(), selected.is_loose());
+    let loose = selected.is_loose();
     let batch = Stretch {
+        from: from.clone(),
         next: selected.page.next.clone(),
         last: selected.page.last,
         selected: selected.page.records.len(),
         passed_over: selected.page.passed_over,
     };
     let records = std::mem::take(&mut selected.page.records);
-    match judge(grounds, records, phase) {
+    match judge(grounds, records, phase, threads) {
         Ok(due) if due.is_empty() => {
             selected.rollback().await?;
             Ok(Err(batch.went(0)))
         }
-        Ok(due) => Ok(Ok(Sitting { judged: selected.keep_only(due)?, batch, closer, way, loose, locked })),
+        Ok(due) => {
+            let mut judged = selected.keep_only(due)?;
+            let (due, identity) = (Arc::clone(judged.due()), judged.identity());
+            let identities = {
+                let due = Arc::clone(&due);
+                move || identity.to_text(&due)
+            };
+            let hashing = tokio::task::spawn_blocking(drafting(grounds.target, &draft, &due, identities));
+            Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } }))
+        }
         Err(error) => {
             selected.rollback().await?;
             Err(error)
@@ -503,35 +547,20 @@ async fn judged<'w>(
 
 /// Disposes of what is due inside the open transaction. Nothing is irreversible yet.
 async fn prepared<'w>(
-    grounds: &Grounds<'_>,
-    sitting: Sitting<'w>,
-    draft: Draft,
+    Sitting { judged, sheet }: Sitting<'w>,
+    at: DateTime<Utc>,
     pseudonyms: Option<&PseudonymKey>,
 ) -> Or<Flight<'w>> {
-    let Sitting { mut judged, batch, closer, way, loose, locked } = sitting;
-    let due = Arc::clone(judged.due());
-    // Hashing and sealing take the other processor while the datastore works.
-    let identity = judged.identity();
-    let identities = {
-        let due = Arc::clone(&due);
-        move || identity.to_text(&due)
-    };
-    let hashing = tokio::task::spawn_blocking(drafting(grounds.target, &draft, &due, identities));
-    match judged.dispose(grounds.now.eligible, pseudonyms).await {
-        Ok(own) => {
-            let own = Prepared::Rows(Box::new(own));
-            Ok(Ok(Flight { own, due, draft, hashing, batch, closer, way, loose, locked }))
+    match judged.dispose(at, pseudonyms).await {
+        Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
+        Err(error) if sheet.loose => stumbled(error, sheet.closer).map(Err),
+        Err(error) if error.conflict().is_some() => {
+            Ok(Err(Turn::Conflict { stretch: Some(sheet.batch), error }))
         }
-        Err(error) if loose => stumbled(error, closer).map(Err),
-        Err(error) if error.conflict().is_some() => Ok(Err(Turn::Conflict { stretch: Some(batch), error })),
-        Err(error) => error.refused().map_or_else(|| Err(error.into()), |why| Ok(Err(batch.refused(why)))),
+        Err(error) => {
+            error.refused().map_or_else(|| Err(error.into()), |why| Ok(Err(sheet.batch.refused(why))))
+        }
     }
-}
-
-/// Whether so many records are the rest of those that were counted when the sweep began: the pages behind them hold none. What has
-/// become due there since is left to the residue and to the next sweep.
-fn is_rest(run: &Run<'_>, way: Way, records: usize) -> bool {
-    matches!(way, Way::Pages { .. }) && run.report.disposed + records as u64 >= run.total
 }
 
 /// A stretch that does not go as a whole is looked at record by record.
@@ -558,9 +587,10 @@ async fn pause_after(conflicts: u32) -> Result<(), SweepError> {
     Ok(())
 }
 
-/// What a turn has selected, and where the walk goes on behind it.
+/// What a turn has selected: from where, and where the walk goes on behind it.
 #[derive(Clone)]
 struct Stretch {
+    from: Cursor,
     next: Cursor,
     last: bool,
     selected: usize,
@@ -635,6 +665,18 @@ impl<'a> Run<'a> {
     pub(super) fn grounds(&self) -> Grounds<'a> {
         let Self { target, bound, cutoffs, now, .. } = *self;
         Grounds { target, bound, cutoffs, orders: Arc::clone(&self.orders), now }
+    }
+
+    /// Whether SQL left records to the judge: a look at everything, which is the residue's too where it finds none.
+    async fn has_candidates(&mut self, rows: RowRule<'_>, writer: &Writer) -> Result<bool, SweepError> {
+        if !writer.leaves_to_the_judge(rows) {
+            return Ok(false);
+        }
+        let mut reader = Reader::open(self.target.own()?).await?;
+        let census = reader.backlog(rows.heeding(&self.orders), self.cutoffs, Backlogged::All).await?;
+        let found = census.of(CANDIDATE) > 0;
+        self.census = (!found).then_some(census);
+        Ok(found)
     }
 
     /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch.

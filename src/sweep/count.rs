@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::datastore::DatastoreError;
 use crate::datastore::files;
-use crate::datastore::sql::{Cursor, Phase, Reader};
+use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Cursor, Phase, Reader};
 use crate::model::datastore::Datastore;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -25,6 +25,13 @@ const PAGE: u32 = 5_000;
 pub struct Counts {
     /// Their period runs, or ends beyond the calendar.
     pub kept: u64,
+    /// The rest.
+    pub backlog: Backlog,
+}
+
+/// The same without those that are kept: to count these may mean to read all of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
     /// Their trigger has not happened, in a way the rule calls normal.
     pub not_started: u64,
     /// May go.
@@ -47,11 +54,10 @@ pub struct Counts {
     pub(super) standing: Standing,
 }
 
-impl Counts {
+impl Backlog {
     /// Of no records yet; `late`: the clock that decides what is overdue.
     pub(super) fn new(rule: &Rule, late: DateTime<Utc>) -> Self {
         Self {
-            kept: 0,
             not_started: 0,
             due: 0,
             overdue: 0,
@@ -102,28 +108,41 @@ impl Counts {
         self.undated.values().sum()
     }
 
-    /// Every record there is.
-    pub fn all(&self) -> u64 {
-        self.past_due() + self.undated_total() + self.staying()
-    }
-
-    /// Every record that stays, whether its clock runs or not.
-    pub fn staying(&self) -> u64 {
-        self.kept + self.not_started
-    }
-
-    pub(super) fn add(&mut self, verdict: &Verdict) {
+    /// Takes in a record; whether it is kept, and none of these.
+    fn add(&mut self, verdict: &Verdict) -> bool {
         if let Verdict::Due(due) | Verdict::Overdue(due) = verdict {
             self.times(&due.times());
         }
         match verdict {
             Verdict::Kept(crate::rules::decide::Kept::NotStarted(_)) => self.not_started += 1,
-            Verdict::Kept(_) => self.kept += 1,
+            Verdict::Kept(_) => return true,
             Verdict::Due(_) => self.due += 1,
             Verdict::Overdue(_) => self.overdue += 1,
             Verdict::Held(_) => self.held += 1,
             Verdict::Undated(why) => *self.undated.entry(why.as_str()).or_default() += 1,
         }
+        false
+    }
+}
+
+impl Counts {
+    /// Of no records yet; `late`: the clock that decides what is overdue.
+    pub(super) fn new(rule: &Rule, late: DateTime<Utc>) -> Self {
+        Self { kept: 0, backlog: Backlog::new(rule, late) }
+    }
+
+    pub(super) fn add(&mut self, verdict: &Verdict) {
+        self.kept += u64::from(self.backlog.add(verdict));
+    }
+
+    /// Every record there is.
+    pub fn all(&self) -> u64 {
+        self.backlog.past_due() + self.backlog.undated_total() + self.staying()
+    }
+
+    /// Every record that stays, whether its clock runs or not.
+    pub fn staying(&self) -> u64 {
+        self.kept + self.backlog.not_started
     }
 }
 
@@ -136,7 +155,11 @@ pub async fn count(
     now: Now,
 ) -> Result<Counts, DatastoreError> {
     if let Some(rows) = bound.rows() {
-        return count_rows(&mut Reader::open(datastore).await?, rows, cutoffs, orders, now).await;
+        let mut reader = Reader::open(datastore).await?;
+        let census = reader.census(rows, cutoffs).await?;
+        let mut counts = told_apart(&mut reader, rows, cutoffs, (orders, now), &census).await?;
+        counts.kept += census.of("kept");
+        return Ok(counts);
     }
     let mut counts = Counts::new(bound.rule(), now.late);
     let BoundDataset::Files(pattern) = bound.dataset() else { return Ok(counts) };
@@ -149,18 +172,38 @@ pub async fn count(
     Ok(counts)
 }
 
+/// The same of what is not kept. `known`: SQL has told it apart already.
+pub async fn backlog(
+    datastore: &Datastore,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    (orders, now): (&Orders, Now),
+    of: Backlogged,
+    known: Option<Census>,
+) -> Result<Backlog, DatastoreError> {
+    let Some(rows) = bound.rows() else {
+        return Ok(count(datastore, bound, cutoffs, orders, now).await?.backlog);
+    };
+    let mut reader = Reader::open(datastore).await?;
+    let census = match known {
+        Some(census) => census,
+        None => reader.backlog(rows, cutoffs, of).await?,
+    };
+    Ok(told_apart(&mut reader, rows, cutoffs, (orders, now), &census).await?.backlog)
+}
+
 /// SQL tells apart what nobody doubts; everything due, and everything SQL cannot read, is put before the judge.
-async fn count_rows(
+async fn told_apart(
     reader: &mut Reader,
     bound: RowRule<'_>,
     cutoffs: &Cutoffs,
-    orders: &Orders,
-    now: Now,
+    (orders, now): (&Orders, Now),
+    census: &Census,
 ) -> Result<Counts, DatastoreError> {
     let bound = bound.heeding(orders);
-    let census = reader.census(bound, cutoffs).await?;
     let pending = bound.rule().trigger.pending;
-    let mut counts = Counts { kept: census.of("kept"), ..Counts::new(bound.rule(), now.late) };
+    let mut counts = Counts::new(bound.rule(), now.late);
+    let backlog = &mut counts.backlog;
     for (class, normal) in [
         ("null", pending.null),
         ("no_row", pending.no_row),
@@ -169,14 +212,14 @@ async fn count_rows(
     ] {
         let n = census.of(class);
         if normal {
-            counts.not_started += n;
+            backlog.not_started += n;
         } else if n > 0 {
-            counts.undated.insert(class, n);
+            backlog.undated.insert(class, n);
         }
     }
     let judged = [
         (Phase::Regular, census.of("due") + census.of("overdue")),
-        (Phase::Candidates, census.of("candidate")),
+        (Phase::Candidates, census.of(CANDIDATE)),
     ];
     let by_trigger = orders.without_requests();
     let mut judge = Judge::new(bound.bound(), &by_trigger, now);
@@ -195,7 +238,7 @@ async fn count_rows(
         }
     }
     if !orders.asked.is_empty() {
-        let judge = |record| counts.demand(&decide(bound.bound(), record, orders, now));
+        let judge = |record| counts.backlog.demand(&decide(bound.bound(), record, orders, now));
         each(reader, bound, cutoffs, Phase::Demanded, judge).await?;
     }
     Ok(counts)
@@ -208,14 +251,14 @@ pub(super) async fn demanded(
     cutoffs: &Cutoffs,
     orders: &Orders,
     now: Now,
-) -> Result<Counts, DatastoreError> {
+) -> Result<Backlog, DatastoreError> {
     let mut counts = Counts::new(bound.rule(), now.late);
     if let Some(rows) = bound.rows() {
         let mut reader = Reader::open(datastore).await?;
         let judge = |record| counts.add(&decide(bound, record, orders, now));
         each(&mut reader, rows.heeding(orders), cutoffs, Phase::Demanded, judge).await?;
     }
-    Ok(counts)
+    Ok(counts.backlog)
 }
 
 /// How many of the records that SQL cannot compare would go.
@@ -229,7 +272,7 @@ pub(super) async fn candidates_due(
     let mut counts = Counts::new(bound.rule(), now.late);
     let judge = |record| counts.add(&decide(bound.bound(), record, orders, now));
     each(reader, bound.heeding(orders), cutoffs, Phase::Candidates, judge).await?;
-    Ok(counts.due + counts.overdue)
+    Ok(counts.backlog.due + counts.backlog.overdue)
 }
 
 /// Hands over every record that a phase is after.

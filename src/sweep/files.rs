@@ -12,7 +12,6 @@ use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
 use super::{Counts, Progress};
-use crate::clock::Stopwatch;
 use crate::datastore::Prepared;
 use crate::datastore::files::{self, FilePage, Identities, Listed, Outcome, Pages};
 use crate::hook;
@@ -62,7 +61,7 @@ pub(super) async fn run(
     }
     if run.report.result == SweepResult::Completed {
         // Only a walk that saw everything can say what is left.
-        run.report.residue = Some(seen.counts);
+        run.report.residue = Some(seen.counts.backlog);
         run.report.backups = seen.backups.map(|backups| backups.findings(run));
     }
     Ok(())
@@ -162,7 +161,7 @@ async fn dispose(
     let due = Arc::new(due);
     let draft = state.draft(run.sweep).await?;
     let sealing = Identities::of(listed.clone());
-    let ledger = Stopwatch::start();
+    let writing = run.idle.write();
     let hashing = tokio::task::spawn_blocking(drafting(run.target, &draft, &due, move || sealing.to_text()));
     let Drafted { part, timing, sealed } = hashing.await.map_err(SweepError::Hashing)??;
     let new = NewBatch {
@@ -176,14 +175,14 @@ async fn dispose(
         unit: None,
     };
     let intent = state.commit_intent(new, run.orders.generation).await?;
-    run.report.ledger_wait += ledger.elapsed();
+    drop(writing);
     // The intent is durable and every file is still there. A crash from here on costs one look at each of them.
     let batch = intent.batch().to_owned();
     let prepared = Prepared::Files(files::Prepared::own(tree, listed));
     let Settlement { settled, went, left, each } = settle(&run.share(0, keys), prepared, &intent).await?;
-    let ledger = Stopwatch::start();
+    let writing = run.idle.write();
     state.seal(run.sweep, Unsealed::new(intent, settled, run.horizon())).await?;
-    run.report.ledger_wait += ledger.elapsed();
+    drop(writing);
     if let Some(Left::RolledBack(why)) = left {
         return Err(SweepError::RolledBack { batch, why });
     }

@@ -26,13 +26,13 @@ pub(super) fn judge(
     grounds: &Grounds<'_>,
     mut records: Vec<Record>,
     phase: Phase,
+    threads: Threads,
 ) -> Result<Vec<Due>, SweepError> {
     let Grounds { bound, cutoffs, now, .. } = *grounds;
     let orders = &*grounds.orders;
     let judge_all = |records| due_among(bound, cutoffs, orders, now, phase, records);
-    // Most of the time the datastore waits meanwhile, so its processor is free.
-    let second =
-        records.split_off(if records.len() < WORTH_A_THREAD { records.len() } else { records.len() / 2 });
+    let alone = threads == Threads::One || records.len() < WORTH_A_THREAD;
+    let second = records.split_off(if alone { records.len() } else { records.len() / 2 });
     let ((mut due, mut disagreed), (more, others)) = if second.is_empty() {
         (judge_all(records), (Vec::new(), 0))
     } else {
@@ -49,6 +49,15 @@ pub(super) fn judge(
         return Err(SweepError::Disagreement { rule: grounds.target.rule.id.clone(), records: disagreed });
     }
     Ok(due)
+}
+
+/// On how many threads the judge sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// The datastore works meanwhile.
+    One,
+    /// The datastore waits meanwhile, so its processor is free.
+    Two,
 }
 
 /// Below this, starting a thread takes longer than it saves.

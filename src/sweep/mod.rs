@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod gate;
 mod guard;
+mod idle;
 mod judge;
 mod level;
 mod orphans;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
-use crate::datastore::sql::{Reader, Writer};
+use crate::datastore::sql::{Backlogged, Census, Reader, Writer};
 use crate::datastore::{catalogues, entitled};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
@@ -54,7 +55,7 @@ use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStandi
 
 pub use backups::BackupFindings;
 pub use brake::{Brake, Lever};
-pub use count::{Counts, count};
+pub use count::{Backlog, Counts, backlog, count};
 pub use erasure::{Reached, answer, erase, left, reached, standing_of_requests};
 pub use error::SweepError;
 pub use gate::Closed;
@@ -152,10 +153,10 @@ pub struct Report {
     /// What a backup rule found beside its records; none: it is no backup rule.
     pub backups: Option<BackupFindings>,
     /// What a separate connection counted afterwards (files: what the walk saw); none: it could not.
-    pub residue: Option<Counts>,
+    pub residue: Option<Backlog>,
     /// How long it took.
     pub took: Duration,
-    /// Of `took`, how long the loop waited for the ledger.
+    /// Of `took`, how long the datastore stood still for the ledger.
     pub ledger_wait: Duration,
 }
 
@@ -193,7 +194,7 @@ impl Report {
     /// could not be counted.
     pub fn found_overdue(&self) -> Option<u64> {
         match self.result {
-            SweepResult::Observed => self.residue.as_ref().map(Counts::past_deadline),
+            SweepResult::Observed => self.residue.as_ref().map(Backlog::past_deadline),
             SweepResult::Completed
             | SweepResult::Parked
             | SweepResult::Stopped
@@ -329,6 +330,8 @@ async fn sweep(
         unapproved: (!standing.finished && standing.approved.is_none()).then_some(target.guard.first_sweep),
         total: due,
         watch,
+        idle: idle::Idle::default(),
+        census: None,
         report: Report::new(),
         stranded: BTreeSet::new(),
     };
@@ -342,13 +345,15 @@ async fn sweep(
     // Also what went in a turn that then failed.
     run.tell(progress);
     let (orders, mut report) = (Arc::clone(&run.orders), run.report);
+    report.ledger_wait = run.idle.total();
     report.stranded = run.stranded.len() as u64;
     if outcome.is_err() {
         report.result = SweepResult::Failed;
     }
     // The walk through files has counted them, unless there was none.
     if bound.rows().is_some() || report.result == SweepResult::Observed {
-        report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now).await;
+        let of = if is_accounted(own, &bound, &report, due) { Backlogged::NotDue } else { Backlogged::All };
+        report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now, (of, run.census)).await;
     }
     if let Some(counts) = &report.residue {
         // Whoever had locked a record may have un-deleted it, or deleted it; and of those that only the judge can compare, one that was
@@ -421,7 +426,7 @@ async fn guard(
     let allowance = |due, all| target.guard.allowance(standing, due, all, now.eligible);
     let Some(rows) = bound.rows() else {
         let counts = count(own, bound, cutoffs, orders, now).await?;
-        let due = counts.due + counts.overdue;
+        let due = counts.backlog.due + counts.backlog.overdue;
         return Ok((due, allowance(due, Some(counts.all()))));
     };
     let mut reader = Reader::open(own).await?;
@@ -440,10 +445,18 @@ async fn guard(
     if allowed.is_err() {
         // A range also holds what has the shape of a time and is none. Whoever approves what `plan` shows has approved enough.
         let judged = count(own, bound, cutoffs, orders, now).await?;
-        due = judged.due + judged.overdue;
+        due = judged.backlog.due + judged.backlog.overdue;
         allowed = allowance(due, all);
     }
     Ok((due, allowed))
+}
+
+/// Whether the records that were counted before a sweep, and those that went, are so many: a record that is due still has come to be
+/// since, and goes with the next sweep. To look for it among what has just been deleted would cost more than to delete it did, on an
+/// engine that leaves the dead where they were. `before`: as [`Reader::count_selected`] counted them, at the same cut-off.
+fn is_accounted(own: &Datastore, bound: &BoundRule<'_>, report: &Report, before: u64) -> bool {
+    let exactly = bound.rows().is_some_and(|rows| Reader::counts_exactly(own, rows));
+    exactly && report.result == SweepResult::Completed && report.disposed == before
 }
 
 /// Counts on a connection of its own what is still there of what the cause is about; a count that cannot be made is none, never
@@ -454,9 +467,10 @@ async fn residue(
     cutoffs: &Cutoffs,
     (cause, orders): (Cause, &Orders),
     now: Now,
-) -> Option<Counts> {
+    (of, known): (Backlogged, Option<Census>),
+) -> Option<Backlog> {
     let counted = match cause {
-        Cause::Schedule | Cause::Replay => count(own, bound, cutoffs, orders, now).await,
+        Cause::Schedule | Cause::Replay => backlog(own, bound, cutoffs, (orders, now), of, known).await,
         Cause::Request => count::demanded(own, bound, cutoffs, orders, now).await,
     };
     counted
@@ -489,7 +503,7 @@ async fn finish(state: &mut State, sweep: &Sweep, report: &mut Report) -> Result
         refused: Some(report.refusals()),
         held: report.residue.as_ref().map(|r| r.held),
         locked: report.residue.as_ref().map(|_| report.locked),
-        undated: report.residue.as_ref().map(Counts::undated_total),
+        undated: report.residue.as_ref().map(Backlog::undated_total),
         changed: report.changed,
         stranded: report.stranded,
         bounds,

@@ -9,7 +9,7 @@ use crate::model::datastore::Pace;
 
 /// Beyond this a batch's identities and commitments would show in the memory of the process, and nothing is gained
 /// (docs/measurements.md).
-const LARGEST: u32 = 20_000;
+const LARGEST: u32 = 10_000;
 
 /// A pause longer than this says between that the sweep is alive.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);

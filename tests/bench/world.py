@@ -19,10 +19,6 @@ keys = "keys"
 rows_per_second = "unlimited"
 batch = %d
 
-[limits]
-first_sweep = 1000000000
-first_fraction = 1.0
-
 [datastore.uploads]
 %s
 """
@@ -70,6 +66,9 @@ class World:
         (directory / "rules" / "uploads.toml").write_text(rules)
         (directory / "expunged.toml").write_text(CONFIG % (batch, datastore))
         subprocess.run([*self.command, "key", "generate", directory / "ledger.key"], check=True, capture_output=True)
+        # As everywhere before a first sweep of so much: it parks, and somebody approves.
+        subprocess.run([*self.command, "sweep"], capture_output=True)
+        subprocess.run([*self.command, "approve", "uploads/upload", "--up-to", "1000000000"], check=True, capture_output=True)
 
     def sweep(self):
         """What the sweep says of the rule, its seconds from the process's start to its end, and what the process used."""

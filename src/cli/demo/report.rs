@@ -16,7 +16,7 @@ use crate::cli::table::{length, table};
 use crate::deployment::Deployment;
 use crate::ledger::entry::SweepResult;
 use crate::model::now::Now;
-use crate::sweep::{Counts, Report};
+use crate::sweep::{Backlog, Counts, Report};
 
 /// A row of the table: one rule.
 #[derive(Debug, Clone)]
@@ -29,8 +29,8 @@ pub struct RuleResult {
     pub disposed_of: u64,
     /// Records of dependents that went with them.
     pub dependents: u64,
-    /// Records that stay; none: could not be counted.
-    pub kept: Option<u64>,
+    /// Records that stay.
+    pub kept: u64,
     /// Records without a plausible trigger; none: could not be counted.
     pub undated: Option<u64>,
     /// The longest time between due and disposal; none: nothing went.
@@ -40,7 +40,8 @@ pub struct RuleResult {
 }
 
 impl RuleResult {
-    pub(super) fn of(step: &Step<'_>, report: &Report) -> Self {
+    /// `left`: what there is after the sweep.
+    pub(super) fn of(step: &Step<'_>, report: &Report, left: &Counts) -> Self {
         let residue = report.residue.as_ref();
         // Both are judged by the frozen now, whose late clock runs ahead of the real one.
         let in_time =
@@ -51,8 +52,8 @@ impl RuleResult {
             rule: step.rule.id.local.to_string(),
             disposed_of: report.disposed,
             dependents: report.dependents,
-            kept: residue.map(Counts::staying),
-            undated: residue.map(Counts::undated_total),
+            kept: left.staying(),
+            undated: residue.map(Backlog::undated_total),
             longest_wait: report.worst_wait,
             in_time: report.result == SweepResult::Completed && in_time && none_left,
         }
@@ -174,7 +175,8 @@ pub(super) fn promises(out: &mut dyn Write, deployment: &Deployment) -> io::Resu
 
 pub(super) fn plan(out: &mut dyn Write, steps: &[Step<'_>]) -> io::Result<()> {
     let sum = |of: fn(&Counts) -> u64| steps.iter().map(|step| of(&step.planned)).sum::<u64>();
-    let (due, staying, undated) = (sum(Counts::past_due), sum(Counts::staying), sum(Counts::undated_total));
+    let due = sum(|counts| counts.backlog.past_due());
+    let (staying, undated) = (sum(Counts::staying), sum(|counts| counts.backlog.undated_total()));
     writeln!(out, "Plan     {due} records are due, {staying} stay, {undated} have no plausible time")?;
     writeln!(out, "Approve  as role {ROLE}: a new rule waits for a person before it disposes of much")
 }
@@ -210,7 +212,7 @@ fn rules(out: &mut dyn Write, results: &Results) -> io::Result<()> {
             rule.rule.clone(),
             rule.disposed_of.to_string(),
             rule.dependents.to_string(),
-            counted(rule.kept),
+            rule.kept.to_string(),
             counted(rule.undated),
             rule.longest_wait.map_or_else(|| "-".to_owned(), length),
             promised(results, rule),

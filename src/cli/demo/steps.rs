@@ -47,7 +47,8 @@ pub(super) async fn sweep_all(
     let mut results = Vec::new();
     for step in &steps {
         let report = sweep(deployment, &mut state, step, world).await?;
-        results.push(RuleResult::of(step, &report));
+        let left = plan(deployment, step.rule, world).await?;
+        results.push(RuleResult::of(step, &report, &left));
     }
     report::swept(out, &results, watch.elapsed())?;
     state.publish_checkpoint().await?;
@@ -63,7 +64,7 @@ async fn plan(deployment: &Deployment, rule: &Rule, world: &World) -> Result<Cou
 /// A new version of a rule may dispose of little by itself; here it is most of a backlog, so somebody has to say yes.
 async fn approve(state: &mut State, step: &Step<'_>) -> Result<(), Failure> {
     let rule = step.rule.id.to_string();
-    state.approve(&rule, &step.document, step.planned.past_due(), ROLE).await?;
+    state.approve(&rule, &step.document, step.planned.backlog.past_due(), ROLE).await?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::identity::{Identities, Identity};
 use super::layer::{Held, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::prepared::{FileIdentity, Prepared};
-use super::read::{Order, Page, Range, Side, columns_of, page, push_pages, selection, sources};
+use super::read::{Order, Page, Range, Side, columns_of, page, selection, sources};
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
@@ -163,6 +163,11 @@ impl Writer {
         way::of(&mut self.connection, &self.dialect, rule, phase, due).await
     }
 
+    /// Whether a batch may be disposed of before the one before it is committed.
+    pub fn disposes_ahead(&self) -> bool {
+        self.dialect.disposes_ahead()
+    }
+
     /// Whether some of the rule's records may be due and only the judge can tell.
     pub fn leaves_to_the_judge(&self, rule: RowRule<'_>) -> bool {
         way::leaves_to_the_judge(&self.dialect, rule)
@@ -279,7 +284,8 @@ impl<'w> Selected<'w> {
     }
 
     fn range(&self) -> Range<'_> {
-        let order = self.from.order(Order::of(self.rule, self.phase));
+        let by = if self.way == Way::Keys { Order::Key } else { Order::of(self.rule, self.phase) };
+        let order = self.from.order(by);
         Range {
             phase: self.phase,
             cursor: &self.from,
@@ -295,6 +301,11 @@ impl<'w> Selected<'w> {
         TriggerSql::of(&self.dialect, self.rule).own_column().is_none() || !self.rule.rule().unless.is_empty()
     }
 
+    /// Whether the statement that disposes of the records names each of them.
+    fn names_records(&self) -> bool {
+        self.way == Way::Listed || self.held[0].layer.action != &Action::Delete
+    }
+
     /// Whether nobody else can write until the batch ends, so that what was read is what is there.
     fn has_locked_everybody_out(&self) -> bool {
         matches!(self.dialect, Dialect::Sqlite)
@@ -302,7 +313,10 @@ impl<'w> Selected<'w> {
 
     /// The records that may go: the whole predicate of the phase, and nobody who is held. Every statement that decides repeats it.
     fn push_due(&self, sql: &mut Sql) {
-        read::condition(sql, self.rule, self.cutoffs, self.phase);
+        match self.pages {
+            Some(pages) => read::on_pages(sql, self.rule, self.cutoffs, pages),
+            None => read::condition(sql, self.rule, self.cutoffs, self.phase),
+        }
         if let Some(people) = self.rule.people() {
             sql.push(" AND ");
             not_held(sql, self.rule, people);
@@ -320,7 +334,7 @@ impl<'w> Selected<'w> {
         let lock = match self.way {
             Way::Listed => Some(Wait::Skip),
             Way::Stretches => Some(Wait::Never),
-            Way::Index | Way::Pages { .. } => None,
+            Way::Index | Way::Keys | Way::Pages { .. } => None,
         };
         let range = Range { lock, ..self.range() };
         let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
@@ -413,7 +427,7 @@ impl<'w> Selected<'w> {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Vec<PreparedPart>, DatastoreError> {
-        if self.way == Way::Listed {
+        if self.names_records() {
             let rows = self.page.keys.iter().zip(std::mem::take(&mut self.beside));
             let rows = rows.map(|(key, beside)| key.iter().cloned().chain(beside).collect()).collect();
             self.held[0].put(rows);
@@ -498,10 +512,10 @@ impl<'w> Selected<'w> {
             Action::Delete if self.way != Way::Listed => {
                 let deleted = if let Dialect::MariaDb(_) = self.dialect { "t FROM" } else { "FROM" };
                 let own = self.dialect.table(layer.table);
-                let mut sql = self.dialect.sql(format!("DELETE {deleted} {own} AS t WHERE TRUE"));
-                if let Some((page, until)) = self.pages {
-                    push_pages(&mut sql, page, until);
-                } else {
+                let at_once = if self.way.is_snapshot() { self.dialect.at_once() } else { "" };
+                let mut sql = self.dialect.sql(format!("{at_once}DELETE {deleted} {own} AS t WHERE TRUE"));
+                // Of pages, the predicate names them.
+                if self.pages.is_none() {
                     let order = columns_of(&self.dialect, self.rule, self.range().order);
                     self.from.push(&mut sql, &order, Side::After);
                     self.page.next.push(&mut sql, &order, Side::UpTo);
@@ -522,7 +536,7 @@ impl<'w> Selected<'w> {
             self.push_due(&mut sql);
         }
         drop(trigger);
-        let extent = if self.way == Way::Listed { Extent::Named } else { Extent::Stretch };
+        let extent = if self.names_records() { Extent::Named } else { Extent::Stretch };
         share::change(&mut self.transaction.handle(), &self.held[0].layer, &sql, (due.len(), extent)).await
     }
 }
@@ -543,11 +557,16 @@ impl<'w> Judged<'w> {
         &self.due
     }
 
+    /// Ends the transaction; everything is as it was before it.
+    pub async fn rollback(self) -> Result<(), DatastoreError> {
+        self.selected.rollback().await
+    }
+
     /// Their keys: to be sealed with the intent, and kept nowhere else.
     pub fn identity(&mut self) -> Identity {
+        let named = self.selected.names_records();
         let keys = &mut self.selected.page.keys;
-        // Only what is listed is named once more.
-        let keys = if self.selected.way == Way::Listed { keys.clone() } else { std::mem::take(keys) };
+        let keys = if named { keys.clone() } else { std::mem::take(keys) };
         Identity::of(self.selected.rule, keys)
     }
 

@@ -90,20 +90,23 @@ impl Connection {
         .map_err(failed(operation))
     }
 
-    /// The same, where one snapshot has to serve all of its statements, and what others have changed meanwhile is a conflict:
-    /// PostgreSQL's alone.
+    /// The same, where one snapshot has to serve all of its statements, and what others have changed meanwhile is a conflict. SQLite has
+    /// locked everybody out instead.
     pub(super) async fn begin_snapshot(
         &mut self,
         operation: &'static str,
     ) -> Result<Transaction<'_>, DatastoreError> {
         match self {
-            Self::Postgres(connection) => connection
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            Self::Postgres(connection) => {
+                connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map(Transaction::Postgres)
+            }
+            Self::MariaDb(connection) => connection
+                .begin_with("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION")
                 .await
-                .map(Transaction::Postgres)
-                .map_err(failed(operation)),
-            Self::Sqlite(_) | Self::MariaDb(_) => self.begin(operation).await,
+                .map(Transaction::MariaDb),
+            Self::Sqlite(_) => return self.begin(operation).await,
         }
+        .map_err(failed(operation))
     }
 
     /// Lets the next statements wait so long for a lock. SQLite has one, and waits for it anyway.

@@ -22,6 +22,8 @@ pub(super) struct Schema {
     pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
     /// Tables with triggers of the application's: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
+    /// Whether a transaction may go by one snapshot, where what others have changed since is a conflict.
+    pub(super) snapshots: bool,
 }
 
 /// The name of an integer type of MariaDB's whose values are bytes, unless they are reckoned with.
@@ -147,6 +149,28 @@ impl Dialect {
         if let Self::Sqlite = self { Type::ANY } else { Type::TEXT }
     }
 
+    /// Whether a transaction may go by one snapshot, where what others have changed since is a conflict.
+    pub(super) fn has_snapshots(&self) -> bool {
+        match self {
+            Self::Sqlite => false,
+            Self::Postgres(schema) | Self::MariaDb(schema) => schema.snapshots,
+        }
+    }
+
+    /// What a statement begins with that waits for no lock.
+    pub(super) fn at_once(&self) -> &'static str {
+        match self {
+            Self::MariaDb(_) => "SET STATEMENT innodb_lock_wait_timeout = 0 FOR ",
+            // Where one waits for nobody, or only briefly by its session's own limit.
+            Self::Sqlite | Self::Postgres(_) => "",
+        }
+    }
+
+    /// Whether a batch may be disposed of before the one before it is committed: MariaDB locks the row behind a range too.
+    pub(super) fn disposes_ahead(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Whether triggers of the application stand on the table.
     pub(super) fn has_triggers(&self, table: &TableName) -> bool {
         match self {
@@ -154,6 +178,12 @@ impl Dialect {
             Self::Sqlite => false,
             Self::Postgres(schema) | Self::MariaDb(schema) => schema.triggered.contains(table.as_str()),
         }
+    }
+
+    /// Something of the row `t` that is never NULL, and on PostgreSQL in no index: after a large sweep its statistics still promise that an
+    /// index alone would do, and that leads through the whole table, row by row.
+    pub(super) fn of_the_row(&self) -> &'static str {
+        if let Self::Postgres(_) = self { "t.ctid" } else { "1" }
     }
 
     /// A column as it is handed over: in a form that [`super::rows`] reads.

@@ -115,20 +115,27 @@ impl<'r> Layer<'r> {
         }
     }
 
+    /// Those of them whose new values are computed row by row. What is the same for every row stands in the statement.
+    fn computed(&self) -> impl Iterator<Item = &'r (ColumnName, Strategy)> + use<'r> {
+        self.replaced().iter().filter(|(_, strategy)| !matches!(strategy, Strategy::Null | Strategy::Fixed(_)))
+    }
+
     fn named(&self, dialect: &Dialect, name: &ColumnName) -> Expression {
         dialect.column("t", self.table, name)
     }
 
-    /// What a batch reads of each row: its key, what leads on from it, what will be replaced, and what else tells it apart.
+    /// What a batch reads of each row: its key, what leads on from it, what its new values are computed from, and what else tells it apart.
     pub(super) fn columns(&self, dialect: &Dialect) -> Vec<Expression> {
-        let replaced = self.replaced().iter().map(|(name, _)| name);
-        let names = self
-            .key
-            .iter()
-            .chain(self.matched.iter().copied())
-            .chain(replaced)
-            .chain(self.also.iter().copied());
-        names.map(|name| self.named(dialect, name)).collect()
+        let named = |name: &ColumnName| self.named(dialect, name);
+        let computed = self.computed().map(|(name, strategy)| match strategy {
+            // Nothing but NULL stays what it is: nobody needs to read the rest.
+            Strategy::Random => {
+                Expression::integer(format!("CASE WHEN {} IS NULL THEN NULL ELSE 1 END", named(name).sql))
+            }
+            _ => named(name),
+        });
+        let own = self.key.iter().chain(self.matched.iter().copied()).map(named);
+        own.chain(computed).chain(self.also.iter().copied().map(named)).collect()
     }
 
     /// The key as the rows that a statement carries have it.
@@ -196,7 +203,7 @@ impl<'r> Layer<'r> {
     ) -> Sql {
         let ty = |name| dialect.type_of(self.table, name).clone();
         let mut columns = self.carried_key(dialect);
-        columns.extend(self.replaced().iter().enumerate().map(|(i, (name, _))| (format!("v{i}"), ty(name))));
+        columns.extend(self.computed().enumerate().map(|(i, (name, _))| (format!("v{i}"), ty(name))));
         let table = dialect.table(self.table);
         let marked = match self.mark {
             Some(MarkKind::Date) => Value::Text(at.format("%Y-%m-%d").to_string()),
@@ -204,9 +211,18 @@ impl<'r> Layer<'r> {
             Some(MarkKind::Instant) | None => Value::Instant(at),
         };
         let set = |sql: &mut Sql, alias: &str| {
-            for (i, (name, _)) in self.replaced().iter().enumerate() {
-                let value = dialect.carried(&format!("v{i}"), &ty(name)).sql;
-                sql.push(&format!("{alias}{} = {value}, ", dialect.quote(name.as_str())));
+            let mut carried = (0..).map(|i| format!("v{i}"));
+            for (name, strategy) in self.replaced() {
+                sql.push(&format!("{alias}{} = ", dialect.quote(name.as_str())));
+                match strategy {
+                    Strategy::Null => drop(sql.push("NULL")),
+                    Strategy::Fixed(text) => {
+                        sql.push(&format!("CASE WHEN {} IS NULL THEN NULL ELSE ", self.named(dialect, name).sql));
+                        sql.bind(&Value::Text(text.clone()), &ty(name)).push(" END");
+                    }
+                    _ => drop(sql.push(&dialect.carried(&carried.next().unwrap_or_default(), &ty(name)).sql)),
+                }
+                sql.push(", ");
             }
             sql.push(&format!("{alias}{} = ", dialect.quote(mark.as_str()))).bind(&marked, &ty(mark));
         };
@@ -303,7 +319,7 @@ impl<'r> Held<'r> {
         let mut rows = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
             let mut replaced = Values::from(self.key_of(row));
-            for ((_, strategy), value) in self.layer.replaced().iter().zip(&row[start..]) {
+            for ((_, strategy), value) in self.layer.computed().zip(&row[start..]) {
                 replaced.push(replace(strategy, value, key)?);
             }
             rows.push(replaced);
@@ -313,7 +329,7 @@ impl<'r> Held<'r> {
 
     /// What tells its rows apart from all of the table's, whichever layer leads to them.
     pub(super) fn identities(&self) -> Vec<String> {
-        let beside = self.layer.key.len() + self.layer.matched.len() + self.layer.replaced().len();
+        let beside = self.layer.key.len() + self.layer.matched.len() + self.layer.computed().count();
         let names: Vec<&ColumnName> = self.layer.key.iter().chain(self.layer.also.iter().copied()).collect();
         let mut order: Vec<usize> = (0..names.len()).collect();
         order.sort_by_key(|at| names[*at]);

@@ -31,7 +31,7 @@ pub use identity::{Identities, Identity};
 pub use level::{Aim, Asked, Came, Eraser, GoOn};
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
-pub use read::{Census, Page, Reader};
+pub use read::{Backlogged, CANDIDATE, Census, Page, Reader};
 pub use replicas::{Behind, Distance, Replicas};
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
@@ -69,8 +69,10 @@ pub struct Cursor(Place);
 enum Place {
     #[default]
     Start,
+    /// At the start of a walk in this order.
+    StartOf(read::Order),
     /// Behind this record, by the values of the walk's own order.
-    Behind(Vec<Value>),
+    Behind(read::Order, Vec<Value>),
     /// With the records on this page of the table.
     Page(u64),
     /// Within these pages, up to the second and without it, behind the record with this key.

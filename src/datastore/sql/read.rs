@@ -70,12 +70,24 @@ impl Page {
     }
 }
 
+/// What is counted of a backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backlogged {
+    /// All of it.
+    All,
+    /// Only what is not past the cut-off.
+    NotDue,
+}
+
 /// How many records of a dataset are in which class, by SQL alone.
 #[derive(Debug, Clone, Default)]
 pub struct Census {
     /// `kept`, `due`, `overdue`, `null`, `no_row`, `future`, `before_1970`, and `candidate` for the judge.
     pub classes: BTreeMap<String, u64>,
 }
+
+/// The class of what SQL cannot compare.
+pub const CANDIDATE: &str = "candidate";
 
 impl Census {
     /// Every record of the dataset.
@@ -153,46 +165,56 @@ impl Reader {
 
     /// Counts the rule's dataset by class.
     pub async fn census(&mut self, rule: RowRule<'_>, cutoffs: &Cutoffs) -> Result<Census, DatastoreError> {
-        let operation = "count a dataset by class";
         let trigger = TriggerSql::of(&self.dialect, rule);
-        let mut census = Census::default();
+        let mut kept = 0;
+        let mut plainly = self.dialect.sql("");
         // Most records are kept most of the time: where one look tells that, the rest is told apart in a second.
-        let plainly = trigger.plainly_kept(cutoffs);
-        if let Some(kept) = &plainly {
+        if trigger.plainly_kept(&mut plainly, cutoffs) {
             let count = Expression::integer("count(*)");
-            let select = self.dialect.select(&[count.clone(), Expression::integer("sum(c.kept)")], |sql| {
+            let select = self.dialect.select(&[count, Expression::integer("sum(c.kept)")], |sql| {
                 sql.push(" FROM (SELECT CASE WHEN ");
-                kept(sql);
+                trigger.plainly_kept(sql, cutoffs);
                 from(sql, " THEN 1 ELSE 0 END AS kept FROM ", rule);
                 filters(sql, rule);
                 sql.push(") AS c");
             });
-            let rows = self.connection.handle().rows(&select, operation).await?;
+            let rows = self.connection.handle().rows(&select, COUNT_BY_CLASS).await?;
             let figure = |at: usize| match rows.first().and_then(|row| row.get(at)) {
                 Some(Value::Integer(n)) => n.unsigned_abs(),
                 _ => 0,
             };
-            census.classes.insert("kept".to_owned(), figure(1));
-            if figure(0) == figure(1) {
-                return Ok(census);
+            kept = figure(1);
+            if figure(0) == kept {
+                return Ok(Census { classes: BTreeMap::from([("kept".to_owned(), kept)]) });
             }
         }
-        let columns = [Expression::text("c.class"), Expression::integer("count(*)")];
+        let mut census = self.backlog(rule, cutoffs, Backlogged::All).await?;
+        *census.classes.entry("kept".to_owned()).or_default() += kept;
+        Ok(census)
+    }
+
+    /// The same without those of which one look tells that they are kept: an index spares the look.
+    pub async fn backlog(
+        &mut self,
+        rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
+        of: Backlogged,
+    ) -> Result<Census, DatastoreError> {
+        let trigger = TriggerSql::of(&self.dialect, rule);
+        let columns = [Expression::text("c.class"), Expression::integer("count(c.one)")];
         let select = self.dialect.select(&columns, |sql| {
             sql.push(" FROM (SELECT ");
             trigger.class(sql, cutoffs);
-            from(sql, " AS class FROM ", rule);
+            sql.push(&format!(" AS class, {} AS one", self.dialect.of_the_row()));
+            from(sql, " FROM ", rule);
             filters(sql, rule);
-            if let Some(kept) = &plainly {
-                sql.push(" AND NOT coalesce(");
-                kept(sql);
-                sql.push(", FALSE)");
-            }
+            trigger.not_plainly_kept(sql, cutoffs, of);
             sql.push(") AS c GROUP BY c.class");
         });
-        for row in self.connection.handle().rows(&select, operation).await? {
+        let mut census = Census::default();
+        for row in self.connection.handle().rows(&select, COUNT_BY_CLASS).await? {
             if let [Value::Text(class), Value::Integer(count)] = &row[..] {
-                *census.classes.entry(class.clone()).or_default() += count.unsigned_abs();
+                census.classes.insert(class.clone(), count.unsigned_abs());
             }
         }
         Ok(census)
@@ -295,6 +317,11 @@ impl Reader {
         way::leaves_to_the_judge(&self.dialect, rule)
     }
 
+    /// Whether [`Self::count_selected`] counts what is due there and nothing else, but for what is on hold.
+    pub fn counts_exactly(datastore: &Datastore, rule: RowRule<'_>) -> bool {
+        Dialect::unseen(&datastore.location).is_some_and(|dialect| !way::leaves_to_the_judge(&dialect, rule))
+    }
+
     /// Which of these rows of values, by their position, no row of a table holds in these columns, to the byte.
     pub async fn missing(
         &mut self,
@@ -347,6 +374,8 @@ impl Reader {
         explain(&mut self.connection.handle(), &self.dialect, rule, catalogue, key).await
     }
 }
+
+const COUNT_BY_CLASS: &str = "count a dataset by class";
 
 fn number_type(dialect: &Dialect) -> &'static Type {
     if let Dialect::Sqlite = dialect { Type::ANY } else { Type::INTEGER }
@@ -497,9 +526,9 @@ impl Cursor {
     pub(super) fn push(&self, sql: &mut Sql, order: &[Expression], side: Side) {
         let Cursor(place) = self;
         match place {
-            Place::Start => {}
+            Place::Start | Place::StartOf(_) => {}
             Place::Page(page) => push_page(sql, ">=", *page),
-            Place::Behind(values) => push_row(sql, order, values, side),
+            Place::Behind(_, values) => push_row(sql, order, values, side),
             Place::Within(page, until, after) => {
                 push_pages(sql, *page, *until);
                 if let Some(after) = after {
@@ -510,10 +539,10 @@ impl Cursor {
     }
 
     /// Behind the last record of a page that a walk in this order has read.
-    fn behind(&self, values: Vec<Value>) -> Self {
+    fn behind(&self, order: Order, values: Vec<Value>) -> Self {
         Self(match self.0 {
             Place::Within(page, until, _) => Place::Within(page, until, Some(values)),
-            Place::Start | Place::Behind(_) | Place::Page(_) => Place::Behind(values),
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(_) => Place::Behind(order, values),
         })
     }
 
@@ -521,7 +550,7 @@ impl Cursor {
     pub(super) fn pages(&self, way: Way, limit: u32) -> (u64, u64) {
         let start = match self.0 {
             Place::Page(page) => page,
-            Place::Start | Place::Behind(_) | Place::Within(..) => 0,
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Within(..) => 0,
         };
         (start, start + way.stride(limit))
     }
@@ -533,6 +562,7 @@ impl Cursor {
                 let (start, until) = self.pages(way, limit);
                 Self(Place::Within(start, until, None))
             }
+            (Way::Keys, Place::Start) => Self(Place::StartOf(Order::Key)),
             _ => self.clone(),
         }
     }
@@ -546,21 +576,22 @@ impl Cursor {
     pub(super) fn beyond(&self) -> Option<Self> {
         match self.0 {
             Place::Within(_, until, _) => Some(Self(Place::Page(until))),
-            Place::Start | Place::Behind(_) | Place::Page(_) => None,
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(_) => None,
         }
     }
 
-    /// The order that the walk has to have here, whatever it goes by elsewhere.
+    /// The order that the walk has to have here, whatever it would go by from the start.
     pub(super) fn order(&self, otherwise: Order) -> Order {
         match self.0 {
             Place::Within(..) => Order::Key,
-            Place::Start | Place::Behind(_) | Place::Page(_) => otherwise,
+            Place::StartOf(order) | Place::Behind(order, _) => order,
+            Place::Start | Place::Page(_) => otherwise,
         }
     }
 }
 
 /// The rows on these pages of the table, up to the second and without it.
-pub(super) fn push_pages(sql: &mut Sql, page: u64, until: u64) {
+fn push_pages(sql: &mut Sql, page: u64, until: u64) {
     push_page(sql, ">=", page);
     push_page(sql, "<", until);
 }
@@ -618,7 +649,8 @@ pub(super) struct Range<'c> {
 impl<'c> Range<'c> {
     /// Unlocked, in the order that suits the phase.
     pub(super) fn of(rule: RowRule<'_>, phase: Phase, cursor: &'c Cursor, limit: u32) -> Self {
-        Self { phase, cursor, order: Order::of(rule, phase), limit, lock: None, pages: None }
+        let order = cursor.order(Order::of(rule, phase));
+        Self { phase, cursor, order, limit, lock: None, pages: None }
     }
 }
 
@@ -626,16 +658,25 @@ impl<'c> Range<'c> {
 pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, range: Range<'_>) {
     let dialect = sql.dialect.clone();
     from(sql, " FROM ", rule);
-    condition(sql, rule, cutoffs, range.phase);
     if let Some((page, until)) = range.pages {
-        push_pages(sql, page, until);
+        on_pages(sql, rule, cutoffs, (page, until));
         return;
     }
+    condition(sql, rule, cutoffs, range.phase);
     let order = columns_of(&dialect, rule, range.order);
     range.cursor.push(sql, &order, Side::After);
     let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
     sql.push(&format!(" ORDER BY {} LIMIT ", order.join(", "))).bind_integer(i64::from(range.limit));
     sql.push(range.lock.map_or("", |wait| dialect.lock(wait)));
+}
+
+/// Which records a walk by pages is after on these.
+pub(super) fn on_pages(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, (page, until): (u64, u64)) {
+    // What the planner cannot see through leads it to no index, and spares it a look at the ends of one, where the dead lie.
+    sql.push("CASE WHEN ");
+    condition(sql, rule, cutoffs, Phase::Exact);
+    sql.push(" THEN TRUE END");
+    push_pages(sql, page, until);
 }
 
 /// Which records a phase is after.
@@ -648,9 +689,11 @@ pub(super) fn condition(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, pha
         Phase::Exact => trigger.past(sql, cutoffs, cutoffs.due.as_ref()),
         Phase::Regular => {
             trigger.past(sql, cutoffs, cutoffs.due.as_ref());
-            sql.push(" AND ");
-            trigger.class(sql, cutoffs);
-            sql.push(" IN ('due', 'overdue')");
+            if !trigger.is_past_exactly() {
+                sql.push(" AND ");
+                trigger.class(sql, cutoffs);
+                sql.push(" IN ('due', 'overdue')");
+            }
         }
         Phase::Candidates => drop(sql.push(&trigger.candidate())),
         Phase::Demanded => match rule.people() {
@@ -698,7 +741,7 @@ pub(super) fn page(
             TriggerValue::Own(value) if range.order == Order::Trigger => Some(value.clone()),
             TriggerValue::Own(_) | TriggerValue::Rows(_) => None,
         };
-        range.cursor.behind(trigger.into_iter().chain(key.iter().cloned()).collect())
+        range.cursor.behind(range.order, trigger.into_iter().chain(key.iter().cloned()).collect())
     });
     let exhausted = u32::try_from(count).is_ok_and(|n| n < range.limit);
     let beyond = if exhausted { range.cursor.beyond() } else { None };

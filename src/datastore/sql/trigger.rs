@@ -2,6 +2,7 @@
 
 use super::dialect::{Dialect, Expression, Type};
 use super::filter::joined_exactly;
+use super::read::Backlogged;
 use super::statement::Sql;
 use crate::model::value::Value;
 use crate::rules::bind::{Reads, RowRule, TriggerKind};
@@ -62,6 +63,34 @@ impl Form<'_> {
             }
             TriggerKind::Date => {
                 format!("(typeof({x}) = 'text' AND {x} GLOB '{date}' AND octet_length({x}) = 10)")
+            }
+            TriggerKind::Integer(_) => format!("typeof({x}) = 'integer'"),
+            TriggerKind::Text(..) => "FALSE".to_owned(),
+        }
+    }
+
+    /// Valid at a glance: digits where they belong, and a day that every month has. In bytes, for the same reason as [`Self::fraction`].
+    fn plain(&self) -> String {
+        let x = &self.x.sql;
+        let digits = |n: usize| "[0-9]".repeat(n);
+        let day = format!("substr({x},6,2) BETWEEN '01' AND '12' AND substr({x},9,2) BETWEEN '01' AND '28'");
+        let date = format!("{}-[01][0-9]-[0-2][0-9]", digits(4));
+        let of_length = |end: &str| {
+            let time = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]";
+            let lengths = [(19, String::new()), (23, format!(".{}", digits(3))), (26, format!(".{}", digits(6)))];
+            let when = |(length, fraction): (usize, String)| {
+                format!(" WHEN {} THEN {x} GLOB '{date}[ T]{time}{fraction}{end}'", length + end.len())
+            };
+            let all: String = lengths.into_iter().map(when).collect();
+            format!("CASE octet_length({x}){all} ELSE FALSE END AND {day} AND substr({x},12,2) < '24'")
+        };
+        match self.kind {
+            TriggerKind::Instant => {
+                format!("typeof({x}) = 'text' AND substr({x},11,1) = 'T' AND {}", of_length("Z"))
+            }
+            TriggerKind::Naive(_) => format!("typeof({x}) = 'text' AND {}", of_length("")),
+            TriggerKind::Date => {
+                format!("typeof({x}) = 'text' AND octet_length({x}) = 10 AND {x} GLOB '{date}' AND {day}")
             }
             TriggerKind::Integer(_) => format!("typeof({x}) = 'integer'"),
             TriggerKind::Text(..) => "FALSE".to_owned(),
@@ -250,6 +279,12 @@ impl<'a> TriggerSql<'a> {
         }
     }
 
+    /// Whether only what is due or overdue is past the cut-off: a planner that has to guess how much of it is goes through the whole table
+    /// for every page.
+    pub(super) fn is_past_exactly(&self) -> bool {
+        matches!(self.form.dialect, Dialect::Postgres(_)) && self.rows.is_none() && self.is_compared()
+    }
+
     /// A row that leaves the whole record undated or not started.
     fn spoils(&self, sql: &mut Sql, cutoffs: &Cutoffs) {
         let x = &self.form.x.sql;
@@ -272,17 +307,44 @@ impl<'a> TriggerSql<'a> {
         }
     }
 
-    /// The records whose period runs, as a comparison of their own column; none: it takes more to tell.
-    pub(super) fn plainly_kept<'c>(&'c self, cutoffs: &'c Cutoffs) -> Option<impl Fn(&mut Sql) + 'c> {
-        let typed = !matches!(self.form.dialect, Dialect::Sqlite) && self.is_compared();
-        let cut =
-            cutoffs.due.as_ref().filter(|_| typed && self.rows.is_none() && !self.trigger.is_request())?;
-        Some(move |sql: &mut Sql| {
-            let (x, ty) = (&self.form.x.sql, self.form.ty());
-            sql.push(&format!("{x} >= ")).bind(cut, ty);
-            sql.push(&format!(" AND {x} > ")).bind(&cutoffs.epoch, ty);
+    /// The records whose period runs, as far as a comparison of their own column tells; whether it tells of any.
+    pub(super) fn plainly_kept(&self, sql: &mut Sql, cutoffs: &Cutoffs) -> bool {
+        let Some(cut) = self.plain_cut(cutoffs) else { return false };
+        let (x, ty) = (&self.form.x.sql, self.form.ty());
+        if let Dialect::Sqlite = self.form.dialect {
+            // Behind whatever sorts to the cut-off, and before whatever sorts to the future: in between, the shape tells the rest.
+            let (from, epoch) = (ceiling(self.form.kind, cut), ceiling(self.form.kind, &cutoffs.epoch));
+            sql.push(&format!("({x} >= ")).bind(&from, ty).push(&format!(" AND {x} > ")).bind(&epoch, ty);
+            sql.push(&format!(" AND {x} < ")).bind(&floor(self.form.kind, &cutoffs.future), ty);
+            sql.push(&format!(" AND {})", self.form.plain()));
+        } else {
+            sql.push(&format!("{x} >= ")).bind(cut, ty).push(&format!(" AND {x} > ")).bind(&cutoffs.epoch, ty);
             sql.push(&format!(" AND {x} < ")).bind(&cutoffs.future, ty);
-        })
+        }
+        true
+    }
+
+    /// All others: where columns have types, as ranges that an index serves.
+    pub(super) fn not_plainly_kept(&self, sql: &mut Sql, cutoffs: &Cutoffs, of: Backlogged) {
+        let Some(cut) = self.plain_cut(cutoffs) else { return };
+        if let Dialect::Sqlite = self.form.dialect {
+            sql.push(" AND NOT coalesce(");
+            self.plainly_kept(sql, cutoffs);
+            sql.push(", FALSE)");
+            return;
+        }
+        let (x, ty) = (&self.form.x.sql, self.form.ty());
+        sql.push(&format!(" AND ({x} <= ")).bind(&cutoffs.epoch, ty);
+        if of == Backlogged::All {
+            sql.push(&format!(" OR {x} < ")).bind(cut, ty);
+        }
+        sql.push(&format!(" OR {x} >= ")).bind(&cutoffs.future, ty);
+        sql.push(&format!(" OR {x} IS NULL)"));
+    }
+
+    /// The cut-off, where comparing the record's own column with it tells most.
+    fn plain_cut<'c>(&self, cutoffs: &'c Cutoffs) -> Option<&'c Value> {
+        cutoffs.due.as_ref().filter(|_| self.is_compared() && self.rows.is_none() && !self.trigger.is_request())
     }
 
     /// The record's class as a word: `null`, `no_row`, `candidate`, `before_1970`, `future`, `overdue`, `due`, `kept`.
@@ -334,11 +396,21 @@ impl<'a> TriggerSql<'a> {
 /// A value no regular trigger before the cut-off exceeds, in the form the column itself holds: the date, or the second,
 /// and then the highest character that a timestamp never has.
 fn ceiling(kind: &TriggerKind, cut: &Value) -> Value {
+    match floor(kind, cut) {
+        Value::Text(text) if matches!(kind, TriggerKind::Instant | TriggerKind::Naive(_)) => {
+            Value::Text(format!("{text}~"))
+        }
+        other => other,
+    }
+}
+
+/// A value that no regular trigger at or after the cut-off, or within its second (its day), is before.
+fn floor(kind: &TriggerKind, cut: &Value) -> Value {
     let Value::Text(text) = cut else { return cut.clone() };
     let keep = match kind {
         TriggerKind::Instant => 19,
         TriggerKind::Naive(_) => 10,
         TriggerKind::Date | TriggerKind::Integer(_) | TriggerKind::Text(..) => return cut.clone(),
     };
-    Value::Text(format!("{}~", text.get(..keep).unwrap_or(text)))
+    Value::Text(text.get(..keep).unwrap_or(text).to_owned())
 }

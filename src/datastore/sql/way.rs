@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::dialect::{Class, Dialect};
 use super::layer::layers;
 use super::trigger::TriggerSql;
-use super::{Cursor, Phase, postgres};
+use super::{Cursor, Phase, mariadb, postgres};
 use crate::datastore::error::DatastoreError;
 use crate::rules::bind::{Reads, RowRule, TriggerKind};
 use crate::rules::rule::Action;
@@ -22,6 +22,8 @@ pub enum Way {
     /// By ranges of the trigger's index: each is read in a snapshot, judged, and goes as that range of the same snapshot. What somebody
     /// else has changed meanwhile is a conflict.
     Index,
+    /// By ranges of the primary key, which the table itself is kept in the order of, in the same manner.
+    Keys,
     /// By the table's own pages, from the first to the last that there is now, in the same manner.
     Pages {
         /// How many there are.
@@ -58,7 +60,7 @@ impl Way {
     /// go while the one before is not committed yet. Where they meet all the same (a foreign key of the table to itself), it is a conflict.
     pub fn is_snapshot(self) -> bool {
         match self {
-            Self::Index | Self::Pages { .. } => true,
+            Self::Index | Self::Keys | Self::Pages { .. } => true,
             Self::Listed | Self::Stretches => false,
         }
     }
@@ -70,6 +72,7 @@ impl fmt::Display for Way {
             Self::Listed => "record by record: listed, locked, judged, and named by their keys",
             Self::Stretches => "by stretches of the walk's order",
             Self::Index => "by ranges of the trigger's index",
+            Self::Keys => "by ranges of the primary key",
             Self::Pages { .. } => "by ranges of the table's pages",
         })
     }
@@ -88,17 +91,32 @@ pub(super) async fn of(
     let by_itself = layers(rule, 0).len() == 1
         && rule.bound().shares().len() == 1
         && phase == Phase::Exact
-        && rule.rule().action == Action::Delete
+        // What a pseudonym stands for is read row by row, which PostgreSQL's ways do anyway.
+        && (rule.rule().action == Action::Delete || matches!(dialect, Dialect::Postgres(_)))
         && rule.rule().unless.is_empty()
         && TriggerSql::of(dialect, rule).is_compared();
     match connection {
         _ if !by_itself => Ok(Way::Listed),
         Connection::Sqlite(_) if rule.table().integer_key => Ok(Way::Stretches),
         Connection::Sqlite(_) => Ok(Way::Listed),
-        Connection::MariaDb(_) => {
+        Connection::MariaDb(connection) => {
             let ty = |name| dialect.type_of(rule.table().name, name).class;
             let ordered = rule.table().key.iter().all(|name| ty(name) != Class::Other);
-            Ok(if ordered { Way::Stretches } else { Way::Listed })
+            if !ordered {
+                return Ok(Way::Listed);
+            }
+            if !dialect.has_snapshots() {
+                return Ok(Way::Stretches);
+            }
+            let size = mariadb::size::estimate(connection, dialect.schema_name(), rule.table().name).await?;
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let share = due as f64 / size.map_or(0, |size| size.rows).max(1) as f64;
+            Ok(match rule.table().trigger_indexed {
+                _ if share >= LARGE => Way::Keys,
+                true => Way::Index,
+                // It would lock what it only looks at.
+                false => Way::Stretches,
+            })
         }
         Connection::Postgres(connection) => {
             let (name, indexed) = (rule.table().name, rule.table().trigger_indexed);

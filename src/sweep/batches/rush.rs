@@ -1,135 +1,321 @@
-//! Two connections in turn: while this batch is intended and committed, the next is read, judged and disposed of within its transaction.
+//! Three connections in turn, each at its own pace: while the batch of one is intended and committed, the others read the next, have them
+//! judged and dispose of them within their transactions.
+//!
+//! Two rights pass from one to the next. Who may *read on* knows where the batch before ends; who may *commit* knows that the batch before is
+//! committed. So batches begin and end in the walk's order, whatever overlaps between.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Flight, Heeded, Run, Turn, Walk, is_rest, judged, prepared, stumbled};
+use tokio::sync::mpsc::{UnboundedReceiver as Receiver, UnboundedSender as Sender, unbounded_channel};
+
+use super::{Beside, Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Turn, Walk, judged, prepared, stumbled};
 use crate::clock::Stopwatch;
-use crate::datastore::sql::{Cursor, Writer};
+use crate::datastore::sql::{Cursor, Phase, Way, Writer};
 use crate::hook;
+use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
-use crate::state::State;
+use crate::state::{Draft, State};
 use crate::sweep::Progress;
 use crate::sweep::error::SweepError;
+use crate::sweep::idle::Idle;
+use crate::sweep::judge::{Grounds, Threads};
 use crate::sweep::pace::Budget;
 
-/// What a step of two writers comes to.
-enum Step<'w> {
-    /// The next batch is gone within its transaction already.
-    On(Box<Flight<'w>>),
-    /// What came of this one has to be seen to first.
-    Out(Turn),
+/// The right to read on: from here.
+struct Place {
+    cursor: Cursor,
+    way: Way,
+    /// Records that the judge has called due in this sweep, whether they are gone yet or not.
+    due: u64,
 }
 
-impl Walk<'_, '_, '_> {
-    /// As many batches as go by themselves, on two connections in turn: while this one is intended and committed, the next is read, judged
-    /// and disposed of within its own transaction. Nothing of the next is committed before the seal of this one.
-    pub(super) async fn rush(
+/// The right to commit.
+struct Baton<'x, 'w, 'r, 'g, 'a> {
+    walk: &'x mut Walk<'w, 'r, 'g>,
+    run: &'x mut Run<'a>,
+    state: &'x mut State,
+    budget: &'x mut Budget,
+    progress: &'x mut (dyn FnMut(Progress<'_>) + Send),
+}
+
+/// One of the connections, and what it passes to the next.
+struct Lane<'x, 'w, 'r, 'g, 'a> {
+    places: Receiver<Place>,
+    next_place: Sender<Place>,
+    batons: Receiver<Baton<'x, 'w, 'r, 'g, 'a>>,
+    next_baton: Sender<Baton<'x, 'w, 'r, 'g, 'a>>,
+    /// Of its next batch.
+    draft: Draft,
+    limit: u32,
+}
+
+/// What stands still meanwhile.
+#[derive(Clone, Copy)]
+struct Fixed<'f> {
+    grounds: &'f Grounds<'f>,
+    rows: RowRule<'f>,
+    phase: Phase,
+    pseudonyms: Option<&'f PseudonymKey>,
+    idle: &'f Idle,
+    /// As many were counted before the sweep.
+    total: u64,
+}
+
+/// A batch that waits for the right to commit, or what it comes to without being one.
+struct Made<'w> {
+    stage: Or<Stage<'w>>,
+    from: Cursor,
+    /// As reading it has shown the table.
+    way: Way,
+    /// Since its records may be locked.
+    since: Stopwatch,
+}
+
+/// How far a batch has come.
+enum Stage<'w> {
+    /// It goes only when the one before is committed.
+    Judged(Sitting<'w>),
+    Disposed(Flight<'w>),
+}
+
+impl<'w, 'r, 'g> Walk<'w, 'r, 'g> {
+    /// As many batches as go by themselves.
+    pub(super) async fn rush<'a>(
         &mut self,
-        run: &mut Run<'_>,
+        run: &mut Run<'a>,
         state: &mut State,
-        (first, second): (&mut Writer, &mut Writer),
+        (first, others): (&mut Writer, &mut Beside),
         cursor: &Cursor,
         budget: &mut Budget,
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Turn, SweepError> {
-        hook::reach("prepare.before");
         let orders = Arc::clone(&run.orders);
-        let rows = self.rows.heeding(&orders);
-        let (limit, way) = (budget.limit(), self.way);
         // Announced to one writer, and gone before the other's snapshot: two that forget one marker would be a conflict.
         self.seal(run, state, first).await?;
-        let grounds = run.grounds();
-        let closer = way.closer(cursor, limit);
-        let selected = match first.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
-            Err(error) => return stumbled(error, closer),
-            Ok(selected) => selected,
+        let (grounds, idle) = (run.grounds(), run.idle.clone());
+        let fixed = Fixed {
+            grounds: &grounds,
+            rows: self.rows.heeding(&orders),
+            phase: self.phase,
+            pseudonyms: self.pseudonyms,
+            idle: &idle,
+            total: run.total,
         };
-        self.way = selected.way();
-        let judged = match judged(&grounds, selected, closer, self.phase).await? {
-            Ok(judged) => judged,
-            Err(turn) => return Ok(turn),
-        };
-        let draft = state.draft(run.sweep).await?;
-        let mut flight = match prepared(&grounds, judged, draft, self.pseudonyms).await? {
-            Ok(flight) => flight,
-            Err(turn) => return Ok(turn),
-        };
-        // Ends with the walk, or with the first batch that does not go by itself.
-        loop {
-            flight = match self.step(run, state, rows, flight, second, budget, progress).await? {
-                Step::On(next) => *next,
-                Step::Out(turn) => return Ok(turn),
-            };
-            flight = match self.step(run, state, rows, flight, first, budget, progress).await? {
-                Step::On(next) => *next,
-                Step::Out(turn) => return Ok(turn),
-            };
+        let (start, end) = (cursor.clone(), Turn::Again(cursor.clone()));
+        let place = Place { cursor: start, way: self.way, due: run.report.disposed };
+        let drafts =
+            [state.draft(run.sweep).await?, state.draft(run.sweep).await?, state.draft(run.sweep).await?];
+        let ([one, two, three], place_of, baton_of) = ring(drafts, budget.limit());
+        // Both are received: the first lane is there.
+        drop(place_of.send(place));
+        drop(baton_of.send(Baton { walk: self, run, state, budget, progress }));
+        drop((place_of, baton_of));
+        let [second, third] = others;
+        // Each lane ends its own transaction before it ends, whatever ended another: no call to a datastore is dropped.
+        let ends = tokio::join!(one.run(fixed, first), two.run(fixed, second), three.run(fixed, third));
+        let mut came_to = None;
+        for end in [ends.0, ends.1, ends.2] {
+            match (end, &came_to) {
+                (Err(error), Some(Err(_))) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "another connection of this sweep failed too"
+                ),
+                (Err(error), _) => came_to = Some(Err(error)),
+                // Only the lane that ends first has something to say.
+                (Ok(Some(turn)), None) => came_to = Some(Ok(turn)),
+                (Ok(_), _) => {}
+            }
         }
+        came_to.unwrap_or(Ok(end))
+    }
+}
+
+/// So many connections: two keep the server busy while the third waits for the disk.
+const LANES: usize = 3;
+
+/// Lanes that pass to one another in turn, and what the first of them receives from.
+fn ring<'x, 'w, 'r, 'g, 'a>(
+    drafts: [Draft; LANES],
+    limit: u32,
+) -> ([Lane<'x, 'w, 'r, 'g, 'a>; LANES], Sender<Place>, Sender<Baton<'x, 'w, 'r, 'g, 'a>>) {
+    let (place_of_first, mut places) = unbounded_channel();
+    let (baton_of_first, mut batons) = unbounded_channel();
+    let mut at = 0;
+    let lanes = drafts.map(|draft| {
+        at += 1;
+        // The last passes to the first.
+        let (next_place, of_next) = unbounded_channel();
+        let (next_baton, with_next) = unbounded_channel();
+        let (next_place, next_baton) =
+            if at < LANES { (next_place, next_baton) } else { (place_of_first.clone(), baton_of_first.clone()) };
+        let (places, batons) =
+            (std::mem::replace(&mut places, of_next), std::mem::replace(&mut batons, with_next));
+        Lane { places, next_place, batons, next_baton, draft, limit }
+    });
+    (lanes, place_of_first, baton_of_first)
+}
+
+impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
+    /// Batch after batch; what the last of them comes to, or none: another lane has ended.
+    async fn run(mut self, fixed: Fixed<'_>, writer: &mut Writer) -> Result<Option<Turn>, SweepError> {
+        // Ends with the walk, or with the first batch that does not go by itself: a lane that ends lets go of its ends of the channels.
+        while let Some(place) = self.places.recv().await {
+            let (Made { stage, from, way, mut since }, baton) = self.make(fixed, &mut *writer, place).await;
+            let baton = match baton {
+                Ok(None) => self.batons.recv().await,
+                Ok(baton) => baton,
+                Err(error) => {
+                    give_up(stage).await?;
+                    return Err(error);
+                }
+            };
+            let Some(Baton { walk, run, state, budget, progress }) = baton else {
+                give_up(stage).await?;
+                return Ok(None);
+            };
+            walk.way = way;
+            let turn = match stage? {
+                Err(turn) => turn,
+                Ok(stage) if run.has_to_stop() || run.heed(state).await? != Heeded::Same => {
+                    stage.rollback().await?;
+                    Turn::Again(from)
+                }
+                Ok(stage) => {
+                    let flight = match stage {
+                        Stage::Judged(sitting) => {
+                            since = Stopwatch::start();
+                            fixed.dispose(sitting).await?
+                        }
+                        Stage::Disposed(flight) => Ok(flight),
+                    };
+                    match flight {
+                        Err(turn) => turn,
+                        Ok(flight) => walk.finish(run, state, fixed.rows, flight).await?,
+                    }
+                }
+            };
+            let Turn::On { went, passed_over, last: false, .. } = turn else { return Ok(Some(turn)) };
+            run.report.locked += passed_over;
+            run.tell(progress);
+            if went > 0 {
+                budget.went_within(went, since.elapsed());
+            }
+            (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
+            // It is committed, and sealed before the next batch of this lane is.
+            walk.announce(writer);
+            if self.next_baton.send(Baton { walk, run, state, budget, progress }).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a walk needs, and one more connection")]
-    async fn step<'b, 'a: 'b>(
+    /// Makes a batch; should the right to commit come meanwhile, the batch before is sealed in time.
+    async fn make<'m>(
         &mut self,
-        run: &mut Run<'a>,
-        state: &mut State,
-        rows: RowRule<'b>,
-        flight: Flight<'_>,
-        other: &'b mut Writer,
-        budget: &mut Budget,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<Step<'b>, SweepError> {
-        budget.wait(run.brake, &mut || run.tell(progress)).await;
-        self.seal_in_time(run, state, other).await?;
-        self.way = flight.way;
-        let next = flight.batch.next.clone();
-        let last = flight.batch.last || is_rest(run, flight.way, flight.due.len());
-        let (limit, way, phase, pseudonyms) = (budget.limit(), self.way, self.phase, self.pseudonyms);
-        self.announce(other);
-        let (grounds, draft) = (run.grounds(), state.draft(run.sweep).await?);
-        let closer = way.closer(&next, limit);
-        let (watch, waited) = (Stopwatch::start(), run.report.ledger_wait);
-        let ahead = async {
-            if last {
-                return (None, Duration::ZERO);
-            }
-            let ahead = async {
-                let selected = match other.select(rows, grounds.cutoffs, phase, &next, limit, way).await {
-                    Err(error) => return stumbled(error, closer).map(Err),
-                    Ok(selected) => selected,
-                };
-                match judged(&grounds, selected, closer, phase).await? {
-                    Ok(judged) => prepared(&grounds, judged, draft, pseudonyms).await,
-                    Err(turn) => Ok(Err(turn)),
+        fixed: Fixed<'m>,
+        writer: &'m mut Writer,
+        place: Place,
+    ) -> (Made<'m>, Result<Option<Baton<'x, 'w, 'r, 'g, 'a>>, SweepError>) {
+        let mut making = pin!(make(fixed, writer, (self.draft.clone(), self.limit), place, &self.next_place));
+        let (mut baton, mut over, mut sealed) = (None, false, Ok(()));
+        // Ends with what is made: no call to a datastore is dropped.
+        loop {
+            tokio::select! {
+                made = &mut making => return (made, sealed.map(|()| baton)),
+                got = self.batons.recv(), if baton.is_none() && !over => {
+                    over = got.is_none();
+                    baton = got;
                 }
-            };
-            (Some(ahead.await), watch.elapsed())
-        };
-        let here = self.finish(run, state, rows, flight);
-        let ((ahead, took), turn) = tokio::join!(ahead, here);
-        // While the server works on the next batch it waits for nobody.
-        let stood = watch.elapsed().saturating_sub(took);
-        run.report.ledger_wait = run.report.ledger_wait.min(waited + stood);
-        let went = match turn? {
-            Turn::On { went, .. } => went,
-            other => {
-                if let Some(Ok(Ok(flight))) = ahead {
-                    flight.own.rollback().await?;
+                () = tokio::time::sleep(LONGEST_UNSEALED), if baton.as_ref().is_some_and(Baton::owes_a_seal) => {
+                    if let Some(Baton { walk, run, state, .. }) = &mut baton {
+                        sealed = walk.seal_alone(run, state).await;
+                    }
                 }
-                return Ok(Step::Out(other));
             }
-        };
-        run.tell(progress);
-        budget.went_within(went, took);
-        let on = |last| Ok(Step::Out(Turn::On { next: next.clone(), went: 0, passed_over: 0, last }));
-        let Some(ahead) = ahead else { return on(true) };
-        match ahead? {
-            Err(turn) => Ok(Step::Out(turn)),
-            Ok(flight) if run.has_to_stop() || run.heed(state).await? != Heeded::Same => {
-                flight.own.rollback().await?;
-                on(false)
-            }
-            Ok(flight) => Ok(Step::On(Box::new(flight))),
         }
     }
+}
+
+impl Baton<'_, '_, '_, '_, '_> {
+    fn owes_a_seal(&self) -> bool {
+        self.walk.outstanding.is_some()
+    }
+}
+
+/// Reads a batch, has it judged, lets the next lane read on, and, where that may be, disposes of it within its transaction.
+async fn make<'m>(
+    fixed: Fixed<'m>,
+    writer: &'m mut Writer,
+    (draft, limit): (Draft, u32),
+    Place { cursor: from, way, due }: Place,
+    next: &Sender<Place>,
+) -> Made<'m> {
+    hook::reach("prepare.before");
+    let Fixed { grounds, rows, phase, idle, total, .. } = fixed;
+    let disposes_ahead = writer.disposes_ahead();
+    let closer = way.closer(&from, limit);
+    let reading = idle.statement();
+    let selected = match writer.select(rows, grounds.cutoffs, phase, &from, limit, way).await {
+        Ok(selected) => selected,
+        Err(error) => {
+            return Made { stage: stumbled(error, closer).map(Err), from, way, since: Stopwatch::start() };
+        }
+    };
+    drop(reading);
+    let way = selected.way();
+    let mut sitting = judged(grounds, draft, selected, &from, closer, (phase, Threads::One)).await;
+    let read_on = match &mut sitting {
+        Ok(Ok(sitting)) => {
+            let sheet = &mut sitting.sheet;
+            let due = due + sheet.due.len() as u64;
+            // What is behind holds none of those that were counted when the sweep began. What has become due there since goes with the
+            // next sweep.
+            sheet.batch.last |= matches!(way, Way::Pages { .. } | Way::Keys) && due >= total;
+            (!sheet.batch.last).then(|| (sheet.batch.next.clone(), due))
+        }
+        Ok(Err(Turn::On { next, last: false, .. })) => Some((next.clone(), due)),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    if let Some((cursor, due)) = read_on {
+        // A lane that has ended reads no further.
+        drop(next.send(Place { cursor, way, due }));
+    }
+    let since = Stopwatch::start();
+    let stage = match sitting {
+        Ok(Ok(sitting)) if disposes_ahead => fixed.dispose(sitting).await.map(|flight| flight.map(Stage::Disposed)),
+        sitting => sitting.map(|sitting| sitting.map(Stage::Judged)),
+    };
+    Made { stage, from, way, since }
+}
+
+impl<'f> Fixed<'f> {
+    async fn dispose(self, sitting: Sitting<'f>) -> Or<Flight<'f>> {
+        let _statement = self.idle.statement();
+        prepared(sitting, self.grounds.now.eligible, self.pseudonyms).await
+    }
+}
+
+impl Stage<'_> {
+    async fn rollback(self) -> Result<(), SweepError> {
+        match self {
+            Self::Judged(sitting) => sitting.judged.rollback().await?,
+            Self::Disposed(flight) => flight.own.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Ends the transaction of a batch behind one that went another way.
+async fn give_up(stage: Or<Stage<'_>>) -> Result<(), SweepError> {
+    match stage {
+        Ok(Ok(stage)) => stage.rollback().await?,
+        Ok(Err(_)) => {}
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the batch behind the present one could not be made either"
+        ),
+    }
+    Ok(())
 }

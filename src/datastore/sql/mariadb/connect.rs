@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -31,7 +31,8 @@ pub(in crate::datastore::sql) async fn connect(
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
     let mut connection = session(server, access).await?;
-    let schema = schema(&mut connection, &server.database).await?;
+    let snapshots = has_snapshots(&mut connection).await?;
+    let schema = Schema { snapshots, ..schema(&mut connection, &server.database).await? };
     Ok((connection, Dialect::MariaDb(Arc::new(schema))))
 }
 
@@ -73,6 +74,21 @@ pub(in crate::datastore::sql) async fn session(
         sqlx::raw_sql(*set).execute(&mut connection).await.map_err(failed("set a session up"))?;
     }
     Ok(connection)
+}
+
+/// Whether a transaction that goes by one snapshot is refused what others have changed since: from 10.6.18 and 10.11.8 on. It makes no
+/// difference to one whose statements each have their own.
+async fn has_snapshots(connection: &mut MySqlConnection) -> Result<bool, DatastoreError> {
+    match sqlx::raw_sql("SET SESSION innodb_snapshot_isolation = ON").execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(is_unknown) => Ok(false),
+        Err(error) => Err(failed("set a session up")(error)),
+    }
+}
+
+/// The server has no such variable.
+fn is_unknown(error: &MySqlDatabaseError) -> bool {
+    error.number() == 1193
 }
 
 /// Lets the next statements wait so long for a lock.

@@ -103,7 +103,7 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
          JOIN pg_catalog.pg_type AS t ON t.oid = coalesce(plain.oid, a.atttypid) \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
          WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')";
-    let mut schema = Schema { name: name.to_owned(), ..Schema::default() };
+    let mut schema = Schema { name: name.to_owned(), snapshots: true, ..Schema::default() };
     for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
         let text = |at: usize| row.try_get::<String, _>(at).map_err(failed(operation));
         let (internal, cast) = (text(2)?, text(4)?);
