@@ -1,7 +1,7 @@
 //! Named points at which a test kills the process, or holds it while the application goes on. In a build without the feature `test-hooks` this is nothing.
 
 /// Dies here, as by `kill -9`, when `EXPUNGED_KILL_AT` names this point and its turn: `intent.after:3`. Waits here when
-/// `EXPUNGED_PAUSE_AT` does: says so in the named pipe `EXPUNGED_PAUSE`, and goes on once somebody has opened that for writing.
+/// `EXPUNGED_PAUSE_AT` does, or one of several there (`intent.after:1,seal.after:2`): says so in the named pipe `EXPUNGED_PAUSE`, and goes on once somebody has opened that for writing.
 /// Panics here when `EXPUNGED_PANIC_AT` does, with the text of `EXPUNGED_PANIC`. Where `EXPUNGED_REACHED` names a file, every point that is passed is appended to it, one a line.
 ///
 /// # Panics
@@ -28,9 +28,8 @@ pub fn reach(point: &str) {
         let turn = reached.iter().filter(|p| *p == point).count();
         Some(format!("{point}:{turn}"))
     };
-    if pause == here
-        && let Some(pipe) = std::env::var_os("EXPUNGED_PAUSE")
-    {
+    let pauses = pause.is_some_and(|points| points.split(',').any(|at| Some(at) == here.as_deref()));
+    if pauses && let Some(pipe) = std::env::var_os("EXPUNGED_PAUSE") {
         // Each opening waits for the other end. A pipe that cannot be opened is a point that the test misses.
         drop(std::fs::File::options().write(true).open(&pipe).and_then(|mut to| to.write_all(b"reached")));
         drop(std::fs::read(&pipe));

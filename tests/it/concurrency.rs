@@ -106,6 +106,7 @@ on_servers!(
     a_dependent_that_the_application_has_locked_keeps_its_record_and_no_other,
     a_lock_that_is_given_back_soon_is_waited_for,
     two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once,
+    what_an_order_undoes_leaves_no_row_locked,
 );
 
 fn a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted<E: Engine>() {
@@ -321,5 +322,26 @@ fn two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once<E: Engine>()
     assert_eq!(served.world.records("batch.committed") + other.records("batch.committed"), 2_000);
     for world in [&served.world, &other] {
         world.ran(&["ledger", "verify"], 0);
+    }
+}
+
+/// Batches of a page each, one after another or two at once: of a batch that is only dropped, the driver keeps the locks until it uses
+/// the connection again.
+fn what_an_order_undoes_leaves_no_row_locked<E: Engine>() {
+    for pace in ["1000000", "\"unlimited\""] {
+        let served = Served::<E>::new(DELETED_AT, "subject = \"id\"\non_erasure = \"dispose\"\n");
+        served.world.configure("\"unlimited\"", pace);
+        served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
+        served.accounts(1..=900);
+        let ran = served.world.run_paused_at(&["intent.before:1", "prepare.before:2"], &SWEEP, |point| {
+            if point == "intent.before:1" {
+                let hold = ["hold", "place", "site", "--subject", "900", "--reference", "C-1", "--wait", "0"];
+                served.world.ran(&hold, 0);
+            } else {
+                assert!(served.database.try_sql("SELECT id FROM account FOR UPDATE"), "{pace}");
+            }
+        });
+        assert_eq!((ran.code, served.left()), (1, set(&["900"])), "{}", ran.text());
+        served.world.ran(&["ledger", "verify"], 0);
     }
 }

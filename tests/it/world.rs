@@ -217,22 +217,35 @@ impl World {
     /// The same, with something done while it waits at a point (`prepare.before:1`).
     #[cfg(feature = "test-hooks")]
     pub fn run_paused(&self, point: &str, arguments: &[&str], meanwhile: impl FnOnce()) -> Ran {
+        let mut meanwhile = Some(meanwhile);
+        self.run_paused_at(&[point], arguments, |_| meanwhile.take().map_or((), |meanwhile| meanwhile()))
+    }
+
+    /// The same at several points, in the order in which it passes them.
+    #[cfg(feature = "test-hooks")]
+    pub fn run_paused_at(&self, points: &[&str], arguments: &[&str], mut meanwhile: impl FnMut(&str)) -> Ran {
         let pipe = self.path("pause");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let environment = [("EXPUNGED_PAUSE_AT", point), ("EXPUNGED_PAUSE", pipe.to_str().unwrap())];
+        let all = points.join(",");
+        let environment = [("EXPUNGED_PAUSE_AT", all.as_str()), ("EXPUNGED_PAUSE", pipe.to_str().unwrap())];
         let ran = std::thread::scope(|scope| {
             let program = scope.spawn(|| {
                 let ran = self.run_with(&environment, arguments);
-                // Where the point was not passed, somebody still waits for it.
+                // Where a point was not passed, somebody still waits for it.
                 let mut options = std::fs::File::options();
                 drop(options.read(true).write(true).open(&pipe).map(|_| ()));
                 ran
             });
-            let reached = std::fs::read_to_string(&pipe).unwrap();
-            assert_eq!(reached, "reached", "`{point}` was not passed");
-            // The scope waits for the program, which waits for the pipe: a test that fails must not hang.
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile));
-            drop(std::fs::File::options().write(true).open(&pipe));
+            let mut done = Ok(());
+            for point in points {
+                let reached = std::fs::read_to_string(&pipe).unwrap();
+                assert_eq!(reached, "reached", "`{point}` was not passed");
+                // The scope waits for the program, which waits for the pipe: a test that fails must not hang.
+                done = done.and_then(|()| {
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| meanwhile(point)))
+                });
+                drop(std::fs::File::options().write(true).open(&pipe));
+            }
             let ran = program.join().unwrap();
             done.map_or_else(|panic| std::panic::resume_unwind(panic), |()| ran)
         });
