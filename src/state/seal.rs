@@ -58,6 +58,19 @@ impl State {
         Ok(index)
     }
 
+    /// Those of these batches whose outcomes are in the ledger.
+    pub async fn settled(&mut self, batches: &[String]) -> Result<Vec<String>, StateError> {
+        let operation = "look for the outcomes of batches";
+        let rows = sqlx::query(
+            "SELECT id FROM batch WHERE outcome IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",
+        )
+        .bind(serde_json::json!(batches).to_string())
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        rows.iter().map(|row| row.try_get(0).map_err(|e| failed(&self.path, operation, e))).collect()
+    }
+
     /// Works out what a seal is going to say; nothing is written yet.
     pub(super) async fn concluded<'a>(
         &mut self,

@@ -121,7 +121,7 @@ pub(super) async fn run(
     writer: &mut Writer,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
-    let mut remote = Remote::open(run, rows).await?;
+    let mut remote = Remote::open(run, rows, state).await?;
     // Where batches are snapshots, the server disposes of the next within their transactions while this one is intended and committed.
     let mut others: Option<Beside> = None;
     let mut gate = Gate::of(run.target)?;

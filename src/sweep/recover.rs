@@ -107,6 +107,20 @@ pub async fn recover(state: &mut State, places: Places<'_>) -> Result<Recovered,
     Ok(recovered)
 }
 
+/// Forgets the markers that earlier sweeps have left, which failed or died behind the seals of their batches. One that stays says
+/// nothing wrong, and the next sweep finds it again.
+pub(super) async fn forget(state: &mut State, writer: &mut Writer) -> Result<(), SweepError> {
+    let forgotten = match writer.marked().await {
+        Ok(marked) if marked.is_empty() => return Ok(()),
+        Ok(marked) => writer.forget(&state.settled(&marked).await?).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = forgotten {
+        tracing::warn!(error = &error as &dyn std::error::Error, "markers were not forgotten");
+    }
+    Ok(())
+}
+
 enum Unsettled {
     Datastore(String),
     State(SweepError),

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::batches::Run;
 use super::error::SweepError;
 use super::outcome::{Left, Settlement, settle};
+use super::recover;
 use crate::datastore::{DatastoreError, Prepared, Writer};
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
@@ -30,10 +31,18 @@ pub(super) enum Carried {
 
 impl Remote {
     /// Opens every datastore of the rule but its own.
-    pub(super) async fn open(run: &Run<'_>, rows: RowRule<'_>) -> Result<Self, SweepError> {
+    pub(super) async fn open(
+        run: &Run<'_>,
+        rows: RowRule<'_>,
+        state: &mut State,
+    ) -> Result<Self, SweepError> {
         let mut writers = Vec::new();
         for share in rows.bound().shares().iter().skip(1) {
-            writers.push(Writer::open(run.target.locate(share.datastore)?).await?);
+            let mut writer = Writer::open(run.target.locate(share.datastore)?).await?;
+            if let Writer::Rows(rows) = &mut writer {
+                recover::forget(state, rows).await?;
+            }
+            writers.push(writer);
         }
         Ok(Self::over(writers))
     }

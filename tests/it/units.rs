@@ -143,6 +143,10 @@ impl Unit {
     /// Every record that is gone has a proof that verifies, and what is left has none.
     pub fn proves_everything(&self, after: &str) {
         self.world.ran(&["ledger", "verify"], 0);
+        for file in ["site.db", "devices.db"] {
+            let marked = "SELECT name FROM expunged_marker WHERE name LIKE 'batch:%'";
+            assert_eq!(self.world.list_on(file, marked), [""; 0], "after {after}: {file}");
+        }
         for (id, _) in ACCOUNTS {
             let gone = id <= 3;
             let device = (id * 10).to_string();

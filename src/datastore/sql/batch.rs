@@ -42,6 +42,9 @@ pub struct Writer {
     sealed: Vec<String>,
 }
 
+/// So many markers wait for a commit, and so many go in one statement.
+const MOST_SEALED: usize = 100;
+
 impl Writer {
     /// Opens the datastore for a sweep and sets up its marker.
     pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
@@ -70,7 +73,7 @@ impl Writer {
         read::catalogue(&mut self.connection.handle(), &self.dialect).await
     }
 
-    /// Whether a batch of an earlier run was committed. It is forgotten only by [`Self::sealed`].
+    /// Whether a batch of an earlier run was committed. It is forgotten only by [`Self::sealed`] and [`Self::forget`].
     pub async fn evidence(
         &mut self,
         incarnation: &Incarnation,
@@ -98,21 +101,43 @@ impl Writer {
     /// [`Self::close`].
     pub fn sealed(&mut self, batch: &str) {
         // A turn that came to nothing says it again.
-        if self.sealed.last().is_some_and(|last| last == batch) {
-            return;
+        if self.incarnation.marker.is_some() && !self.sealed.iter().any(|sealed| sealed == batch) {
+            self.sealed.push(batch.to_owned());
         }
-        // The one before went with a commit by now, but where that was rolled back.
-        if self.sealed.len() > 1 {
-            self.sealed.remove(0);
+    }
+
+    /// The batches whose markers are there, whoever's ledger they are in.
+    pub async fn marked(&mut self) -> Result<Vec<String>, DatastoreError> {
+        if self.incarnation.marker.is_none() {
+            return Ok(Vec::new());
         }
-        self.sealed.push(batch.to_owned());
+        marker::all(&mut self.connection.handle(), &self.dialect).await
+    }
+
+    /// Forgets the markers of batches whose outcomes are in the ledger. A crash leaves those that say nothing wrong.
+    pub async fn forget(&mut self, batches: &[String]) -> Result<(), DatastoreError> {
+        for batches in batches.chunks(MOST_SEALED) {
+            marker::forget(&mut self.connection.handle(), &self.dialect, batches).await?;
+        }
+        Ok(())
+    }
+
+    /// Where batch after batch comes to nothing, no commit takes along what waits for one.
+    async fn forget_in_time(&mut self) -> Result<(), DatastoreError> {
+        if self.sealed.len() <= MOST_SEALED {
+            return Ok(());
+        }
+        // The last may be sealed only right before the commit.
+        let settled = self.sealed[..self.sealed.len() - 1].to_vec();
+        self.forget(&settled).await?;
+        self.sealed.drain(..settled.len());
+        Ok(())
     }
 
     /// Forgets the last marker and closes the connection. A failure leaves a marker that says nothing wrong.
     pub async fn close(mut self) -> Result<(), DatastoreError> {
-        if self.incarnation.marker.is_some() && !self.sealed.is_empty() {
-            marker::forget(&mut self.connection.handle(), &self.dialect, &self.sealed).await?;
-        }
+        let sealed = std::mem::take(&mut self.sealed);
+        self.forget(&sealed).await?;
         self.connection.close().await
     }
 
@@ -127,7 +152,7 @@ impl Writer {
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
         let witness = self.witness();
-        let (sealed, file, dialect) = (self.sealed.clone(), self.file.clone(), self.dialect.clone());
+        let (sealed, file, dialect) = (&mut self.sealed, self.file.clone(), self.dialect.clone());
         let transaction = self.connection.begin("begin a share of a batch").await?;
         let held = layers(rule, share).into_iter().map(Held::none).collect();
         let incarnation = witness.incarnation.clone();
@@ -185,8 +210,9 @@ impl Writer {
         limit: u32,
         way: Way,
     ) -> Result<Selected<'w>, DatastoreError> {
+        self.forget_in_time().await?;
         let witness = self.witness();
-        let (sealed, file, dialect) = (self.sealed.clone(), self.file.clone(), self.dialect.clone());
+        let (sealed, file, dialect) = (&mut self.sealed, self.file.clone(), self.dialect.clone());
         let operation = "select a batch";
         let transaction = if way.at(cursor).is_snapshot() {
             self.connection.begin_snapshot(operation).await?
@@ -262,7 +288,7 @@ pub struct Selected<'w> {
     /// Of each record, what the batch needs beside its key.
     beside: Vec<Values>,
     /// The batches before, whose markers go with this one's commit.
-    sealed: Vec<String>,
+    sealed: &'w mut Vec<String>,
     witness: Witness,
     file: Option<FileIdentity>,
 }

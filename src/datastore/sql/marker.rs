@@ -14,7 +14,7 @@ use crate::datastore::error::{DatastoreError, EngineError};
 use crate::diagnostic::Severity;
 use crate::hook;
 use crate::model::name::{ColumnName, TableName};
-use crate::model::value::Value;
+use crate::model::value::{Value, Values};
 use crate::rules::connect::privilege::{Columns, Needed, PrivilegeFinding, Right, Standing, Use};
 use crate::secret;
 
@@ -82,8 +82,10 @@ pub enum Evidence {
     Lost,
 }
 
+const BATCH: &str = "batch:";
+
 fn batch_name(batch: &str) -> String {
-    format!("batch:{batch}")
+    format!("{BATCH}{batch}")
 }
 
 const SET_UP: &str = "set up the marker table `expunged_marker`";
@@ -223,7 +225,7 @@ pub(super) async fn set(
     Ok(())
 }
 
-/// Forgets batches whose outcomes are in the ledger.
+/// Forgets batches whose outcomes are in the ledger, no more of them than a statement has places for.
 pub(super) async fn forget(
     handle: &mut Handle<'_>,
     dialect: &Dialect,
@@ -238,6 +240,19 @@ pub(super) async fn forget(
     handle.run(&sql, "forget a sealed batch's marker").await?;
     hook::reach("forget.after");
     Ok(())
+}
+
+/// The batches that are marked, whoever's ledger they are in.
+pub(super) async fn all(handle: &mut Handle<'_>, dialect: &Dialect) -> Result<Vec<String>, DatastoreError> {
+    let select = dialect.select(&[Expression::text("name")], |sql| {
+        sql.push(&format!(" FROM {} WHERE name LIKE '{BATCH}%'", dialect.named(TABLE)));
+    });
+    let rows = handle.rows(&select, "list the markers").await?;
+    let batch = |row: &Values| match row.first() {
+        Some(Value::Text(name)) => name.strip_prefix(BATCH).map(str::to_owned),
+        _ => None,
+    };
+    Ok(rows.iter().filter_map(batch).collect())
 }
 
 /// What became of a batch. One that is still in flight is waited for.

@@ -28,7 +28,7 @@ pub struct Prepared<'w> {
     /// [`Judged`](super::Judged) knows them.
     pub(super) identities: Option<Identities>,
     /// The batches before, whose markers go with this one's commit.
-    pub(super) sealed: Vec<String>,
+    pub(super) sealed: &'w mut Vec<String>,
     /// Which evidence there will be of it.
     pub(super) incarnation: Incarnation,
     pub(super) file: Option<FileIdentity>,
@@ -101,13 +101,16 @@ impl Prepared<'_> {
         let mut handle = self.transaction.handle();
         if self.incarnation.marker.is_some() {
             if !self.sealed.is_empty() {
-                marker::forget(&mut handle, &self.dialect, &self.sealed).await?;
+                marker::forget(&mut handle, &self.dialect, self.sealed).await?;
             }
             marker::set(&mut handle, &self.dialect, intent.batch()).await?;
         }
         match self.transaction.commit().await {
             Ok(()) if moved(&self.file) => Ok(Committed::Unknown(EngineError::Moved)),
-            Ok(()) => Ok(Committed::Yes),
+            Ok(()) => {
+                self.sealed.clear();
+                Ok(Committed::Yes)
+            }
             Err(error) => Ok(Committed::Unknown(error)),
         }
     }

@@ -86,6 +86,8 @@ fn each_cut<E: Spoken, P: Place<E>>(cut: Cut, came_to: (u64, u64)) {
         assert!(proxy.has_cut(), "{}", ran.text());
         interrupted(&served, &ran);
         assert_eq!(in_doubt(&whole(&served)), came_to, "{}", ran.text());
+        let marked = served.database.texts("SELECT name FROM expunged_marker WHERE name LIKE 'batch:%'");
+        assert!(marked.is_empty(), "{marked:?}");
     }
 }
 

@@ -85,3 +85,20 @@ fn a_poisoned_candidate_is_set_aside_too() {
     assert_eq!(world.ids("SELECT id FROM account"), set(&["5"]));
     assert!(!ran.text().contains("canary"), "{}", ran.text());
 }
+
+/// What a deferred constraint refuses is rolled back at the commit, and with it the forgetting of the markers before.
+#[test]
+fn a_long_row_of_refused_commits_drops_no_marker() {
+    let world = World::new(&rules(DELETED_AT, ""), &hundred());
+    world.configure("[defaults]\n", "[defaults]\nbatch = 1\n");
+    world.sql(
+        "INSERT INTO account SELECT id + 100, deleted_at, name FROM account; \
+         CREATE TABLE child (account INTEGER REFERENCES account (id) DEFERRABLE INITIALLY DEFERRED); \
+         INSERT INTO child SELECT id FROM account WHERE id > 1",
+    );
+    let ran = world.ran(&["sweep", "--format", "json"], 1);
+    let said = ran.rule();
+    assert_eq!((&said["disposed"], &said["refused"]), (&1.into(), &199.into()), "{said}");
+    assert!(world.entries("batch.aborted").len() > 100, "{said}");
+    assert_eq!(world.rows("SELECT name FROM expunged_marker WHERE name LIKE 'batch:%'"), set(&[]));
+}
