@@ -377,6 +377,65 @@ fn an_older_snapshot_on_postgres_keeps_a_level_from_being_claimed_until_it_is_go
     world.ran(&["ledger", "verify"], 0);
 }
 
+/// A sweep that dies before its engine is asked: the level is owed.
+#[cfg(feature = "test-hooks")]
+fn dies_owing(world: &World) {
+    assert_eq!(world.killed_at(&["sweep"], "level.before", 1).code, -1);
+}
+
+#[cfg(feature = "test-hooks")]
+const ANOTHER: &str = "was renamed, detached or dropped since";
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_level_is_not_claimed_of_another_table_of_the_same_name() {
+    for (then, level) in [("vacuum", "vacuumed"), ("rewrite", "rewritten")] {
+        let database = postgres::Database::new();
+        let world = owning(&database);
+        world.rules(&asking(then, DELETED_AT));
+        dies_owing(&world);
+        database.sql(
+            "ALTER TABLE note RENAME TO kept; CREATE TABLE note (LIKE kept INCLUDING ALL); \
+             DO $$ BEGIN EXECUTE 'ALTER TABLE note OWNER TO ' || \
+               (SELECT relowner::regrole FROM pg_class WHERE relname = 'kept'); END $$",
+        );
+        owed(&swept(&world, 1), level, 1, ANOTHER);
+        assert_eq!(claims(&world).len(), 0);
+        // What goes from the new one is as good as ever.
+        database.sql("UPDATE account SET deleted_at = '1971-01-01Z' WHERE id = 1");
+        let said = swept(&world, 1);
+        assert_eq!((&said["reached"], &said["owed"]), (&json!(1), &json!(1)), "{said}");
+        database.sql("DROP TABLE note; ALTER TABLE kept RENAME TO note");
+        assert_eq!(swept(&world, 0), reached(level, 1));
+        assert_eq!(proved(&world, "2").1["level"], level);
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_level_is_not_claimed_of_another_partition_of_the_same_name() {
+    let database = postgres::Database::new();
+    let low = "CREATE TABLE low PARTITION OF account FOR VALUES FROM (0) TO (100);";
+    database.sql(&format!(
+        "CREATE TABLE account (id int PRIMARY KEY, email text, deleted_at timestamptz) PARTITION BY RANGE (id); {low} \
+         INSERT INTO account VALUES (1, 'x', '1971-01-01Z')"
+    ));
+    let role = database.role(
+        "GRANT CREATE, USAGE ON SCHEMA public TO {role}; ALTER TABLE account OWNER TO {role}; ALTER TABLE low OWNER TO {role}",
+    );
+    let world = World::on(&database.datastore(&role), &rules(DELETED_AT, "then = \"vacuum\"\n"));
+    dies_owing(&world);
+    database.sql(&format!(
+        "ALTER TABLE account DETACH PARTITION low; ALTER TABLE low RENAME TO kept; {low} ALTER TABLE low OWNER TO {role}"
+    ));
+    owed(&swept(&world, 1), "vacuumed", 1, ANOTHER);
+    database.sql("DROP TABLE low; ALTER TABLE account ATTACH PARTITION kept FOR VALUES FROM (0) TO (100)");
+    // One that comes beside it is vacuumed as well, and stands in nobody's way.
+    let more = "CREATE TABLE high PARTITION OF account FOR VALUES FROM (100) TO (200)";
+    database.sql(&format!("{more}; ALTER TABLE high OWNER TO {role}"));
+    assert_eq!(swept(&world, 0), reached("vacuumed", 1));
+}
+
 #[test]
 fn a_table_of_postgres_that_was_written_anew_holds_no_byte_of_what_went() {
     let database = postgres::Database::new();
@@ -562,5 +621,34 @@ fn a_table_of_mariadb_that_was_written_anew_holds_no_byte_of_what_went() {
         assert!(holds("canary-101") == stays, "{table}");
     }
     assert_eq!(claims(&world)[0]["means"], "purge by InnoDB, OPTIMIZE TABLE");
+    world.ran(&["ledger", "verify"], 0);
+}
+
+/// The purge goes by the tables that were changed, whatever they are called; a rebuild goes by a name.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_rebuild_is_not_claimed_of_another_table_of_the_same_name() {
+    let server = mariadb::Private::start();
+    let database = server.database();
+    let world = in_mariadb(&database, "rewrite");
+    dies_owing(&world);
+    database.sql("RENAME TABLE note TO `kept-1`; CREATE TABLE note LIKE `kept-1`");
+    owed(&swept(&world, 1), "rewritten", 1, "goes by another name now, and was not written anew");
+    assert_eq!(claims(&world).len(), 0);
+    // The application may rebuild a table itself.
+    database.sql("DROP TABLE note; RENAME TABLE `kept-1` TO note; ALTER TABLE account FORCE");
+    assert_eq!(swept(&world, 0), reached("rewritten", 1));
+    // A partition is a table of its own.
+    database.sql(
+        "ALTER TABLE account DROP PRIMARY KEY, ADD PRIMARY KEY (id) PARTITION BY HASH (id) PARTITIONS 2; \
+         UPDATE account SET deleted_at = '1971-01-01' WHERE id IN (1, 3, 5)",
+    );
+    dies_owing(&world);
+    database.sql(
+        "CREATE TABLE kept LIKE account; ALTER TABLE kept REMOVE PARTITIONING; ALTER TABLE account EXCHANGE PARTITION p1 WITH TABLE kept",
+    );
+    owed(&swept(&world, 1), "rewritten", 1, "goes by another name now, and was not written anew");
+    database.sql("ALTER TABLE account EXCHANGE PARTITION p1 WITH TABLE kept");
+    assert_eq!(swept(&world, 0), reached("rewritten", 1));
     world.ran(&["ledger", "verify"], 0);
 }

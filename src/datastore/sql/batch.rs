@@ -17,11 +17,12 @@ use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Way};
-use super::{Cursor, Phase, Place, postgres, read, share};
+use super::{Cursor, Phase, Place, level, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
 use crate::model::datastore::Datastore;
+use crate::model::level::Level;
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
@@ -447,6 +448,18 @@ impl<'w> Selected<'w> {
         Ok(Judged { selected: self, due: Arc::new(due) })
     }
 
+    /// The evidence there will be of the batch, once its records and these are gone within it.
+    async fn witnessed(&mut self, parts: &[PreparedPart]) -> Result<Incarnation, DatastoreError> {
+        let incarnation = self.witness.of(&mut self.transaction).await?;
+        if self.rule.rule().then == Level::Logical {
+            return Ok(incarnation);
+        }
+        let parts = parts.iter().map(|part| part.dataset.as_str());
+        let tables: Vec<&str> = parts.chain([self.rule.table().name.as_str()]).collect();
+        let heaps = level::heaps(&mut self.transaction.handle(), &self.dialect, &tables).await?;
+        Ok(Incarnation { heaps, ..incarnation })
+    }
+
     async fn dispose_layers(
         &mut self,
         due: &[Due],
@@ -607,7 +620,7 @@ impl<'w> Judged<'w> {
     ) -> Result<Prepared<'w>, DatastoreError> {
         let Self { mut selected, due } = self;
         let disposed = match selected.dispose_layers(&due, at, pseudonyms).await {
-            Ok(parts) => selected.witness.of(&mut selected.transaction).await.map(|witness| (parts, witness)),
+            Ok(parts) => selected.witnessed(&parts).await.map(|witness| (parts, witness)),
             Err(error) => Err(error),
         };
         match disposed {

@@ -4,10 +4,11 @@
 //! No engine is believed because it did not complain: a level is reached by evidence of the engine's own, and what has none is left
 //! for the next sweep. Nothing here disposes of a record.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use super::connection::{Access, Connection, open};
+use super::connection::{Access, Connection, Handle, open};
 use super::dialect::Dialect;
 use super::marker::{self, Incarnation};
 use super::{mariadb, postgres, sqlite};
@@ -78,6 +79,13 @@ impl Came {
     pub(super) fn all(of: usize) -> Self {
         Self { reached: (0..of).collect(), left: None }
     }
+
+    /// Of the batches about which it is known; why it is not of the others.
+    pub(super) fn of(batches: &[Incarnation], is_known: impl Fn(&Incarnation) -> bool, why: &str) -> Self {
+        let reached: Vec<usize> = (0..).zip(batches).filter(|(_, b)| is_known(b)).map(|(at, _)| at).collect();
+        let left = (reached.len() < batches.len()).then(|| why.to_owned());
+        Self { reached, left }
+    }
 }
 
 /// What an engine is asked about.
@@ -133,6 +141,20 @@ impl<'d> Eraser<'d> {
     /// Closes the connection.
     pub async fn close(self) -> Result<(), DatastoreError> {
         self.connection.close().await
+    }
+}
+
+/// What the server knows the heaps by that hold the rows of these tables, within a transaction that has changed some of them and so
+/// keeps them in their places. On SQLite all tables are in one file.
+pub(super) async fn heaps(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    tables: &[&str],
+) -> Result<BTreeSet<u64>, DatastoreError> {
+    match handle {
+        Handle::Sqlite(_) => Ok(BTreeSet::new()),
+        Handle::Postgres(connection) => postgres::level::heaps_of(connection, dialect, tables).await,
+        Handle::MariaDb(connection) => mariadb::level::heaps_of(connection, dialect, tables).await,
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Incarnation {
     pub(super) marker: Option<String>,
     /// The batch's own transaction, where the server remembers what becomes of it.
     pub(super) transaction: Option<TransactionId>,
+    /// What the server knows the heaps by that held its records, where more than their deletion is asked for: a name may be another
+    /// table's by the time that the server is asked.
+    pub(super) heaps: BTreeSet<u64>,
 }
 
 /// A transaction of one PostgreSQL cluster, on one of its time lines.
@@ -45,27 +48,35 @@ const NONE: &str = "-";
 
 impl Incarnation {
     pub(super) fn of_marker(marker: Option<String>) -> Self {
-        Self { marker, transaction: None }
+        Self { marker, transaction: None, heaps: BTreeSet::new() }
     }
 
     /// As it was recorded with an intent.
     pub fn recorded(text: &str) -> Self {
         let mut parts = text.split(';');
         let marker = parts.next().filter(|marker| *marker != NONE).map(str::to_owned);
-        let transaction = parts.next().zip(parts.next()).map(|(cluster, number)| TransactionId {
+        let transaction = parts.next().zip(parts.next()).filter(|(cluster, _)| *cluster != NONE);
+        let transaction = transaction.map(|(cluster, number)| TransactionId {
             cluster: cluster.to_owned(),
             number: number.to_owned(),
         });
-        Self { marker, transaction }
+        let heaps = parts.next().into_iter().flat_map(|heaps| heaps.split(','));
+        Self { marker, transaction, heaps: heaps.filter_map(|heap| heap.parse().ok()).collect() }
     }
 
     /// The text to record.
     pub fn to_text(&self) -> String {
-        let marker = self.marker.as_deref().unwrap_or(NONE);
+        let mut parts = vec![self.marker.clone().unwrap_or_else(|| NONE.to_owned())];
+        let heaps: Vec<String> = self.heaps.iter().map(u64::to_string).collect();
         match &self.transaction {
-            None => marker.to_owned(),
-            Some(TransactionId { cluster, number }) => format!("{marker};{cluster};{number}"),
+            Some(TransactionId { cluster, number }) => parts.extend([cluster.clone(), number.clone()]),
+            None if heaps.is_empty() => {}
+            None => parts.extend([NONE, NONE].map(str::to_owned)),
         }
+        if !heaps.is_empty() {
+            parts.push(heaps.join(","));
+        }
+        parts.join(";")
     }
 }
 
@@ -314,5 +325,22 @@ mod tests {
         let needed = needed();
         assert_eq!(needed.table.as_str(), TABLE);
         assert_eq!(needed.rights.len(), 3);
+    }
+
+    #[test]
+    fn what_is_recorded_of_a_batch_is_read_again() {
+        let id = TransactionId { cluster: "7.00000001".to_owned(), number: "81".to_owned() };
+        for (marker, transaction, heaps, text) in [
+            (None, None, vec![], "-"),
+            (Some("a0"), None, vec![], "a0"),
+            (Some("a0"), Some(id.clone()), vec![], "a0;7.00000001;81"),
+            (None, Some(id), vec![16_400, 16_385], "-;7.00000001;81;16385,16400"),
+            (Some("a0"), None, vec![16_385], "a0;-;-;16385"),
+        ] {
+            let marker = marker.map(str::to_owned);
+            let incarnation = Incarnation { marker, transaction, heaps: heaps.into_iter().collect() };
+            assert_eq!(incarnation.to_text(), text);
+            assert_eq!(Incarnation::recorded(text), incarnation);
+        }
     }
 }

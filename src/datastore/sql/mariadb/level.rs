@@ -1,6 +1,11 @@
 //! MariaDB: `InnoDB` keeps what a transaction deleted or replaced until its purge, in the background and in the order in which
-//! transactions were committed. How far that is, and how far it has to be, stand in the engine's status.
+//! transactions were committed. How far that is, and how far it has to be, stand in the engine's status. It goes by the tables that
+//! were changed, whatever they are called by now.
+//!
+//! A rebuild goes by a name. Whoever rebuilds a table, or a partition, gives it a new number, and a rename leaves it the one it has: so
+//! once the engine knows none of the numbers any more that a batch's records were under, nothing that held them is left.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
@@ -11,6 +16,7 @@ use crate::datastore::sql::connection::{Access, Handle, failed};
 use crate::datastore::sql::dialect::Dialect;
 use crate::datastore::sql::level::{Asked, BETWEEN, CALLED_OFF, Came, Ended, GoOn, waited};
 use crate::datastore::sql::mariadb::connect;
+use crate::datastore::sql::marker::Incarnation;
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Datastore, Location};
 use crate::model::level::Level;
@@ -50,7 +56,47 @@ pub(in crate::datastore::sql) async fn ask(
             }
         }
     }
-    Ok(Came::all(asked.batches.len()))
+    if asked.level != Level::Rewritten {
+        return Ok(Came::all(asked.batches.len()));
+    }
+    let there = numbers(connection, "SELECT TABLE_ID FROM information_schema.INNODB_SYS_TABLES", &[]).await?;
+    let is_anew = |batch: &Incarnation| !batch.heaps.is_empty() && batch.heaps.is_disjoint(&there);
+    Ok(Came::of(asked.batches, is_anew, ANOTHER))
+}
+
+const ANOTHER: &str =
+    "a table that held some of them, or a partition, goes by another name now, and was not written anew";
+
+/// The numbers of these tables, or of their partitions.
+pub(in crate::datastore::sql) async fn heaps_of(
+    connection: &mut MySqlConnection,
+    dialect: &Dialect,
+    tables: &[&str],
+) -> Result<BTreeSet<u64>, DatastoreError> {
+    // As the engine names a table: by its file.
+    const NAME: &str =
+        "CONCAT(CAST(CONVERT(? USING filename) AS BINARY), '/', CAST(CONVERT(? USING filename) AS BINARY))";
+    let sql = format!(
+        "SELECT TABLE_ID FROM information_schema.INNODB_SYS_TABLES \
+         WHERE SUBSTRING_INDEX(CAST(NAME AS BINARY), '#P#', 1) IN ({})",
+        vec![NAME; tables.len()].join(", ")
+    );
+    let names: Vec<&str> = tables.iter().flat_map(|table| [dialect.schema_name(), table]).collect();
+    numbers(connection, &sql, &names).await
+}
+
+async fn numbers(
+    connection: &mut MySqlConnection,
+    sql: &str,
+    names: &[&str],
+) -> Result<BTreeSet<u64>, DatastoreError> {
+    let operation = "ask which tables there are";
+    let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+    for name in names {
+        query = query.bind((*name).to_owned());
+    }
+    let rows = query.fetch_all(connection).await.map_err(failed(operation))?;
+    rows.iter().map(|row| row.try_get(0).map_err(failed(operation))).collect()
 }
 
 /// Why a table has no purge.

@@ -3,10 +3,13 @@
 //! A deleted version bears the number of the transaction that deleted it. VACUUM with FREEZE leaves no number in a table below the one
 //! that the catalogue then has as the table's `relfrozenxid`, which the engine relies on itself. So once that is past a batch's
 //! transaction, no version that the batch deleted or replaced is in the table. An older snapshot that could still see one holds the
-//! number back, and a table that VACUUM had to skip keeps its own: whatever VACUUM itself says.
+//! number back, and a table that VACUUM had to skip keeps its own: whatever VACUUM itself says. VACUUM is asked by a name, and the
+//! batch knows its heaps by what a rename leaves them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -28,6 +31,7 @@ const OPERATION: &str = "ask what is left of removed rows";
 
 /// A heap: a table without partitions, or one of them.
 struct Heap {
+    oid: u64,
     /// As SQL names it.
     name: String,
     is_table: bool,
@@ -58,19 +62,58 @@ pub(in crate::datastore::sql) async fn ask(
         Ok(heaps) => heaps,
         Err(why) => return Ok(Came::short(why)),
     };
-    let is_same = |heap: &&Heap| before.iter().any(|b| b.name == heap.name && b.file == heap.file);
+    let earlier = |heap: &Heap| before.iter().find(|b| b.oid == heap.oid && b.name == heap.name);
+    let is_same = |heap: &&Heap| earlier(heap).is_some_and(|b| b.file == heap.file);
     if asked.level == Level::Rewritten
         && let Some(skipped) = after.iter().find(is_same)
     {
         return Ok(Came::short(format!("{} was not written anew", skipped.name)));
     }
-    let oldest = after.iter().map(|heap| heap.oldest).min().unwrap_or(0);
+    let oldest: BTreeMap<u64, u64> =
+        after.iter().filter(|heap| earlier(heap).is_some()).map(|heap| (heap.oid, heap.oldest)).collect();
+    let is_there = |batch: &Incarnation| {
+        !batch.heaps.is_empty() && batch.heaps.iter().all(|oid| oldest.contains_key(oid))
+    };
     let cluster = evidence::cluster(connection).await.ok();
-    let is_past = |batch: &Incarnation| transaction(batch, cluster.as_deref()).unwrap_or(newest) < oldest;
-    let reached: Vec<usize> =
-        (0..).zip(asked.batches).filter(|(_, b)| is_past(b)).map(|(at, _)| at).collect();
-    let left = if reached.len() == asked.batches.len() { None } else { Some(holder(connection).await?) };
-    Ok(Came { reached, left })
+    let is_past = |batch: &Incarnation| {
+        let last = transaction(batch, cluster.as_deref()).unwrap_or(newest);
+        is_there(batch) && batch.heaps.iter().all(|oid| oldest.get(oid).is_some_and(|oldest| last < *oldest))
+    };
+    let mut came = Came::of(asked.batches, is_past, ANOTHER);
+    if came.left.is_some() && asked.batches.iter().all(is_there) {
+        came.left = Some(holder(connection).await?);
+    }
+    Ok(came)
+}
+
+const ANOTHER: &str = "a table that held some of them, or a partition, was renamed, detached or dropped since, whatever has its name now";
+
+/// Tables by their names, with all of their partitions.
+///
+/// A name is looked up as it is now, and not as it was in the snapshot of the transaction that asks.
+const TREE: &str = "WITH RECURSIVE tree(oid) AS ( \
+     SELECT pg_catalog.to_regclass(name)::oid FROM pg_catalog.unnest($1::text[]) AS named(name) \
+     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree ON tree.oid = i.inhparent \
+ )";
+
+/// What the server knows the heaps by that hold the rows of these tables.
+pub(in crate::datastore::sql) async fn heaps_of(
+    connection: &mut PgConnection,
+    dialect: &Dialect,
+    tables: &[&str],
+) -> Result<BTreeSet<u64>, DatastoreError> {
+    let operation = "ask which heaps hold the rows of a table";
+    let sql = format!(
+        "{TREE} SELECT tree.oid::int8 FROM tree JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid WHERE c.relkind <> 'p'"
+    );
+    let names: Vec<String> = tables.iter().map(|table| dialect.named(table)).collect();
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).bind(names).fetch_all(connection).await.map_err(failed(operation))?;
+    rows.iter().map(|row| oid(row).map_err(failed(operation))).collect()
+}
+
+fn oid(row: &PgRow) -> Result<u64, sqlx::Error> {
+    row.try_get::<i64, _>(0).map(i64::unsigned_abs)
 }
 
 /// The batch's transaction, if it is one of this cluster's.
@@ -100,20 +143,18 @@ async fn heaps(
     dialect: &Dialect,
     asked: &Asked<'_>,
 ) -> Result<Result<Vec<Heap>, String>, DatastoreError> {
-    const HEAPS: &str = "WITH RECURSIVE tree(oid) AS ( \
-             SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
-             UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree ON tree.oid = i.inhparent \
-         ) \
-         SELECT n.nspname::text, c.relname::text, c.relkind = 'r', c.relkind = 'p', c.relfilenode::int8, \
+    let sql = format!(
+        "{TREE} SELECT tree.oid::int8, n.nspname::text, c.relname::text, c.relkind = 'r', c.relkind = 'p', c.relfilenode::int8, \
              c.relfrozenxid::text, t.relfrozenxid::text \
          FROM tree JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-         LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.reltoastrelid";
+         LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.reltoastrelid \
+         WHERE c.relkind IN ('r', 'p', 'f')"
+    );
     let now = present(connection).await?;
     let mut heaps = Vec::new();
     for table in asked.tables {
-        let query = sqlx::query(HEAPS).bind(dialect.schema_name()).bind(table.as_str());
+        let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(vec![dialect.table(table)]);
         let rows = query.fetch_all(&mut *connection).await.map_err(failed(OPERATION))?;
         if rows.is_empty() {
             return Ok(Err(format!("table `{table}`, from which records went, is not there any more")));
@@ -121,15 +162,16 @@ async fn heaps(
         for row in rows {
             let text = |at: usize| row.try_get::<Option<String>, _>(at).map_err(failed(OPERATION));
             let yes = |at: usize| row.try_get::<bool, _>(at).map_err(failed(OPERATION));
-            if yes(3)? {
+            if yes(4)? {
                 continue;
             }
-            let frozen = [text(5)?, text(6)?].into_iter().flatten().map(|xid| xid.parse().unwrap_or(0));
+            let frozen = [text(6)?, text(7)?].into_iter().flatten().map(|xid| xid.parse().unwrap_or(0));
             let quoted = |name: Option<String>| dialect.quote(name.as_deref().unwrap_or_default());
             heaps.push(Heap {
-                name: format!("{}.{}", quoted(text(0)?), quoted(text(1)?)),
-                is_table: yes(2)?,
-                file: row.try_get(4).map_err(failed(OPERATION))?,
+                oid: oid(&row).map_err(failed(OPERATION))?,
+                name: format!("{}.{}", quoted(text(1)?), quoted(text(2)?)),
+                is_table: yes(3)?,
+                file: row.try_get(5).map_err(failed(OPERATION))?,
                 oldest: frozen.map(|xid| whole(now, xid)).min().unwrap_or(0),
             });
         }
