@@ -493,6 +493,30 @@ fn partitions_are_vacuumed_one_by_one_and_what_is_stored_beside_a_row_with_it() 
     }
 }
 
+/// Its failsafe is out of reach where the server's other settings are as usual; the number of transactions stays below that at which the
+/// server would vacuum by itself.
+#[test]
+fn a_vacuum_that_passed_over_indexes_is_no_evidence() {
+    let settings = ["autovacuum=off", "vacuum_failsafe_age=0", "autovacuum_freeze_max_age=100000"];
+    let settings: Vec<String> =
+        settings.iter().flat_map(|set| ["-c".to_owned(), (*set).to_owned()]).collect();
+    let server = postgres::Private::start_set(&settings);
+    let database = server.database();
+    let world = owning(&database);
+    world.rules(&rules(DELETED_AT, "then = \"vacuum\"\n"));
+    let mut application = database.session();
+    application.sql("SET synchronous_commit = off");
+    application
+        .sql("DO $$ BEGIN FOR n IN 1..106000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$");
+    database.sql("CREATE EXTENSION pageinspect");
+    let keys = || database.texts("SELECT count(*)::text FROM bt_page_items('account_email_idx', 1)").concat();
+    owed(&swept(&world, 1), "vacuumed", 1, "passed over indexes");
+    assert_eq!((dead(&database, "account"), keys()), ("0".to_owned(), "200".to_owned()));
+    assert_eq!(claims(&world).len(), 0);
+    assert_eq!(swept(&world, 0), reached("vacuumed", 1));
+    assert_eq!(keys(), "100");
+}
+
 #[test]
 fn an_account_that_may_not_vacuum_is_refused_before_anything_goes() {
     let database = postgres::Database::new();

@@ -38,6 +38,8 @@ struct Heap {
     file: i64,
     /// The oldest transaction of which the heap, and what it stores beside it, may hold anything.
     oldest: u64,
+    /// The same of each of the two, as the catalogue has it, and the oldest group of transactions that may have locked a row there.
+    frozen: Vec<(String, String)>,
 }
 
 pub(in crate::datastore::sql) async fn ask(
@@ -57,6 +59,11 @@ pub(in crate::datastore::sql) async fn ask(
         if let Some(why) = vacuum(datastore, connection, heap, asked.level, go_on).await? {
             return Ok(Came::short(why));
         }
+    }
+    if asked.level == Level::Vacuumed && failsafe(connection, &before).await? {
+        return Ok(Came::short(
+            "VACUUM may have passed over indexes, since it comes near wraparound (vacuum_failsafe_age)",
+        ));
     }
     let after = match heaps(connection, dialect, asked).await? {
         Ok(heaps) => heaps,
@@ -145,7 +152,7 @@ async fn heaps(
 ) -> Result<Result<Vec<Heap>, String>, DatastoreError> {
     let sql = format!(
         "{TREE} SELECT tree.oid::int8, n.nspname::text, c.relname::text, c.relkind = 'r', c.relkind = 'p', c.relfilenode::int8, \
-             c.relfrozenxid::text, t.relfrozenxid::text \
+             c.relfrozenxid::text, c.relminmxid::text, t.relfrozenxid::text, t.relminmxid::text \
          FROM tree JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.reltoastrelid \
@@ -165,14 +172,17 @@ async fn heaps(
             if yes(4)? {
                 continue;
             }
-            let frozen = [text(6)?, text(7)?].into_iter().flatten().map(|xid| xid.parse().unwrap_or(0));
+            let frozen: Vec<(String, String)> =
+                [text(6)?.zip(text(7)?), text(8)?.zip(text(9)?)].into_iter().flatten().collect();
+            let oldest = frozen.iter().map(|(xid, _)| whole(now, xid.parse().unwrap_or(0))).min();
             let quoted = |name: Option<String>| dialect.quote(name.as_deref().unwrap_or_default());
             heaps.push(Heap {
                 oid: oid(&row).map_err(failed(OPERATION))?,
                 name: format!("{}.{}", quoted(text(1)?), quoted(text(2)?)),
                 is_table: yes(3)?,
                 file: row.try_get(5).map_err(failed(OPERATION))?,
-                oldest: frozen.map(|xid| whole(now, xid)).min().unwrap_or(0),
+                oldest: oldest.unwrap_or(0),
+                frozen,
             });
         }
     }
@@ -180,6 +190,25 @@ async fn heaps(
         Some(heap) => Ok(Err(format!("{} is on another server", heap.name))),
         None => Ok(Ok(heaps)),
     }
+}
+
+/// Whether the failsafe may have come in while these heaps were vacuumed, of which this was known before: then VACUUM skips their
+/// indexes, whatever it was asked for, and freezes rows all the same. Before version 14 there is none.
+///
+/// Whatever it looked at while it ran was no older than this is now, and no session but ours can have moved the limit, which
+/// [`patience`] has set to what it was.
+async fn failsafe(connection: &mut PgConnection, before: &[Heap]) -> Result<bool, DatastoreError> {
+    // The server takes no limit below 1.05 times that at which it vacuums by itself.
+    const OLD: &str = "SELECT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS heap(xid, multi) \
+         WHERE CASE WHEN current_setting('vacuum_failsafe_age', true) IS NULL THEN false \
+         ELSE pg_catalog.age(heap.xid::xid) > greatest(current_setting('vacuum_failsafe_age', true)::int8, \
+                 current_setting('autovacuum_freeze_max_age')::int8 * 105 / 100) \
+             OR pg_catalog.mxid_age(heap.multi::xid) > greatest(current_setting('vacuum_multixact_failsafe_age', true)::int8, \
+                 current_setting('autovacuum_multixact_freeze_max_age')::int8 * 105 / 100) END)";
+    let (xids, multis): (Vec<String>, Vec<String>) =
+        before.iter().flat_map(|heap| heap.frozen.iter().cloned()).unzip();
+    let row = sqlx::query(OLD).bind(xids).bind(multis).fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).map_err(failed(OPERATION))
 }
 
 /// The first number that a transaction may have; those below mean something else.
@@ -194,9 +223,15 @@ fn whole(now: u64, xid: u32) -> u64 {
     now.saturating_add_signed(i64::from(xid.wrapping_sub(low).cast_signed()))
 }
 
+/// How long it may take; and where the failsafe comes in stays as it is, whoever sets it meanwhile.
 async fn patience(connection: &mut PgConnection, within: Duration) -> Result<(), DatastoreError> {
     let statement = within.as_millis().max(1_000);
-    let set = format!("SET statement_timeout = '{statement}ms'; SET lock_timeout = '{}ms'", LOCK.as_millis());
+    let set = format!(
+        "SET statement_timeout = '{statement}ms'; SET lock_timeout = '{}ms'; \
+         SELECT pg_catalog.set_config(name, setting, false) FROM pg_catalog.pg_settings \
+         WHERE name IN ('vacuum_failsafe_age', 'vacuum_multixact_failsafe_age')",
+        LOCK.as_millis()
+    );
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
