@@ -5,26 +5,33 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Of a command: text for whoever typed it.
 pub(super) fn of_a_command(level: Level) {
     let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(ansi).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
+    tracing_subscriber::registry().with(heard(level)).with(lines).init();
 }
 
 /// Of the daemon: fields for the journal, where standard error leads there; text on a terminal; else JSON, one object a line.
 pub(super) fn of_the_daemon(level: Level) {
     if let Some(journal) = journal() {
-        tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(journal).init();
+        tracing_subscriber::registry().with(heard(level)).with(journal).init();
     } else if io::stderr().is_terminal() {
         of_a_command(level);
     } else {
-        let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);
-        lines.with_span_list(false).with_max_level(level).with_writer(io::stderr).init();
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+        let lines = lines.with_span_list(false).with_writer(io::stderr);
+        tracing_subscriber::registry().with(heard(level)).with(lines).init();
     }
+}
+
+/// All of a level, but for what PostgreSQL says beside its answers: a trigger of the application's may quote a record there.
+fn heard(level: Level) -> Targets {
+    Targets::new().with_default(level).with_target("sqlx::postgres::notice", LevelFilter::OFF)
 }
 
 /// The journal, if standard error is its stream: a redirection must get the lines that were asked for.

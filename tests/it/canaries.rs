@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::daemon::handle::{Daemon, get_unix};
-use crate::world::World;
+use crate::servers::Engine as _;
+use crate::servers::postgres::{self, Postgres};
+use crate::world::{DELETED_AT, World, rules};
 use plant::{MARK, Planted};
 
 /// Where a canary could sing: a text, and what it was.
@@ -224,4 +226,22 @@ fn a_panic_says_where_and_nothing_else(world: &World) {
     assert_eq!(ran.code, 70, "{}", ran.text());
     assert!(ran.stderr.contains("src/hook.rs"), "{}", ran.text());
     assert_eq!(sung(ran.text().as_bytes()), BTreeSet::new(), "{}", ran.text());
+}
+
+/// A trigger of the application's may quote a record in what it says beside.
+#[test]
+fn what_a_trigger_on_postgres_says_stays_on_the_server() {
+    for level in ["WARNING", "NOTICE", "INFO"] {
+        let database = postgres::Database::new();
+        database.sql(&format!(
+            "CREATE TABLE account (id int PRIMARY KEY, email text, deleted_at timestamptz); \
+             CREATE FUNCTION says() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE {level} 'gone: %', OLD.email; RETURN OLD; END $$; \
+             CREATE TRIGGER says BEFORE DELETE ON account FOR EACH ROW EXECUTE FUNCTION says(); \
+             INSERT INTO account VALUES (1, 'a canary', '1971-01-01Z')"
+        ));
+        let world = World::on(&database.datastore(Postgres::ADMINISTRATOR), &rules(DELETED_AT, ""));
+        let ran = world.ran(&["--log-level", "trace", "sweep"], 0);
+        assert_eq!(database.texts("SELECT count(*)::text FROM account"), ["0"]);
+        assert!(!ran.text().contains("a canary"), "{level}: {}", ran.text());
+    }
 }
