@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use crate::servers::mariadb::MariaDb;
-use crate::servers::postgres::Postgres;
+use crate::on_servers;
 use crate::servers::{Database, Engine};
 use crate::world::World;
 
@@ -82,17 +81,6 @@ fn set(ids: &[&str]) -> BTreeSet<String> {
 }
 
 const SWEEP: [&str; 3] = ["sweep", "--format", "json"];
-
-macro_rules! on_servers {
-    ($($case:ident),* $(,)?) => {
-        mod on_postgres {
-            $(#[test] fn $case() { super::$case::<super::Postgres>(); })*
-        }
-        mod on_mariadb {
-            $(#[test] fn $case() { super::$case::<super::MariaDb>(); })*
-        }
-    };
-}
 
 on_servers!(
     a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted,

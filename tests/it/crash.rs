@@ -64,13 +64,7 @@ fn two_hundred_thousand_accounts_are_swept_exactly_whatever_kills_the_sweep_whil
     world.approve();
     world.sweep_to_the_end();
     let summary = oracle::check(&world, model);
-    println!(
-        "{:6.1} s: {} entries; committed {:?}, aborted {:?}",
-        watch.elapsed().as_secs_f64(),
-        summary.entries,
-        summary.committed,
-        summary.aborted
-    );
+    println!("{:6.1} s: {summary}", watch.elapsed().as_secs_f64());
     println!("open intents that random kills left: {}", world.recovered() - at_points);
     prove_some(&world, &summary.model, kills, seed);
     println!("{:6.1} s: proved", watch.elapsed().as_secs_f64());

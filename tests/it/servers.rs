@@ -107,6 +107,19 @@ fn as_account(account: &str, program: &Path) -> Command {
     command
 }
 
+/// Each of these is a test on either of the standing servers.
+#[macro_export]
+macro_rules! on_servers {
+    ($($case:ident),* $(,)?) => {
+        mod on_postgres {
+            $(#[test] fn $case() { super::$case::<$crate::servers::postgres::Postgres>(); })*
+        }
+        mod on_mariadb {
+            $(#[test] fn $case() { super::$case::<$crate::servers::mariadb::MariaDb>(); })*
+        }
+    };
+}
+
 /// Runs a program to its end, which is a good one.
 pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::problems;
+use crate::on_servers;
 use crate::servers::mariadb::MariaDb;
 use crate::servers::postgres::Postgres;
 use crate::servers::{Database, Engine};
@@ -40,17 +41,6 @@ fn on_account<E: Engine>(rest: &str) -> String {
         r#"{ column = "deleted_at", time_zone = "Etc/UTC", pending = ["null"] }"#
     };
     rules(trigger, rest)
-}
-
-macro_rules! on_servers {
-    ($($case:ident),* $(,)?) => {
-        mod on_postgres {
-            $(#[test] fn $case() { super::$case::<super::Postgres>(); })*
-        }
-        mod on_mariadb {
-            $(#[test] fn $case() { super::$case::<super::MariaDb>(); })*
-        }
-    };
 }
 
 on_servers!(

@@ -106,13 +106,7 @@ fn whatever_kills_the_program(shop: &Shop) {
     }
     println!("{:6.1} s: {killed} kills, {:?}", watch.elapsed().as_secs_f64(), story.counts);
     let summary = story.end();
-    println!(
-        "{:6.1} s: {} entries; committed {:?}, aborted {:?}",
-        watch.elapsed().as_secs_f64(),
-        summary.entries,
-        summary.committed,
-        summary.aborted
-    );
+    println!("{:6.1} s: {summary}", watch.elapsed().as_secs_f64());
 }
 
 impl Story<'_> {

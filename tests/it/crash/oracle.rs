@@ -1,6 +1,7 @@
 //! Whether exactly the due set is gone, and the ledger accounts for every record of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use expunged::ledger::commitment::{BatchId, BatchKey, Commitment, EpochKey};
@@ -58,6 +59,13 @@ pub struct Summary {
     pub aborted: BTreeMap<String, u64>,
     /// Committed batches, and how many records of which dataset each disposed of.
     batches: BTreeMap<BatchId, BTreeMap<String, u64>>,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, committed, aborted, .. } = self;
+        write!(f, "{entries} entries; committed {committed:?}, aborted {aborted:?}")
+    }
 }
 
 /// What a ledger at rest says happened: every intent has exactly one outcome there.
