@@ -18,8 +18,8 @@ pub fn reach(point: &str) {
         drop(file.and_then(|mut file| writeln!(file, "{point}")));
     }
     let wanted = |name: &str| std::env::var(name).ok();
-    let (kill, pause) = (wanted("EXPUNGED_KILL_AT"), wanted("EXPUNGED_PAUSE_AT"));
-    if kill.is_none() && pause.is_none() && wanted("EXPUNGED_PANIC_AT").is_none() {
+    let kill = wanted("EXPUNGED_KILL_AT");
+    if kill.is_none() && wanted("EXPUNGED_PAUSE_AT").is_none() && wanted("EXPUNGED_PANIC_AT").is_none() {
         return;
     }
     let here = {
@@ -28,11 +28,8 @@ pub fn reach(point: &str) {
         let turn = reached.iter().filter(|p| *p == point).count();
         Some(format!("{point}:{turn}"))
     };
-    let pauses = pause.is_some_and(|points| points.split(',').any(|at| Some(at) == here.as_deref()));
-    if pauses && let Some(pipe) = std::env::var_os("EXPUNGED_PAUSE") {
-        // Each opening waits for the other end. A pipe that cannot be opened is a point that the test misses.
-        drop(std::fs::File::options().write(true).open(&pipe).and_then(|mut to| to.write_all(b"reached")));
-        drop(std::fs::read(&pipe));
+    if let Some(here) = &here {
+        pause(here);
     }
     assert!(wanted("EXPUNGED_PANIC_AT") != here, "{}", wanted("EXPUNGED_PANIC").unwrap_or_default());
     if kill == here {
@@ -48,6 +45,23 @@ pub fn reach(point: &str) {
 #[cfg(not(feature = "test-hooks"))]
 #[inline]
 pub fn reach(_point: &str) {}
+
+/// Waits here when `EXPUNGED_PAUSE_AT` names it, as at a point of [`reach`], and dies nowhere: nothing has happened here.
+#[cfg(feature = "test-hooks")]
+pub fn pause(here: &str) {
+    use std::io::Write as _;
+    let named = std::env::var("EXPUNGED_PAUSE_AT").is_ok_and(|points| points.split(',').any(|at| at == here));
+    if named && let Some(pipe) = std::env::var_os("EXPUNGED_PAUSE") {
+        // Each opening waits for the other end. A pipe that cannot be opened is a point that the test misses.
+        drop(std::fs::File::options().write(true).open(&pipe).and_then(|mut to| to.write_all(b"reached")));
+        drop(std::fs::read(&pipe));
+    }
+}
+
+/// Nothing: this build waits for no test.
+#[cfg(not(feature = "test-hooks"))]
+#[inline]
+pub fn pause(_here: &str) {}
 
 /// By how much a test wants SQL's derivation of the cut-off to be wrong.
 #[cfg(feature = "test-hooks")]

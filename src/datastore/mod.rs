@@ -17,6 +17,8 @@ pub use error::DatastoreError;
 pub use prepared::{Committed, Prepared, PreparedPart};
 pub use writer::Writer;
 
+use std::collections::BTreeMap;
+
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::Datastore;
 use crate::model::name::DatastoreName;
@@ -40,32 +42,48 @@ pub const MOST_DEPENDENTS: u64 = 100_000;
 /// Why such a record is kept.
 pub const TOO_MANY_DEPENDENTS: &str = "more than 100,000 dependents hang on it in another datastore";
 
+/// Connections that can only read, one a datastore.
+pub type Readers = BTreeMap<DatastoreName, sql::Reader>;
+
 /// Reads the schemas of the SQL datastores that a rule speaks of. `locate` gives a datastore by its name.
 pub async fn catalogues<'d>(
     rule: &Rule,
     locate: &(dyn Fn(&DatastoreName) -> Option<&'d Datastore> + Sync),
 ) -> Result<Catalogues, DatastoreError> {
-    let mut catalogues = Catalogues::new();
+    Ok(surveyed(rule, locate).await?.0)
+}
+
+/// The same, and the connections that they were read over.
+pub async fn surveyed<'d>(
+    rule: &Rule,
+    locate: &(dyn Fn(&DatastoreName) -> Option<&'d Datastore> + Sync),
+) -> Result<(Catalogues, Readers), DatastoreError> {
+    let (mut catalogues, mut readers) = (Catalogues::new(), Readers::new());
     for name in rule.datastores() {
         let Some(datastore) = locate(name).filter(|d| d.kind().has_rows()) else { continue };
         if !catalogues.contains_key(name) {
             let mut reader = sql::Reader::open(datastore).await?;
             catalogues.insert(name.clone(), reader.catalogue().await?);
+            readers.insert(name.clone(), reader);
         }
     }
-    Ok(catalogues)
+    Ok((catalogues, readers))
 }
 
 /// Makes sure, before anything goes, that the accounts of the datastores may do all that a sweep of the rule does.
 pub async fn entitled<'d>(
     rule: &Rule,
     catalogues: &Catalogues,
+    readers: &mut Readers,
     locate: &(dyn Fn(&DatastoreName) -> Option<&'d Datastore> + Sync),
 ) -> Result<(), DatastoreError> {
-    for (name, catalogue) in catalogues {
-        let Some(datastore) = locate(name).filter(|d| d.kind().has_accounts()) else { continue };
+    for (name, reader) in readers {
+        let (Some(_), Some(catalogue)) =
+            (locate(name).filter(|d| d.kind().has_accounts()), catalogues.get(name))
+        else {
+            continue;
+        };
         let needed = needed([rule], name).into_iter().map(|needed| needed.knowing(catalogue));
-        let mut reader = sql::Reader::open(datastore).await?;
         let lacking = reader.lacking(&needed.collect::<Vec<_>>()).await?;
         if !lacking.is_empty() {
             let (datastore, lacking, rule) = (name.clone(), lacking.join(", "), rule.id.clone());

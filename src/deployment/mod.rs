@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::datastore::catalogues;
+use crate::datastore::sql::Backlogged;
 use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::SigningKey;
@@ -26,10 +27,7 @@ use crate::rules::document::{holds_none, load, of_directory};
 use crate::rules::rule::{Mode, Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
-use crate::datastore::sql::Backlogged;
-use crate::sweep::{
-    Backlog, Counts, Guard, Horizons, Places, SweepError, Target, answer, backlog, count,
-};
+use crate::sweep::{Backlog, Counts, Guard, Horizons, Places, SweepError, Target, answer, backlog, count};
 
 pub use connect::{Connected, Looked, Seen, connect};
 pub use exit::{Exit, Failure};

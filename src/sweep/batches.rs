@@ -16,7 +16,7 @@ use crate::datastore::sql::{
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
-use crate::model::datastore::Pace;
+use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
 use crate::model::now::Now;
@@ -62,6 +62,8 @@ pub(super) struct Run<'a> {
     pub(super) idle: Idle,
     /// What a connection of its own has counted since the last batch.
     pub(super) census: Option<Census>,
+    /// Records that a query took for due, and the judge did not.
+    pub(super) spared: u64,
     pub(super) report: Report,
     /// Records some of whose dependents are gone while they themselves are still there.
     pub(super) stranded: BTreeSet<Key>,
@@ -69,8 +71,8 @@ pub(super) struct Run<'a> {
 
 /// What became of one turn of the loop.
 enum Turn {
-    /// The walk goes on after this; how many records went, dependents included, and how many somebody else had locked.
-    On { next: Cursor, went: u64, passed_over: u64, last: bool },
+    /// The walk goes on after this.
+    On { next: Cursor, sums: Sums, last: bool },
     /// One of the selected rows cannot go.
     Refused { stretch: Stretch, why: &'static str },
     /// More would go than is allowed.
@@ -81,6 +83,16 @@ enum Turn {
     Closer(Cursor),
     /// An order came between judgement and intent; nothing of what stands behind this was intended.
     Again(Cursor),
+}
+
+/// What became of the records of a batch.
+struct Sums {
+    /// Records that went, dependents included.
+    went: u64,
+    /// Records that somebody else had locked.
+    passed_over: u64,
+    /// Records that a query took for due, and the judge did not.
+    spared: u64,
 }
 
 /// What a look at the orders comes to.
@@ -130,7 +142,7 @@ pub(super) async fn run(
         if *phase == Phase::Candidates && !run.has_candidates(rows, writer).await? {
             continue;
         }
-        let way = writer.way(rows, *phase, run.total).await?;
+        let way = writer.way(rows, *phase, (run.total, run.target.pace)).await?;
         let mut walk = Walk {
             rows,
             phase: *phase,
@@ -138,15 +150,15 @@ pub(super) async fn run(
             remote: &mut remote,
             gate: &mut gate,
             outstanding: None,
-            sealed: Vec::new(),
             way,
             closer: false,
         };
-        if way.is_snapshot() && run.target.pace == Pace::Unlimited && others.is_none() {
+        let pays = run.target.pace == Pace::Unlimited && run.total >= WORTH_CONNECTIONS;
+        if way.is_snapshot() && pays && others.is_none() {
             others = beside(run.target).await?;
         }
         let walked = walk.run(run, state, (writer, others.as_mut()), progress).await;
-        let sealed = walk.seal(run, state, writer).await;
+        let sealed = walk.seal(run, state).await;
         walked?;
         sealed?;
         if run.report.result != SweepResult::Completed {
@@ -160,15 +172,19 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Below this, to open further connections takes longer than they save. A test's world is small, and has to show what a large one does.
+const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 20_000 };
+
 /// The connections of a sweep beside its first.
 type Beside = [Writer; 2];
 
 /// These, where the server has them to give: without them the sweep is slower, and nothing else.
 async fn beside(target: &Target<'_>) -> Result<Option<Beside>, SweepError> {
     let own = target.own()?;
-    match tokio::try_join!(Writer::open(own), Writer::open(own)) {
-        Ok((second, third)) => Ok(Some([second, third])),
-        Err(error) => {
+    // Neither is dropped half-way.
+    match tokio::join!(Writer::open(own), Writer::open(own)) {
+        (Ok(second), Ok(third)) => Ok(Some([second, third])),
+        (Err(error), _) | (_, Err(error)) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "no further connections: the batches of this sweep go one after another"
@@ -186,8 +202,6 @@ struct Walk<'w, 'r, 'g> {
     remote: &'w mut Remote,
     gate: &'w mut Gate<'g>,
     outstanding: Option<Outstanding>,
-    /// Batches that are sealed, and no writer knows it yet.
-    sealed: Vec<String>,
     /// How it goes through the table.
     way: Way,
     /// Whether the next batch is looked at record by record, whatever the way: something stood in it.
@@ -217,23 +231,17 @@ impl Walk<'_, '_, '_> {
             }
             if run.target.pace != Pace::Unlimited || self.gate.may_wait() {
                 // A seal never waits for a pause.
-                self.seal(run, state, writer).await?;
+                self.seal(run, state).await?;
             }
-            self.seal_in_time(run, state, writer).await?;
+            self.seal_in_time(run, state).await?;
             budget.wait(run.brake, &mut || run.tell(progress)).await;
             if run.brake.pulled() {
                 continue;
             }
-            if self.gate.pass(run, progress).await? == Pass::Stop {
+            let stops = self.gate.pass(run, progress).await? == Pass::Stop;
+            if stops || run.heed(state).await? == Heeded::Halted {
                 run.report.result = SweepResult::Stopped;
                 return Ok(());
-            }
-            match run.heed(state).await? {
-                Heeded::Same | Heeded::Changed => {}
-                Heeded::Halted => {
-                    run.report.result = SweepResult::Stopped;
-                    return Ok(());
-                }
             }
             let turn = match others.as_deref_mut() {
                 Some(others)
@@ -247,8 +255,8 @@ impl Walk<'_, '_, '_> {
                 Some(_) | None => Box::pin(self.turn(run, state, writer, &cursor, budget.limit())).await?,
             };
             match turn {
-                Turn::On { next, went, passed_over, last } => {
-                    run.report.locked += passed_over;
+                Turn::On { next, sums, last } => {
+                    let went = run.add(&sums);
                     run.tell(progress);
                     if last {
                         return Ok(());
@@ -271,7 +279,10 @@ impl Walk<'_, '_, '_> {
                     run.tell(progress);
                     budget.halve(stretch.selected);
                 }
-                Turn::Again(from) => cursor = from,
+                Turn::Again(from) => {
+                    hook::pause("undone");
+                    cursor = from;
+                }
                 Turn::Closer(from) => {
                     self.closer = true;
                     cursor = from;
@@ -306,47 +317,20 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Writes the outcome of the batch before, where no intent is going to.
-    async fn seal(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        writer: &mut Writer,
-    ) -> Result<(), SweepError> {
-        self.seal_alone(run, state).await?;
-        self.announce(writer);
-        Ok(())
-    }
-
-    /// The same where no writer is free to be told.
-    async fn seal_alone(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+    async fn seal(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
         let Some(Outstanding { unsealed, .. }) = self.outstanding.take() else { return Ok(()) };
-        self.sealed.push(unsealed.batch().to_owned());
         let _writing = run.idle.write();
         state.seal(run.sweep, unsealed).await?;
         Ok(())
     }
 
     /// The same where it has waited long enough.
-    async fn seal_in_time(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        writer: &mut Writer,
-    ) -> Result<(), SweepError> {
-        if self.outstanding.as_ref().is_some_and(|o| o.since.elapsed() > LONGEST_UNSEALED) {
-            self.seal(run, state, writer).await?;
+    async fn seal_in_time(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
+        // What comes next takes its time too.
+        if self.outstanding.as_ref().is_some_and(|o| o.since.elapsed() > LONGEST_UNSEALED / 2) {
+            self.seal(run, state).await?;
         }
         Ok(())
-    }
-
-    /// Tells the writer of the next batch which are sealed by the time it commits.
-    fn announce(&mut self, writer: &mut Writer) {
-        for batch in self.sealed.drain(..) {
-            writer.sealed(&batch);
-        }
-        if let Some(Outstanding { unsealed, .. }) = &self.outstanding {
-            writer.sealed(unsealed.batch());
-        }
     }
 
     async fn turn(
@@ -363,7 +347,6 @@ impl Walk<'_, '_, '_> {
         let closer = self.way.closer(cursor, limit);
         let draft = state.draft(run.sweep).await?;
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
-        self.announce(writer);
         let selected = match writer.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
             Err(error) if way != Way::Listed && (error.conflict().is_some() || error.refused().is_some()) => {
                 return stumbled(error, closer);
@@ -515,15 +498,18 @@ async fn judged<'w>(
     hook::reach("selected.after");
     let locked = Stopwatch::start();
     let loose = selected.is_loose();
-    let batch = Stretch {
+    let mut batch = Stretch {
         from: from.clone(),
         next: selected.page.next.clone(),
         last: selected.page.last,
         selected: selected.page.records.len(),
         passed_over: selected.page.passed_over,
+        spared: 0,
     };
     let records = std::mem::take(&mut selected.page.records);
-    match judge(grounds, records, phase, threads) {
+    let judged = judge(grounds, records, phase, threads);
+    batch.spared = judged.as_ref().map_or(0, |due| batch.selected.saturating_sub(due.len()) as u64);
+    match judged {
         Ok(due) if due.is_empty() => {
             selected.rollback().await?;
             Ok(Err(batch.went(0)))
@@ -595,11 +581,13 @@ struct Stretch {
     last: bool,
     selected: usize,
     passed_over: u64,
+    spared: u64,
 }
 
 impl Stretch {
     fn went(self, went: u64) -> Turn {
-        Turn::On { next: self.next, went, passed_over: self.passed_over, last: self.last }
+        let sums = Sums { went, passed_over: self.passed_over, spared: self.spared };
+        Turn::On { next: self.next, sums, last: self.last }
     }
 
     fn refused(self, why: &'static str) -> Turn {
@@ -672,11 +660,24 @@ impl<'a> Run<'a> {
         if !writer.leaves_to_the_judge(rows) {
             return Ok(false);
         }
-        let mut reader = Reader::open(self.target.own()?).await?;
-        let census = reader.backlog(rows.heeding(&self.orders), self.cutoffs, Backlogged::All).await?;
-        let found = census.of(CANDIDATE) > 0;
-        self.census = (!found).then_some(census);
-        Ok(found)
+        let own = self.target.own()?;
+        let (orders, cutoffs) = (Arc::clone(&self.orders), self.cutoffs);
+        let counted =
+            async { Reader::open(own).await?.backlog(rows.heeding(&orders), cutoffs, Backlogged::All).await };
+        match counted.await {
+            Ok(census) if census.of(CANDIDATE) == 0 => {
+                self.census = Some(census);
+                Ok(false)
+            }
+            Ok(_) => Ok(true),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "nobody knows whether records are left to the judge: all of them are looked at"
+                );
+                Ok(true)
+            }
+        }
     }
 
     /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch.
@@ -703,6 +704,25 @@ impl<'a> Run<'a> {
     /// Says how far it has come.
     pub(super) fn tell(&self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) {
         progress(Progress { cause: self.cause, total: self.total, report: &self.report });
+    }
+
+    /// Adds what became of a batch to the rest; how many records went.
+    fn add(&mut self, Sums { went, passed_over, spared }: &Sums) -> u64 {
+        self.report.locked += passed_over;
+        self.spared += spared;
+        *went
+    }
+
+    /// Whether the records that were counted before the sweep are all gone, and nothing that a query took for due is left: what is due still
+    /// has come to be meanwhile. `before`: as [`Reader::count_selected`] counted them, at the same cut-off.
+    pub(super) fn has_accounted(&self, own: &Datastore) -> bool {
+        let Self { report, orders, .. } = self;
+        self.bound.rows().is_some_and(|rows| Reader::counts_exactly(own, rows))
+            && report.result == SweepResult::Completed
+            && report.disposed == self.total
+            && (report.locked, report.refusals(), report.changed, self.spared) == (0, 0, 0, 0)
+            && !orders.all_held
+            && orders.held.is_empty()
     }
 
     /// Remembers the records of a batch that stays, where something that hung on them went.

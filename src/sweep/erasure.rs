@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 
 use super::guard::{Guard, Parked};
-use super::{Brake, Mandate, Progress, Report, SweepError, Target, catalogues, orders, standing, sweep};
+use super::{Brake, Mandate, Progress, Report, SweepError, Target, orders, standing, sweep};
+use crate::datastore::catalogues;
 use crate::datastore::sql::Reader;
 use crate::ledger::entry::{Answer, Cause, ReasonText, RuleId as EntryRuleId};
 use crate::ledger::error::NameError;

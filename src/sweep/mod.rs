@@ -35,8 +35,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
-use crate::datastore::sql::{Backlogged, Census, Reader, Writer};
-use crate::datastore::{catalogues, entitled};
+use crate::datastore::sql::{Backlogged, Census, Writer};
+use crate::datastore::{Readers, entitled, surveyed};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, Left, SweepResult, Why};
@@ -161,6 +161,10 @@ pub struct Report {
 }
 
 impl Report {
+    fn parked(parked: Parked) -> Self {
+        Self { result: SweepResult::Parked, parked: Some(parked), ..Self::new() }
+    }
+
     fn new() -> Self {
         Self {
             result: SweepResult::Completed,
@@ -282,30 +286,24 @@ async fn sweep(
     mandate: Mandate<'_>,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report, SweepError> {
-    let Mandate { cause, orders, standing, now, brake } = mandate;
     let watch = clock::Stopwatch::start();
     check_clock(state, clock::now())?;
     if let Some(halt) = state.halt().await? {
         return Err(SweepError::Halted(halt));
     }
     let own = target.own()?;
-    let catalogues = catalogues(target.rule, &|name| target.datastores.get(name)).await?;
+    let locate = |name: &DatastoreName| target.datastores.get(name);
+    let (catalogues, mut readers) = surveyed(target.rule, &locate).await?;
     let bound = bind(target.rule, &catalogues).map_err(SweepError::Bind)?;
-    entitled(target.rule, &catalogues, &|name| target.datastores.get(name)).await?;
-    let skewed = Now { eligible: now.eligible + hook::skew(), ..now };
+    entitled(target.rule, &catalogues, &mut readers, &locate).await?;
+    let skewed = Now { eligible: mandate.now.eligible + hook::skew(), ..mandate.now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
-    let (due, allowed) = match cause {
-        // Nothing goes that a guard would have to stop.
-        _ if target.rule.mode == Mode::Observe => (0, Ok(0)),
-        Cause::Schedule | Cause::Replay => guard(target, &bound, &cutoffs, &orders, now, &standing).await?,
-        Cause::Request => erasure::guard(target, &bound, &orders, now, &standing).await?,
-    };
+    let (due, allowed) = permitted(target, &bound, &cutoffs, &mandate, readers).await?;
+    let Mandate { cause, orders, standing, now, brake } = mandate;
     let allowance = match allowed {
         Ok(allowance) => allowance,
-        Err(parked) => {
-            return Ok(Report { result: SweepResult::Parked, parked: Some(parked), ..Report::new() });
-        }
+        Err(parked) => return Ok(Report::parked(parked)),
     };
     let start = SweepStart {
         rule: &rule,
@@ -332,6 +330,7 @@ async fn sweep(
         watch,
         idle: idle::Idle::default(),
         census: None,
+        spared: 0,
         report: Report::new(),
         stranded: BTreeSet::new(),
     };
@@ -344,15 +343,17 @@ async fn sweep(
     };
     // Also what went in a turn that then failed.
     run.tell(progress);
+    if outcome.is_err() {
+        run.report.result = SweepResult::Failed;
+    }
+    // To look for the due among what has just been deleted would cost more than to delete it did, where an engine leaves the dead where
+    // they were.
+    let of = if run.has_accounted(own) { Backlogged::NotDue } else { Backlogged::All };
     let (orders, mut report) = (Arc::clone(&run.orders), run.report);
     report.ledger_wait = run.idle.total();
     report.stranded = run.stranded.len() as u64;
-    if outcome.is_err() {
-        report.result = SweepResult::Failed;
-    }
     // The walk through files has counted them, unless there was none.
     if bound.rows().is_some() || report.result == SweepResult::Observed {
-        let of = if is_accounted(own, &bound, &report, due) { Backlogged::NotDue } else { Backlogged::All };
         report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now, (of, run.census)).await;
     }
     if let Some(counts) = &report.residue {
@@ -399,7 +400,7 @@ async fn dispose(
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
     let mut writer = Writer::open(own).await?;
     recover::forget(state, &mut writer).await?;
-    let outcome = batches::run(run, rows, state, &mut writer, progress).await;
+    let outcome = Box::pin(batches::run(run, rows, state, &mut writer, progress)).await;
     // After an error a batch may be committed and not sealed: its marker has to stay, and what stays says nothing wrong.
     if outcome.is_ok() {
         close(writer).await;
@@ -415,13 +416,32 @@ async fn close(writer: Writer) {
 }
 
 /// How many records will be put before the judge, and how many may go, or why the sweep may not start.
+async fn permitted(
+    target: &Target<'_>,
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    mandate: &Mandate<'_>,
+    readers: Readers,
+) -> Result<(u64, Result<u64, Parked>), SweepError> {
+    let Mandate { cause, orders, standing, now, .. } = mandate;
+    match cause {
+        // Nothing goes that a guard would have to stop.
+        _ if target.rule.mode == Mode::Observe => Ok((0, Ok(0))),
+        Cause::Schedule | Cause::Replay => {
+            guard(target, bound, cutoffs, (orders, *now), standing, readers).await
+        }
+        Cause::Request => erasure::guard(target, bound, orders, *now, standing).await,
+    }
+}
+
+/// The same of what the schedule asks for.
 async fn guard(
     target: &Target<'_>,
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
-    orders: &Orders,
-    now: Now,
+    (orders, now): (&Orders, Now),
     standing: &VersionStanding,
+    mut readers: Readers,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
     let own = target.own()?;
     let allowance = |due, all| target.guard.allowance(standing, due, all, now.eligible);
@@ -430,7 +450,8 @@ async fn guard(
         let due = counts.backlog.due + counts.backlog.overdue;
         return Ok((due, allowance(due, Some(counts.all()))));
     };
-    let mut reader = Reader::open(own).await?;
+    let name = &target.rule.datastore;
+    let reader = readers.get_mut(name).ok_or_else(|| SweepError::NoDatastore { datastore: name.clone() })?;
     let mut due = reader.count_selected(rows, cutoffs).await?;
     let doubtful = reader.leaves_to_the_judge(rows);
     let counted = doubtful || Guard::depends_on_size(standing, due);
@@ -440,7 +461,7 @@ async fn guard(
     // make a difference. A known version that is surprised by it is stopped by its allowance.
     if doubtful && !standing.finished && matches!((&allowed, all), (Ok(allowed), Some(all)) if *allowed < all)
     {
-        due += count::candidates_due(&mut reader, rows, cutoffs, orders, now).await?;
+        due += count::candidates_due(reader, rows, cutoffs, orders, now).await?;
         allowed = allowance(due, all);
     }
     if allowed.is_err() {
@@ -450,14 +471,6 @@ async fn guard(
         allowed = allowance(due, all);
     }
     Ok((due, allowed))
-}
-
-/// Whether the records that were counted before a sweep, and those that went, are so many: a record that is due still has come to be
-/// since, and goes with the next sweep. To look for it among what has just been deleted would cost more than to delete it did, on an
-/// engine that leaves the dead where they were. `before`: as [`Reader::count_selected`] counted them, at the same cut-off.
-fn is_accounted(own: &Datastore, bound: &BoundRule<'_>, report: &Report, before: u64) -> bool {
-    let exactly = bound.rows().is_some_and(|rows| Reader::counts_exactly(own, rows));
-    exactly && report.result == SweepResult::Completed && report.disposed == before
 }
 
 /// Counts on a connection of its own what is still there of what the cause is about; a count that cannot be made is none, never

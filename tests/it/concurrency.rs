@@ -95,6 +95,9 @@ on_servers!(
     a_lock_that_is_given_back_soon_is_waited_for,
     two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once,
     what_an_order_undoes_leaves_no_row_locked,
+    an_order_between_the_batches_of_several_connections_stops_none_of_them,
+    pages_that_hold_nothing_due_stop_none_of_several_connections,
+    a_record_that_is_left_is_said_although_as_many_went_as_there_were,
 );
 
 fn a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted<E: Engine>() {
@@ -313,7 +316,7 @@ fn two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once<E: Engine>()
     }
 }
 
-/// Batches of a page each, one after another or two at once: of a batch that is only dropped, the driver keeps the locks until it uses
+/// Batches of a page each, one after another or several at once: of a batch that is only dropped, the driver keeps the locks until it uses
 /// the connection again.
 fn what_an_order_undoes_leaves_no_row_locked<E: Engine>() {
     for pace in ["1000000", "\"unlimited\""] {
@@ -321,7 +324,7 @@ fn what_an_order_undoes_leaves_no_row_locked<E: Engine>() {
         served.world.configure("\"unlimited\"", pace);
         served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
         served.accounts(1..=900);
-        let ran = served.world.run_paused_at(&["intent.before:1", "prepare.before:2"], &SWEEP, |point| {
+        let ran = served.world.run_paused_at(&["intent.before:1", "undone"], &SWEEP, |point| {
             if point == "intent.before:1" {
                 let hold = ["hold", "place", "site", "--subject", "900", "--reference", "C-1", "--wait", "0"];
                 served.world.ran(&hold, 0);
@@ -332,4 +335,48 @@ fn what_an_order_undoes_leaves_no_row_locked<E: Engine>() {
         assert_eq!((ran.code, served.left()), (1, set(&["900"])), "{}", ran.text());
         served.world.ran(&["ledger", "verify"], 0);
     }
+}
+
+/// Which batches a connection has committed, and whose marker it takes along, is its own business: where two knew of one marker, the second
+/// to forget it failed.
+fn an_order_between_the_batches_of_several_connections_stops_none_of_them<E: Engine>() {
+    for point in ["commit.after:1", "commit.after:2", "commit.after:3"] {
+        let served = Served::<E>::new(DELETED_AT, "subject = \"id\"\non_erasure = \"dispose\"\n");
+        served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
+        served.accounts(1..=2_000);
+        let ran = served.world.run_paused(point, &SWEEP, || {
+            let hold = ["hold", "place", "site", "--subject", "2000", "--reference", "C-1", "--wait", "0"];
+            // Of the batch that has just been committed the ledger does not say so yet.
+            served.world.ran(&hold, 1);
+        });
+        assert_eq!((ran.code, served.left()), (1, set(&["2000"])), "{point}: {}", ran.text());
+        assert_eq!(served.world.records("batch.committed"), 1_999);
+        served.world.ran(&["ledger", "verify"], 0);
+    }
+}
+
+fn pages_that_hold_nothing_due_stop_none_of_several_connections<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
+    served.accounts(1..=600);
+    served.living();
+    served.accounts(2_001..=2_600);
+    let ran = served.world.run(&SWEEP);
+    assert_eq!((ran.code, served.world.records("batch.committed")), (0, 1_200), "{}", ran.text());
+    served.world.ran(&["ledger", "verify"], 0);
+}
+
+/// As many go as were counted before: one more has come, and one is left.
+fn a_record_that_is_left_is_said_although_as_many_went_as_there_were<E: Engine>() {
+    let served = Served::<E>::new(DELETED_AT, PLAIN);
+    served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
+    served.accounts(1..=900);
+    let mut application = served.database.begin();
+    application.texts("SELECT id FROM account WHERE id = 450 FOR UPDATE");
+    let ran = served.world.run_paused("commit.after:1", &SWEEP, || served.accounts(901..=901));
+    let said = ran.rule();
+    let numbers = ["disposed", "remaining", "locked"].map(|of| said[of].as_u64());
+    assert_eq!((ran.code, numbers), (1, [Some(900), Some(1), Some(1)]), "{}", ran.text());
+    application.rollback();
+    assert_eq!(served.left(), set(&["450"]));
 }

@@ -21,7 +21,7 @@ use super::{Cursor, Phase, Place, level, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
-use crate::model::datastore::Datastore;
+use crate::model::datastore::{Datastore, Pace};
 use crate::model::level::Level;
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
@@ -185,8 +185,13 @@ impl Writer {
     }
 
     /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
-    pub async fn way(&mut self, rule: RowRule<'_>, phase: Phase, due: u64) -> Result<Way, DatastoreError> {
-        way::of(&mut self.connection, &self.dialect, rule, phase, due).await
+    pub async fn way(
+        &mut self,
+        rule: RowRule<'_>,
+        phase: Phase,
+        (due, pace): (u64, Pace),
+    ) -> Result<Way, DatastoreError> {
+        way::of(&mut self.connection, &self.dialect, rule, phase, (due, pace)).await
     }
 
     /// Whether a batch may be disposed of before the one before it is committed.
@@ -230,6 +235,7 @@ impl Writer {
             from: cursor.clone(),
             limit,
             way: way.at(cursor),
+            snapshot: way.at(cursor).is_snapshot(),
             pages: matches!(way.at(cursor), Way::Pages { .. }).then(|| cursor.pages(way, limit)),
             page: Page::empty(),
             beside: Vec::new(),
@@ -282,6 +288,8 @@ pub struct Selected<'w> {
     from: Cursor,
     limit: u32,
     way: Way,
+    /// Whether the transaction goes by one snapshot.
+    snapshot: bool,
     /// Of which pages it is, up to the second and without it; none: the way is another.
     pages: Option<(u64, u64)>,
     /// The records, for the judge, and where the walk goes on.
@@ -317,10 +325,15 @@ impl<'w> Selected<'w> {
             phase: self.phase,
             cursor: &self.from,
             order,
-            limit: self.limit,
+            limit: if self.pages.is_some() { self.most() + 1 } else { self.limit },
             lock: None,
             pages: self.pages,
         }
+    }
+
+    /// A batch of pages may hold twice as many as one that is counted off.
+    fn most(&self) -> u32 {
+        self.limit.saturating_mul(2)
     }
 
     /// Whether the predicate looks at rows that may go with the batch as dependents.
@@ -366,6 +379,16 @@ impl<'w> Selected<'w> {
         let range = Range { lock, ..self.range() };
         let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
         let mut rows = self.transaction.handle().rows(&select, operation).await?;
+        // Pages that hold far more than the last ones did: fewer of them will do.
+        while let Some((start, until)) = self.pages
+            && rows.len() > self.most() as usize
+            && until - start > 1
+        {
+            self.pages = Some((start, start + ((until - start) / 4).max(1)));
+            let range = self.range();
+            let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
+            rows = self.transaction.handle().rows(&select, operation).await?;
+        }
         let next = self.page_of(&mut rows, width)?;
         let skipped = lock == Some(Wait::Skip) && !self.has_locked_everybody_out();
         let passed_over = if skipped { self.passed_over().await? } else { 0 };
@@ -551,8 +574,7 @@ impl<'w> Selected<'w> {
             Action::Delete if self.way != Way::Listed => {
                 let deleted = if let Dialect::MariaDb(_) = self.dialect { "t FROM" } else { "FROM" };
                 let own = self.dialect.table(layer.table);
-                let at_once = if self.way.is_snapshot() { self.dialect.at_once() } else { "" };
-                let mut sql = self.dialect.sql(format!("{at_once}DELETE {deleted} {own} AS t WHERE TRUE"));
+                let mut sql = self.dialect.sql(format!("DELETE {deleted} {own} AS t WHERE TRUE"));
                 // Of pages, the predicate names them.
                 if self.pages.is_none() {
                     let order = columns_of(&self.dialect, self.rule, self.range().order);
@@ -575,6 +597,9 @@ impl<'w> Selected<'w> {
             self.push_due(&mut sql);
         }
         drop(trigger);
+        if self.snapshot {
+            sql.text.insert_str(0, self.dialect.at_once());
+        }
         let extent = if self.names_records() { Extent::Named } else { Extent::Stretch };
         share::change(&mut self.transaction.handle(), &self.held[0].layer, &sql, (due.len(), extent)).await
     }

@@ -97,9 +97,10 @@ impl Connection {
         operation: &'static str,
     ) -> Result<Transaction<'_>, DatastoreError> {
         match self {
-            Self::Postgres(connection) => {
-                connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map(Transaction::Postgres)
-            }
+            Self::Postgres(connection) => connection
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                .await
+                .map(Transaction::Postgres),
             Self::MariaDb(connection) => connection
                 .begin_with("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION")
                 .await

@@ -180,12 +180,6 @@ impl Dialect {
         }
     }
 
-    /// Something of the row `t` that is never NULL, and on PostgreSQL in no index: after a large sweep its statistics still promise that an
-    /// index alone would do, and that leads through the whole table, row by row.
-    pub(super) fn of_the_row(&self) -> &'static str {
-        if let Self::Postgres(_) = self { "t.ctid" } else { "1" }
-    }
-
     /// A column as it is handed over: in a form that [`super::rows`] reads.
     pub(super) fn read(&self, x: &Expression) -> String {
         let Expression { sql, ty } = x;

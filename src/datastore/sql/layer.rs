@@ -117,7 +117,10 @@ impl<'r> Layer<'r> {
 
     /// Those of them whose new values are computed row by row. What is the same for every row stands in the statement.
     fn computed(&self) -> impl Iterator<Item = &'r (ColumnName, Strategy)> + use<'r> {
-        self.replaced().iter().filter(|(_, strategy)| !matches!(strategy, Strategy::Null | Strategy::Fixed(_)))
+        self.replaced().iter().filter(|(_, strategy)| match strategy {
+            Strategy::Null | Strategy::Fixed(_) => false,
+            Strategy::Random | Strategy::Keyed | Strategy::TruncateIp | Strategy::TruncateDate => true,
+        })
     }
 
     fn named(&self, dialect: &Dialect, name: &ColumnName) -> Expression {
@@ -132,7 +135,11 @@ impl<'r> Layer<'r> {
             Strategy::Random => {
                 Expression::integer(format!("CASE WHEN {} IS NULL THEN NULL ELSE 1 END", named(name).sql))
             }
-            _ => named(name),
+            Strategy::Null
+            | Strategy::Fixed(_)
+            | Strategy::Keyed
+            | Strategy::TruncateIp
+            | Strategy::TruncateDate => named(name),
         });
         let own = self.key.iter().chain(self.matched.iter().copied()).map(named);
         own.chain(computed).chain(self.also.iter().copied().map(named)).collect()
@@ -217,10 +224,16 @@ impl<'r> Layer<'r> {
                 match strategy {
                     Strategy::Null => drop(sql.push("NULL")),
                     Strategy::Fixed(text) => {
-                        sql.push(&format!("CASE WHEN {} IS NULL THEN NULL ELSE ", self.named(dialect, name).sql));
+                        sql.push(&format!(
+                            "CASE WHEN {} IS NULL THEN NULL ELSE ",
+                            self.named(dialect, name).sql
+                        ));
                         sql.bind(&Value::Text(text.clone()), &ty(name)).push(" END");
                     }
-                    _ => drop(sql.push(&dialect.carried(&carried.next().unwrap_or_default(), &ty(name)).sql)),
+                    Strategy::Random | Strategy::Keyed | Strategy::TruncateIp | Strategy::TruncateDate => {
+                        let value = dialect.carried(&carried.next().unwrap_or_default(), &ty(name));
+                        sql.push(&value.sql);
+                    }
                 }
                 sql.push(", ");
             }

@@ -1,7 +1,8 @@
 //! Rows of a database: one way through a batch, in the SQL of whichever engine holds them.
 //!
-//! A batch is one transaction. What it selects is locked and handed to the judge; what the judge calls due goes by its key, with the
-//! rule's predicate repeated; a marker in the same transaction says afterwards whether it was committed.
+//! A batch is one transaction. What it selects is locked, or stands still in its snapshot, and is handed to the judge; what the judge calls
+//! due goes by its key, or as the same stretch, with the rule's predicate repeated; a marker in the same transaction says afterwards whether
+//! it was committed.
 
 mod batch;
 mod connection;

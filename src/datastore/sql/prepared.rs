@@ -99,7 +99,8 @@ impl Prepared<'_> {
             return Ok(Committed::NotAttempted);
         }
         let mut handle = self.transaction.handle();
-        if self.incarnation.marker.is_some() {
+        let is_marked = self.incarnation.marker.is_some();
+        if is_marked {
             if !self.sealed.is_empty() {
                 marker::forget(&mut handle, &self.dialect, self.sealed).await?;
             }
@@ -107,8 +108,10 @@ impl Prepared<'_> {
         }
         match self.transaction.commit().await {
             Ok(()) if moved(&self.file) => Ok(Committed::Unknown(EngineError::Moved)),
+            Ok(()) if !is_marked => Ok(Committed::Yes),
             Ok(()) => {
-                self.sealed.clear();
+                // It is sealed before this connection commits again, and its marker goes with that.
+                *self.sealed = vec![intent.batch().to_owned()];
                 Ok(Committed::Yes)
             }
             Err(error) => Ok(Committed::Unknown(error)),

@@ -77,7 +77,8 @@ impl Form<'_> {
         let date = format!("{}-[01][0-9]-[0-2][0-9]", digits(4));
         let of_length = |end: &str| {
             let time = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]";
-            let lengths = [(19, String::new()), (23, format!(".{}", digits(3))), (26, format!(".{}", digits(6)))];
+            let lengths =
+                [(19, String::new()), (23, format!(".{}", digits(3))), (26, format!(".{}", digits(6)))];
             let when = |(length, fraction): (usize, String)| {
                 format!(" WHEN {} THEN {x} GLOB '{date}[ T]{time}{fraction}{end}'", length + end.len())
             };
@@ -318,7 +319,10 @@ impl<'a> TriggerSql<'a> {
             sql.push(&format!(" AND {x} < ")).bind(&floor(self.form.kind, &cutoffs.future), ty);
             sql.push(&format!(" AND {})", self.form.plain()));
         } else {
-            sql.push(&format!("{x} >= ")).bind(cut, ty).push(&format!(" AND {x} > ")).bind(&cutoffs.epoch, ty);
+            sql.push(&format!("{x} >= "))
+                .bind(cut, ty)
+                .push(&format!(" AND {x} > "))
+                .bind(&cutoffs.epoch, ty);
             sql.push(&format!(" AND {x} < ")).bind(&cutoffs.future, ty);
         }
         true
@@ -344,7 +348,10 @@ impl<'a> TriggerSql<'a> {
 
     /// The cut-off, where comparing the record's own column with it tells most.
     fn plain_cut<'c>(&self, cutoffs: &'c Cutoffs) -> Option<&'c Value> {
-        cutoffs.due.as_ref().filter(|_| self.is_compared() && self.rows.is_none() && !self.trigger.is_request())
+        cutoffs
+            .due
+            .as_ref()
+            .filter(|_| self.is_compared() && self.rows.is_none() && !self.trigger.is_request())
     }
 
     /// The record's class as a word: `null`, `no_row`, `candidate`, `before_1970`, `future`, `overdue`, `due`, `kept`.

@@ -8,6 +8,7 @@ use super::layer::layers;
 use super::trigger::TriggerSql;
 use super::{Cursor, Phase, mariadb, postgres};
 use crate::datastore::error::DatastoreError;
+use crate::model::datastore::Pace;
 use crate::rules::bind::{Reads, RowRule, TriggerKind};
 use crate::rules::rule::Action;
 
@@ -84,7 +85,7 @@ pub(super) async fn of(
     dialect: &Dialect,
     rule: RowRule<'_>,
     phase: Phase,
-    due: u64,
+    (due, pace): (u64, Pace),
 ) -> Result<Way, DatastoreError> {
     let Reads::Own(trigger) = rule.table().reads else { return Ok(Way::Listed) };
     // What hangs on the records, what they become and what keeps them is read record by record.
@@ -112,7 +113,8 @@ pub(super) async fn of(
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let share = due as f64 / size.map_or(0, |size| size.rows).max(1) as f64;
             Ok(match rule.table().trigger_indexed {
-                _ if share >= LARGE => Way::Keys,
+                // It locks what it looks at between those that go: not where a sweep is asked to be invisible.
+                _ if share >= LARGE && pace == Pace::Unlimited => Way::Keys,
                 true => Way::Index,
                 // It would lock what it only looks at.
                 false => Way::Stretches,

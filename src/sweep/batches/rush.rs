@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver as Receiver, UnboundedSender as Sender, unbounded_channel};
 
-use super::{Beside, Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Turn, Walk, judged, prepared, stumbled};
+use super::{
+    Beside, Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Stretch, Turn, Walk, judged, prepared,
+    stumbled,
+};
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{Cursor, Phase, Way, Writer};
 use crate::hook;
@@ -26,8 +29,6 @@ use crate::sweep::pace::Budget;
 struct Place {
     cursor: Cursor,
     way: Way,
-    /// Records that the judge has called due in this sweep, whether they are gone yet or not.
-    due: u64,
 }
 
 /// The right to commit.
@@ -58,8 +59,6 @@ struct Fixed<'f> {
     phase: Phase,
     pseudonyms: Option<&'f PseudonymKey>,
     idle: &'f Idle,
-    /// As many were counted before the sweep.
-    total: u64,
 }
 
 /// A batch that waits for the right to commit, or what it comes to without being one.
@@ -75,11 +74,11 @@ struct Made<'w> {
 /// How far a batch has come.
 enum Stage<'w> {
     /// It goes only when the one before is committed.
-    Judged(Sitting<'w>),
-    Disposed(Flight<'w>),
+    Judged(Box<Sitting<'w>>),
+    Disposed(Box<Flight<'w>>),
 }
 
-impl<'w, 'r, 'g> Walk<'w, 'r, 'g> {
+impl Walk<'_, '_, '_> {
     /// As many batches as go by themselves.
     pub(super) async fn rush<'a>(
         &mut self,
@@ -91,8 +90,7 @@ impl<'w, 'r, 'g> Walk<'w, 'r, 'g> {
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Turn, SweepError> {
         let orders = Arc::clone(&run.orders);
-        // Announced to one writer, and gone before the other's snapshot: two that forget one marker would be a conflict.
-        self.seal(run, state, first).await?;
+        self.seal(run, state).await?;
         let (grounds, idle) = (run.grounds(), run.idle.clone());
         let fixed = Fixed {
             grounds: &grounds,
@@ -100,10 +98,9 @@ impl<'w, 'r, 'g> Walk<'w, 'r, 'g> {
             phase: self.phase,
             pseudonyms: self.pseudonyms,
             idle: &idle,
-            total: run.total,
         };
         let (start, end) = (cursor.clone(), Turn::Again(cursor.clone()));
-        let place = Place { cursor: start, way: self.way, due: run.report.disposed };
+        let place = Place { cursor: start, way: self.way };
         let drafts =
             [state.draft(run.sweep).await?, state.draft(run.sweep).await?, state.draft(run.sweep).await?];
         let ([one, two, three], place_of, baton_of) = ring(drafts, budget.limit());
@@ -127,6 +124,7 @@ impl<'w, 'r, 'g> Walk<'w, 'r, 'g> {
                 (Ok(_), _) => {}
             }
         }
+        // One lane at least has a turn to show, or an error.
         came_to.unwrap_or(Ok(end))
     }
 }
@@ -147,8 +145,11 @@ fn ring<'x, 'w, 'r, 'g, 'a>(
         // The last passes to the first.
         let (next_place, of_next) = unbounded_channel();
         let (next_baton, with_next) = unbounded_channel();
-        let (next_place, next_baton) =
-            if at < LANES { (next_place, next_baton) } else { (place_of_first.clone(), baton_of_first.clone()) };
+        let (next_place, next_baton) = if at < LANES {
+            (next_place, next_baton)
+        } else {
+            (place_of_first.clone(), baton_of_first.clone())
+        };
         let (places, batons) =
             (std::mem::replace(&mut places, of_next), std::mem::replace(&mut batons, with_next));
         Lane { places, next_place, batons, next_baton, draft, limit }
@@ -177,17 +178,19 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
             walk.way = way;
             let turn = match stage? {
                 Err(turn) => turn,
-                Ok(stage) if run.has_to_stop() || run.heed(state).await? != Heeded::Same => {
-                    stage.rollback().await?;
-                    Turn::Again(from)
-                }
                 Ok(stage) => {
+                    let heeded = if run.has_to_stop() { Ok(Heeded::Changed) } else { run.heed(state).await };
+                    if !matches!(heeded, Ok(Heeded::Same)) {
+                        stage.rollback().await?;
+                        return heeded.map(|_| Some(Turn::Again(from)));
+                    }
                     let flight = match stage {
                         Stage::Judged(sitting) => {
+                            walk.seal_in_time(run, state).await?;
                             since = Stopwatch::start();
-                            fixed.dispose(sitting).await?
+                            fixed.dispose(*sitting).await?
                         }
-                        Stage::Disposed(flight) => Ok(flight),
+                        Stage::Disposed(flight) => Ok(*flight),
                     };
                     match flight {
                         Err(turn) => turn,
@@ -195,15 +198,13 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
                     }
                 }
             };
-            let Turn::On { went, passed_over, last: false, .. } = turn else { return Ok(Some(turn)) };
-            run.report.locked += passed_over;
+            let Turn::On { sums, last: false, .. } = turn else { return Ok(Some(turn)) };
+            let went = run.add(&sums);
             run.tell(progress);
             if went > 0 {
                 budget.went_within(went, since.elapsed());
             }
             (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
-            // It is committed, and sealed before the next batch of this lane is.
-            walk.announce(writer);
             if self.next_baton.send(Baton { walk, run, state, budget, progress }).is_err() {
                 return Ok(None);
             }
@@ -230,7 +231,7 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
                 }
                 () = tokio::time::sleep(LONGEST_UNSEALED), if baton.as_ref().is_some_and(Baton::owes_a_seal) => {
                     if let Some(Baton { walk, run, state, .. }) = &mut baton {
-                        sealed = walk.seal_alone(run, state).await;
+                        sealed = walk.seal(run, state).await;
                     }
                 }
             }
@@ -249,11 +250,11 @@ async fn make<'m>(
     fixed: Fixed<'m>,
     writer: &'m mut Writer,
     (draft, limit): (Draft, u32),
-    Place { cursor: from, way, due }: Place,
+    Place { cursor: from, way }: Place,
     next: &Sender<Place>,
 ) -> Made<'m> {
     hook::reach("prepare.before");
-    let Fixed { grounds, rows, phase, idle, total, .. } = fixed;
+    let Fixed { grounds, rows, phase, idle, .. } = fixed;
     let disposes_ahead = writer.disposes_ahead();
     let closer = way.closer(&from, limit);
     let reading = idle.statement();
@@ -265,32 +266,40 @@ async fn make<'m>(
     };
     drop(reading);
     let way = selected.way();
-    let mut sitting = judged(grounds, draft, selected, &from, closer, (phase, Threads::One)).await;
-    let read_on = match &mut sitting {
+    let sitting = judged(grounds, draft, selected, &from, closer, (phase, Threads::One)).await;
+    let read_on = match &sitting {
         Ok(Ok(sitting)) => {
-            let sheet = &mut sitting.sheet;
-            let due = due + sheet.due.len() as u64;
-            // What is behind holds none of those that were counted when the sweep began. What has become due there since goes with the
-            // next sweep.
-            sheet.batch.last |= matches!(way, Way::Pages { .. } | Way::Keys) && due >= total;
-            (!sheet.batch.last).then(|| (sheet.batch.next.clone(), due))
+            let Stretch { next, last, .. } = &sitting.sheet.batch;
+            (!last).then(|| next.clone())
         }
-        Ok(Err(Turn::On { next, last: false, .. })) => Some((next.clone(), due)),
+        Ok(Err(Turn::On { next, last: false, .. })) => Some(next.clone()),
         Ok(Err(_)) | Err(_) => None,
     };
-    if let Some((cursor, due)) = read_on {
+    if let Some(cursor) = read_on {
         // A lane that has ended reads no further.
-        drop(next.send(Place { cursor, way, due }));
+        drop(next.send(Place { cursor, way }));
     }
     let since = Stopwatch::start();
-    let stage = match sitting {
-        Ok(Ok(sitting)) if disposes_ahead => fixed.dispose(sitting).await.map(|flight| flight.map(Stage::Disposed)),
-        sitting => sitting.map(|sitting| sitting.map(Stage::Judged)),
-    };
+    let stage = fixed.stage(sitting, disposes_ahead).await;
     Made { stage, from, way, since }
 }
 
 impl<'f> Fixed<'f> {
+    /// As far as a batch may come before the one before it is committed.
+    async fn stage(self, sitting: Or<Sitting<'f>>, disposes_ahead: bool) -> Or<Stage<'f>> {
+        let sitting = match sitting? {
+            Ok(sitting) => sitting,
+            Err(turn) => return Ok(Err(turn)),
+        };
+        if !disposes_ahead {
+            return Ok(Ok(Stage::Judged(Box::new(sitting))));
+        }
+        Ok(match self.dispose(sitting).await? {
+            Ok(flight) => Ok(Stage::Disposed(Box::new(flight))),
+            Err(turn) => Err(turn),
+        })
+    }
+
     async fn dispose(self, sitting: Sitting<'f>) -> Or<Flight<'f>> {
         let _statement = self.idle.statement();
         prepared(sitting, self.grounds.now.eligible, self.pseudonyms).await

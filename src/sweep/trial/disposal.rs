@@ -9,6 +9,7 @@ use crate::datastore::sql::{self, Cursor, Phase, TrialTable};
 use crate::datastore::{DatastoreError, Prepared, Writer, files};
 use crate::diagnostic::chain;
 use crate::ledger::entry::Cause;
+use crate::model::datastore::Pace;
 use crate::model::name::{ColumnName, DatastoreName};
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -126,7 +127,7 @@ async fn batch(
     let mut remote = Remote::over(elsewhere(world, court.bound)?);
     let Some(own) = world.writers.get_mut(datastore) else { return Ok(left) };
     let mut selected = {
-        let way = own.way(rows, phase, 0).await?;
+        let way = own.way(rows, phase, (0, Pace::Unlimited)).await?;
         own.select(rows, cutoffs, phase, &Cursor::default(), WORLD, way).await?
     };
     let records = std::mem::take(&mut selected.page.records);

@@ -81,7 +81,11 @@ pub(in crate::datastore::sql) async fn session(
 async fn has_snapshots(connection: &mut MySqlConnection) -> Result<bool, DatastoreError> {
     match sqlx::raw_sql("SET SESSION innodb_snapshot_isolation = ON").execute(connection).await {
         Ok(_) => Ok(true),
-        Err(sqlx::Error::Database(error)) if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(is_unknown) => Ok(false),
+        Err(sqlx::Error::Database(error))
+            if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(is_unknown) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(failed("set a session up")(error)),
     }
 }
