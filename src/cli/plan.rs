@@ -8,7 +8,7 @@ use serde_json::json;
 use super::table::{local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
-use crate::datastore::sql::{Aim, Cursor, Phase, Reader};
+use crate::datastore::sql::{Ahead, Aim, Cursor, Phase, Reader};
 use crate::deployment::Deployment;
 use crate::model::datastore::Datastore;
 use crate::model::key::Key;
@@ -122,7 +122,7 @@ async fn plan(
     let mut reader = Reader::open(datastore).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs, Phase::shown(rule)).await?;
     let due = counts.backlog.due + counts.backlog.overdue;
-    let way = reader.way(rows, Phase::shown(rule), (due, datastore.pace)).await?.to_string();
+    let way = reader.way(rows, Phase::shown(rule), Ahead { due, pace: datastore.pace }).await?.to_string();
     let sample = match state {
         Some(state) if due > 0 => {
             let orders = orders.without_requests();

@@ -260,9 +260,7 @@ impl Deployment {
 
     /// What a rule's dataset holds now, counted on a connection of its own.
     pub async fn counts(&self, rule: &Rule, state: Option<&mut State>, now: Now) -> Result<Counts, Failure> {
-        let orders = self.orders(state, rule).await?;
-        let (bound, _) = self.bind(rule).await?;
-        let cutoffs = Cutoffs::of(&bound, now);
+        let (orders, bound, cutoffs) = self.to_count(rule, state, now).await?;
         Ok(count(self.datastore(rule)?, &bound, &cutoffs, &orders, now).await?)
     }
 
@@ -273,10 +271,20 @@ impl Deployment {
         state: Option<&mut State>,
         now: Now,
     ) -> Result<Backlog, Failure> {
+        let (orders, bound, cutoffs) = self.to_count(rule, state, now).await?;
+        Ok(backlog(self.datastore(rule)?, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
+    }
+
+    async fn to_count<'r>(
+        &self,
+        rule: &'r Rule,
+        state: Option<&mut State>,
+        now: Now,
+    ) -> Result<(Orders, BoundRule<'r>, Cutoffs), Failure> {
         let orders = self.orders(state, rule).await?;
         let (bound, _) = self.bind(rule).await?;
         let cutoffs = Cutoffs::of(&bound, now);
-        Ok(backlog(self.datastore(rule)?, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
+        Ok((orders, bound, cutoffs))
     }
 
     /// The rule as a sweep wants it.

@@ -1,5 +1,6 @@
 //! The loop over rows: batch after batch, until nothing is left that may go.
 
+mod intend;
 mod rush;
 
 use std::collections::BTreeSet;
@@ -9,13 +10,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinHandle;
 
-use crate::clock::{self, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::datastore::sql::{
-    Backlogged, CANDIDATE, Census, Cursor, Judged, Phase, Reader, Selected, Way, Writer,
+    Ahead, Backlogged, CANDIDATE, Census, Cursor, Judged, Phase, Reader, Selected, Way, Writer,
 };
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
-use crate::ledger::entry::{Action, Cause, SweepResult, Timing, ceiling};
+use crate::ledger::entry::{Cause, SweepResult, ceiling};
 use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
@@ -27,9 +28,11 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
 use crate::secret;
-use crate::state::{
-    CommittedIntent, Draft, DraftPart, NewBatch, Sealed, Settled, State, StateError, Sweep, Unsealed,
-};
+use crate::state::{CommittedIntent, Draft, Settled, State, StateError, Sweep, Unsealed};
+
+pub(super) use intend::{Drafted, drafting};
+
+use intend::{Intended, Unit, intend};
 
 use super::brake::Brake;
 use super::error::SweepError;
@@ -39,7 +42,6 @@ use super::judge::{Grounds, Threads, judge};
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
-use super::timing::{Standing, timing};
 use super::{Progress, Report, Target, close, orders};
 
 /// Everything that stands still while batches go by, and the report that grows.
@@ -142,7 +144,7 @@ pub(super) async fn run(
         if *phase == Phase::Candidates && !run.has_candidates(rows, writer).await? {
             continue;
         }
-        let way = writer.way(rows, *phase, (run.total, run.target.pace)).await?;
+        let way = writer.way(rows, *phase, Ahead { due: run.total, pace: run.target.pace }).await?;
         let mut walk = Walk {
             rows,
             phase: *phase,
@@ -359,21 +361,10 @@ impl Walk<'_, '_, '_> {
         }
         let grounds = run.grounds();
         match judged(&grounds, draft, selected, cursor, closer, (self.phase, Threads::Two)).await? {
-            Ok(sitting) => self.dispose(run, state, rows, sitting).await,
-            Err(turn) => Ok(turn),
-        }
-    }
-
-    /// Disposes of what the judge called due, and makes that irreversible.
-    async fn dispose<'b>(
-        &mut self,
-        run: &mut Run<'_>,
-        state: &mut State,
-        rows: RowRule<'b>,
-        sitting: Sitting<'b>,
-    ) -> Result<Turn, SweepError> {
-        match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
-            Ok(flight) => self.finish(run, state, rows, flight).await,
+            Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
+                Ok(flight) => self.finish(run, state, rows, flight).await,
+                Err(turn) => Ok(turn),
+            },
             Err(turn) => Ok(turn),
         }
     }
@@ -748,85 +739,6 @@ fn records_of(parts: &[PreparedPart]) -> u64 {
     parts.iter().map(|part| part.keys.len() as u64).sum()
 }
 
-/// What a turn has prepared.
-struct Unit<'o, 'r> {
-    own: Prepared<'o>,
-    others: Vec<Prepared<'r>>,
-    drafted: Drafted,
-}
-
-/// The same, with every intent durable: the shares in the order in which they are carried out.
-struct Intended<'o, 'r> {
-    own: Prepared<'o>,
-    intent: CommittedIntent,
-    others: Vec<(usize, Prepared<'r>, CommittedIntent)>,
-}
-
-/// Makes the intents of a unit durable, all at once, and with them the seal of the batch before.
-async fn intend<'o, 'r>(
-    run: &Run<'_>,
-    state: &mut State,
-    draft: Draft,
-    unit: Unit<'o, 'r>,
-    before: Option<Unsealed>,
-) -> Result<Intended<'o, 'r>, SweepError> {
-    let Unit { own, others, drafted: Drafted { part, timing, sealed } } = unit;
-    let shares = run.bound.shares();
-    let name = draft.batch().clone();
-    let mut batches = Vec::new();
-    let mut carried = Vec::new();
-    // In the order in which they are carried out: what hangs lowest goes first.
-    for (number, prepared) in (1..).zip(others).collect::<Vec<_>>().into_iter().rev() {
-        let Some(identities) = prepared.identities().filter(|_| !prepared.parts().is_empty()) else {
-            prepared.rollback().await?;
-            continue;
-        };
-        let draft = state.draft(run.sweep).await?;
-        batches.push(NewBatch {
-            sweep: run.sweep,
-            datastore: shares[number].datastore.as_str(),
-            incarnation: prepared.incarnation(),
-            parts: parts(&draft, prepared.parts())?,
-            sealed: draft.seal(&identities)?,
-            draft,
-            unit: Some(name.clone()),
-            timing: None,
-        });
-        carried.push((number, prepared));
-    }
-    let mut own_parts = vec![part];
-    own_parts.extend(parts(&draft, own.parts())?);
-    batches.push(NewBatch {
-        sweep: run.sweep,
-        datastore: run.target.rule.datastore.as_str(),
-        incarnation: own.incarnation(),
-        draft,
-        parts: own_parts,
-        sealed,
-        unit: None,
-        timing: Some(timing),
-    });
-    let before = before.map(|unsealed| (run.sweep, unsealed));
-    let mut intents = match state.commit_intents(batches, run.orders.generation, before).await {
-        Err(error @ (StateError::OrdersMoved | StateError::Halted(_))) => {
-            // Of what is dropped the driver only queues the roll-back, and its locks would stand until the connection is used again.
-            own.rollback().await?;
-            for (_, prepared) in carried {
-                prepared.rollback().await?;
-            }
-            return Err(error.into());
-        }
-        intents => intents?,
-    };
-    let intent = intents.pop().ok_or(SweepError::NoIntent)?;
-    let others = carried.into_iter().zip(intents).map(|((n, p), i)| (n, p, i)).collect();
-    Ok(Intended { own, intent, others })
-}
-
-fn parts(draft: &Draft, prepared: &[PreparedPart]) -> Result<Vec<DraftPart>, StateError> {
-    prepared.iter().map(|p| draft.part(&p.dataset, p.action, &p.fields, p.keys.iter())).collect()
-}
-
 /// Sets a record aside that another transaction stands in the way of.
 fn out_of_the_way(report: &mut Report, error: &DatastoreError) {
     if error.locked() {
@@ -840,43 +752,6 @@ pub(super) fn set_aside(report: &mut Report, why: &'static str) {
     match report.refused.iter_mut().find(|(known, _)| *known == why) {
         Some((_, n)) => *n += 1,
         None => report.refused.push((why, 1)),
-    }
-}
-
-/// The commitments to the rule's own records, and their sealed identities, as a task of its own.
-pub(super) fn drafting(
-    target: &Target<'_>,
-    draft: &Draft,
-    due: &Arc<Vec<Due>>,
-    identities: impl FnOnce() -> String + Send + 'static,
-) -> impl FnOnce() -> Result<Drafted, StateError> + Send + 'static {
-    let (draft, due) = (draft.clone(), Arc::clone(due));
-    let rule = target.rule;
-    let (dataset, action) = (rule.dataset.name().to_owned(), Action::from(&rule.action));
-    let fields = replaced(&rule.action);
-    let drawn_up = clock::now();
-    let standing = Standing::new(rule, Now::from_clocks(drawn_up, None).late);
-    move || {
-        let part = draft.part(&dataset, action, &fields, due.iter().map(Due::key))?;
-        let timing = timing(standing, &due, drawn_up)?;
-        Ok(Drafted { part, timing, sealed: draft.seal(&identities())? })
-    }
-}
-
-/// What the intent says of the rule's own records.
-pub(super) struct Drafted {
-    pub(super) part: DraftPart,
-    pub(super) timing: Timing,
-    pub(super) sealed: Sealed,
-}
-
-/// The columns an action replaces.
-fn replaced(action: &rule::Action) -> Vec<String> {
-    match action {
-        rule::Action::Delete => Vec::new(),
-        rule::Action::Pseudonymize { columns, .. } => {
-            columns.iter().map(|(c, _)| c.as_str().to_owned()).collect()
-        }
     }
 }
 

@@ -366,6 +366,18 @@ fn pages_that_hold_nothing_due_stop_none_of_several_connections<E: Engine>() {
     served.world.ran(&["ledger", "verify"], 0);
 }
 
+/// Read no further than a batch is to hold, a page would have to be looked at record by record.
+#[test]
+fn a_page_that_holds_far_more_than_a_batch_goes_at_once() {
+    let served = Served::<crate::servers::postgres::Postgres>::new(DELETED_AT, PLAIN);
+    served.world.configure("[defaults]\n", "[defaults]\nbatch = 1\n");
+    served.accounts(1..=900);
+    let ran = served.world.run(&SWEEP);
+    assert_eq!((ran.code, served.world.records("batch.committed")), (0, 900), "{}", ran.text());
+    let batches = served.world.entries("batch.committed").len();
+    assert!(batches < 20, "{batches} batches");
+}
+
 /// As many go as were counted before: one more has come, and one is left.
 fn a_record_that_is_left_is_said_although_as_many_went_as_there_were<E: Engine>() {
     let served = Served::<E>::new(DELETED_AT, PLAIN);

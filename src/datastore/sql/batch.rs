@@ -16,12 +16,12 @@ use super::read::{Order, Page, Range, Side, columns_of, page, selection, sources
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::{self, Way};
+use super::way::{self, Ahead, Way};
 use super::{Cursor, Phase, Place, level, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
-use crate::model::datastore::{Datastore, Pace};
+use crate::model::datastore::Datastore;
 use crate::model::level::Level;
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
@@ -184,14 +184,14 @@ impl Writer {
         }
     }
 
-    /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
+    /// The fastest way through the rule's records that is exact.
     pub async fn way(
         &mut self,
         rule: RowRule<'_>,
         phase: Phase,
-        (due, pace): (u64, Pace),
+        ahead: Ahead,
     ) -> Result<Way, DatastoreError> {
-        way::of(&mut self.connection, &self.dialect, rule, phase, (due, pace)).await
+        way::of(&mut self.connection, &self.dialect, rule, phase, ahead).await
     }
 
     /// Whether a batch may be disposed of before the one before it is committed.
@@ -325,7 +325,12 @@ impl<'w> Selected<'w> {
             phase: self.phase,
             cursor: &self.from,
             order,
-            limit: if self.pages.is_some() { self.most() + 1 } else { self.limit },
+            limit: match self.pages {
+                None => self.limit,
+                Some((start, until)) if until - start > 1 => self.most() + 1,
+                // It goes as a whole, and no page holds many.
+                Some(_) => u32::MAX,
+            },
             lock: None,
             pages: self.pages,
         }

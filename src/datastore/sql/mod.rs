@@ -36,7 +36,7 @@ pub use read::{Backlogged, CANDIDATE, Census, Page, Reader};
 pub use replicas::{Behind, Distance, Replicas};
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
-pub use way::Way;
+pub use way::{Ahead, Way};
 
 use crate::model::value::Value;
 use crate::rules::rule::Rule;

@@ -11,12 +11,12 @@ use super::rights;
 use super::rows::{several, unhex};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::{self, Way};
+use super::way::{self, Ahead, Way};
 use super::{Cursor, Phase, Place, mariadb, postgres, sqlite};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
 use crate::model::catalogue::{Catalogue, ColumnKind, TableSize};
-use crate::model::datastore::{Datastore, Pace};
+use crate::model::datastore::Datastore;
 use crate::model::key::Key;
 use crate::model::name::{ColumnName, DatastoreName, TableName};
 use crate::model::orders::{Orders, SubjectId, Whose};
@@ -314,14 +314,14 @@ impl Reader {
         Ok((sql.text, plan))
     }
 
-    /// The fastest way through the rule's records that is exact: `due`, so many of them may be.
+    /// The fastest way through the rule's records that is exact.
     pub async fn way(
         &mut self,
         rule: RowRule<'_>,
         phase: Phase,
-        (due, pace): (u64, Pace),
+        ahead: Ahead,
     ) -> Result<Way, DatastoreError> {
-        way::of(&mut self.connection, &self.dialect, rule, phase, (due, pace)).await
+        way::of(&mut self.connection, &self.dialect, rule, phase, ahead).await
     }
 
     /// Whether some of the rule's records may be due and only the judge can tell.

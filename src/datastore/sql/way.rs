@@ -34,6 +34,15 @@ pub enum Way {
     },
 }
 
+/// What a walk has before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead {
+    /// So many records may be due.
+    pub due: u64,
+    /// How fast it may go.
+    pub pace: Pace,
+}
+
 impl Way {
     /// The way on from a cursor.
     pub(super) fn at(self, cursor: &Cursor) -> Self {
@@ -79,13 +88,13 @@ impl fmt::Display for Way {
     }
 }
 
-/// The fastest way through a rule's records that is exact: `due`, so many of them may be.
+/// The fastest way through a rule's records that is exact.
 pub(super) async fn of(
     connection: &mut Connection,
     dialect: &Dialect,
     rule: RowRule<'_>,
     phase: Phase,
-    (due, pace): (u64, Pace),
+    Ahead { due, pace }: Ahead,
 ) -> Result<Way, DatastoreError> {
     let Reads::Own(trigger) = rule.table().reads else { return Ok(Way::Listed) };
     // What hangs on the records, what they become and what keeps them is read record by record.

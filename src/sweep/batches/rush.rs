@@ -90,7 +90,6 @@ impl Walk<'_, '_, '_> {
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Turn, SweepError> {
         let orders = Arc::clone(&run.orders);
-        self.seal(run, state).await?;
         let (grounds, idle) = (run.grounds(), run.idle.clone());
         let fixed = Fixed {
             grounds: &grounds,
