@@ -17,7 +17,7 @@ use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Ahead, Way};
-use super::{Cursor, Phase, Place, level, postgres, read, share};
+use super::{Cursor, Phase, level, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
@@ -436,7 +436,7 @@ impl<'w> Selected<'w> {
         self.beside = rows.iter_mut().map(|row| row.drain(width..).collect()).collect();
         self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
         if let (Way::Pages { end, density }, Some((start, until))) = (&mut self.way, self.pages) {
-            (self.page.next, self.page.last) = (Cursor(Place::Page(until)), until >= *end);
+            (self.page.next, self.page.last) = (self.from.behind_pages(until), until >= *end);
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let found = self.page.selected() as f64 / (until - start).max(1) as f64;
             *density = f64::midpoint(*density, found);

@@ -74,8 +74,8 @@ enum Place {
     StartOf(read::Order),
     /// Behind this record, by the values of the walk's own order.
     Behind(read::Order, Vec<Value>),
-    /// With the records on this page of the table.
-    Page(u64),
+    /// With the records on this page of the table; up to the second and without it, where somebody else takes those from there.
+    Page(u64, Option<u64>),
     /// Within these pages, up to the second and without it, behind the record with this key.
     Within(u64, u64, Option<Vec<Value>>),
 }

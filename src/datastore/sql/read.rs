@@ -539,7 +539,8 @@ impl Cursor {
         let Cursor(place) = self;
         match place {
             Place::Start | Place::StartOf(_) => {}
-            Place::Page(page) => push_page(sql, ">=", *page),
+            Place::Page(page, None) => push_page(sql, ">=", *page),
+            Place::Page(page, Some(until)) => push_pages(sql, *page, *until),
             Place::Behind(_, values) => push_row(sql, order, values, side),
             Place::Within(page, until, after) => {
                 push_pages(sql, *page, *until);
@@ -554,7 +555,7 @@ impl Cursor {
     fn behind(&self, order: Order, values: Vec<Value>) -> Self {
         Self(match self.0 {
             Place::Within(page, until, _) => Place::Within(page, until, Some(values)),
-            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(_) => {
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(..) => {
                 Place::Behind(order, values)
             }
         })
@@ -562,17 +563,31 @@ impl Cursor {
 
     /// The next pages of a walk that goes by them, up to the second and without it, for about so many records.
     pub(super) fn pages(&self, way: Way, limit: u32) -> (u64, u64) {
-        let start = match self.0 {
-            Place::Page(page) => page,
-            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Within(..) => 0,
+        let (start, most) = match self.0 {
+            Place::Page(page, until) => (page, until),
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Within(..) => (0, None),
         };
-        (start, start + way.stride(limit))
+        let until = start + way.stride(limit);
+        (start, most.map_or(until, |most| until.min(most)))
+    }
+
+    /// Where a walk goes on behind these pages.
+    pub(super) fn behind_pages(&self, until: u64) -> Self {
+        Self(match self.0 {
+            Place::Page(_, Some(most)) if until < most => Place::Page(until, Some(most)),
+            _ => Place::Page(until, None),
+        })
+    }
+
+    /// Whether pages are left of those that are set apart.
+    pub fn is_apart(&self) -> bool {
+        matches!(self.0, Place::Page(_, Some(_)))
     }
 
     /// The same stretch, to be looked at record by record.
     pub(super) fn closer(&self, way: Way, limit: u32) -> Self {
         match (way, &self.0) {
-            (Way::Pages { .. }, Place::Start | Place::Page(_)) => {
+            (Way::Pages { .. }, Place::Start | Place::Page(..)) => {
                 let (start, until) = self.pages(way, limit);
                 Self(Place::Within(start, until, None))
             }
@@ -589,8 +604,8 @@ impl Cursor {
     /// Where the walk goes on when nothing is left of what it stands in; none: the walk ends.
     pub(super) fn beyond(&self) -> Option<Self> {
         match self.0 {
-            Place::Within(_, until, _) => Some(Self(Place::Page(until))),
-            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(_) => None,
+            Place::Within(_, until, _) => Some(Self(Place::Page(until, None))),
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(..) => None,
         }
     }
 
@@ -599,7 +614,7 @@ impl Cursor {
         match self.0 {
             Place::Within(..) => Order::Key,
             Place::StartOf(order) | Place::Behind(order, _) => order,
-            Place::Start | Place::Page(_) => otherwise,
+            Place::Start | Place::Page(..) => otherwise,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::dialect::{Class, Dialect};
 use super::layer::layers;
 use super::trigger::TriggerSql;
-use super::{Cursor, Phase, mariadb, postgres};
+use super::{Cursor, Phase, Place, mariadb, postgres};
 use crate::datastore::error::DatastoreError;
 use crate::model::datastore::Pace;
 use crate::rules::bind::{Reads, RowRule, TriggerKind};
@@ -52,6 +52,14 @@ impl Way {
     /// The same stretch, to be looked at record by record: where that begins, and ends.
     pub fn closer(self, cursor: &Cursor, limit: u32) -> Cursor {
         cursor.closer(self, limit)
+    }
+
+    /// Sets the pages of the next batch apart before they are read, and says where the walk goes on behind them; none: only reading
+    /// tells, or nothing is behind them.
+    pub fn set_apart(self, cursor: &Cursor, limit: u32) -> Option<(Cursor, Cursor)> {
+        let Self::Pages { end, .. } = self else { return None };
+        let (start, until) = cursor.pages(self, limit);
+        (until < end).then(|| (Cursor(Place::Page(start, Some(until))), Cursor(Place::Page(until, None))))
     }
 
     /// So many pages hold about so many records that may be due.

@@ -1,8 +1,8 @@
 //! Three connections in turn, each at its own pace: while the batch of one is intended and committed, the others read the next, have them
 //! judged and dispose of them within their transactions.
 //!
-//! Two rights pass from one to the next. Who may *read on* knows where the batch before ends; who may *commit* knows that the batch before is
-//! committed. So batches begin and end in the walk's order, whatever overlaps between.
+//! Two rights pass from one to the next. Who may *read on* knows where the batch before ends: of pages, before they are read. Who may
+//! *commit* knows that the batch before is committed. So batches begin and end in the walk's order, whatever overlaps between.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,12 +25,6 @@ use crate::sweep::idle::Idle;
 use crate::sweep::judge::{Grounds, Threads};
 use crate::sweep::pace::Budget;
 
-/// The right to read on: from here.
-struct Place {
-    cursor: Cursor,
-    way: Way,
-}
-
 /// The right to commit.
 struct Baton<'x, 'w, 'r, 'g, 'a> {
     walk: &'x mut Walk<'w, 'r, 'g>,
@@ -42,13 +36,16 @@ struct Baton<'x, 'w, 'r, 'g, 'a> {
 
 /// One of the connections, and what it passes to the next.
 struct Lane<'x, 'w, 'r, 'g, 'a> {
-    places: Receiver<Place>,
-    next_place: Sender<Place>,
+    /// The right to read on: from here.
+    places: Receiver<Cursor>,
+    next_place: Sender<Cursor>,
     batons: Receiver<Baton<'x, 'w, 'r, 'g, 'a>>,
     next_baton: Sender<Baton<'x, 'w, 'r, 'g, 'a>>,
     /// Of its next batch.
     draft: Draft,
     limit: u32,
+    /// As its last batch has shown the table.
+    way: Way,
 }
 
 /// What stands still meanwhile.
@@ -64,7 +61,6 @@ struct Fixed<'f> {
 /// A batch that waits for the right to commit, or what it comes to without being one.
 struct Made<'w> {
     stage: Or<Stage<'w>>,
-    from: Cursor,
     /// As reading it has shown the table.
     way: Way,
     /// Since its records may be locked.
@@ -98,13 +94,12 @@ impl Walk<'_, '_, '_> {
             pseudonyms: self.pseudonyms,
             idle: &idle,
         };
-        let (start, end) = (cursor.clone(), Turn::Again(cursor.clone()));
-        let place = Place { cursor: start, way: self.way };
+        let end = Turn::Again(cursor.clone());
         let drafts =
             [state.draft(run.sweep).await?, state.draft(run.sweep).await?, state.draft(run.sweep).await?];
-        let ([one, two, three], place_of, baton_of) = ring(drafts, budget.limit());
+        let ([one, two, three], place_of, baton_of) = ring(drafts, budget.limit(), self.way);
         // Both are received: the first lane is there.
-        drop(place_of.send(place));
+        drop(place_of.send(cursor.clone()));
         drop(baton_of.send(Baton { walk: self, run, state, budget, progress }));
         drop((place_of, baton_of));
         let [second, third] = others;
@@ -135,7 +130,8 @@ const LANES: usize = 3;
 fn ring<'x, 'w, 'r, 'g, 'a>(
     drafts: [Draft; LANES],
     limit: u32,
-) -> ([Lane<'x, 'w, 'r, 'g, 'a>; LANES], Sender<Place>, Sender<Baton<'x, 'w, 'r, 'g, 'a>>) {
+    way: Way,
+) -> ([Lane<'x, 'w, 'r, 'g, 'a>; LANES], Sender<Cursor>, Sender<Baton<'x, 'w, 'r, 'g, 'a>>) {
     let (place_of_first, mut places) = unbounded_channel();
     let (baton_of_first, mut batons) = unbounded_channel();
     let mut at = 0;
@@ -151,7 +147,7 @@ fn ring<'x, 'w, 'r, 'g, 'a>(
         };
         let (places, batons) =
             (std::mem::replace(&mut places, of_next), std::mem::replace(&mut batons, with_next));
-        Lane { places, next_place, batons, next_baton, draft, limit }
+        Lane { places, next_place, batons, next_baton, draft, limit, way }
     });
     (lanes, place_of_first, baton_of_first)
 }
@@ -160,52 +156,75 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
     /// Batch after batch; what the last of them comes to, or none: another lane has ended.
     async fn run(mut self, fixed: Fixed<'_>, writer: &mut Writer) -> Result<Option<Turn>, SweepError> {
         // Ends with the walk, or with the first batch that does not go by itself: a lane that ends lets go of its ends of the channels.
-        while let Some(place) = self.places.recv().await {
-            let (Made { stage, from, way, mut since }, baton) = self.make(fixed, &mut *writer, place).await;
-            let baton = match baton {
-                Ok(None) => self.batons.recv().await,
-                Ok(baton) => baton,
-                Err(error) => {
+        while let Some(start) = self.places.recv().await {
+            let (mut from, has_read_on) = match self.way.set_apart(&start, self.limit) {
+                Some((apart, behind)) => {
+                    // A lane that has ended reads no further.
+                    drop(self.next_place.send(behind));
+                    (apart, true)
+                }
+                None => (start, false),
+            };
+            let mut baton = None;
+            // Ends with what was set apart, which every turn leaves less of.
+            loop {
+                let (Made { stage, way, mut since }, got) =
+                    self.make(fixed, &mut *writer, &from, has_read_on, baton.take()).await;
+                let got = match got {
+                    Ok(None) => self.batons.recv().await,
+                    Ok(got) => got,
+                    Err(error) => {
+                        give_up(stage).await?;
+                        return Err(error);
+                    }
+                };
+                let Some(Baton { walk, run, state, budget, progress }) = got else {
                     give_up(stage).await?;
-                    return Err(error);
+                    return Ok(None);
+                };
+                // Before batches that hold nothing too, however many of them come.
+                let heeded = match walk.seal_in_time(run, state).await {
+                    Ok(()) if run.has_to_stop() => Ok(Heeded::Changed),
+                    Ok(()) => run.heed(state).await,
+                    Err(error) => Err(error),
+                };
+                if !matches!(heeded, Ok(Heeded::Same)) {
+                    give_up(stage).await?;
+                    return heeded.map(|_| Some(Turn::Again(from)));
                 }
-            };
-            let Some(Baton { walk, run, state, budget, progress }) = baton else {
-                give_up(stage).await?;
-                return Ok(None);
-            };
-            walk.way = way;
-            let turn = match stage? {
-                Err(turn) => turn,
-                Ok(stage) => {
-                    let heeded = if run.has_to_stop() { Ok(Heeded::Changed) } else { run.heed(state).await };
-                    if !matches!(heeded, Ok(Heeded::Same)) {
-                        stage.rollback().await?;
-                        return heeded.map(|_| Some(Turn::Again(from)));
-                    }
-                    let flight = match stage {
-                        Stage::Judged(sitting) => {
-                            walk.seal_in_time(run, state).await?;
-                            since = Stopwatch::start();
-                            fixed.dispose(*sitting).await?
+                (self.way, walk.way) = (way, way);
+                let turn = match stage? {
+                    Err(turn) => turn,
+                    Ok(stage) => {
+                        let flight = match stage {
+                            Stage::Judged(sitting) => {
+                                since = Stopwatch::start();
+                                fixed.dispose(*sitting).await?
+                            }
+                            Stage::Disposed(flight) => Ok(*flight),
+                        };
+                        match flight {
+                            Err(turn) => turn,
+                            Ok(flight) => walk.finish(run, state, fixed.rows, flight).await?,
                         }
-                        Stage::Disposed(flight) => Ok(*flight),
-                    };
-                    match flight {
-                        Err(turn) => turn,
-                        Ok(flight) => walk.finish(run, state, fixed.rows, flight).await?,
                     }
+                };
+                let Turn::On { next, sums, last: false } = turn else { return Ok(Some(turn)) };
+                let went = run.add(&sums);
+                run.tell(progress);
+                if went > 0 {
+                    budget.went_within(went, since.elapsed());
                 }
-            };
-            let Turn::On { sums, last: false, .. } = turn else { return Ok(Some(turn)) };
-            let went = run.add(&sums);
-            run.tell(progress);
-            if went > 0 {
-                budget.went_within(went, since.elapsed());
-            }
-            (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
-            if self.next_baton.send(Baton { walk, run, state, budget, progress }).is_err() {
-                return Ok(None);
+                (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
+                let passed = Baton { walk, run, state, budget, progress };
+                if has_read_on && next.is_apart() {
+                    (from, baton) = (next, Some(passed));
+                    continue;
+                }
+                if self.next_baton.send(passed).is_err() {
+                    return Ok(None);
+                }
+                break;
             }
         }
         Ok(None)
@@ -216,10 +235,14 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
         &mut self,
         fixed: Fixed<'m>,
         writer: &'m mut Writer,
-        place: Place,
+        from: &Cursor,
+        has_read_on: bool,
+        mut baton: Option<Baton<'x, 'w, 'r, 'g, 'a>>,
     ) -> (Made<'m>, Result<Option<Baton<'x, 'w, 'r, 'g, 'a>>, SweepError>) {
-        let mut making = pin!(make(fixed, writer, (self.draft.clone(), self.limit), place, &self.next_place));
-        let (mut baton, mut over, mut sealed) = (None, false, Ok(()));
+        let next = (!has_read_on).then_some(&self.next_place);
+        let batch = (self.draft.clone(), self.limit, self.way);
+        let mut making = pin!(make(fixed, writer, from, batch, next));
+        let (mut over, mut sealed) = (false, Ok(()));
         // Ends with what is made: no call to a datastore is dropped.
         loop {
             tokio::select! {
@@ -244,43 +267,43 @@ impl Baton<'_, '_, '_, '_, '_> {
     }
 }
 
-/// Reads a batch, has it judged, lets the next lane read on, and, where that may be, disposes of it within its transaction.
+/// Reads a batch, has it judged, lets the next lane read on unless it does so already, and, where that may be, disposes of it within its
+/// transaction.
 async fn make<'m>(
     fixed: Fixed<'m>,
     writer: &'m mut Writer,
-    (draft, limit): (Draft, u32),
-    Place { cursor: from, way }: Place,
-    next: &Sender<Place>,
+    from: &Cursor,
+    (draft, limit, way): (Draft, u32, Way),
+    next: Option<&Sender<Cursor>>,
 ) -> Made<'m> {
     hook::reach("prepare.before");
     let Fixed { grounds, rows, phase, idle, .. } = fixed;
     let disposes_ahead = writer.disposes_ahead();
-    let closer = way.closer(&from, limit);
+    let closer = way.closer(from, limit);
     let reading = idle.statement();
-    let selected = match writer.select(rows, grounds.cutoffs, phase, &from, limit, way).await {
+    let selected = match writer.select(rows, grounds.cutoffs, phase, from, limit, way).await {
         Ok(selected) => selected,
         Err(error) => {
-            return Made { stage: stumbled(error, closer).map(Err), from, way, since: Stopwatch::start() };
+            return Made { stage: stumbled(error, closer).map(Err), way, since: Stopwatch::start() };
         }
     };
     drop(reading);
     let way = selected.way();
-    let sitting = judged(grounds, draft, selected, &from, closer, (phase, Threads::One)).await;
+    let sitting = judged(grounds, draft, selected, from, closer, (phase, Threads::One)).await;
     let read_on = match &sitting {
         Ok(Ok(sitting)) => {
             let Stretch { next, last, .. } = &sitting.sheet.batch;
-            (!last).then(|| next.clone())
+            (!last).then_some(next)
         }
-        Ok(Err(Turn::On { next, last: false, .. })) => Some(next.clone()),
+        Ok(Err(Turn::On { next, last: false, .. })) => Some(next),
         Ok(Err(_)) | Err(_) => None,
     };
-    if let Some(cursor) = read_on {
-        // A lane that has ended reads no further.
-        drop(next.send(Place { cursor, way }));
+    if let (Some(cursor), Some(next)) = (read_on, next) {
+        drop(next.send(cursor.clone()));
     }
     let since = Stopwatch::start();
     let stage = fixed.stage(sitting, disposes_ahead).await;
-    Made { stage, from, way, since }
+    Made { stage, way, since }
 }
 
 impl<'f> Fixed<'f> {
