@@ -34,7 +34,7 @@ impl State {
         });
         crate::hook::reach("backup-expired.before");
         let mut writing = self.write().await?;
-        let entry = writing.append(&body).await?;
+        let entry = writing.append(&body)?;
         let update = sqlx::query(
             "INSERT INTO backup (rule, entry, until) VALUES (?1, ?2, ?3) \
              ON CONFLICT (rule) DO UPDATE SET entry = excluded.entry, until = excluded.until",

@@ -17,6 +17,7 @@ use crate::ledger::hash::Hash;
 use crate::ledger::tree::EntryIndex;
 use crate::model::level::Level;
 use crate::model::orders::Generation;
+use crate::model::value::Value;
 
 /// A batch that has been disposed of inside an open transaction, about to be intended.
 pub struct NewBatch<'a> {
@@ -56,6 +57,8 @@ pub struct CommittedIntent {
     pub(super) t0: DateTime<Utc>,
     pub(super) unit: Option<BatchId>,
     pub(super) parts: Vec<Part>,
+    /// Whether shares of its unit may have gone before it.
+    pub(super) has_shares: bool,
 }
 
 impl CommittedIntent {
@@ -126,14 +129,14 @@ impl State {
         let halted = self.stop_file();
         let mut writing = self.write().await?;
         let has_sealed = before.is_some();
-        if let Some(concluded) = before {
-            writing.conclude(concluded).await?;
-        }
         // A pause is an order too: the batch was judged before it, or it is judged again and finds it.
         let refused = match halted {
             Some(halt) => Err(StateError::Halted(halt)),
             None => writing.check_orders(judged_by).await,
         };
+        if let Some(concluded) = before {
+            writing.conclude(concluded).await?;
+        }
         match refused {
             Err(error @ (StateError::Halted(_) | StateError::OrdersMoved)) if has_sealed => {
                 writing.commit().await?;
@@ -144,8 +147,10 @@ impl State {
         }
         let t0 = writing.now();
         let mut intents = Vec::with_capacity(batches.len());
+        let has_shares = batches.len() > 1;
         for new in batches {
-            intents.push(writing.intend(t0, new).await?);
+            let has_shares = has_shares && new.unit.is_none();
+            intents.push(writing.intend(t0, new, has_shares)?);
         }
         writing.commit().await?;
         if has_sealed {
@@ -179,7 +184,16 @@ impl State {
             let of = unit.as_deref().map(BatchId::parse).transpose()?;
             let parts = self.parts(&batch).await?;
             open.push(OpenIntent {
-                intent: CommittedIntent { batch, intent, epoch, datastore, t0, unit: of, parts },
+                intent: CommittedIntent {
+                    batch,
+                    intent,
+                    epoch,
+                    datastore,
+                    t0,
+                    has_shares: of.is_none(),
+                    unit: of,
+                    parts,
+                },
                 sweep: self.sweep(&sweep).await?,
                 incarnation,
                 unit,
@@ -235,7 +249,12 @@ impl State {
 }
 
 impl Writing<'_> {
-    async fn intend(&mut self, t0: DateTime<Utc>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
+    fn intend(
+        &mut self,
+        t0: DateTime<Utc>,
+        new: NewBatch<'_>,
+        has_shares: bool,
+    ) -> Result<CommittedIntent, StateError> {
         let datastore = DatastoreName::parse(new.datastore)?;
         let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
         let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, timing, sealed, .. } =
@@ -253,53 +272,52 @@ impl Writing<'_> {
             timing,
             parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
         });
-        let intent = self.append_at(t0, &body).await?;
+        let intent = self.append_at(t0, &body)?;
         let records: u64 = parts.iter().map(|p| p.n).sum();
         // All records of a share elsewhere are dependents.
         let own = if unit.is_none() { parts.first().map_or(0, |p| p.n) } else { 0 };
         // What is elsewhere is another engine's, which nobody asks.
         let asked = if unit.is_none() { sweep.asked } else { Level::Logical };
-        let insert = sqlx::query(
+        self.queue(
             "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, unit, records, own, asked, sealed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                Value::Text(batch.to_string()),
+                Value::Text(sweep.id.to_string()),
+                Value::Integer(signed(intent.get())),
+                Value::Text(epoch.to_string()),
+                Value::Text(datastore.to_string()),
+                Value::Text(incarnation),
+                Value::Integer(t0.timestamp_micros()),
+                unit.as_ref().map_or(Value::Null, |unit| Value::Text(unit.to_string())),
+                Value::Integer(signed(records)),
+                Value::Integer(signed(own)),
+                Value::Integer(level::number(asked)),
+                Value::Blob(sealed.0),
+            ],
         );
-        let insert = insert
-            .bind(batch.as_str().to_owned())
-            .bind(sweep.id.as_str().to_owned())
-            .bind(signed(intent.get()))
-            .bind(epoch.as_str().to_owned())
-            .bind(datastore.as_str().to_owned())
-            .bind(incarnation)
-            .bind(t0.timestamp_micros())
-            .bind(unit.as_ref().map(|unit| unit.as_str().to_owned()))
-            .bind(signed(records))
-            .bind(signed(own))
-            .bind(level::number(asked))
-            .bind(sealed.0);
-        self.run("record an intent", insert).await?;
         for (number, part) in (0i64..).zip(new.parts) {
-            self.keep_part(&batch, number, part).await?;
+            self.keep_part(&batch, number, part);
         }
-        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts })
+        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts, has_shares })
     }
 
-    async fn keep_part(&mut self, batch: &BatchId, number: i64, new: DraftPart) -> Result<(), StateError> {
+    fn keep_part(&mut self, batch: &BatchId, number: i64, new: DraftPart) {
         let DraftPart { part, commitments, tags } = new;
         let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
-        let insert = sqlx::query(
-            "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        self.queue(
+            "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                Value::Text(batch.to_string()),
+                Value::Integer(number),
+                Value::Text(part.dataset.to_string()),
+                Value::Text(action_text(part.action).to_owned()),
+                Value::Text(serde_json::json!(fields).to_string()),
+                Value::Blob(part.root.as_bytes().to_vec()),
+                Value::Blob(commitments),
+                Value::Blob(tags),
+            ],
         );
-        let insert = insert
-            .bind(batch.as_str().to_owned())
-            .bind(number)
-            .bind(part.dataset.as_str().to_owned())
-            .bind(action_text(part.action))
-            .bind(serde_json::json!(fields).to_string())
-            .bind(part.root.as_bytes().to_vec())
-            .bind(commitments)
-            .bind(tags);
-        self.run("record the commitments of an intent", insert).await.map(drop)
     }
 }
 

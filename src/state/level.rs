@@ -184,7 +184,7 @@ impl State {
 impl Writing<'_> {
     async fn claim(&mut self, body: ErasureLevel) -> Result<(), StateError> {
         let (level, batches) = (number(body.level), body.batches.clone());
-        let claim = self.append(&Body::ErasureLevel(body)).await?;
+        let claim = self.append(&Body::ErasureLevel(body))?;
         for batch in batches {
             let update = sqlx::query(
                 "UPDATE batch SET reached = ?2, claim = ?3 WHERE outcome = ?1 AND committed AND reached < ?2",

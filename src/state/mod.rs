@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use crate::clock;
 use crate::ledger::commitment::{EpochId, EpochKey};
@@ -39,6 +39,7 @@ use crate::ledger::hash::Hash;
 use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
+use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use key_file::{KeyDirectory, give_to_owner};
 
@@ -137,7 +138,7 @@ impl State {
             Genesis { origin: self.signing_key.origin().clone(), vkey: self.signing_key.verifier() };
         let mut writing = self.write().await?;
         if writing.frontier.size().get() == 0 {
-            writing.append(&Body::Genesis(genesis)).await?;
+            writing.append(&Body::Genesis(genesis))?;
         }
         writing.commit().await
     }
@@ -176,7 +177,7 @@ impl State {
     async fn log_open(&mut self) -> Result<EntryIndex, StateError> {
         let mut writing = self.write().await?;
         let open = Open { size: writing.frontier.size(), root: writing.frontier.root() };
-        let index = writing.append(&Body::Open(open)).await?;
+        let index = writing.append(&Body::Open(open))?;
         writing.commit().await?;
         Ok(index)
     }
@@ -195,6 +196,7 @@ impl State {
             node: self.node.clone(),
             frontier,
             last_at,
+            queue: Queue::default(),
             into: (&mut self.frontier, &mut self.last_at),
         })
     }
@@ -245,7 +247,7 @@ impl State {
             None => {
                 let body = Body::KeyEpoch(KeyEpoch { epoch: epoch.clone(), check: key.check(&epoch) });
                 let mut writing = self.write().await?;
-                let entry = writing.append(&body).await?;
+                let entry = writing.append(&body)?;
                 let insert = sqlx::query("INSERT INTO epoch (id, entry) VALUES (?1, ?2)");
                 writing
                     .run("record an epoch", insert.bind(epoch.as_str().to_owned()).bind(signed(entry.get())))
@@ -320,7 +322,18 @@ struct Writing<'s> {
     node: NodeName,
     frontier: Frontier,
     last_at: DateTime<Utc>,
+    queue: Queue,
     into: (&'s mut Frontier, &'s mut DateTime<Utc>),
+}
+
+/// Statements that wait to go to the engine in one call, each of which is to change one row: between threads that are all busy, the
+/// way there and back is most of what a statement costs.
+#[derive(Default)]
+struct Queue {
+    text: String,
+    /// Of all of them; what tells them apart is their order, so that none is numbered.
+    values: Vec<Value>,
+    statements: u64,
 }
 
 impl Writing<'_> {
@@ -330,24 +343,58 @@ impl Writing<'_> {
         self.last_at
     }
 
-    async fn append(&mut self, body: &Body) -> Result<EntryIndex, StateError> {
+    fn append(&mut self, body: &Body) -> Result<EntryIndex, StateError> {
         let at = self.now();
-        self.append_at(at, body).await
+        self.append_at(at, body)
     }
 
-    async fn append_at(&mut self, at: DateTime<Utc>, body: &Body) -> Result<EntryIndex, StateError> {
+    fn append_at(&mut self, at: DateTime<Utc>, body: &Body) -> Result<EntryIndex, StateError> {
         let entry = Entry::new(at, &self.node, body)?;
         let index = self.frontier.size().next_index();
         let leaf = entry.leaf_hash();
-        sqlx::query("INSERT INTO entry (idx, bytes, leaf) VALUES (?1, ?2, ?3)")
-            .bind(signed(index.get()))
-            .bind(entry.to_bytes())
-            .bind(leaf.as_bytes().to_vec())
-            .execute(&mut *self.transaction)
-            .await
-            .map_err(|e| failed(&self.path, "append an entry", e))?;
+        let values = [
+            Value::Integer(signed(index.get())),
+            Value::Blob(entry.to_bytes()),
+            Value::Blob(leaf.as_bytes().to_vec()),
+        ];
+        self.queue("INSERT INTO entry (idx, bytes, leaf) VALUES (?, ?, ?)", values);
         self.frontier.push(leaf);
         Ok(index)
+    }
+
+    /// Lets a statement that changes one row wait for the next one that cannot, or for the commit. Its values are not numbered.
+    fn queue(&mut self, sql: &'static str, values: impl IntoIterator<Item = Value>) {
+        let Queue { text, values: all, statements } = &mut self.queue;
+        text.push_str(sql);
+        text.push(';');
+        all.extend(values);
+        *statements += 1;
+    }
+
+    /// Sends what waits to the engine.
+    async fn flush(&mut self) -> Result<(), StateError> {
+        let Queue { text, values, statements } = std::mem::take(&mut self.queue);
+        if statements == 0 {
+            return Ok(());
+        }
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for value in values {
+            query = match value {
+                Value::Null => query.bind(None::<i64>),
+                Value::Integer(n) => query.bind(n),
+                Value::Real(n) => query.bind(n),
+                Value::Text(text) => query.bind(text),
+                Value::Blob(bytes) => query.bind(bytes),
+                Value::Instant(at) => query.bind(at.timestamp_micros()),
+            };
+        }
+        let done = query.execute(&mut *self.transaction).await;
+        let done = done.map_err(|e| failed(&self.path, "record entries, intents and outcomes", e))?;
+        if done.rows_affected() == statements {
+            return Ok(());
+        }
+        let what = format!("{} of {statements} rows could be recorded", done.rows_affected());
+        Err(StateError::Damaged { path: self.path.clone(), what })
     }
 
     async fn run(
@@ -355,11 +402,13 @@ impl Writing<'_> {
         operation: &'static str,
         query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<u64, StateError> {
+        self.flush().await?;
         let done = query.execute(&mut *self.transaction).await;
         done.map(|d| d.rows_affected()).map_err(|e| failed(&self.path, operation, e))
     }
 
-    async fn commit(self) -> Result<(), StateError> {
+    async fn commit(mut self) -> Result<(), StateError> {
+        self.flush().await?;
         crate::hook::reach("state-commit.before");
         self.transaction.commit().await.map_err(|e| failed(&self.path, "commit", e))?;
         crate::hook::reach("state-commit.after");

@@ -655,7 +655,7 @@ impl Writing<'_> {
 
     /// Appends an order's entry and moves the generation to it.
     async fn order(&mut self, at: DateTime<Utc>, body: &Body) -> Result<EntryIndex, StateError> {
-        let entry = self.append_at(at, body).await?;
+        let entry = self.append_at(at, body)?;
         let update = sqlx::query("UPDATE generation SET newest = ?1").bind(signed(entry.get()));
         self.run("move the orders' generation", update).await?;
         Ok(entry)

@@ -14,6 +14,7 @@ use crate::ledger::commitment::BatchId;
 use crate::ledger::entry::{Algorithm, BatchAborted, BatchCommitted, Body, CommittedPart, Outcomes};
 use crate::ledger::tree::EntryIndex;
 use crate::model::horizon::Horizon;
+use crate::model::value::Value;
 
 /// A batch whose outcome is known, and not in the ledger yet. If we die now, the next start finds the same outcome.
 pub struct Unsealed {
@@ -98,7 +99,7 @@ impl Writing<'_> {
             Outcome::Aborted(reason) => {
                 let CommittedIntent { batch, intent, .. } = intent;
                 let body = Body::BatchAborted(BatchAborted { batch: batch.clone(), intent, reason });
-                let index = self.append(&body).await?;
+                let index = self.append(&body)?;
                 self.abort(&batch, index).await?;
                 Ok(index)
             }
@@ -127,16 +128,16 @@ impl Writing<'_> {
                     gone_everywhere_by: gone_by,
                     parts: entries,
                 };
-                self.seal(body, &parts).await
+                self.seal(body, &parts, intent.has_shares).await
             }
         }
     }
 
     async fn abort(&mut self, batch: &BatchId, outcome: EntryIndex) -> Result<(), StateError> {
-        let update =
-            sqlx::query("UPDATE batch SET outcome = ?2, sealed = NULL WHERE id = ?1 AND outcome IS NULL");
-        let update = update.bind(batch.as_str().to_owned()).bind(signed(outcome.get()));
-        self.settle(batch, update).await?;
+        self.queue(
+            "UPDATE batch SET outcome = ?, sealed = NULL WHERE id = ? AND outcome IS NULL",
+            [Value::Integer(signed(outcome.get())), Value::Text(batch.to_string())],
+        );
         // Nothing was disposed of, so there is nothing to prove.
         let delete = sqlx::query("DELETE FROM part WHERE batch = ?1").bind(batch.as_str().to_owned());
         self.run("forget an aborted batch's commitments", delete).await.map(drop)
@@ -146,30 +147,25 @@ impl Writing<'_> {
         &mut self,
         mut committed: BatchCommitted,
         parts: &[PartSeal],
+        has_shares: bool,
     ) -> Result<EntryIndex, StateError> {
         let batch = committed.batch.clone();
-        committed.dependents = self.went_with(&batch).await?;
+        if has_shares {
+            committed.dependents = self.went_with(&batch).await?;
+        }
         let counts = committed.totals();
         // All records of a share elsewhere are dependents.
         let own = if committed.unit.is_none() { parts.first().map_or(0, |p| p.counts.disposed) } else { 0 };
         let gone_by = committed.gone_everywhere_by.map(|by| by.timestamp_micros());
-        let index = self.append(&Body::BatchCommitted(committed)).await?;
+        let index = self.append(&Body::BatchCommitted(committed))?;
         let Outcomes { disposed, already_gone, changed, refused, unknown: _, untouched } = counts;
-        let update = sqlx::query(
-            "UPDATE batch SET outcome = ?2, committed = 1, sealed = NULL, records = ?3, own = ?4, already_gone = ?5, \
-             changed = ?6, refused = ?7, untouched = ?8, gone_by = ?9 WHERE id = ?1 AND outcome IS NULL",
+        let numbers = [index.get(), disposed, own, already_gone, changed, refused, untouched];
+        let numbers = numbers.into_iter().map(|n| Value::Integer(signed(n)));
+        self.queue(
+            "UPDATE batch SET committed = 1, sealed = NULL, outcome = ?, records = ?, own = ?, already_gone = ?, changed = ?, \
+             refused = ?, untouched = ?, gone_by = ? WHERE id = ? AND outcome IS NULL",
+            numbers.chain([gone_by.map_or(Value::Null, Value::Integer), Value::Text(batch.to_string())]),
         );
-        let update = update
-            .bind(batch.as_str().to_owned())
-            .bind(signed(index.get()))
-            .bind(signed(disposed))
-            .bind(signed(own))
-            .bind(signed(already_gone))
-            .bind(signed(changed))
-            .bind(signed(refused))
-            .bind(signed(untouched))
-            .bind(gone_by);
-        self.settle(&batch, update).await?;
         for (number, part) in (0i64..).zip(parts) {
             if let Some(records) = &part.fewer {
                 self.keep_fewer(&batch, number, records).await?;
@@ -181,6 +177,7 @@ impl Writing<'_> {
     /// The entries of the shares of this batch's unit that have gone before it.
     async fn went_with(&mut self, batch: &BatchId) -> Result<Vec<EntryIndex>, StateError> {
         let operation = "look for the dependents in other datastores";
+        self.flush().await?;
         let rows = sqlx::query("SELECT outcome FROM batch WHERE unit = ?1 AND committed ORDER BY outcome")
             .bind(batch.as_str().to_owned())
             .fetch_all(&mut *self.transaction)
@@ -191,18 +188,6 @@ impl Writing<'_> {
             .map(|row| index(row).map(|n| EntryIndex::new(n.unsigned_abs())))
             .collect::<Result<_, _>>()
             .map_err(|e| failed(&self.path, operation, e))
-    }
-
-    async fn settle(
-        &mut self,
-        batch: &BatchId,
-        update: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
-    ) -> Result<(), StateError> {
-        if self.run("record an outcome", update).await? == 1 {
-            return Ok(());
-        }
-        let what = format!("batch {batch} has an outcome already");
-        Err(StateError::Damaged { path: self.path.clone(), what })
     }
 
     /// What was not disposed of must not be found, let alone proved.

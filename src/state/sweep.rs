@@ -124,7 +124,7 @@ impl State {
                 rule_json: start.document.clone(),
                 tzdb: TzdbVersion::parse(start.tzdb)?,
             });
-            let entry = writing.append(&body).await?;
+            let entry = writing.append(&body)?;
             let insert = sqlx::query("INSERT INTO rule_version (rule, sha256, entry) VALUES (?1, ?2, ?3)");
             let insert =
                 insert.bind(rule.as_str().to_owned()).bind(digest.to_string()).bind(signed(entry.get()));
@@ -142,7 +142,7 @@ impl State {
             late: start.now.late,
             cutoff: start.cutoff,
         });
-        let started = writing.append_at(at, &body).await?;
+        let started = writing.append_at(at, &body)?;
         let insert = sqlx::query(
             "INSERT INTO sweep (id, rule, rule_entry, sha256, cause, started, started_at, cutoff, asked) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -227,9 +227,9 @@ impl State {
         });
         crate::hook::reach("sweep-finished.before");
         let mut writing = self.write().await?;
-        writing.append(&residue).await?;
+        writing.append(&residue)?;
         let at = writing.now();
-        let entry = writing.append_at(at, &finished).await?;
+        let entry = writing.append_at(at, &finished)?;
         let update = sqlx::query(
             "UPDATE sweep SET finished = ?2, finished_at = ?3, result = ?4, undated = ?5, remaining = ?6 WHERE id = ?1",
         );
@@ -351,7 +351,7 @@ impl State {
         });
         crate::hook::reach("approval.before");
         let mut writing = self.write().await?;
-        let entry = writing.append(&body).await?;
+        let entry = writing.append(&body)?;
         let insert = sqlx::query("INSERT INTO approval (entry, rule, sha256, up_to) VALUES (?1, ?2, ?3, ?4)");
         let insert = insert
             .bind(signed(entry.get()))

@@ -361,7 +361,7 @@ impl Walk<'_, '_, '_> {
         }
         let grounds = run.grounds();
         match judged(&grounds, draft, selected, cursor, closer, (self.phase, Threads::Two)).await? {
-            Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
+            Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms, false).await? {
                 Ok(flight) => self.finish(run, state, rows, flight).await,
                 Err(turn) => Ok(turn),
             },
@@ -522,13 +522,19 @@ async fn judged<'w>(
     }
 }
 
-/// Disposes of what is due inside the open transaction. Nothing is irreversible yet.
+/// Disposes of what is due inside the open transaction. Nothing is irreversible yet. `ahead`: the batch before is not committed, and there
+/// is time for the marker.
 async fn prepared<'w>(
     Sitting { judged, sheet }: Sitting<'w>,
     at: DateTime<Utc>,
     pseudonyms: Option<&PseudonymKey>,
+    ahead: bool,
 ) -> Or<Flight<'w>> {
-    match judged.dispose(at, pseudonyms).await {
+    let disposed = match judged.dispose(at, pseudonyms).await {
+        Ok(own) if ahead => own.mark(sheet.draft.batch().as_str()).await,
+        disposed => disposed,
+    };
+    match disposed {
         Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
         Err(error) if sheet.loose => stumbled(error, sheet.closer).map(Err),
         Err(error) if error.conflict().is_some() => {

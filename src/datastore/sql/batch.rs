@@ -164,6 +164,7 @@ impl Writer {
             parts: Vec::new(),
             identities: None,
             sealed,
+            marked: None,
             incarnation,
             file,
         };
@@ -661,6 +662,7 @@ impl<'w> Judged<'w> {
                 parts,
                 identities: None,
                 sealed: selected.sealed,
+                marked: None,
                 incarnation,
                 file: selected.file,
             }),

@@ -29,6 +29,8 @@ pub struct Prepared<'w> {
     pub(super) identities: Option<Identities>,
     /// The batches before, whose markers go with this one's commit.
     pub(super) sealed: &'w mut Vec<String>,
+    /// The batch whose marker it holds already.
+    pub(super) marked: Option<String>,
     /// Which evidence there will be of it.
     pub(super) incarnation: Incarnation,
     pub(super) file: Option<FileIdentity>,
@@ -98,24 +100,44 @@ impl Prepared<'_> {
             self.rollback().await?;
             return Ok(Committed::NotAttempted);
         }
-        let mut handle = self.transaction.handle();
-        let is_marked = self.incarnation.marker.is_some();
-        if is_marked {
-            if !self.sealed.is_empty() {
-                marker::forget(&mut handle, &self.dialect, self.sealed).await?;
-            }
-            marker::set(&mut handle, &self.dialect, intent.batch()).await?;
+        if self.marked.as_deref() != Some(intent.batch()) {
+            self.write_marker(intent.batch()).await?;
         }
         match self.transaction.commit().await {
             Ok(()) if moved(&self.file) => Ok(Committed::Unknown(EngineError::Moved)),
-            Ok(()) if !is_marked => Ok(Committed::Yes),
             Ok(()) => {
                 // It is sealed before this connection commits again, and its marker goes with that.
-                *self.sealed = vec![intent.batch().to_owned()];
+                self.sealed.clear();
+                self.sealed.extend(self.marked);
                 Ok(Committed::Yes)
             }
             Err(error) => Ok(Committed::Unknown(error)),
         }
+    }
+
+    /// Writes the marker before there is an intent: it is there only once this is committed.
+    pub async fn mark(mut self, batch: &str) -> Result<Self, DatastoreError> {
+        match self.write_marker(batch).await {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.transaction.undo().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets the markers of batches that will be sealed by the time of the commit, and writes its own.
+    async fn write_marker(&mut self, batch: &str) -> Result<(), DatastoreError> {
+        if self.incarnation.marker.is_none() {
+            return Ok(());
+        }
+        let mut handle = self.transaction.handle();
+        if !self.sealed.is_empty() {
+            marker::forget(&mut handle, &self.dialect, self.sealed).await?;
+        }
+        marker::set(&mut handle, &self.dialect, batch).await?;
+        self.marked = Some(batch.to_owned());
+        Ok(())
     }
 }
 

@@ -185,6 +185,8 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
                 // Before batches that hold nothing too, however many of them come.
                 let heeded = match walk.seal_in_time(run, state).await {
                     Ok(()) if run.has_to_stop() => Ok(Heeded::Changed),
+                    // Its intent asks for the orders, and is refused where there are others.
+                    Ok(()) if matches!(stage, Ok(Ok(_))) => Ok(Heeded::Same),
                     Ok(()) => run.heed(state).await,
                     Err(error) => Err(error),
                 };
@@ -199,7 +201,7 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
                         let flight = match stage {
                             Stage::Judged(sitting) => {
                                 since = Stopwatch::start();
-                                fixed.dispose(*sitting).await?
+                                fixed.dispose(*sitting, false).await?
                             }
                             Stage::Disposed(flight) => Ok(*flight),
                         };
@@ -316,15 +318,15 @@ impl<'f> Fixed<'f> {
         if !disposes_ahead {
             return Ok(Ok(Stage::Judged(Box::new(sitting))));
         }
-        Ok(match self.dispose(sitting).await? {
+        Ok(match self.dispose(sitting, true).await? {
             Ok(flight) => Ok(Stage::Disposed(Box::new(flight))),
             Err(turn) => Err(turn),
         })
     }
 
-    async fn dispose(self, sitting: Sitting<'f>) -> Or<Flight<'f>> {
+    async fn dispose(self, sitting: Sitting<'f>, ahead: bool) -> Or<Flight<'f>> {
         let _statement = self.idle.statement();
-        prepared(sitting, self.grounds.now.eligible, self.pseudonyms).await
+        prepared(sitting, self.grounds.now.eligible, self.pseudonyms, ahead).await
     }
 }
 
