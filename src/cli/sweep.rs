@@ -312,6 +312,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
                 "requests": requests.as_ref().map(of_requests), "level": raised.as_ref().map(of_raised),
                 "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),
+                "longest_batch_seconds": r.longest_batch.as_secs_f64(),
             }),
         })
         .collect();

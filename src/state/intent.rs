@@ -132,7 +132,7 @@ impl State {
         // A pause is an order too: the batch was judged before it, or it is judged again and finds it.
         let refused = match halted {
             Some(halt) => Err(StateError::Halted(halt)),
-            None => writing.check_orders(judged_by).await,
+            None => writing.check_orders(judged_by),
         };
         if let Some(concluded) = before {
             writing.conclude(concluded).await?;

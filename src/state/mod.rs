@@ -39,6 +39,7 @@ use crate::ledger::hash::Hash;
 use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
+use crate::model::orders::Generation;
 use crate::model::value::Value;
 use crate::pseudonym::PseudonymKey;
 use key_file::{KeyDirectory, give_to_owner};
@@ -187,15 +188,28 @@ impl State {
         let path = self.path.clone();
         let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(|e| failed(&path, "begin a transaction", e))?;
+        let look = sqlx::query(AT_FIRST).fetch_one(&mut *transaction).await;
+        let at_first = look.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<Option<i64>, _>(1)?)));
+        let (entries, newest) = at_first.map_err(|e| failed(&path, "look at what is recorded", e))?;
+        let orders = newest.map(|newest| Generation(newest.unsigned_abs()));
         // Orders are appended beside us: the disk knows the size, the frontier only remembers it.
         let mut frontier = self.frontier.clone();
-        let last_at = catch_up(&mut transaction, &path, &mut frontier, self.last_at).await?;
+        let mut last_at = self.last_at;
+        let (recorded, remembered) = (entries.unsigned_abs(), frontier.size().get());
+        if recorded < remembered {
+            let what = format!("{remembered} entries were recorded, and there are {recorded}");
+            return Err(StateError::Damaged { path, what });
+        }
+        if recorded > remembered {
+            last_at = catch_up(&mut transaction, &path, &mut frontier, last_at).await?;
+        }
         Ok(Writing {
             transaction,
             path,
             node: self.node.clone(),
             frontier,
             last_at,
+            orders,
             queue: Queue::default(),
             into: (&mut self.frontier, &mut self.last_at),
         })
@@ -315,6 +329,11 @@ fn epoch_file(epoch: &EpochId) -> String {
     format!("epoch-{epoch}")
 }
 
+/// What a transaction that appends entries looks at first: how many there are, and up to which order the state has them; none: disposal is
+/// paused.
+const AT_FIRST: &str = "SELECT (SELECT coalesce(max(idx) + 1, 0) FROM entry), \
+     (SELECT newest FROM generation WHERE NOT EXISTS (SELECT 1 FROM pause WHERE ended IS NULL))";
+
 /// A transaction of the state that appends entries.
 struct Writing<'s> {
     transaction: sqlx::Transaction<'s, sqlx::Sqlite>,
@@ -322,6 +341,8 @@ struct Writing<'s> {
     node: NodeName,
     frontier: Frontier,
     last_at: DateTime<Utc>,
+    /// Up to which order the state has them; none: disposal is paused.
+    orders: Option<Generation>,
     queue: Queue,
     into: (&'s mut Frontier, &'s mut DateTime<Utc>),
 }

@@ -175,7 +175,7 @@ pub(super) async fn run(
 }
 
 /// Below this, to open further connections takes longer than they save. A test's world is small, and has to show what a large one does.
-const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 20_000 };
+const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 100_000 };
 
 /// The connections of a sweep beside its first.
 type Beside = [Writer; 2];
@@ -265,7 +265,10 @@ impl Walk<'_, '_, '_> {
                     }
                     cursor = next;
                     conflicts = 0;
-                    budget.went(went);
+                    let took = budget.went(went);
+                    if went > 0 {
+                        run.report.longest_batch = run.report.longest_batch.max(took);
+                    }
                 }
                 Turn::Refused { stretch: alone, why } if alone.selected <= 1 => {
                     // It stands alone: it is set aside, and the walk goes on behind it.

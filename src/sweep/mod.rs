@@ -158,6 +158,8 @@ pub struct Report {
     pub took: Duration,
     /// Of `took`, how long the datastore stood still for the ledger.
     pub ledger_wait: Duration,
+    /// The longest that a batch may have kept the application waiting.
+    pub longest_batch: Duration,
 }
 
 impl Report {
@@ -186,6 +188,7 @@ impl Report {
             residue: None,
             took: Duration::ZERO,
             ledger_wait: Duration::ZERO,
+            longest_batch: Duration::ZERO,
         }
     }
 

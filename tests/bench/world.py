@@ -16,7 +16,7 @@ key = { file = "ledger.key" }
 keys = "keys"
 
 [defaults]
-rows_per_second = "unlimited"
+rows_per_second = %s
 batch = %d
 
 [datastore.uploads]
@@ -58,13 +58,13 @@ def table(trigger=""):
 class World:
     """A fresh directory with a key, a configuration and one rule."""
 
-    def __init__(self, binary, directory, datastore, records, action='action = "delete"', retain="2 months", delete_by="3 months", batch=2000):
+    def __init__(self, binary, directory, datastore, records, action='action = "delete"', retain="2 months", delete_by="3 months", batch=2000, pace='"unlimited"'):
         self.directory, self.command = directory, [binary, "--config", directory / "expunged.toml"]
         shutil.rmtree(directory, ignore_errors=True)
         (directory / "rules").mkdir(parents=True)
         rules = RULES % {"records": records, "action": action, "retain": retain, "delete_by": delete_by}
         (directory / "rules" / "uploads.toml").write_text(rules)
-        (directory / "expunged.toml").write_text(CONFIG % (batch, datastore))
+        (directory / "expunged.toml").write_text(CONFIG % (pace, batch, datastore))
         subprocess.run([*self.command, "key", "generate", directory / "ledger.key"], check=True, capture_output=True)
         # As everywhere before a first sweep of so much: it parks, and somebody approves.
         subprocess.run([*self.command, "sweep"], capture_output=True)

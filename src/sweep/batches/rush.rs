@@ -215,7 +215,9 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
                 let went = run.add(&sums);
                 run.tell(progress);
                 if went > 0 {
-                    budget.went_within(went, since.elapsed());
+                    let took = since.elapsed();
+                    budget.went_within(went, took);
+                    run.report.longest_batch = run.report.longest_batch.max(took);
                 }
                 (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
                 let passed = Baton { walk, run, state, budget, progress };
