@@ -189,7 +189,8 @@ impl State {
         let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(|e| failed(&path, "begin a transaction", e))?;
         let look = sqlx::query(AT_FIRST).fetch_one(&mut *transaction).await;
-        let at_first = look.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<Option<i64>, _>(1)?)));
+        let at_first =
+            look.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<Option<i64>, _>(1)?)));
         let (entries, newest) = at_first.map_err(|e| failed(&path, "look at what is recorded", e))?;
         let orders = newest.map(|newest| Generation(newest.unsigned_abs()));
         // Orders are appended beside us: the disk knows the size, the frontier only remembers it.

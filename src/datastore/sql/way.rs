@@ -223,6 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn pages_are_set_apart_until_the_last_and_none_is_left_out() {
+        let way = Way::Pages { end: 1_000, density: 25.0 };
+        let (apart, behind) = way.set_apart(&Cursor::default(), 10_000).unwrap();
+        assert_eq!((apart.pages(way, 10_000), behind.pages(way, 10_000)), ((0, 400), (400, 800)));
+        // Fewer of them are read at once: the rest of them comes before those behind.
+        assert_eq!(apart.pages(way, 2_500), (0, 100));
+        let rest = apart.behind_pages(100);
+        assert_eq!((rest.is_apart(), rest.pages(way, 10_000)), (true, (100, 400)));
+        // What is looked at record by record ends where they end.
+        assert!(matches!(rest.closer(way, 10_000), Cursor(Place::Within(100, 400, None))));
+        let whole = rest.behind_pages(400);
+        assert_eq!((whole.is_apart(), whole.pages(way, 10_000)), (false, (400, 800)));
+        // Behind the last pages there is nothing, and what has come to be there is read with them.
+        let last = behind.behind_pages(800);
+        assert!(way.set_apart(&last, 10_000).is_none());
+        assert_eq!(last.pages(way, 10_000), (800, 1_200));
+        // Only reading tells where a range of an index ends.
+        assert!(Way::Index.set_apart(&Cursor::default(), 10_000).is_none());
+    }
+
+    #[test]
     fn without_an_index_or_without_pages_the_other_is_what_there_is() {
         assert!(matches!(choose(Facts { indexed: false, ..FACTS }, 1), Way::Pages { .. }));
         assert_eq!(choose(Facts { plain: false, ..FACTS }, 90_000), Way::Listed);

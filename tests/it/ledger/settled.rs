@@ -20,6 +20,7 @@ use expunged::state::{
     CommittedIntent, Covered, Disposed, NewBatch, NewHold, PartOutcomes, Role, Settings, Settled, State,
     StateError, Sweep, SweepEnd, SweepStart, Unsealed,
 };
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::world;
@@ -327,6 +328,51 @@ fn outcomes_that_do_not_fit_the_intent_are_refused_and_it_stays_open() {
             assert_eq!(ledger.proved("account").await, [0; 0]);
         });
     }
+}
+
+#[test]
+fn an_intent_has_one_outcome() {
+    block(async {
+        let mut ledger = Ledger::new().await;
+        ledger.intend().await;
+        // As two processes would find it.
+        let mut found = ledger.state.open_intents().await.unwrap();
+        found.extend(ledger.state.open_intents().await.unwrap());
+        let [one, another] =
+            <[_; 2]>::try_from(found).unwrap_or_else(|_| panic!("one open intent")).map(|o| o.intent);
+        let sealed = ledger.seal(one, Settled::MarkerFound).await.unwrap();
+        let error = ledger.seal(another, Settled::RolledBack).await.unwrap_err();
+        assert!(
+            matches!(&error, StateError::Damaged { what, .. } if what.contains("1 of 2 rows")),
+            "{error:?}"
+        );
+        // What could not be recorded whole was not recorded at all.
+        assert_eq!(ledger.proved("account").await, [1, 2, 3, 4]);
+        let entries = ledger.state.entries(sealed, 10).await.unwrap();
+        assert_eq!(entries.len(), 1);
+        ledger.finish(0).await;
+    });
+}
+
+#[test]
+fn where_entries_have_gone_nothing_is_appended() {
+    block(async {
+        let mut ledger = Ledger::new().await;
+        // The key of the month is there already.
+        drop(ledger.state.draft(&ledger.sweep).await.unwrap());
+        let url = format!("sqlite://{}", ledger.directory.path().join("state.db").display());
+        let mut beside = SqliteConnection::connect(&url).await.unwrap();
+        let lost = "PRAGMA foreign_keys = off; DELETE FROM entry WHERE idx = (SELECT max(idx) FROM entry)";
+        sqlx::raw_sql(lost).execute(&mut beside).await.unwrap();
+        let error = ledger.intend_under(Generation::default(), &[]).await.unwrap_err();
+        assert!(
+            matches!(&error, StateError::Damaged { what, .. } if what.contains("entries were recorded")),
+            "{error:?}"
+        );
+        let open: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM batch").fetch_one(&mut beside).await.unwrap();
+        assert_eq!(open, 0);
+    });
 }
 
 #[test]
