@@ -290,6 +290,7 @@ fn of_requests(requests: &Result<Report, Failure>) -> serde_json::Value {
         Ok(r) => json!({
             "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
             "remaining": r.remaining(), "refused": r.refusals(), "locked": r.locked,
+            "longest_batch_seconds": r.longest_batch.as_secs_f64(),
             "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
         }),
     }

@@ -149,8 +149,8 @@ impl State {
         let mut intents = Vec::with_capacity(batches.len());
         let has_shares = batches.len() > 1;
         for new in batches {
-            let has_shares = has_shares && new.unit.is_none();
-            intents.push(writing.intend(t0, new, has_shares)?);
+            let intent = writing.intend(t0, new)?;
+            intents.push(CommittedIntent { has_shares: has_shares && intent.unit.is_none(), ..intent });
         }
         writing.commit().await?;
         if has_sealed {
@@ -249,12 +249,7 @@ impl State {
 }
 
 impl Writing<'_> {
-    fn intend(
-        &mut self,
-        t0: DateTime<Utc>,
-        new: NewBatch<'_>,
-        has_shares: bool,
-    ) -> Result<CommittedIntent, StateError> {
+    fn intend(&mut self, t0: DateTime<Utc>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
         let datastore = DatastoreName::parse(new.datastore)?;
         let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
         let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, timing, sealed, .. } =
@@ -299,7 +294,7 @@ impl Writing<'_> {
         for (number, part) in (0i64..).zip(new.parts) {
             self.keep_part(&batch, number, part);
         }
-        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts, has_shares })
+        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts, has_shares: false })
     }
 
     fn keep_part(&mut self, batch: &BatchId, number: i64, new: DraftPart) {

@@ -415,7 +415,10 @@ impl Writing<'_> {
         if done.rows_affected() == statements {
             return Ok(());
         }
-        let what = format!("{} of {statements} rows could be recorded", done.rows_affected());
+        let what = format!(
+            "{} of {statements} rows could be recorded: a batch has an outcome already, or is missing",
+            done.rows_affected()
+        );
         Err(StateError::Damaged { path: self.path.clone(), what })
     }
 

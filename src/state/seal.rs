@@ -108,6 +108,8 @@ impl Writing<'_> {
                 let t1 = at.min(self.now()).max(intent.t0);
                 let entries: Vec<_> = parts.iter().map(|p| p.to_entry(&intent.datastore)).collect();
                 let gone_by = gone_by(&entries, t1, &horizon);
+                let dependents =
+                    if intent.has_shares { self.went_with(&intent.batch).await? } else { Vec::new() };
                 let body = BatchCommitted {
                     batch: intent.batch,
                     intent: intent.intent,
@@ -123,12 +125,12 @@ impl Writing<'_> {
                     epoch: intent.epoch,
                     attribution,
                     recovered,
-                    dependents: Vec::new(),
+                    dependents,
                     unit: intent.unit,
                     gone_everywhere_by: gone_by,
                     parts: entries,
                 };
-                self.seal(body, &parts, intent.has_shares).await
+                self.seal(body, &parts).await
             }
         }
     }
@@ -145,14 +147,10 @@ impl Writing<'_> {
 
     async fn seal(
         &mut self,
-        mut committed: BatchCommitted,
+        committed: BatchCommitted,
         parts: &[PartSeal],
-        has_shares: bool,
     ) -> Result<EntryIndex, StateError> {
         let batch = committed.batch.clone();
-        if has_shares {
-            committed.dependents = self.went_with(&batch).await?;
-        }
         let counts = committed.totals();
         // All records of a share elsewhere are dependents.
         let own = if committed.unit.is_none() { parts.first().map_or(0, |p| p.counts.disposed) } else { 0 };

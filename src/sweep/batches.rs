@@ -97,6 +97,15 @@ struct Sums {
     spared: u64,
 }
 
+impl Report {
+    /// So long a batch may have kept the application waiting, if it went.
+    fn held(&mut self, turn: &Turn, took: Duration) {
+        if matches!(turn, Turn::On { sums, .. } if sums.went > 0) {
+            self.longest_batch = self.longest_batch.max(took);
+        }
+    }
+}
+
 /// What a look at the orders comes to.
 #[derive(PartialEq, Eq)]
 pub(super) enum Heeded {
@@ -155,7 +164,8 @@ pub(super) async fn run(
             way,
             closer: false,
         };
-        let pays = run.target.pace == Pace::Unlimited && run.total >= WORTH_CONNECTIONS;
+        let pays =
+            run.target.pace == Pace::Unlimited && run.total >= WORTH_CONNECTIONS && walk.gate.stands_open();
         if way.is_snapshot() && pays && others.is_none() {
             others = beside(run.target).await?;
         }
@@ -175,7 +185,7 @@ pub(super) async fn run(
 }
 
 /// Below this, to open further connections takes longer than they save. A test's world is small, and has to show what a large one does.
-const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 100_000 };
+const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 20_000 };
 
 /// The connections of a sweep beside its first.
 type Beside = [Writer; 2];
@@ -265,10 +275,7 @@ impl Walk<'_, '_, '_> {
                     }
                     cursor = next;
                     conflicts = 0;
-                    let took = budget.went(went);
-                    if went > 0 {
-                        run.report.longest_batch = run.report.longest_batch.max(took);
-                    }
+                    budget.went(went);
                 }
                 Turn::Refused { stretch: alone, why } if alone.selected <= 1 => {
                     // It stands alone: it is set aside, and the walk goes on behind it.
@@ -347,6 +354,7 @@ impl Walk<'_, '_, '_> {
         limit: u32,
     ) -> Result<Turn, SweepError> {
         hook::reach("prepare.before");
+        let since = Stopwatch::start();
         let orders = Arc::clone(&run.orders);
         let rows = self.rows.heeding(&orders);
         let closer = self.way.closer(cursor, limit);
@@ -364,8 +372,12 @@ impl Walk<'_, '_, '_> {
         }
         let grounds = run.grounds();
         match judged(&grounds, draft, selected, cursor, closer, (self.phase, Threads::Two)).await? {
-            Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms, false).await? {
-                Ok(flight) => self.finish(run, state, rows, flight).await,
+            Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
+                Ok(flight) => {
+                    let turn = self.finish(run, state, rows, flight).await?;
+                    run.report.held(&turn, since.elapsed());
+                    Ok(turn)
+                }
                 Err(turn) => Ok(turn),
             },
             Err(turn) => Ok(turn),
@@ -525,28 +537,35 @@ async fn judged<'w>(
     }
 }
 
-/// Disposes of what is due inside the open transaction. Nothing is irreversible yet. `ahead`: the batch before is not committed, and there
-/// is time for the marker.
+/// Disposes of what is due inside the open transaction. Nothing is irreversible yet.
 async fn prepared<'w>(
     Sitting { judged, sheet }: Sitting<'w>,
     at: DateTime<Utc>,
     pseudonyms: Option<&PseudonymKey>,
-    ahead: bool,
 ) -> Or<Flight<'w>> {
-    let disposed = match judged.dispose(at, pseudonyms).await {
-        Ok(own) if ahead => own.mark(sheet.draft.batch().as_str()).await,
-        disposed => disposed,
-    };
-    match disposed {
+    match judged.dispose(at, pseudonyms).await {
         Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
-        Err(error) if sheet.loose => stumbled(error, sheet.closer).map(Err),
-        Err(error) if error.conflict().is_some() => {
-            Ok(Err(Turn::Conflict { stretch: Some(sheet.batch), error }))
-        }
-        Err(error) => {
-            error.refused().map_or_else(|| Err(error.into()), |why| Ok(Err(sheet.batch.refused(why))))
-        }
+        Err(error) => stopped(error, sheet).map(Err),
     }
+}
+
+/// Writes the marker of what is disposed of before there is an intent: it is there only once the batch is committed.
+async fn marked(Flight { own, sheet }: Flight<'_>) -> Or<Flight<'_>> {
+    match own.mark(sheet.draft.batch().as_str()).await {
+        Ok(own) => Ok(Ok(Flight { own, sheet })),
+        Err(error) => stopped(error, sheet).map(Err),
+    }
+}
+
+/// What a turn comes to where its batch could not be disposed of.
+fn stopped(error: DatastoreError, sheet: Sheet) -> Result<Turn, SweepError> {
+    if sheet.loose {
+        return stumbled(error, sheet.closer);
+    }
+    if error.conflict().is_some() {
+        return Ok(Turn::Conflict { stretch: Some(sheet.batch), error });
+    }
+    error.refused().map_or_else(|| Err(error.into()), |why| Ok(sheet.batch.refused(why)))
 }
 
 /// A stretch that does not go as a whole is looked at record by record.
@@ -680,7 +699,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch.
+    /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch that is not made ahead:
+    /// the intent of one that is asks for them.
     pub(super) async fn heed(&mut self, state: &mut State) -> Result<Heeded, SweepError> {
         let known = self.orders.generation;
         let changed = state.generation().await? != known;

@@ -50,7 +50,7 @@ pub(super) async fn run(
             break;
         }
         match batch(run, state, pages.tree(), &page, &mut seen).await? {
-            Turn::On(went) => run.report.longest_batch = run.report.longest_batch.max(budget.went(went)),
+            Turn::On(went) => budget.went(went),
             Turn::Exhausted => run.report.result = SweepResult::Parked,
             Turn::Stop => run.report.result = SweepResult::Stopped,
         }

@@ -158,7 +158,7 @@ pub struct Report {
     pub took: Duration,
     /// Of `took`, how long the datastore stood still for the ledger.
     pub ledger_wait: Duration,
-    /// The longest that a batch may have kept the application waiting.
+    /// The longest that a batch of rows which went may have kept the application waiting.
     pub longest_batch: Duration,
 }
 

@@ -62,11 +62,10 @@ impl Budget {
         self.went = 0;
     }
 
-    /// A batch of this many records went; how long that took.
-    pub(super) fn went(&mut self, records: u64) -> Duration {
+    /// A batch of this many records went.
+    pub(super) fn went(&mut self, records: u64) {
         let took = self.started.map_or(Duration::ZERO, Stopwatch::elapsed);
         self.went_within(records, took);
-        took
     }
 
     /// The same, where it is known how long of that the application may have had to wait.

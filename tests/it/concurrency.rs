@@ -96,6 +96,7 @@ on_servers!(
     two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once,
     what_an_order_undoes_leaves_no_row_locked,
     an_order_between_the_batches_of_several_connections_stops_none_of_them,
+    a_pause_between_the_batches_of_several_connections_stops_all_of_them,
     pages_that_hold_nothing_due_stop_none_of_several_connections,
     a_record_that_is_left_is_said_although_as_many_went_as_there_were,
 );
@@ -353,6 +354,44 @@ fn an_order_between_the_batches_of_several_connections_stops_none_of_them<E: Eng
         assert_eq!(served.world.records("batch.committed"), 1_999);
         served.world.ran(&["ledger", "verify"], 0);
     }
+}
+
+/// Batches that are made ahead ask for no orders; their intents do.
+fn a_pause_between_the_batches_of_several_connections_stops_all_of_them<E: Engine>() {
+    for point in ["commit.after:1", "commit.after:2", "commit.after:3"] {
+        let served = Served::<E>::new(DELETED_AT, PLAIN);
+        served.world.configure("[defaults]\n", "[defaults]\nbatch = 20\n");
+        served.accounts(1..=2_000);
+        let ran = served.world.run_paused(point, &SWEEP, || {
+            served.world.ran(&["pause"], 0);
+        });
+        let went = served.world.records("batch.committed");
+        assert_eq!(ran.rule()["result"], "stopped", "{point}: {}", ran.text());
+        assert_eq!(Some(served.left().len() as u64), 2_000_u64.checked_sub(went), "{point}: {}", ran.text());
+        // As many as there were at the pause, and none that was made ahead.
+        assert_eq!(served.world.entries("batch.committed").len().to_string(), point[point.len() - 1..]);
+        served.world.ran(&["resume"], 0);
+        served.world.ran(&["sweep"], 0);
+        assert_eq!((served.left(), served.world.records("batch.committed")), (set(&[]), 2_000));
+        served.world.ran(&["ledger", "verify"], 0);
+    }
+}
+
+/// The pages before them held none, so that many are set apart at once, for one connection.
+#[test]
+fn pages_that_hold_far_more_than_they_seemed_to_are_gone_through_to_the_end() {
+    let served = Served::<crate::servers::postgres::Postgres>::new(DELETED_AT, PLAIN);
+    served.world.configure("[defaults]\n", "[defaults]\nbatch = 400\n");
+    served.database.sql("INSERT INTO account SELECT i, NULL FROM generate_series(10001, 30000) AS i");
+    served.accounts(1..=8_000);
+    let ran = served.world.run(&SWEEP);
+    assert_eq!((ran.code, served.world.records("batch.committed")), (0, 8_000), "{}", ran.text());
+    assert_eq!(served.left(), set(&[]));
+    // Each is held for no longer than its own batch.
+    assert!(ran.rule()["longest_batch_seconds"].as_f64().is_some_and(|longest| longest > 0.0));
+    let largest = served.world.entries("batch.committed").iter().map(|e| e["parts"][0]["n"].as_u64()).max();
+    assert!(largest.flatten().is_some_and(|n| n <= 8_000 / 4), "{largest:?}");
+    served.world.ran(&["ledger", "verify"], 0);
 }
 
 fn pages_that_hold_nothing_due_stop_none_of_several_connections<E: Engine>() {

@@ -115,7 +115,7 @@ impl Prepared<'_> {
         }
     }
 
-    /// Writes the marker before there is an intent: it is there only once this is committed.
+    /// Writes the marker ahead of [`Self::commit`]. Where that fails, everything is as it was before the batch was selected.
     pub async fn mark(mut self, batch: &str) -> Result<Self, DatastoreError> {
         match self.write_marker(batch).await {
             Ok(()) => Ok(self),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver as Receiver, UnboundedSender as Sender, unbounded_channel};
 
 use super::{
-    Beside, Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Stretch, Turn, Walk, judged, prepared,
-    stumbled,
+    Beside, Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Stretch, Turn, Walk, judged, marked,
+    prepared, stumbled,
 };
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{Cursor, Phase, Way, Writer};
@@ -157,78 +157,74 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
     async fn run(mut self, fixed: Fixed<'_>, writer: &mut Writer) -> Result<Option<Turn>, SweepError> {
         // Ends with the walk, or with the first batch that does not go by itself: a lane that ends lets go of its ends of the channels.
         while let Some(start) = self.places.recv().await {
-            let (mut from, has_read_on) = match self.way.set_apart(&start, self.limit) {
+            let (from, next_place) = match self.way.set_apart(&start, self.limit) {
                 Some((apart, behind)) => {
                     // A lane that has ended reads no further.
                     drop(self.next_place.send(behind));
-                    (apart, true)
+                    (apart, None)
                 }
-                None => (start, false),
+                None => (start, Some(self.next_place.clone())),
             };
-            let mut baton = None;
-            // Ends with what was set apart, which every turn leaves less of.
-            loop {
-                let (Made { stage, way, mut since }, got) =
-                    self.make(fixed, &mut *writer, &from, has_read_on, baton.take()).await;
-                let got = match got {
-                    Ok(None) => self.batons.recv().await,
-                    Ok(got) => got,
-                    Err(error) => {
-                        give_up(stage).await?;
-                        return Err(error);
-                    }
-                };
-                let Some(Baton { walk, run, state, budget, progress }) = got else {
+            let (Made { stage, way, mut since }, baton) =
+                self.make(fixed, &mut *writer, &from, next_place).await;
+            let baton = match baton {
+                Ok(None) => self.batons.recv().await,
+                Ok(baton) => baton,
+                Err(error) => {
                     give_up(stage).await?;
-                    return Ok(None);
-                };
-                // Before batches that hold nothing too, however many of them come.
-                let heeded = match walk.seal_in_time(run, state).await {
-                    Ok(()) if run.has_to_stop() => Ok(Heeded::Changed),
-                    // Its intent asks for the orders, and is refused where there are others.
-                    Ok(()) if matches!(stage, Ok(Ok(_))) => Ok(Heeded::Same),
-                    Ok(()) => run.heed(state).await,
-                    Err(error) => Err(error),
-                };
-                if !matches!(heeded, Ok(Heeded::Same)) {
-                    give_up(stage).await?;
-                    return heeded.map(|_| Some(Turn::Again(from)));
+                    return Err(error);
                 }
-                (self.way, walk.way) = (way, way);
-                let turn = match stage? {
-                    Err(turn) => turn,
-                    Ok(stage) => {
-                        let flight = match stage {
-                            Stage::Judged(sitting) => {
-                                since = Stopwatch::start();
-                                fixed.dispose(*sitting, false).await?
-                            }
-                            Stage::Disposed(flight) => Ok(*flight),
-                        };
-                        match flight {
-                            Err(turn) => turn,
-                            Ok(flight) => walk.finish(run, state, fixed.rows, flight).await?,
+            };
+            let Some(Baton { walk, run, state, budget, progress }) = baton else {
+                give_up(stage).await?;
+                return Ok(None);
+            };
+            // Before batches that hold nothing too, however many of them come.
+            let heeded = match walk.seal_in_time(run, state).await {
+                // It says so itself, whatever else there is to say.
+                Ok(()) if stage.is_err() => Ok(Heeded::Same),
+                Ok(()) if run.has_to_stop() => Ok(Heeded::Changed),
+                // Its intent asks for the orders, and is refused where there are others.
+                Ok(()) if matches!(stage, Ok(Ok(_))) => Ok(Heeded::Same),
+                Ok(()) => run.heed(state).await,
+                Err(error) => Err(error),
+            };
+            if !matches!(heeded, Ok(Heeded::Same)) {
+                give_up(stage).await?;
+                return heeded.map(|_| Some(Turn::Again(from)));
+            }
+            (self.way, walk.way) = (way, way);
+            let turn = match stage? {
+                Err(turn) => turn,
+                Ok(stage) => {
+                    let flight = match stage {
+                        Stage::Judged(sitting) => {
+                            since = Stopwatch::start();
+                            fixed.dispose(*sitting).await?
                         }
+                        Stage::Disposed(flight) => Ok(*flight),
+                    };
+                    match flight {
+                        Err(turn) => turn,
+                        Ok(flight) => walk.finish(run, state, fixed.rows, flight).await?,
                     }
-                };
-                let Turn::On { next, sums, last: false } = turn else { return Ok(Some(turn)) };
-                let went = run.add(&sums);
-                run.tell(progress);
-                if went > 0 {
-                    let took = since.elapsed();
-                    budget.went_within(went, took);
-                    run.report.longest_batch = run.report.longest_batch.max(took);
                 }
-                (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
-                let passed = Baton { walk, run, state, budget, progress };
-                if has_read_on && next.is_apart() {
-                    (from, baton) = (next, Some(passed));
-                    continue;
-                }
-                if self.next_baton.send(passed).is_err() {
-                    return Ok(None);
-                }
-                break;
+            };
+            let took = since.elapsed();
+            run.report.held(&turn, took);
+            let Turn::On { next, sums, last: false } = turn else { return Ok(Some(turn)) };
+            let went = run.add(&sums);
+            run.tell(progress);
+            if went > 0 {
+                budget.went_within(went, took);
+            }
+            if next.is_apart() {
+                // The pages hold far more than they seemed to: all lanes begin anew with what is left, and know better.
+                return Ok(Some(Turn::Again(next)));
+            }
+            (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
+            if self.next_baton.send(Baton { walk, run, state, budget, progress }).is_err() {
+                return Ok(None);
             }
         }
         Ok(None)
@@ -240,13 +236,11 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
         fixed: Fixed<'m>,
         writer: &'m mut Writer,
         from: &Cursor,
-        has_read_on: bool,
-        mut baton: Option<Baton<'x, 'w, 'r, 'g, 'a>>,
+        next: Option<Sender<Cursor>>,
     ) -> (Made<'m>, Result<Option<Baton<'x, 'w, 'r, 'g, 'a>>, SweepError>) {
-        let next = (!has_read_on).then_some(&self.next_place);
         let batch = (self.draft.clone(), self.limit, self.way);
-        let mut making = pin!(make(fixed, writer, from, batch, next));
-        let (mut over, mut sealed) = (false, Ok(()));
+        let mut making = pin!(make(fixed, writer, from, batch, next.as_ref()));
+        let (mut baton, mut over, mut sealed) = (None, false, Ok(()));
         // Ends with what is made: no call to a datastore is dropped.
         loop {
             tokio::select! {
@@ -320,15 +314,17 @@ impl<'f> Fixed<'f> {
         if !disposes_ahead {
             return Ok(Ok(Stage::Judged(Box::new(sitting))));
         }
-        Ok(match self.dispose(sitting, true).await? {
-            Ok(flight) => Ok(Stage::Disposed(Box::new(flight))),
+        // There is time for the marker too.
+        let flight = match self.dispose(sitting).await? {
+            Ok(flight) => marked(flight).await?,
             Err(turn) => Err(turn),
-        })
+        };
+        Ok(flight.map(|flight| Stage::Disposed(Box::new(flight))))
     }
 
-    async fn dispose(self, sitting: Sitting<'f>, ahead: bool) -> Or<Flight<'f>> {
+    async fn dispose(self, sitting: Sitting<'f>) -> Or<Flight<'f>> {
         let _statement = self.idle.statement();
-        prepared(sitting, self.grounds.now.eligible, self.pseudonyms, ahead).await
+        prepared(sitting, self.grounds.now.eligible, self.pseudonyms).await
     }
 }
 
@@ -349,7 +345,7 @@ async fn give_up(stage: Or<Stage<'_>>) -> Result<(), SweepError> {
         Ok(Err(_)) => {}
         Err(error) => tracing::warn!(
             error = &error as &dyn std::error::Error,
-            "the batch behind the present one could not be made either"
+            "a batch behind one that did not go could not be made either"
         ),
     }
     Ok(())
