@@ -59,7 +59,8 @@ impl Way {
     pub fn set_apart(self, cursor: &Cursor, limit: u32) -> Option<(Cursor, Cursor)> {
         let Self::Pages { end, .. } = self else { return None };
         let (start, until) = cursor.pages(self, limit);
-        (until < end).then(|| (Cursor(Place::Page(start, Some(until))), Cursor(Place::Page(until, None))))
+        let (apart, behind) = (Place::Page(start, Some(until)), Place::Page(until, None));
+        (until < end).then_some((Cursor(apart), Cursor(behind)))
     }
 
     /// So many pages hold about so many records that may be due.
