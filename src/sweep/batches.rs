@@ -83,7 +83,8 @@ enum Turn {
     Conflict { stretch: Option<Stretch>, error: DatastoreError },
     /// Something stood in the way of a whole stretch: it is looked at again from here, record by record.
     Closer(Cursor),
-    /// An order came between judgement and intent; nothing of what stands behind this was intended.
+    /// Nothing of what stands behind this was intended, and it is read again: an order came between judgement and intent, or the table is
+    /// not as it seemed.
     Again(Cursor),
 }
 
