@@ -122,7 +122,10 @@ async fn plan(
     let mut reader = Reader::open(datastore).await?;
     let (statement, steps) = reader.statement(rows, &cutoffs, Phase::shown(rule)).await?;
     let due = counts.backlog.due + counts.backlog.overdue;
-    let way = reader.way(rows, Phase::shown(rule), Ahead { due, pace: datastore.pace }).await?.to_string();
+    let way = reader
+        .way(rows, &cutoffs, Phase::shown(rule), Ahead { due, pace: datastore.pace })
+        .await?
+        .to_string();
     let sample = match state {
         Some(state) if due > 0 => {
             let orders = orders.without_requests();

@@ -46,7 +46,11 @@ static DEFAULTS: Shape = Shape::of(
     "What rules and datastores inherit.",
     &[
         Key::optional("schedule", Type::Text(SCHEDULE), "when a rule is swept, in UTC"),
-        Key::optional("batch", Type::Integer(1), "records under one intent, at most"),
+        Key::optional(
+            "batch",
+            Type::Integer(1),
+            "records under one intent, at most; without a rate, where batches are quick, up to 15,000",
+        ),
         Key::optional("rows_per_second", PACE, "how fast a datastore may be swept"),
         Key::optional("run_cap", DURATION, "how long one sweep may take"),
     ],

@@ -6,6 +6,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use super::files::RootError;
+use super::sql::Cursor;
 use crate::model::datastore::Server;
 use crate::model::name::{DatastoreName, RuleId};
 
@@ -31,6 +32,12 @@ pub enum DatastoreError {
         /// What the driver says.
         #[source]
         source: EngineError,
+    },
+    /// More records share a trigger than a batch takes: they are gone through one by one, and nothing else is.
+    #[error("more records share a trigger than a batch takes")]
+    Crowded {
+        /// Where they are.
+        within: Cursor,
     },
     /// The account's password cannot be read.
     #[error("the password in `{}` cannot be read", path.display())]

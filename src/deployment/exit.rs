@@ -214,8 +214,9 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         | DatastoreError::Password { .. }
         | DatastoreError::Authority { .. }
         | DatastoreError::Credential(_) => Exit::Configuration,
-        DatastoreError::Unexpected { .. } | DatastoreError::Key(_) | DatastoreError::Pseudonym(_) => {
-            Exit::Finding
-        }
+        DatastoreError::Unexpected { .. }
+        | DatastoreError::Crowded { .. }
+        | DatastoreError::Key(_)
+        | DatastoreError::Pseudonym(_) => Exit::Finding,
     }
 }

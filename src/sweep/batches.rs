@@ -154,7 +154,8 @@ pub(super) async fn run(
         if *phase == Phase::Candidates && !run.has_candidates(rows, writer).await? {
             continue;
         }
-        let way = writer.way(rows, *phase, Ahead { due: run.total, pace: run.target.pace }).await?;
+        let way =
+            writer.way(rows, run.cutoffs, *phase, Ahead { due: run.total, pace: run.target.pace }).await?;
         let mut walk = Walk {
             rows,
             phase: *phase,
@@ -265,7 +266,11 @@ impl Walk<'_, '_, '_> {
                 {
                     Box::pin(self.rush(run, state, (writer, others), &cursor, &mut budget, progress)).await?
                 }
-                Some(_) | None => Box::pin(self.turn(run, state, writer, &cursor, budget.limit())).await?,
+                Some(_) | None => {
+                    let listed = self.closer || cursor.is_within();
+                    let limit = if listed { budget.limit() } else { budget.limit_of(self.way) };
+                    Box::pin(self.turn(run, state, writer, &cursor, limit)).await?
+                }
             };
             match turn {
                 Turn::On { next, sums, last } => {
@@ -362,9 +367,7 @@ impl Walk<'_, '_, '_> {
         let draft = state.draft(run.sweep).await?;
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
         let selected = match writer.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
-            Err(error) if way != Way::Listed && (error.conflict().is_some() || error.refused().is_some()) => {
-                return stumbled(error, closer);
-            }
+            Err(error) if way != Way::Listed => return stumbled(error, closer),
             Err(error) if error.conflict().is_some() => return Ok(Turn::Conflict { stretch: None, error }),
             selected => selected?,
         };
@@ -571,10 +574,10 @@ fn stopped(error: DatastoreError, sheet: Sheet) -> Result<Turn, SweepError> {
 
 /// A stretch that does not go as a whole is looked at record by record.
 fn stumbled(error: DatastoreError, closer: Cursor) -> Result<Turn, SweepError> {
-    if error.conflict().is_some() || error.refused().is_some() {
-        Ok(Turn::Closer(closer))
-    } else {
-        Err(error.into())
+    match error {
+        DatastoreError::Crowded { within } => Ok(Turn::Closer(within)),
+        error if error.conflict().is_some() || error.refused().is_some() => Ok(Turn::Closer(closer)),
+        error => Err(error.into()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::brake::Brake;
 use crate::clock::Stopwatch;
+use crate::datastore::sql::Way;
 use crate::model::datastore::Pace;
 
 /// Beyond this a batch's identities and commitments would show in the memory of the process, and nothing is gained
@@ -41,6 +42,13 @@ impl Budget {
 
     pub(super) fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// The same of a batch that goes this way. One that is measured is to hold two thirds of what it may: where nobody asks for a pace, it
+    /// may hold half as many again, so as to hold as many as any other.
+    pub(super) fn limit_of(&self, way: Way) -> u32 {
+        let more = way.is_measured() && self.pace == Pace::Unlimited;
+        if more { self.limit.saturating_add(self.limit / 2) } else { self.limit }
     }
 
     /// Sleeps until the rate allows the next batch, or the brake is pulled. Where there is a rate, no transaction is open. `alive` is told

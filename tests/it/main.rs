@@ -32,6 +32,8 @@ mod lag;
 mod ledger;
 mod levels;
 mod listing;
+#[cfg(feature = "test-hooks")]
+mod measured;
 mod orders;
 mod pattern;
 mod policy;

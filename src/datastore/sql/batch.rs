@@ -16,8 +16,8 @@ use super::read::{Order, Page, Range, Side, columns_of, page, selection, sources
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::{self, Ahead, Way};
-use super::{Cursor, Phase, level, postgres, read, share};
+use super::way::{self, Ahead, Axis, Span, Way};
+use super::{Cursor, Phase, Place, level, postgres, read, share};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::Catalogue;
@@ -189,10 +189,11 @@ impl Writer {
     pub async fn way(
         &mut self,
         rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
         phase: Phase,
         ahead: Ahead,
     ) -> Result<Way, DatastoreError> {
-        way::of(&mut self.connection, &self.dialect, rule, phase, ahead).await
+        way::of(&mut self.connection, &self.dialect, rule, cutoffs, phase, ahead).await
     }
 
     /// Whether a batch may be disposed of before the one before it is committed.
@@ -237,7 +238,7 @@ impl Writer {
             limit,
             way: way.at(cursor),
             snapshot: way.at(cursor).is_snapshot(),
-            pages: matches!(way.at(cursor), Way::Pages { .. }).then(|| cursor.pages(way, limit)),
+            span: way.at(cursor).line().map(|line| cursor.span(line, limit)),
             page: Page::empty(),
             beside: Vec::new(),
             sealed,
@@ -291,8 +292,8 @@ pub struct Selected<'w> {
     way: Way,
     /// Whether the transaction goes by one snapshot.
     snapshot: bool,
-    /// Of which pages it is, up to the second and without it; none: the way is another.
-    pages: Option<(u64, u64)>,
+    /// On which stretch of a line it is; none: the way is another.
+    span: Option<Span>,
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
     /// Of each record, what the batch needs beside its key.
@@ -326,20 +327,15 @@ impl<'w> Selected<'w> {
             phase: self.phase,
             cursor: &self.from,
             order,
-            limit: match self.pages {
+            limit: match self.span {
                 None => self.limit,
-                Some((start, until)) if until - start > 1 => self.most() + 1,
                 // It goes as a whole, and no page holds many.
-                Some(_) => u32::MAX,
+                Some(Span { axis: Axis::Pages, from, until }) if until - from <= 1 => u32::MAX,
+                Some(_) => self.limit.saturating_add(1),
             },
             lock: None,
-            pages: self.pages,
+            span: self.span,
         }
-    }
-
-    /// A batch of pages may hold twice as many as one that is counted off.
-    fn most(&self) -> u32 {
-        self.limit.saturating_mul(2)
     }
 
     /// Whether the predicate looks at rows that may go with the batch as dependents.
@@ -357,10 +353,11 @@ impl<'w> Selected<'w> {
         matches!(self.dialect, Dialect::Sqlite)
     }
 
-    /// The records that may go: the whole predicate of the phase, and nobody who is held. Every statement that decides repeats it.
+    /// The records that may go: the whole predicate of the phase, or a stretch that implies it, and nobody who is held. Every statement that
+    /// decides repeats it.
     fn push_due(&self, sql: &mut Sql) {
-        match self.pages {
-            Some(pages) => read::on_pages(sql, self.rule, self.cutoffs, pages),
+        match self.span {
+            Some(span) => read::on_span(sql, self.rule, self.cutoffs, span),
             None => read::condition(sql, self.rule, self.cutoffs, self.phase),
         }
         if let Some(people) = self.rule.people() {
@@ -380,17 +377,20 @@ impl<'w> Selected<'w> {
         let lock = match self.way {
             Way::Listed => Some(Wait::Skip),
             Way::Stretches => Some(Wait::Never),
-            Way::Index | Way::Keys | Way::Pages { .. } => None,
+            Way::Index | Way::Keys | Way::Measured(_) => None,
         };
         let range = Range { lock, ..self.range() };
         let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
         let mut rows = self.transaction.handle().rows(&select, operation).await?;
-        // Pages that hold far more than the last ones did: fewer of them will do.
-        while let Some((start, until)) = self.pages
-            && rows.len() > self.most() as usize
-            && until - start > 1
+        // It holds more than a batch takes: less of it will do.
+        while let Some(span) = self.span
+            && rows.len() >= self.range().limit as usize
         {
-            self.pages = Some((start, start + ((until - start) / 4).max(1)));
+            let half = rows.get(rows.len() / 2).and_then(|row| way::mark_of(row.get(key)?));
+            let Some(shorter) = span.shorter(half) else {
+                return Err(DatastoreError::Crowded { within: Cursor(Place::Within(span, None)) });
+            };
+            self.span = Some(shorter);
             let range = self.range();
             let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
             rows = self.transaction.handle().rows(&select, operation).await?;
@@ -436,11 +436,9 @@ impl<'w> Selected<'w> {
     fn page_of(&mut self, rows: &mut Vec<Values>, width: usize) -> Result<Cursor, DatastoreError> {
         self.beside = rows.iter_mut().map(|row| row.drain(width..).collect()).collect();
         self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
-        if let (Way::Pages { end, density }, Some((start, until))) = (&mut self.way, self.pages) {
-            (self.page.next, self.page.last) = (self.from.behind_pages(until), until >= *end);
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            let found = self.page.selected() as f64 / (until - start).max(1) as f64;
-            *density = f64::midpoint(*density, found);
+        if let (Way::Measured(line), Some(span)) = (&mut self.way, self.span) {
+            (self.page.next, self.page.last) = (self.from.behind_span(span), span.until >= line.end);
+            line.learn(span, self.page.selected());
         }
         Ok(self.page.next.clone())
     }
@@ -581,8 +579,8 @@ impl<'w> Selected<'w> {
                 let deleted = if let Dialect::MariaDb(_) = self.dialect { "t FROM" } else { "FROM" };
                 let own = self.dialect.table(layer.table);
                 let mut sql = self.dialect.sql(format!("DELETE {deleted} {own} AS t WHERE TRUE"));
-                // Of pages, the predicate names them.
-                if self.pages.is_none() {
+                // Of a line, the predicate names the stretch.
+                if self.span.is_none() {
                     let order = columns_of(&self.dialect, self.rule, self.range().order);
                     self.from.push(&mut sql, &order, Side::After);
                     self.page.next.push(&mut sql, &order, Side::UpTo);

@@ -1,8 +1,8 @@
 //! Rows of a database: one way through a batch, in the SQL of whichever engine holds them.
 //!
 //! A batch is one transaction. What it selects is locked, or stands still in its snapshot, and is handed to the judge; what the judge calls
-//! due goes by its key, or as the same stretch, with the rule's predicate repeated; a marker in the same transaction says afterwards whether
-//! it was committed.
+//! due goes by its key, or as the same stretch, with the rule's predicate repeated or implied; a marker in the same transaction says
+//! afterwards whether it was committed.
 
 mod batch;
 mod connection;
@@ -74,8 +74,8 @@ enum Place {
     StartOf(read::Order),
     /// Behind this record, by the values of the walk's own order.
     Behind(read::Order, Vec<Value>),
-    /// With the records on this page of the table; up to the second and without it, where somebody else takes those from there.
-    Page(u64, Option<u64>),
-    /// Within these pages, up to the second and without it, behind the record with this key.
-    Within(u64, u64, Option<Vec<Value>>),
+    /// On a line, from here; up to the second and without it, where somebody else takes what is there.
+    On(way::Axis, i64, Option<i64>),
+    /// Within this stretch of a line, behind the record with these values of the walk's own order.
+    Within(way::Span, Option<Vec<Value>>),
 }

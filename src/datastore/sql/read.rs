@@ -11,7 +11,7 @@ use super::rights;
 use super::rows::{several, unhex};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::{self, Ahead, Way};
+use super::way::{self, Ahead, Axis, Line, Span, Way, at_mark};
 use super::{Cursor, Phase, Place, mariadb, postgres, sqlite};
 use crate::datastore::Explained;
 use crate::datastore::error::DatastoreError;
@@ -318,10 +318,11 @@ impl Reader {
     pub async fn way(
         &mut self,
         rule: RowRule<'_>,
+        cutoffs: &Cutoffs,
         phase: Phase,
         ahead: Ahead,
     ) -> Result<Way, DatastoreError> {
-        way::of(&mut self.connection, &self.dialect, rule, phase, ahead).await
+        way::of(&mut self.connection, &self.dialect, rule, cutoffs, phase, ahead).await
     }
 
     /// Whether some of the rule's records may be due and only the judge can tell.
@@ -539,11 +540,13 @@ impl Cursor {
         let Cursor(place) = self;
         match place {
             Place::Start | Place::StartOf(_) => {}
-            Place::Page(page, None) => push_page(sql, ">=", *page),
-            Place::Page(page, Some(until)) => push_pages(sql, *page, *until),
+            Place::On(axis, from, None) => push_mark(sql, *axis, &order[0], ">=", *from),
+            Place::On(axis, from, Some(until)) => {
+                push_span(sql, &order[0], Span { axis: *axis, from: *from, until: *until });
+            }
             Place::Behind(_, values) => push_row(sql, order, values, side),
-            Place::Within(page, until, after) => {
-                push_pages(sql, *page, *until);
+            Place::Within(span, after) => {
+                push_span(sql, &order[0], *span);
                 if let Some(after) = after {
                     push_row(sql, order, after, side);
                 }
@@ -554,42 +557,47 @@ impl Cursor {
     /// Behind the last record of a page that a walk in this order has read.
     fn behind(&self, order: Order, values: Vec<Value>) -> Self {
         Self(match self.0 {
-            Place::Within(page, until, _) => Place::Within(page, until, Some(values)),
-            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(..) => {
+            Place::Within(span, _) => Place::Within(span, Some(values)),
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::On(..) => {
                 Place::Behind(order, values)
             }
         })
     }
 
-    /// The next pages of a walk that goes by them, up to the second and without it, for about so many records.
-    pub(super) fn pages(&self, way: Way, limit: u32) -> (u64, u64) {
-        let (start, most) = match self.0 {
-            Place::Page(page, until) => (page, until),
-            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Within(..) => (0, None),
+    /// The next stretch of a walk along a line, for about so many records.
+    pub(super) fn span(&self, line: Line, limit: u32) -> Span {
+        let (from, most) = match self.0 {
+            Place::On(_, from, most) => (from, most),
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Within(..) => (line.floor, None),
         };
-        let until = start + way.stride(limit);
-        (start, most.map_or(until, |most| until.min(most)))
+        let until = from.max(line.first).saturating_add(line.stride(aim(limit)));
+        let most = match (most, line.axis) {
+            (Some(most), _) => most,
+            (None, Axis::Trigger) => line.end,
+            // What has come to be behind the last page is read with it.
+            (None, Axis::Pages) => i64::MAX,
+        };
+        Span { axis: line.axis, from, until: until.min(most) }
     }
 
-    /// Where a walk goes on behind these pages.
-    pub(super) fn behind_pages(&self, until: u64) -> Self {
+    /// Where a walk goes on behind this stretch of a line.
+    pub(super) fn behind_span(&self, Span { axis, until, .. }: Span) -> Self {
         Self(match self.0 {
-            Place::Page(_, Some(most)) if until < most => Place::Page(until, Some(most)),
-            _ => Place::Page(until, None),
+            Place::On(_, _, Some(most)) if until < most => Place::On(axis, until, Some(most)),
+            _ => Place::On(axis, until, None),
         })
     }
 
-    /// Whether pages are left of those that are set apart.
+    /// Whether something is left of a stretch that is set apart.
     pub fn is_apart(&self) -> bool {
-        matches!(self.0, Place::Page(_, Some(_)))
+        matches!(self.0, Place::On(_, _, Some(_)))
     }
 
     /// The same stretch, to be looked at record by record.
     pub(super) fn closer(&self, way: Way, limit: u32) -> Self {
         match (way, &self.0) {
-            (Way::Pages { .. }, Place::Start | Place::Page(..)) => {
-                let (start, until) = self.pages(way, limit);
-                Self(Place::Within(start, until, None))
+            (Way::Measured(line), Place::Start | Place::On(..)) => {
+                Self(Place::Within(self.span(line, limit), None))
             }
             (Way::Keys, Place::Start) => Self(Place::StartOf(Order::Key)),
             _ => self.clone(),
@@ -604,30 +612,46 @@ impl Cursor {
     /// Where the walk goes on when nothing is left of what it stands in; none: the walk ends.
     pub(super) fn beyond(&self) -> Option<Self> {
         match self.0 {
-            Place::Within(_, until, _) => Some(Self(Place::Page(until, None))),
-            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::Page(..) => None,
+            Place::Within(Span { axis, until, .. }, _) => Some(Self(Place::On(axis, until, None))),
+            Place::Start | Place::StartOf(_) | Place::Behind(..) | Place::On(..) => None,
         }
     }
 
     /// The order that the walk has to have here, whatever it would go by from the start.
     pub(super) fn order(&self, otherwise: Order) -> Order {
         match self.0 {
-            Place::Within(..) => Order::Key,
+            Place::On(Axis::Trigger, ..) | Place::Within(Span { axis: Axis::Trigger, .. }, _) => {
+                Order::Trigger
+            }
+            Place::Within(Span { axis: Axis::Pages, .. }, _) => Order::Key,
             Place::StartOf(order) | Place::Behind(order, _) => order,
-            Place::Start | Place::Page(..) => otherwise,
+            Place::Start | Place::On(Axis::Pages, ..) => otherwise,
         }
     }
 }
 
-/// The rows on these pages of the table, up to the second and without it.
-fn push_pages(sql: &mut Sql, page: u64, until: u64) {
-    push_page(sql, ">=", page);
-    push_page(sql, "<", until);
+/// A batch that is measured is to hold this many, so that one that holds half as many again is no larger than it may be.
+fn aim(limit: u32) -> u32 {
+    (limit - limit / 3).max(1)
 }
 
-fn push_page(sql: &mut Sql, operator: &str, page: u64) {
-    let tid = Type { class: Class::Other, name: "tid".to_owned() };
-    sql.push(&format!(" AND t.ctid {operator} ")).bind(&Value::Text(format!("({page},0)")), &tid);
+/// The rows on a stretch of a line; where that is the trigger's, it is this column.
+fn push_span(sql: &mut Sql, trigger: &Expression, Span { axis, from, until }: Span) {
+    push_mark(sql, axis, trigger, ">=", from);
+    push_mark(sql, axis, trigger, "<", until);
+}
+
+fn push_mark(sql: &mut Sql, axis: Axis, trigger: &Expression, operator: &str, mark: i64) {
+    match axis {
+        Axis::Pages => {
+            let tid = Type { class: Class::Other, name: "tid".to_owned() };
+            sql.push(&format!(" AND t.ctid {operator} ")).bind(&Value::Text(format!("({mark},0)")), &tid);
+        }
+        Axis::Trigger => {
+            let value = at_mark(mark, trigger.ty.class).expect("a line is made of what its column can hold");
+            sql.push(&format!(" AND {} {operator} ", trigger.sql)).bind(&value, &trigger.ty);
+        }
+    }
 }
 
 fn push_row(sql: &mut Sql, order: &[Expression], values: &[Value], side: Side) {
@@ -671,15 +695,15 @@ pub(super) struct Range<'c> {
     pub(super) limit: u32,
     /// Whether they are locked, and what becomes of those that others have locked.
     pub(super) lock: Option<Wait>,
-    /// All on these pages, up to the second and without it, in no order.
-    pub(super) pages: Option<(u64, u64)>,
+    /// All on this stretch of a line, in no order.
+    pub(super) span: Option<Span>,
 }
 
 impl<'c> Range<'c> {
     /// Unlocked, in the order that suits the phase.
     pub(super) fn of(rule: RowRule<'_>, phase: Phase, cursor: &'c Cursor, limit: u32) -> Self {
         let order = cursor.order(Order::of(rule, phase));
-        Self { phase, cursor, order, limit, lock: None, pages: None }
+        Self { phase, cursor, order, limit, lock: None, span: None }
     }
 }
 
@@ -687,8 +711,12 @@ impl<'c> Range<'c> {
 pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, range: Range<'_>) {
     let dialect = sql.dialect.clone();
     from(sql, " FROM ", rule);
-    if let Some(pages) = range.pages {
-        on_pages(sql, rule, cutoffs, pages);
+    if let Some(span) = range.span {
+        on_span(sql, rule, cutoffs, span);
+        if let (Axis::Trigger, Some(trigger)) = (span.axis, TriggerSql::of(&dialect, rule).own_column()) {
+            // Of more than a batch takes, those that come first say where it may end.
+            sql.push(&format!(" ORDER BY {}", trigger.sql));
+        }
         sql.push(" LIMIT ").bind_integer(i64::from(range.limit));
         return;
     }
@@ -700,13 +728,22 @@ pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, ran
     sql.push(range.lock.map_or("", |wait| dialect.lock(wait)));
 }
 
-/// Which records a walk by pages is after on these.
-pub(super) fn on_pages(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, (page, until): (u64, u64)) {
-    // What the planner cannot see through leads it to no index, and spares it a look at the ends of one, where the dead lie.
-    sql.push("CASE WHEN ");
-    condition(sql, rule, cutoffs, Phase::Exact);
-    sql.push(" THEN TRUE END");
-    push_pages(sql, page, until);
+/// Which records a walk along a line is after on this stretch of it.
+pub(super) fn on_span(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, span: Span) {
+    match span.axis {
+        Axis::Pages => {
+            // What the planner cannot see through leads it to no index, and spares it a look at the ends of one, where the dead lie.
+            sql.push("CASE WHEN ");
+            condition(sql, rule, cutoffs, Phase::Exact);
+            sql.push(" THEN TRUE END");
+        }
+        // No such stretch begins before what can be due, or goes beyond the cut-off: it is the rest of the predicate.
+        Axis::Trigger => filters(sql, rule),
+    }
+    let dialect = sql.dialect.clone();
+    let trigger = TriggerSql::of(&dialect, rule);
+    let column = trigger.own_column().expect("a walk along a line goes by the record's own trigger");
+    push_span(sql, column, span);
 }
 
 /// Which records a phase is after.

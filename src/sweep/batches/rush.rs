@@ -1,7 +1,7 @@
 //! Three connections in turn, each at its own pace: while the batch of one is intended and committed, the others read the next, have them
 //! judged and dispose of them within their transactions.
 //!
-//! Two rights pass from one to the next. Who may *read on* knows where the batch before ends: of pages, before they are read. Who may
+//! Two rights pass from one to the next. Who may *read on* knows where the batch before ends: of a line, before it is read. Who may
 //! *commit* knows that the batch before is committed. So batches begin and end in the walk's order, whatever overlaps between.
 
 use std::pin::pin;
@@ -97,7 +97,7 @@ impl Walk<'_, '_, '_> {
         let end = Turn::Again(cursor.clone());
         let drafts =
             [state.draft(run.sweep).await?, state.draft(run.sweep).await?, state.draft(run.sweep).await?];
-        let ([one, two, three], place_of, baton_of) = ring(drafts, budget.limit(), self.way);
+        let ([one, two, three], place_of, baton_of) = ring(drafts, budget.limit_of(self.way), self.way);
         // Both are received: the first lane is there.
         drop(place_of.send(cursor.clone()));
         drop(baton_of.send(Baton { walk: self, run, state, budget, progress }));
@@ -219,10 +219,10 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
                 budget.went_within(went, took);
             }
             if next.is_apart() {
-                // The pages hold far more than they seemed to: all lanes begin anew with what is left, and know better.
+                // The stretch holds more than it seemed to: all lanes begin anew with what is left, and know better.
                 return Ok(Some(Turn::Again(next)));
             }
-            (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit());
+            (self.draft, self.limit) = (state.draft(run.sweep).await?, budget.limit_of(way));
             if self.next_baton.send(Baton { walk, run, state, budget, progress }).is_err() {
                 return Ok(None);
             }

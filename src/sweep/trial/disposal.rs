@@ -127,7 +127,7 @@ async fn batch(
     let mut remote = Remote::over(elsewhere(world, court.bound)?);
     let Some(own) = world.writers.get_mut(datastore) else { return Ok(left) };
     let mut selected = {
-        let way = own.way(rows, phase, Ahead { due: 0, pace: Pace::Unlimited }).await?;
+        let way = own.way(rows, cutoffs, phase, Ahead { due: 0, pace: Pace::Unlimited }).await?;
         own.select(rows, cutoffs, phase, &Cursor::default(), WORLD, way).await?
     };
     let records = std::mem::take(&mut selected.page.records);

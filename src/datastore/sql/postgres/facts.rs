@@ -1,9 +1,10 @@
 //! What PostgreSQL's statistics say of a table, for the choice of a way through it.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::datastore::error::DatastoreError;
 use crate::datastore::sql::connection::failed;
+use crate::datastore::sql::dialect::Class;
 use crate::datastore::sql::way::Facts;
 use crate::model::name::{ColumnName, TableName};
 
@@ -21,9 +22,10 @@ pub(in crate::datastore::sql) async fn of(
     let asked = "SELECT c.relkind = 'r' AND NOT c.relhassubclass, current_setting('server_version_num')::int4 >= $4, \
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
-             (SELECT s.correlation::float8 FROM pg_catalog.pg_stats AS s \
-              WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $3 AND NOT s.inherited) \
+             s.correlation::float8, s.n_distinct::float8, s.null_frac::float8 \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_catalog.pg_stats AS s \
+             ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $3 AND NOT s.inherited \
          WHERE n.nspname = $1 AND c.relname = $2";
     let row = sqlx::query(asked)
         .bind(schema)
@@ -39,11 +41,47 @@ pub(in crate::datastore::sql) async fn of(
     let (rows, of_pages): (f64, i32) =
         (row.try_get(3).map_err(failed(operation))?, row.try_get(4).map_err(failed(operation))?);
     let correlation: Option<f64> = row.try_get(5).map_err(failed(operation))?;
+    let (distinct, nulls): (Option<f64>, Option<f64>) =
+        (row.try_get(6).map_err(failed(operation))?, row.try_get(7).map_err(failed(operation))?);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let now = pages as f64;
     // As the planner does it: what was counted once, for as many pages as there are now.
     let rows = if rows > 0.0 && of_pages > 0 { rows / f64::from(of_pages) * now } else { now * GUESS };
-    Ok(Facts { plain, pages: ranges.then_some(pages.unsigned_abs()), rows, correlation, indexed })
+    // Below zero, it is a part of the rows; zero: nobody knows. NULL is none of them.
+    let distinct = distinct.filter(|n| *n != 0.0).map(|n| if n < 0.0 { -n * rows } else { n });
+    let alike = distinct.map(|distinct| rows * (1.0 - nulls.unwrap_or(0.0)) / distinct.max(1.0));
+    Ok(Facts { plain, pages: ranges.then_some(pages.unsigned_abs()), rows, correlation, alike, indexed })
+}
+
+/// Some of what the triggers read, from the least to the greatest, as [`crate::datastore::sql::way::mark_of`] numbers it; nothing where the
+/// engine has taken no sample, or the values of this class stand on no line.
+pub(in crate::datastore::sql) async fn sample(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &TableName,
+    trigger: &ColumnName,
+    class: Class,
+) -> Result<Vec<i64>, DatastoreError> {
+    let operation = "read the statistics of a table";
+    let bounds = |ty: &str, mark: &str, whole: &str| {
+        format!(
+            "SELECT {mark} FROM pg_catalog.pg_stats AS s, unnest(s.histogram_bounds::text::{ty}[]) AS u (b) \
+             WHERE s.schemaname = $1 AND s.tablename = $2 AND s.attname = $3 AND NOT s.inherited AND {whole}"
+        )
+    };
+    let micros = "(extract(epoch FROM b) * 1000000)::int8";
+    let asked = if class == Class::Integer {
+        bounds("int8", "b", "TRUE")
+    } else if class == Class::Instant {
+        bounds("timestamptz", micros, "isfinite(b)")
+    } else if class == Class::Naive {
+        bounds("timestamp", micros, "isfinite(b)")
+    } else {
+        return Ok(Vec::new());
+    };
+    let sample =
+        sqlx::query_scalar(AssertSqlSafe(asked)).bind(schema).bind(table.as_str()).bind(trigger.as_str());
+    sample.fetch_all(connection).await.map_err(failed(operation))
 }
 
 /// Rows a page where nobody has counted.
