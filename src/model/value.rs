@@ -52,6 +52,16 @@ pub fn rfc3339(at: DateTime<Utc>) -> String {
     text
 }
 
+/// The reverse of [`rfc3339`], with whatever offset; none: it is no such text.
+pub fn of_rfc3339(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
+}
+
+/// The reverse of [`date_time`]; none: it is no such text.
+pub fn of_date_time(text: &str) -> Option<NaiveDateTime> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()
+}
+
 /// The same of a time without a zone. By its digits: a format that is read for every row costs more than all else that is done to the
 /// row.
 pub fn date_time(at: NaiveDateTime) -> String {

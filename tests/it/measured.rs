@@ -217,6 +217,7 @@ fn a_lock_in_one_stretch_stops_none_of_those_behind_it() {
 #[test]
 fn what_changes_between_the_look_and_the_deletion_is_looked_at_again() {
     let (world, database) = table(&KINDS[0], "SELECT generate_series(1, 4000)");
+    is_measured(&world);
     let ran = world.run_paused("selected.after:1", &SWEEP, || {
         database.sql("UPDATE account SET deleted_at = NULL WHERE id % 10 = 0 AND id > 0 AND id <= 4000");
         database.sql("UPDATE account SET deleted_at = deleted_at + interval '1 second' WHERE id % 10 = 1 AND id > 0 AND id <= 4000");

@@ -695,7 +695,7 @@ pub(super) struct Range<'c> {
     pub(super) limit: u32,
     /// Whether they are locked, and what becomes of those that others have locked.
     pub(super) lock: Option<Wait>,
-    /// All on this stretch of a line, in no order.
+    /// All on this stretch of a line, whatever the order of the walk.
     pub(super) span: Option<Span>,
 }
 

@@ -14,7 +14,7 @@ use super::statement::{Sql, text_of};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::{MOST_DEPENDENTS, PreparedPart, TOO_MANY_DEPENDENTS};
 use crate::model::name::TableName;
-use crate::model::value::{Value, Values, rfc3339};
+use crate::model::value::{Value, Values, date_time, of_date_time, of_rfc3339, rfc3339};
 use crate::pseudonym::PseudonymKey;
 use crate::rules::rule::Action;
 
@@ -112,9 +112,8 @@ fn held_by(dialect: &Dialect, ty: &Type, value: &Value) -> bool {
         Class::Decimal => is_decimal(&text),
         Class::Bytes => matches!(value, Value::Blob(_)),
         Class::Uuid => is_uuid(&text),
-        Class::Instant => DateTime::parse_from_rfc3339(&text).is_ok_and(|at| rfc3339(at.to_utc()) == text),
-        Class::Naive => chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f")
-            .is_ok_and(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string() == text),
+        Class::Instant => of_rfc3339(&text).is_some_and(|at| rfc3339(at) == text),
+        Class::Naive => of_date_time(&text).is_some_and(|at| date_time(at) == text),
         Class::Date => chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d")
             .is_ok_and(|date| date.format("%Y-%m-%d").to_string() == text),
         Class::Any | Class::Text | Class::Other | Class::Rows => !matches!(value, Value::Blob(_)),

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::dialect::{Class, Dialect, Expression, Type, decoded};
 use super::rows::{Encode, json};
-use crate::model::value::{Value, Values, rfc3339};
+use crate::model::value::{Value, Values, of_date_time, of_rfc3339, rfc3339};
 
 /// A statement, with the values it binds.
 #[derive(Debug, Clone)]
@@ -271,15 +271,11 @@ fn postgres(value: &Value, ty: &Type) -> (Arg, String) {
         (Class::Text, _) if matches!(ty.name.as_str(), "" | "text") => texts(""),
         // With a type of their own: what is cast from text is cast for every row.
         (Class::Instant, Value::Instant(at)) => (Arg::Instant(*at), String::new()),
-        (Class::Instant, Value::Text(text)) => match DateTime::parse_from_rfc3339(text) {
-            Ok(at) => (Arg::Instant(at.to_utc()), String::new()),
-            Err(_) => texts(&ty.name),
-        },
+        (Class::Instant, Value::Text(text)) => {
+            of_rfc3339(text).map_or_else(|| texts(&ty.name), |at| (Arg::Instant(at), String::new()))
+        }
         (Class::Naive, Value::Text(text)) => {
-            match NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f") {
-                Ok(at) => (Arg::Naive(at), String::new()),
-                Err(_) => texts(&ty.name),
-            }
+            of_date_time(text).map_or_else(|| texts(&ty.name), |at| (Arg::Naive(at), String::new()))
         }
         (Class::Date, Value::Text(text)) => match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
             Ok(date) => (Arg::Date(date), String::new()),
