@@ -85,14 +85,6 @@ impl Prepared<'_> {
         }
     }
 
-    /// Writes the marker, where there is a transaction for it, before there is an intent: it is there only once this is committed.
-    pub async fn mark(self, batch: &str) -> Result<Self, DatastoreError> {
-        match self {
-            Self::Rows(prepared) => Ok(Self::Rows(Box::new(prepared.mark(batch).await?))),
-            Self::Files(files) => Ok(Self::Files(files)),
-        }
-    }
-
     /// Gives it up; everything is as it was.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
         match self {

@@ -272,7 +272,8 @@ impl Deployment {
         now: Now,
     ) -> Result<Backlog, Failure> {
         let (orders, bound, cutoffs) = self.to_count(rule, state, now).await?;
-        Ok(backlog(self.datastore(rule)?, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
+        let own = (self.datastore(rule)?, None);
+        Ok(backlog(own, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
     }
 
     async fn to_count<'r>(

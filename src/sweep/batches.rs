@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{
-    Ahead, Backlogged, CANDIDATE, Census, Cursor, Judged, Phase, Reader, Selected, Way, Writer,
+    Ahead, Backlogged, CANDIDATE, Census, Cursor, Judged, Layout, Phase, Reader, Scout, Seen, Selected, Way,
+    Writer,
 };
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
-use crate::ledger::entry::{Cause, SweepResult, ceiling};
+use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
 use crate::model::key::Key;
@@ -42,6 +43,7 @@ use super::judge::{Grounds, Threads, judge};
 use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
+use super::timing::Waits;
 use super::{Progress, Report, Target, close, orders};
 
 /// Everything that stands still while batches go by, and the report that grows.
@@ -53,6 +55,8 @@ pub(super) struct Run<'a> {
     pub(super) orders: Arc<Orders>,
     pub(super) now: Now,
     pub(super) brake: &'a Brake,
+    /// Of the rule's own datastore; none: it has no tables.
+    pub(super) layout: Option<Layout>,
     pub(super) cause: Cause,
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
@@ -146,7 +150,6 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows, state).await?;
-    // Where batches are snapshots, the server disposes of the next within their transactions while this one is intended and committed.
     let mut others: Option<Beside> = None;
     let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
@@ -165,11 +168,12 @@ pub(super) async fn run(
             outstanding: None,
             way,
             closer: false,
+            seen: None,
         };
         let pays =
             run.target.pace == Pace::Unlimited && run.total >= WORTH_CONNECTIONS && walk.gate.stands_open();
-        if way.is_snapshot() && pays && others.is_none() {
-            others = beside(run.target).await?;
+        if pays && others.is_none() {
+            others = beside(run, way).await?;
         }
         let walked = walk.run(run, state, (writer, others.as_mut()), progress).await;
         let sealed = walk.seal(run, state).await;
@@ -180,8 +184,8 @@ pub(super) async fn run(
         }
     }
     remote.close().await;
-    for other in others.into_iter().flatten() {
-        close(other).await;
+    if let Some(others) = others {
+        others.close().await;
     }
     Ok(())
 }
@@ -190,20 +194,49 @@ pub(super) async fn run(
 const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 20_000 };
 
 /// The connections of a sweep beside its first.
-type Beside = [Writer; 2];
+enum Beside {
+    /// Where batches are snapshots, the server disposes of the next within their transactions while this one is intended and committed.
+    Lanes(Box<[Writer; 2]>),
+    /// Where a batch locks everybody else out of the file, the next is read while this one goes.
+    Scout(Box<Scout>),
+}
 
-/// These, where the server has them to give: without them the sweep is slower, and nothing else.
-async fn beside(target: &Target<'_>) -> Result<Option<Beside>, SweepError> {
-    let own = target.own()?;
-    // Neither is dropped half-way.
-    match tokio::join!(Writer::open(own), Writer::open(own)) {
-        (Ok(second), Ok(third)) => Ok(Some([second, third])),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "no further connections: the batches of this sweep go one after another"
-            );
-            Ok(None)
+/// These, where the way has a use for them and the datastore has them to give: without them the sweep is slower, and nothing else.
+async fn beside(run: &Run<'_>, way: Way) -> Result<Option<Beside>, SweepError> {
+    let own = run.target.own()?;
+    let opened = match way {
+        way if way.is_snapshot() => {
+            // Neither is dropped half-way.
+            match tokio::join!(run.writer(own), run.writer(own)) {
+                (Ok(second), Ok(third)) => Ok(Some(Beside::Lanes(Box::new([second, third])))),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            }
+        }
+        Way::Stretches => Scout::open(own).await.map(|scout| scout.map(Box::new).map(Beside::Scout)),
+        Way::Listed | Way::Index | Way::Keys | Way::Measured(_) => Ok(None),
+    };
+    Ok(opened.unwrap_or_else(|error| {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "no further connections: the batches of this sweep go one after another"
+        );
+        None
+    }))
+}
+
+impl Beside {
+    async fn close(self) {
+        match self {
+            Self::Lanes(lanes) => {
+                for lane in *lanes {
+                    close(lane).await;
+                }
+            }
+            Self::Scout(scout) => {
+                if let Err(error) = scout.close().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a connection was not closed");
+                }
+            }
         }
     }
 }
@@ -220,6 +253,8 @@ struct Walk<'w, 'r, 'g> {
     way: Way,
     /// Whether the next batch is looked at record by record, whatever the way: something stood in it.
     closer: bool,
+    /// What was read ahead, under these orders.
+    seen: Option<(Arc<Orders>, Seen)>,
 }
 
 impl Walk<'_, '_, '_> {
@@ -258,18 +293,22 @@ impl Walk<'_, '_, '_> {
                 return Ok(());
             }
             let turn = match others.as_deref_mut() {
-                Some(others)
+                Some(Beside::Lanes(lanes))
                     if self.way.is_snapshot()
                         && !self.closer
                         && !cursor.is_within()
                         && self.gate.stands_open() =>
                 {
-                    Box::pin(self.rush(run, state, (writer, others), &cursor, &mut budget, progress)).await?
+                    Box::pin(self.rush(run, state, (writer, lanes), &cursor, &mut budget, progress)).await?
                 }
-                Some(_) | None => {
+                others => {
+                    let scout = match others {
+                        Some(Beside::Scout(scout)) => Some(&mut **scout),
+                        Some(Beside::Lanes(_)) | None => None,
+                    };
                     let listed = self.closer || cursor.is_within();
                     let limit = if listed { budget.limit() } else { budget.limit_of(self.way) };
-                    Box::pin(self.turn(run, state, writer, &cursor, limit)).await?
+                    Box::pin(self.turn(run, state, (writer, scout), &cursor, limit)).await?
                 }
             };
             match turn {
@@ -355,18 +394,24 @@ impl Walk<'_, '_, '_> {
         &mut self,
         run: &mut Run<'_>,
         state: &mut State,
-        writer: &mut Writer,
+        (writer, scout): (&mut Writer, Option<&mut Scout>),
         cursor: &Cursor,
         limit: u32,
     ) -> Result<Turn, SweepError> {
         hook::reach("prepare.before");
         let since = Stopwatch::start();
         let orders = Arc::clone(&run.orders);
-        let rows = self.rows.heeding(&orders);
+        let (rows, phase, cutoffs) = (self.rows.heeding(&orders), self.phase, run.cutoffs);
         let closer = self.way.closer(cursor, limit);
         let draft = state.draft(run.sweep).await?;
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
-        let selected = match writer.select(rows, run.cutoffs, self.phase, cursor, limit, way).await {
+        let seen =
+            self.seen.take().filter(|(under, seen)| Arc::ptr_eq(under, &orders) && seen.is_from(cursor));
+        let selected = match seen {
+            Some((_, seen)) if way == self.way => writer.select_seen(rows, cutoffs, phase, seen, way).await,
+            Some(_) | None => writer.select(rows, cutoffs, phase, cursor, limit, way).await,
+        };
+        let selected = match selected {
             Err(error) if way != Way::Listed => return stumbled(error, closer),
             Err(error) if error.conflict().is_some() => return Ok(Turn::Conflict { stretch: None, error }),
             selected => selected?,
@@ -374,18 +419,40 @@ impl Walk<'_, '_, '_> {
         if way == self.way && !cursor.is_within() {
             self.way = selected.way();
         }
-        let grounds = run.grounds();
-        match judged(&grounds, draft, selected, cursor, closer, (self.phase, Threads::Two)).await? {
-            Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
-                Ok(flight) => {
-                    let turn = self.finish(run, state, rows, flight).await?;
-                    run.report.held(&turn, since.elapsed());
-                    Ok(turn)
+        let next = (!selected.page.last).then(|| (selected.page.next.clone(), limit));
+        let (watermark, idle) = (selected.watermark(), run.idle.clone());
+        let ahead = async {
+            let (scout, from, watermark) = (scout?, next?, watermark?);
+            let _reading = idle.statement();
+            match scout.look(rows, cutoffs, phase, from, watermark).await {
+                Ok(seen) => Some((Arc::clone(&orders), seen)),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a batch could not be read ahead"
+                    );
+                    None
                 }
+            }
+        };
+        let goes = async {
+            let grounds = run.grounds();
+            match judged(&grounds, draft, selected, cursor, closer, (phase, Threads::Two)).await? {
+                Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
+                    Ok(flight) => {
+                        let turn = self.finish(run, state, rows, flight).await?;
+                        run.report.held(&turn, since.elapsed());
+                        Ok(turn)
+                    }
+                    Err(turn) => Ok(turn),
+                },
                 Err(turn) => Ok(turn),
-            },
-            Err(turn) => Ok(turn),
-        }
+            }
+        };
+        // What is read ahead comes first: it is on its way while the judge sits.
+        let (seen, turn) = tokio::join!(ahead, goes);
+        self.seen = seen;
+        turn
     }
 
     /// Makes what is disposed of within its open transaction irreversible, after its intent.
@@ -428,7 +495,8 @@ impl Walk<'_, '_, '_> {
             };
         }
         let writing = run.idle.write();
-        let drafted = hashing.await.map_err(SweepError::Hashing)??;
+        let mut drafted = hashing.await.map_err(SweepError::Hashing)??;
+        let waits = std::mem::take(&mut drafted.waits);
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
         let before = self.outstanding.take().map(|outstanding| outstanding.unsealed);
@@ -440,7 +508,7 @@ impl Walk<'_, '_, '_> {
         };
         drop(writing);
         let mut sealed = Vec::new();
-        let came_to = carry_out(run, state, intended, &due, &mut sealed).await;
+        let came_to = carry_out(run, state, intended, (&due, &waits), &mut sealed).await;
         self.remote.sealed(&sealed);
         match self.conclude(run, came_to?, batch)? {
             // A deferred constraint spoke at the commit: of one of them, and nobody knows which.
@@ -531,7 +599,12 @@ async fn judged<'w>(
                 let due = Arc::clone(&due);
                 move || identity.to_text(&due)
             };
-            let hashing = tokio::task::spawn_blocking(drafting(grounds.target, &draft, &due, identities));
+            let hashing = tokio::task::spawn_blocking(drafting(
+                (grounds.target, grounds.now),
+                &draft,
+                &due,
+                identities,
+            ));
             Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } }))
         }
         Err(error) => {
@@ -541,22 +614,19 @@ async fn judged<'w>(
     }
 }
 
-/// Disposes of what is due inside the open transaction. Nothing is irreversible yet.
+/// Disposes of what is due inside the open transaction, and marks it. Nothing is irreversible yet.
 async fn prepared<'w>(
     Sitting { judged, sheet }: Sitting<'w>,
     at: DateTime<Utc>,
     pseudonyms: Option<&PseudonymKey>,
 ) -> Or<Flight<'w>> {
-    match judged.dispose(at, pseudonyms).await {
+    let marked = match judged.dispose(at, pseudonyms).await {
+        // There is no intent yet: the marker is there only once the batch is committed.
+        Ok(own) => own.mark(sheet.draft.batch().as_str()).await,
+        Err(error) => Err(error),
+    };
+    match marked {
         Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
-        Err(error) => stopped(error, sheet).map(Err),
-    }
-}
-
-/// Writes the marker of what is disposed of before there is an intent: it is there only once the batch is committed.
-async fn marked(Flight { own, sheet }: Flight<'_>) -> Or<Flight<'_>> {
-    match own.mark(sheet.draft.batch().as_str()).await {
-        Ok(own) => Ok(Ok(Flight { own, sheet })),
         Err(error) => stopped(error, sheet).map(Err),
     }
 }
@@ -641,7 +711,7 @@ async fn carry_out(
     run: &mut Run<'_>,
     state: &mut State,
     Intended { own, intent, others }: Intended<'_, '_>,
-    due: &[Due],
+    (due, waits): (&[Due], &Waits),
     sealed: &mut Vec<(usize, String)>,
 ) -> Result<CameTo, SweepError> {
     let elsewhere = match shares::carry_out(run, state, others, sealed).await? {
@@ -666,7 +736,7 @@ async fn carry_out(
         return Ok(CameTo::Left { intent, settled, left });
     }
     let went = intent.records();
-    tally(run, due, went + elsewhere);
+    tally(run, due, waits, went + elsewhere);
     run.report.dependents += went.saturating_sub(due.len() as u64);
     Ok(CameTo::Gone { intent, settled, went: went + elsewhere })
 }
@@ -678,6 +748,16 @@ impl<'a> Run<'a> {
         Grounds { target, bound, cutoffs, orders: Arc::clone(&self.orders), now }
     }
 
+    /// Opens the rule's own datastore for a sweep.
+    pub(super) async fn writer(&self, own: &Datastore) -> Result<Writer, DatastoreError> {
+        Writer::open_again(own, self.layout.as_ref()).await
+    }
+
+    /// The same, read-only.
+    pub(super) async fn reader(&self, own: &Datastore) -> Result<Reader, DatastoreError> {
+        Reader::open_again(own, self.layout.as_ref()).await
+    }
+
     /// Whether SQL left records to the judge: a look at everything, which is the residue's too where it finds none.
     async fn has_candidates(&mut self, rows: RowRule<'_>, writer: &Writer) -> Result<bool, SweepError> {
         if !writer.leaves_to_the_judge(rows) {
@@ -686,7 +766,7 @@ impl<'a> Run<'a> {
         let own = self.target.own()?;
         let (orders, cutoffs) = (Arc::clone(&self.orders), self.cutoffs);
         let counted =
-            async { Reader::open(own).await?.backlog(rows.heeding(&orders), cutoffs, Backlogged::All).await };
+            async { self.reader(own).await?.backlog(rows.heeding(&orders), cutoffs, Backlogged::All).await };
         match counted.await {
             Ok(census) if census.of(CANDIDATE) == 0 => {
                 self.census = Some(census);
@@ -789,25 +869,17 @@ pub(super) fn set_aside(report: &mut Report, why: &'static str) {
 }
 
 /// `went`: records of all datasets.
-pub(super) fn tally(run: &mut Run<'_>, due: &[Due], went: u64) {
+pub(super) fn tally(run: &mut Run<'_>, due: &[Due], waits: &Waits, went: u64) {
     let report = &mut run.report;
     let own = due.len() as u64;
     report.disposed += own;
     run.allowance = run.allowance.saturating_sub(own);
     run.unapproved = run.unapproved.map(|left| left.saturating_sub(went));
-    for record in due {
-        run.stranded.remove(record.key());
-        let times = record.times();
-        if times.deadline <= run.now.late {
-            report.overdue += 1;
-            let late = (run.now.late - times.deadline).num_seconds().unsigned_abs();
-            *report.lateness.entry(ceiling(late)).or_default() += 1;
-            continue;
+    report.add(waits);
+    if !run.stranded.is_empty() {
+        for record in due {
+            run.stranded.remove(record.key());
         }
-        let wait = (run.now.eligible - times.due).max(TimeDelta::zero());
-        let margin = times.deadline - run.now.late;
-        report.worst_wait = Some(report.worst_wait.map_or(wait, |w| w.max(wait)));
-        report.least_margin = Some(report.least_margin.map_or(margin, |m| m.min(margin)));
     }
 }
 

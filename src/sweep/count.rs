@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::datastore::DatastoreError;
 use crate::datastore::files;
-use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Cursor, Phase, Reader};
+use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Cursor, Layout, Phase, Reader};
 use crate::model::datastore::Datastore;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -172,9 +172,9 @@ pub async fn count(
     Ok(counts)
 }
 
-/// The same of what is not kept. `known`: SQL has told it apart already.
+/// The same of what is not kept. `layout`: of a datastore that was opened in this sweep before. `known`: SQL has told it apart already.
 pub async fn backlog(
-    datastore: &Datastore,
+    (datastore, layout): (&Datastore, Option<&Layout>),
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     (orders, now): (&Orders, Now),
@@ -184,7 +184,7 @@ pub async fn backlog(
     let Some(rows) = bound.rows() else {
         return Ok(count(datastore, bound, cutoffs, orders, now).await?.backlog);
     };
-    let mut reader = Reader::open(datastore).await?;
+    let mut reader = Reader::open_again(datastore, layout).await?;
     let census = match known {
         Some(census) => census,
         None => reader.backlog(rows, cutoffs, of).await?,
@@ -246,7 +246,7 @@ async fn told_apart(
 
 /// Counts the records of those who demand erasure, and no others.
 pub(super) async fn demanded(
-    datastore: &Datastore,
+    (datastore, layout): (&Datastore, Option<&Layout>),
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     orders: &Orders,
@@ -254,7 +254,7 @@ pub(super) async fn demanded(
 ) -> Result<Backlog, DatastoreError> {
     let mut counts = Counts::new(bound.rule(), now.late);
     if let Some(rows) = bound.rows() {
-        let mut reader = Reader::open(datastore).await?;
+        let mut reader = Reader::open_again(datastore, layout).await?;
         let judge = |record| counts.add(&decide(bound, record, orders, now));
         each(&mut reader, rows.heeding(orders), cutoffs, Phase::Demanded, judge).await?;
     }

@@ -11,6 +11,7 @@ use super::gate::{Gate, Pass};
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
+use super::timing::Waits;
 use super::{Counts, Progress};
 use crate::datastore::Prepared;
 use crate::datastore::files::{self, FilePage, Identities, Listed, Outcome, Pages};
@@ -162,8 +163,9 @@ async fn dispose(
     let draft = state.draft(run.sweep).await?;
     let sealing = Identities::of(listed.clone());
     let writing = run.idle.write();
-    let hashing = tokio::task::spawn_blocking(drafting(run.target, &draft, &due, move || sealing.to_text()));
-    let Drafted { part, timing, sealed } = hashing.await.map_err(SweepError::Hashing)??;
+    let hashing =
+        tokio::task::spawn_blocking(drafting((run.target, run.now), &draft, &due, move || sealing.to_text()));
+    let Drafted { part, timing, sealed, .. } = hashing.await.map_err(SweepError::Hashing)??;
     let new = NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),
@@ -188,7 +190,8 @@ async fn dispose(
     }
     let due = Arc::into_inner(due).unwrap_or_default();
     let gone = sort_out(run, due, each.into_iter().flatten(), seen);
-    tally(run, &gone, went);
+    let waits = Waits::of(&gone, run.now);
+    tally(run, &gone, &waits, went);
     Ok(went)
 }
 

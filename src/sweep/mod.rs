@@ -35,7 +35,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
-use crate::datastore::sql::{Backlogged, Census, Writer};
+use crate::datastore::sql::{Backlogged, Census, Layout, Reader, Writer};
 use crate::datastore::{Readers, entitled, surveyed};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
@@ -302,6 +302,7 @@ async fn sweep(
     let skewed = Now { eligible: mandate.now.eligible + hook::skew(), ..mandate.now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
+    let layout = readers.get(&target.rule.datastore).map(Reader::layout);
     let (due, allowed) = permitted(target, &bound, &cutoffs, &mandate, readers).await?;
     let Mandate { cause, orders, standing, now, brake } = mandate;
     let allowance = match allowed {
@@ -325,6 +326,7 @@ async fn sweep(
         orders: Arc::new(orders),
         now,
         brake,
+        layout,
         cause,
         sweep: &sweep,
         allowance,
@@ -352,12 +354,13 @@ async fn sweep(
     // To look for the due among what has just been deleted would cost more than to delete it did, where an engine leaves the dead where
     // they were.
     let of = if run.has_accounted(own) { Backlogged::NotDue } else { Backlogged::All };
-    let (orders, mut report) = (Arc::clone(&run.orders), run.report);
+    let (orders, layout, mut report) = (Arc::clone(&run.orders), run.layout, run.report);
     report.ledger_wait = run.idle.total();
     report.stranded = run.stranded.len() as u64;
     // The walk through files has counted them, unless there was none.
     if bound.rows().is_some() || report.result == SweepResult::Observed {
-        report.residue = residue(own, &bound, &cutoffs, (cause, &orders), now, (of, run.census)).await;
+        report.residue =
+            residue((own, layout.as_ref()), &bound, &cutoffs, (cause, &orders), now, (of, run.census)).await;
     }
     if let Some(counts) = &report.residue {
         // Whoever had locked a record may have un-deleted it, or deleted it; and of those that only the judge can compare, one that was
@@ -401,7 +404,7 @@ async fn dispose(
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
-    let mut writer = Writer::open(own).await?;
+    let mut writer = run.writer(own).await?;
     recover::forget(state, &mut writer).await?;
     let outcome = Box::pin(batches::run(run, rows, state, &mut writer, progress)).await;
     // After an error a batch may be committed and not sealed: its marker has to stay, and what stays says nothing wrong.
@@ -479,7 +482,7 @@ async fn guard(
 /// Counts on a connection of its own what is still there of what the cause is about; a count that cannot be made is none, never
 /// zero.
 async fn residue(
-    own: &Datastore,
+    own: (&Datastore, Option<&Layout>),
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     (cause, orders): (Cause, &Orders),

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ledger::entry::{Bound, MINUTE, Timing, Waited, ceiling, floor};
 use crate::ledger::error::NameError;
 use crate::ledger::name::PromiseName;
 use crate::model::calendar::{Calendar, Memo};
 use crate::model::name::PromiseId;
+use crate::model::now::Now;
 use crate::rules::decide::{Due, Times};
 use crate::rules::rule::{Promised, Rule};
+
+use super::Report;
 
 /// How records stand to the bounds that a rule has to keep: its own, and its promises'.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,55 @@ impl Tally {
             // Beyond the calendar: all the time there is.
             None => self.least = Some(self.least.unwrap_or(i64::MAX)),
         }
+    }
+}
+
+/// How long records had waited when they went, for the report.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    /// Past their deadline.
+    overdue: u64,
+    /// By how many seconds, rounded up to two digits: so many records.
+    lateness: BTreeMap<u64, u64>,
+    /// Of the others, the longest wait.
+    worst: Option<TimeDelta>,
+    /// Of the others, what was left to the deadline at the least.
+    least: Option<TimeDelta>,
+}
+
+impl Waits {
+    pub(super) fn of(due: &[Due], now: Now) -> Self {
+        let mut waits = Self::default();
+        for record in due {
+            let times = record.times();
+            if times.deadline <= now.late {
+                waits.overdue += 1;
+                let late = (now.late - times.deadline).num_seconds().unsigned_abs();
+                *waits.lateness.entry(ceiling(late)).or_default() += 1;
+                continue;
+            }
+            let wait = (now.eligible - times.due).max(TimeDelta::zero());
+            waits.worst = waits.worst.max(Some(wait));
+            waits.least = least(waits.least, Some(times.deadline - now.late));
+        }
+        waits
+    }
+}
+
+/// The lesser of those that there are.
+fn least(one: Option<TimeDelta>, other: Option<TimeDelta>) -> Option<TimeDelta> {
+    one.into_iter().chain(other).min()
+}
+
+impl Report {
+    /// Adds those of records that went.
+    pub(super) fn add(&mut self, waits: &Waits) {
+        self.overdue += waits.overdue;
+        for (late, n) in &waits.lateness {
+            *self.lateness.entry(*late).or_default() += n;
+        }
+        self.worst_wait = self.worst_wait.max(waits.worst);
+        self.least_margin = least(self.least_margin, waits.least);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The integration tests: one binary.
 
+#[cfg(feature = "test-hooks")]
+mod ahead;
 mod architecture;
 mod calendar;
 #[cfg(feature = "test-hooks")]

@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::{Access, Connection, Transaction, open};
+use super::connection::{Access, Connection, Layout, Transaction, open_again};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::not_held;
 use super::identity::{Identities, Identity};
-use super::layer::{Held, layers};
+use super::layer::{Held, Layer, layers};
 use super::marker::{self, Evidence, Incarnation};
-use super::prepared::{FileIdentity, Prepared};
+use super::prepared::{FileIdentity, Prepared, Witness};
 use super::read::{Order, Page, Range, Side, columns_of, page, selection, sources};
+use super::scout::{Seen, Watermark};
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Ahead, Axis, Span, Way};
-use super::{Cursor, Phase, Place, level, postgres, read, share};
+use super::{Cursor, Phase, Place, level, postgres, read, share, sqlite};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
+use crate::hook;
 use crate::model::catalogue::Catalogue;
 use crate::model::datastore::Datastore;
 use crate::model::level::Level;
@@ -49,11 +51,14 @@ const MOST_SEALED: usize = 100;
 impl Writer {
     /// Opens the datastore for a sweep and sets up its marker.
     pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
+        Self::open_again(datastore, None).await
+    }
+
+    /// The same where somebody may have opened it in this sweep before.
+    pub async fn open_again(datastore: &Datastore, layout: Option<&Layout>) -> Result<Self, DatastoreError> {
         let file = datastore.location.path().and_then(FileIdentity::of);
-        let (connection, dialect) = open(datastore, Access::Write).await?;
-        let mut writer = Self::over(connection, dialect).await?;
-        writer.file = file;
-        Ok(writer)
+        let (connection, dialect) = open_again(datastore, Access::Write, layout).await?;
+        Ok(Self { file, ..Self::over(connection, dialect).await? })
     }
 
     pub(super) async fn over(mut connection: Connection, dialect: Dialect) -> Result<Self, DatastoreError> {
@@ -152,11 +157,10 @@ impl Writer {
         at: DateTime<Utc>,
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Prepared<'w>, DatastoreError> {
-        let witness = self.witness();
+        let (witness, incarnation) = (self.witness(), self.incarnation.clone());
         let (sealed, file, dialect) = (&mut self.sealed, self.file.clone(), self.dialect.clone());
         let transaction = self.connection.begin("begin a share of a batch").await?;
         let held = layers(rule, share).into_iter().map(Held::none).collect();
-        let incarnation = witness.incarnation.clone();
         let mut prepared = Prepared {
             transaction,
             dialect,
@@ -165,19 +169,16 @@ impl Writer {
             identities: None,
             sealed,
             marked: None,
+            witness,
             incarnation,
             file,
         };
-        let disposed = prepared.dispose_linked(links, at, pseudonyms).await;
-        let witnessed = match disposed {
-            Ok(()) => witness.of(&mut prepared.transaction).await,
+        let disposed = match prepared.dispose_linked(links, at, pseudonyms).await {
+            Ok(()) => prepared.witnessed().await,
             Err(error) => Err(error),
         };
-        match witnessed {
-            Ok(incarnation) => {
-                prepared.incarnation = incarnation;
-                Ok(prepared)
-            }
+        match disposed {
+            Ok(()) => Ok(prepared),
             Err(error) => {
                 prepared.transaction.undo().await?;
                 Err(error)
@@ -218,8 +219,33 @@ impl Writer {
         limit: u32,
         way: Way,
     ) -> Result<Selected<'w>, DatastoreError> {
+        self.selected(rule, cutoffs, phase, (cursor, limit, way), None).await
+    }
+
+    /// The same of records that a [`Scout`](super::Scout) has read ahead: unless another connection than this has changed anything since, they
+    /// are not read again.
+    pub async fn select_seen<'w>(
+        &'w mut self,
+        rule: RowRule<'w>,
+        cutoffs: &'w Cutoffs,
+        phase: Phase,
+        seen: Seen,
+        way: Way,
+    ) -> Result<Selected<'w>, DatastoreError> {
+        let from = seen.from.clone();
+        self.selected(rule, cutoffs, phase, (&from, seen.limit, way), Some(seen)).await
+    }
+
+    async fn selected<'w>(
+        &'w mut self,
+        rule: RowRule<'w>,
+        cutoffs: &'w Cutoffs,
+        phase: Phase,
+        (cursor, limit, way): (&Cursor, u32, Way),
+        seen: Option<Seen>,
+    ) -> Result<Selected<'w>, DatastoreError> {
         self.forget_in_time().await?;
-        let witness = self.witness();
+        let (witness, incarnation) = (self.witness(), self.incarnation.clone());
         let (sealed, file, dialect) = (&mut self.sealed, self.file.clone(), self.dialect.clone());
         let operation = "select a batch";
         let transaction = if way.at(cursor).is_snapshot() {
@@ -241,11 +267,13 @@ impl Writer {
             span: way.at(cursor).line().map(|line| cursor.span(line, limit)),
             page: Page::empty(),
             beside: Vec::new(),
+            watermark: None,
             sealed,
             witness,
+            incarnation,
             file,
         };
-        match selected.read_page().await {
+        match selected.read_page(seen).await {
             Ok(()) => Ok(selected),
             Err(error) => {
                 selected.transaction.undo().await?;
@@ -255,26 +283,7 @@ impl Writer {
     }
 
     fn witness(&self) -> Witness {
-        Witness { incarnation: self.incarnation.clone(), cluster: self.cluster.clone() }
-    }
-}
-
-/// Who will say what became of a batch.
-struct Witness {
-    incarnation: Incarnation,
-    cluster: Option<String>,
-}
-
-impl Witness {
-    /// The evidence there will be of a transaction that has changed something.
-    async fn of(&self, transaction: &mut Transaction<'_>) -> Result<Incarnation, DatastoreError> {
-        let transaction = match (transaction, &self.cluster) {
-            (Transaction::Postgres(connection), Some(cluster)) => {
-                Some(postgres::evidence::present(connection, cluster).await?)
-            }
-            (Transaction::Sqlite(_) | Transaction::Postgres(_) | Transaction::MariaDb(_), _) => None,
-        };
-        Ok(Incarnation { transaction, ..self.incarnation.clone() })
+        Witness(self.cluster.clone())
     }
 }
 
@@ -298,9 +307,12 @@ pub struct Selected<'w> {
     pub page: Page,
     /// Of each record, what the batch needs beside its key.
     beside: Vec<Values>,
+    /// By which it is known whether another has written since; none: an engine where others go on writing.
+    watermark: Option<Watermark>,
     /// The batches before, whose markers go with this one's commit.
     sealed: &'w mut Vec<String>,
     witness: Witness,
+    incarnation: Incarnation,
     file: Option<FileIdentity>,
 }
 
@@ -313,6 +325,11 @@ impl<'w> Selected<'w> {
     /// Whether others may stand in it, or come into it, that a list of its records would leave alone.
     pub fn is_loose(&self) -> bool {
         self.way != Way::Listed && !self.has_locked_everybody_out()
+    }
+
+    /// What a [`Scout`](super::Scout) needs to read ahead of the batch behind this one; none: it cannot.
+    pub fn watermark(&self) -> Option<Watermark> {
+        self.watermark.filter(|_| self.way == Way::Stretches)
     }
 
     /// The way that the batch went, with what it has shown of the table.
@@ -366,22 +383,31 @@ impl<'w> Selected<'w> {
         }
     }
 
-    /// Reads the records, and locks them.
-    async fn read_page(&mut self) -> Result<(), DatastoreError> {
+    /// Reads the records, and locks them. Those that were read ahead are as they were if nobody else has written since.
+    async fn read_page(&mut self, seen: Option<Seen>) -> Result<(), DatastoreError> {
         let operation = "select a batch";
-        let told = sources(&self.dialect, self.rule);
-        let width = told.len();
         let key = self.rule.table().key.len();
-        let beside = self.held[0].layer.columns(&self.dialect).split_off(key);
-        let columns = [told, beside].concat();
+        let (columns, width) = columns_read(&self.dialect, self.rule, &self.held[0].layer);
         let lock = match self.way {
             Way::Listed => Some(Wait::Skip),
             Way::Stretches => Some(Wait::Never),
             Way::Index | Way::Keys | Way::Measured(_) => None,
         };
-        let range = Range { lock, ..self.range() };
-        let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
-        let mut rows = self.transaction.handle().rows(&select, operation).await?;
+        if let Transaction::Sqlite(transaction) = &mut self.transaction {
+            self.watermark = Some(Watermark(sqlite::connect::watermark(transaction).await?));
+        }
+        let mut rows = match seen {
+            Some(seen) if self.watermark == Some(seen.watermark) => {
+                hook::note("taken as it was read ahead");
+                seen.rows
+            }
+            Some(_) | None => {
+                let range = Range { lock, ..self.range() };
+                let select =
+                    self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
+                self.transaction.handle().rows(&select, operation).await?
+            }
+        };
         // It holds more than a batch takes: less of it will do.
         while let Some(span) = self.span
             && rows.len() >= self.range().limit as usize
@@ -475,16 +501,15 @@ impl<'w> Selected<'w> {
         Ok(Judged { selected: self, due: Arc::new(due) })
     }
 
-    /// The evidence there will be of the batch, once its records and these are gone within it.
-    async fn witnessed(&mut self, parts: &[PreparedPart]) -> Result<Incarnation, DatastoreError> {
-        let incarnation = self.witness.of(&mut self.transaction).await?;
-        if self.rule.rule().then == Level::Logical {
-            return Ok(incarnation);
+    /// Remembers what the server knows the heaps by that hold the records and these, where more than their deletion is asked for.
+    async fn remember_heaps(&mut self, parts: &[PreparedPart]) -> Result<(), DatastoreError> {
+        if self.rule.rule().then != Level::Logical {
+            let parts = parts.iter().map(|part| part.dataset.as_str());
+            let tables: Vec<&str> = parts.chain([self.rule.table().name.as_str()]).collect();
+            self.incarnation.heaps =
+                level::heaps(&mut self.transaction.handle(), &self.dialect, &tables).await?;
         }
-        let parts = parts.iter().map(|part| part.dataset.as_str());
-        let tables: Vec<&str> = parts.chain([self.rule.table().name.as_str()]).collect();
-        let heaps = level::heaps(&mut self.transaction.handle(), &self.dialect, &tables).await?;
-        Ok(Incarnation { heaps, ..incarnation })
+        Ok(())
     }
 
     async fn dispose_layers(
@@ -609,6 +634,18 @@ impl<'w> Selected<'w> {
     }
 }
 
+/// What a batch reads of each record: so many columns for the judge, and behind them what else it needs.
+pub(super) fn columns_read(
+    dialect: &Dialect,
+    rule: RowRule<'_>,
+    own: &Layer<'_>,
+) -> (Vec<Expression>, usize) {
+    let told = sources(dialect, rule);
+    let width = told.len();
+    let beside = own.columns(dialect).split_off(own.key.len());
+    ([told, beside].concat(), width)
+}
+
 fn at_places<T: Clone>(all: &[T], places: &[usize]) -> Option<Vec<T>> {
     places.iter().map(|at| all.get(*at).cloned()).collect()
 }
@@ -649,11 +686,11 @@ impl<'w> Judged<'w> {
     ) -> Result<Prepared<'w>, DatastoreError> {
         let Self { mut selected, due } = self;
         let disposed = match selected.dispose_layers(&due, at, pseudonyms).await {
-            Ok(parts) => selected.witnessed(&parts).await.map(|witness| (parts, witness)),
+            Ok(parts) => selected.remember_heaps(&parts).await.map(|()| parts),
             Err(error) => Err(error),
         };
         match disposed {
-            Ok((parts, incarnation)) => Ok(Prepared {
+            Ok(parts) => Ok(Prepared {
                 transaction: selected.transaction,
                 dialect: selected.dialect,
                 held: selected.held,
@@ -661,7 +698,8 @@ impl<'w> Judged<'w> {
                 identities: None,
                 sealed: selected.sealed,
                 marked: None,
-                incarnation,
+                witness: selected.witness,
+                incarnation: selected.incarnation,
                 file: selected.file,
             }),
             Err(error) => {

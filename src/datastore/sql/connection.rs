@@ -20,6 +20,11 @@ pub(super) enum Access {
     Write,
 }
 
+/// What the tables of a datastore look like, for whoever opens it again within the same sweep: to ask once more takes a server as long as to
+/// delete some ten thousand records.
+#[derive(Clone)]
+pub struct Layout(pub(super) Dialect);
+
 /// A connection of our own.
 #[derive(Debug)]
 pub(super) enum Connection {
@@ -64,6 +69,26 @@ pub(super) async fn open(
             found: datastore.kind().as_str(),
         }),
     }
+}
+
+/// The same where it may be known already in which.
+pub(super) async fn open_again(
+    datastore: &Datastore,
+    access: Access,
+    layout: Option<&Layout>,
+) -> Result<(Connection, Dialect), DatastoreError> {
+    let Some(Layout(dialect)) = layout else { return open(datastore, access).await };
+    let connection = match &datastore.location {
+        Location::Postgres(server) => {
+            Connection::Postgres(Box::new(postgres::connect::session(server, access).await?))
+        }
+        Location::MariaDb(server) => {
+            let (connection, _) = mariadb::connect::sweeping(server, access).await?;
+            Connection::MariaDb(Box::new(connection))
+        }
+        Location::Sqlite(_) | Location::Files(_) => return open(datastore, access).await,
+    };
+    Ok((connection, dialect.clone()))
 }
 
 impl Connection {

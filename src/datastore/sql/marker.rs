@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::connection::{Connection, Handle};
-use super::dialect::{Dialect, Expression};
+use super::connection::{Connection, Handle, Select};
+use super::dialect::{Dialect, Expression, Type};
 use super::postgres;
 use super::statement::Sql;
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -219,21 +219,54 @@ async fn incarnation(
 }
 
 fn insert(dialect: &Dialect, name: &str, value: &str) -> Sql {
-    let mut sql = dialect.sql(format!("INSERT INTO {} (name, value) VALUES (", dialect.named(TABLE)));
-    sql.bind_text(name).push(", ").bind_text(value).push(")");
+    let mut sql = dialect.sql("");
+    push_insert(&mut sql, name, value);
     sql
 }
 
-/// Marks a batch; part of the batch's own transaction.
+fn push_insert(sql: &mut Sql, name: &str, value: &str) {
+    let table = sql.dialect.named(TABLE);
+    sql.push(&format!("INSERT INTO {table} (name, value) VALUES ("));
+    sql.bind_text(name).push(", ").bind_text(value).push(")");
+}
+
+/// Marks a batch and forgets others, whose outcomes are in the ledger by the time that it is committed; part of the batch's own transaction,
+/// whose number PostgreSQL tells on this occasion.
 pub(super) async fn set(
     handle: &mut Handle<'_>,
     dialect: &Dialect,
     batch: &str,
-) -> Result<(), DatastoreError> {
+    forgotten: &[String],
+) -> Result<Option<String>, DatastoreError> {
+    let operation = "write the batch's marker";
+    if !matches!(dialect, Dialect::Postgres(_)) {
+        if !forgotten.is_empty() {
+            forget(handle, dialect, forgotten).await?;
+        }
+        hook::reach("marker.before");
+        handle.run(&insert(dialect, &batch_name(batch), ""), operation).await?;
+        hook::reach("marker.after");
+        return Ok(None);
+    }
+    // One call for all three: it is the way to the server that costs.
+    let mut sql = dialect.sql("WITH ");
+    if !forgotten.is_empty() {
+        push_delete(sql.push("forgotten AS ("), forgotten);
+        sql.push("), ");
+    }
+    push_insert(sql.push("marked AS ("), &batch_name(batch), "");
+    sql.push(" RETURNING pg_current_xact_id()::text AS c0) SELECT array_agg(b.c0) FROM marked AS b");
     hook::reach("marker.before");
-    handle.run(&insert(dialect, &batch_name(batch), ""), "write the batch's marker").await?;
+    let rows = handle.rows(&Select { sql, types: vec![Type::TEXT.clone()] }, operation).await?;
     hook::reach("marker.after");
-    Ok(())
+    match rows.first().and_then(|row| row.first()) {
+        Some(Value::Text(number)) => Ok(Some(number.clone())),
+        _ => Err(DatastoreError::Unexpected {
+            operation,
+            expected: "the transaction's number".to_owned(),
+            observed: "none".to_owned(),
+        }),
+    }
 }
 
 /// Forgets batches whose outcomes are in the ledger, no more of them than a statement has places for.
@@ -242,15 +275,21 @@ pub(super) async fn forget(
     dialect: &Dialect,
     batches: &[String],
 ) -> Result<(), DatastoreError> {
-    let mut sql = dialect.sql(format!("DELETE FROM {} WHERE name IN (", dialect.named(TABLE)));
-    for (at, batch) in batches.iter().enumerate() {
-        sql.push(if at > 0 { ", " } else { "" }).bind_text(&batch_name(batch));
-    }
-    sql.push(")");
+    let mut sql = dialect.sql("");
+    push_delete(&mut sql, batches);
     hook::reach("forget.before");
     handle.run(&sql, "forget a sealed batch's marker").await?;
     hook::reach("forget.after");
     Ok(())
+}
+
+fn push_delete(sql: &mut Sql, batches: &[String]) {
+    let table = sql.dialect.named(TABLE);
+    sql.push(&format!("DELETE FROM {table} WHERE name IN ("));
+    for (at, batch) in batches.iter().enumerate() {
+        sql.push(if at > 0 { ", " } else { "" }).bind_text(&batch_name(batch));
+    }
+    sql.push(")");
 }
 
 /// The batches that are marked, whoever's ledger they are in.

@@ -20,6 +20,7 @@ mod read;
 mod replicas;
 mod rights;
 mod rows;
+mod scout;
 mod share;
 mod sqlite;
 mod statement;
@@ -27,6 +28,7 @@ mod trigger;
 mod way;
 
 pub use batch::{Judged, Selected, Writer};
+pub use connection::Layout;
 pub use grants::steps as grants;
 pub use identity::{Identities, Identity};
 pub use level::{Aim, Asked, Came, Eraser, GoOn};
@@ -34,6 +36,7 @@ pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
 pub use read::{Backlogged, CANDIDATE, Census, Page, Reader};
 pub use replicas::{Behind, Distance, Replicas};
+pub use scout::{Scout, Seen};
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
 pub use way::{Ahead, Way};
@@ -62,7 +65,7 @@ impl Phase {
 }
 
 /// Where a walk through a dataset goes on.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Cursor(Place);
 
 impl std::fmt::Debug for Cursor {
@@ -73,7 +76,7 @@ impl std::fmt::Debug for Cursor {
 }
 
 /// Where that is.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 enum Place {
     #[default]
     Start,

@@ -9,7 +9,8 @@ use super::connection::Transaction;
 use super::dialect::Dialect;
 use super::identity::Identities;
 use super::layer::Held;
-use super::marker::{self, Incarnation};
+use super::marker::{self, Incarnation, TransactionId};
+use super::postgres;
 use super::share::{self, Links};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::{Committed, PreparedPart};
@@ -31,6 +32,7 @@ pub struct Prepared<'w> {
     pub(super) sealed: &'w mut Vec<String>,
     /// The batch whose marker it holds already.
     pub(super) marked: Option<String>,
+    pub(super) witness: Witness,
     /// Which evidence there will be of it.
     pub(super) incarnation: Incarnation,
     pub(super) file: Option<FileIdentity>,
@@ -56,7 +58,7 @@ impl Prepared<'_> {
         Ok(())
     }
 
-    /// By which evidence a restart will know what became of it: to be recorded with the intent.
+    /// By which evidence a restart will know what became of it: to be recorded with the intent. Of a rule's own records, once they are marked.
     pub fn incarnation(&self) -> &Incarnation {
         &self.incarnation
     }
@@ -115,9 +117,18 @@ impl Prepared<'_> {
         }
     }
 
-    /// Writes the marker ahead of [`Self::commit`]. Where that fails, everything is as it was before the batch was selected.
+    /// Writes the marker ahead of the intent, and finds out which evidence there will be. Where that fails, everything is as it was before
+    /// the batch was selected.
     pub async fn mark(mut self, batch: &str) -> Result<Self, DatastoreError> {
-        match self.write_marker(batch).await {
+        let witnessed = match self.write_marker(batch).await {
+            Ok(Some(number)) => {
+                self.incarnation.transaction = self.witness.knows(number);
+                Ok(())
+            }
+            Ok(None) => self.witnessed().await,
+            Err(error) => Err(error),
+        };
+        match witnessed {
             Ok(()) => Ok(self),
             Err(error) => {
                 self.transaction.undo().await?;
@@ -126,18 +137,35 @@ impl Prepared<'_> {
         }
     }
 
-    /// Forgets the markers of batches that will be sealed by the time of the commit, and writes its own.
-    async fn write_marker(&mut self, batch: &str) -> Result<(), DatastoreError> {
+    /// Forgets the markers of batches that will be sealed by the time of the commit, and writes its own; the transaction's number, where the
+    /// server tells it with that.
+    async fn write_marker(&mut self, batch: &str) -> Result<Option<String>, DatastoreError> {
         if self.incarnation.marker.is_none() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut handle = self.transaction.handle();
-        if !self.sealed.is_empty() {
-            marker::forget(&mut handle, &self.dialect, self.sealed).await?;
-        }
-        marker::set(&mut handle, &self.dialect, batch).await?;
+        let number = marker::set(&mut self.transaction.handle(), &self.dialect, batch, self.sealed).await?;
         self.marked = Some(batch.to_owned());
+        Ok(number)
+    }
+
+    /// Asks which transaction this is, where the server will know what became of it.
+    pub(super) async fn witnessed(&mut self) -> Result<(), DatastoreError> {
+        if let (Transaction::Postgres(connection), Witness(Some(_))) = (&mut self.transaction, &self.witness)
+        {
+            let number = postgres::evidence::present(connection).await?;
+            self.incarnation.transaction = self.witness.knows(number);
+        }
         Ok(())
+    }
+}
+
+/// Which PostgreSQL cluster will say what became of a batch; none: another engine, or one that may not be asked.
+pub(super) struct Witness(pub(super) Option<String>);
+
+impl Witness {
+    /// The transaction of this number, which has changed something.
+    fn knows(&self, number: String) -> Option<TransactionId> {
+        self.0.clone().map(|cluster| TransactionId { cluster, number })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::connection::{Access, Connection, Handle, explained, open};
+use super::connection::{Access, Connection, Handle, Layout, explained, open, open_again};
 use super::dialect::{Class, Dialect, Expression, Type, Wait};
 use super::filter::{demanded, filters, is_uuid, selected};
 use super::rights;
@@ -106,6 +106,17 @@ impl Reader {
     pub async fn open(datastore: &Datastore) -> Result<Self, DatastoreError> {
         let (connection, dialect) = open(datastore, Access::Read).await?;
         Ok(Self { connection, dialect })
+    }
+
+    /// The same where somebody may have opened it in this sweep before.
+    pub async fn open_again(datastore: &Datastore, layout: Option<&Layout>) -> Result<Self, DatastoreError> {
+        let (connection, dialect) = open_again(datastore, Access::Read, layout).await?;
+        Ok(Self { connection, dialect })
+    }
+
+    /// What the tables look like.
+    pub fn layout(&self) -> Layout {
+        Layout(self.dialect.clone())
     }
 
     /// The schema.

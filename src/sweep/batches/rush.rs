@@ -10,8 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver as Receiver, UnboundedSender as Sender, unbounded_channel};
 
 use super::{
-    Beside, Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Stretch, Turn, Walk, judged, marked,
-    prepared, stumbled,
+    Flight, Heeded, LONGEST_UNSEALED, Or, Run, Sitting, Stretch, Turn, Walk, judged, prepared, stumbled,
 };
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{Cursor, Phase, Way, Writer};
@@ -80,7 +79,7 @@ impl Walk<'_, '_, '_> {
         &mut self,
         run: &mut Run<'a>,
         state: &mut State,
-        (first, others): (&mut Writer, &mut Beside),
+        (first, [second, third]): (&mut Writer, &mut [Writer; 2]),
         cursor: &Cursor,
         budget: &mut Budget,
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
@@ -102,7 +101,6 @@ impl Walk<'_, '_, '_> {
         drop(place_of.send(cursor.clone()));
         drop(baton_of.send(Baton { walk: self, run, state, budget, progress }));
         drop((place_of, baton_of));
-        let [second, third] = others;
         // Each lane ends its own transaction before it ends, whatever ended another: no call to a datastore is dropped.
         let ends = tokio::join!(one.run(fixed, first), two.run(fixed, second), three.run(fixed, third));
         let mut came_to = None;
@@ -314,12 +312,7 @@ impl<'f> Fixed<'f> {
         if !disposes_ahead {
             return Ok(Ok(Stage::Judged(Box::new(sitting))));
         }
-        // There is time for the marker too.
-        let flight = match self.dispose(sitting).await? {
-            Ok(flight) => marked(flight).await?,
-            Err(turn) => Err(turn),
-        };
-        Ok(flight.map(|flight| Stage::Disposed(Box::new(flight))))
+        Ok(self.dispose(sitting).await?.map(|flight| Stage::Disposed(Box::new(flight))))
     }
 
     async fn dispose(self, sitting: Sitting<'f>) -> Or<Flight<'f>> {

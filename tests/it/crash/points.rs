@@ -117,7 +117,7 @@ fn a_crash_in_the_recovery_of_a_batch_that_was_rolled_back_changes_no_outcome() 
         s.aborted.contains_key("RolledBack")
     });
     for (point, n) in
-        recovery_crashes("marker.after", 1, SqliteJournalMode::Wal, |s| s.aborted.contains_key("RolledBack"))
+        recovery_crashes("intent.after", 1, SqliteJournalMode::Wal, |s| s.aborted.contains_key("RolledBack"))
     {
         *hits.entry(point).or_default() += n;
     }

@@ -30,13 +30,22 @@ pub(in crate::datastore::sql) async fn connect(
     server: &Server,
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
-    let mut connection = session(server, access).await?;
-    let snapshots = has_snapshots(&mut connection).await?;
+    let (mut connection, snapshots) = sweeping(server, access).await?;
     let schema = Schema { snapshots, ..schema(&mut connection, &server.database).await? };
     Ok((connection, Dialect::MariaDb(Arc::new(schema))))
 }
 
-/// The connection alone, for what asks about no table.
+/// The connection alone, as a sweep needs it; whether its transactions go by one snapshot.
+pub(in crate::datastore::sql) async fn sweeping(
+    server: &Server,
+    access: Access,
+) -> Result<(MySqlConnection, bool), DatastoreError> {
+    let mut connection = session(server, access).await?;
+    let snapshots = has_snapshots(&mut connection).await?;
+    Ok((connection, snapshots))
+}
+
+/// The same for what asks about no table.
 pub(in crate::datastore::sql) async fn session(
     server: &Server,
     access: Access,

@@ -11,15 +11,13 @@ use crate::datastore::sql::marker::{Evidence, IN_FLIGHT, TransactionId};
 /// How often a transaction in flight is asked for.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The present transaction, by which the server will know what became of it.
+/// The number of the present transaction, by which the server will know what became of it.
 pub(in crate::datastore::sql) async fn present(
     connection: &mut PgConnection,
-    cluster: &str,
-) -> Result<TransactionId, DatastoreError> {
+) -> Result<String, DatastoreError> {
     let operation = "ask for the transaction's number";
     let row = sqlx::query("SELECT pg_current_xact_id()::text").fetch_one(connection).await;
-    let number = row.and_then(|row| row.try_get(0)).map_err(failed(operation))?;
-    Ok(TransactionId { cluster: cluster.to_owned(), number })
+    row.and_then(|row| row.try_get(0)).map_err(failed(operation))
 }
 
 /// Which cluster this is, on which of its time lines: a number means a transaction only there.

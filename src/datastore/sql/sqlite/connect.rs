@@ -55,6 +55,24 @@ pub(in crate::datastore::sql) async fn connect(
     Ok(connection)
 }
 
+/// Whether commits go to a log, so that nobody who reads waits for somebody who writes, or the reverse.
+pub(in crate::datastore::sql) async fn keeps_a_log(
+    connection: &mut SqliteConnection,
+) -> Result<bool, DatastoreError> {
+    let operation = "read how the database is kept";
+    let row = sqlx::query("PRAGMA main.journal_mode").fetch_one(connection).await;
+    let mode: String = row.and_then(|row| row.try_get_unchecked(0)).map_err(failed(operation))?;
+    Ok(mode == "wal")
+}
+
+/// A number that is another once any connection but this one has committed: within this one's transactions, and nowhere else, to be compared.
+pub(in crate::datastore::sql) async fn watermark(
+    connection: &mut SqliteConnection,
+) -> Result<i64, DatastoreError> {
+    let row = sqlx::query("PRAGMA main.data_version").fetch_one(connection).await;
+    row.and_then(|row| row.try_get_unchecked(0)).map_err(failed("ask whether somebody else has written"))
+}
+
 /// Runs a statement that changes rows.
 pub(in crate::datastore::sql) async fn changing(
     connection: &mut SqliteConnection,
