@@ -1,6 +1,8 @@
 //! The loop over rows: batch after batch, until nothing is left that may go.
 
+mod beside;
 mod intend;
+mod lookahead;
 mod rush;
 
 use std::collections::BTreeSet;
@@ -12,8 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{
-    Ahead, Backlogged, CANDIDATE, Census, Cursor, Judged, Layout, Phase, Reader, Scout, Seen, Selected, Way,
-    Writer,
+    Ahead, Backlogged, CANDIDATE, Census, Cursor, Judged, Layout, Phase, Reader, Scout, Selected, Way, Writer,
 };
 use crate::datastore::{DatastoreError, Prepared, PreparedPart};
 use crate::hook;
@@ -33,7 +34,9 @@ use crate::state::{CommittedIntent, Draft, Settled, State, StateError, Sweep, Un
 
 pub(super) use intend::{Drafted, drafting};
 
+use beside::{Beside, WORTH_CONNECTIONS, beside};
 use intend::{Intended, Unit, intend};
+use lookahead::{Lookahead, Next};
 
 use super::brake::Brake;
 use super::error::SweepError;
@@ -44,7 +47,7 @@ use super::outcome::{Left, Settlement, Share, settle};
 use super::pace::Budget;
 use super::shares::{self, Carried, Remote};
 use super::timing::Waits;
-use super::{Progress, Report, Target, close, orders};
+use super::{Progress, Report, Target, orders};
 
 /// Everything that stands still while batches go by, and the report that grows.
 pub(super) struct Run<'a> {
@@ -55,7 +58,7 @@ pub(super) struct Run<'a> {
     pub(super) orders: Arc<Orders>,
     pub(super) now: Now,
     pub(super) brake: &'a Brake,
-    /// Of the rule's own datastore; none: it has no tables.
+    /// Of the rule's own datastore, as who surveyed it saw it; none: it has no tables.
     pub(super) layout: Option<Layout>,
     pub(super) cause: Cause,
     pub(super) sweep: &'a Sweep,
@@ -73,6 +76,14 @@ pub(super) struct Run<'a> {
     pub(super) report: Report,
     /// Records some of whose dependents are gone while they themselves are still there.
     pub(super) stranded: BTreeSet<Key>,
+}
+
+/// What a batch is read by.
+#[derive(Clone, Copy)]
+struct Reading<'r> {
+    rows: RowRule<'r>,
+    cutoffs: &'r Cutoffs,
+    phase: Phase,
 }
 
 /// What became of one turn of the loop.
@@ -151,6 +162,26 @@ pub(super) async fn run(
 ) -> Result<(), SweepError> {
     let mut remote = Remote::open(run, rows, state).await?;
     let mut others: Option<Beside> = None;
+    let walked = walks(run, rows, state, (writer, &mut others), &mut remote, progress).await;
+    match (others, walked.is_ok()) {
+        // After an error a batch of a lane's may be committed and not sealed: its marker has to stay.
+        (Some(Beside::Lanes(_)), false) | (None, _) => {}
+        // Whoever only reads folds no log: it is closed before who writes.
+        (Some(others), _) => others.close().await,
+    }
+    walked?;
+    remote.close().await;
+    Ok(())
+}
+
+async fn walks(
+    run: &mut Run<'_>,
+    rows: RowRule<'_>,
+    state: &mut State,
+    (writer, others): (&mut Writer, &mut Option<Beside>),
+    remote: &mut Remote,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<(), SweepError> {
     let mut gate = Gate::of(run.target)?;
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
     for phase in phases(run.cause) {
@@ -163,17 +194,17 @@ pub(super) async fn run(
             rows,
             phase: *phase,
             pseudonyms: pseudonyms.as_ref(),
-            remote: &mut remote,
+            remote: &mut *remote,
             gate: &mut gate,
             outstanding: None,
             way,
             closer: false,
-            seen: None,
+            lookahead: Lookahead::default(),
         };
         let pays =
             run.target.pace == Pace::Unlimited && run.total >= WORTH_CONNECTIONS && walk.gate.stands_open();
         if pays && others.is_none() {
-            others = beside(run, way).await?;
+            *others = beside(run.target.own()?, &writer.layout(), way).await;
         }
         let walked = walk.run(run, state, (writer, others.as_mut()), progress).await;
         let sealed = walk.seal(run, state).await;
@@ -183,62 +214,7 @@ pub(super) async fn run(
             break;
         }
     }
-    remote.close().await;
-    if let Some(others) = others {
-        others.close().await;
-    }
     Ok(())
-}
-
-/// Below this, to open further connections takes longer than they save. A test's world is small, and has to show what a large one does.
-const WORTH_CONNECTIONS: u64 = if cfg!(feature = "test-hooks") { 1 } else { 20_000 };
-
-/// The connections of a sweep beside its first.
-enum Beside {
-    /// Where batches are snapshots, the server disposes of the next within their transactions while this one is intended and committed.
-    Lanes(Box<[Writer; 2]>),
-    /// Where a batch locks everybody else out of the file, the next is read while this one goes.
-    Scout(Box<Scout>),
-}
-
-/// These, where the way has a use for them and the datastore has them to give: without them the sweep is slower, and nothing else.
-async fn beside(run: &Run<'_>, way: Way) -> Result<Option<Beside>, SweepError> {
-    let own = run.target.own()?;
-    let opened = match way {
-        way if way.is_snapshot() => {
-            // Neither is dropped half-way.
-            match tokio::join!(run.writer(own), run.writer(own)) {
-                (Ok(second), Ok(third)) => Ok(Some(Beside::Lanes(Box::new([second, third])))),
-                (Err(error), _) | (_, Err(error)) => Err(error),
-            }
-        }
-        Way::Stretches => Scout::open(own).await.map(|scout| scout.map(Box::new).map(Beside::Scout)),
-        Way::Listed | Way::Index | Way::Keys | Way::Measured(_) => Ok(None),
-    };
-    Ok(opened.unwrap_or_else(|error| {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "no further connections: the batches of this sweep go one after another"
-        );
-        None
-    }))
-}
-
-impl Beside {
-    async fn close(self) {
-        match self {
-            Self::Lanes(lanes) => {
-                for lane in *lanes {
-                    close(lane).await;
-                }
-            }
-            Self::Scout(scout) => {
-                if let Err(error) = scout.close().await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a connection was not closed");
-                }
-            }
-        }
-    }
 }
 
 /// One walk through the dataset.
@@ -253,8 +229,7 @@ struct Walk<'w, 'r, 'g> {
     way: Way,
     /// Whether the next batch is looked at record by record, whatever the way: something stood in it.
     closer: bool,
-    /// What was read ahead, under these orders.
-    seen: Option<(Arc<Orders>, Seen)>,
+    lookahead: Lookahead,
 }
 
 impl Walk<'_, '_, '_> {
@@ -292,25 +267,9 @@ impl Walk<'_, '_, '_> {
                 run.report.result = SweepResult::Stopped;
                 return Ok(());
             }
-            let turn = match others.as_deref_mut() {
-                Some(Beside::Lanes(lanes))
-                    if self.way.is_snapshot()
-                        && !self.closer
-                        && !cursor.is_within()
-                        && self.gate.stands_open() =>
-                {
-                    Box::pin(self.rush(run, state, (writer, lanes), &cursor, &mut budget, progress)).await?
-                }
-                others => {
-                    let scout = match others {
-                        Some(Beside::Scout(scout)) => Some(&mut **scout),
-                        Some(Beside::Lanes(_)) | None => None,
-                    };
-                    let listed = self.closer || cursor.is_within();
-                    let limit = if listed { budget.limit() } else { budget.limit_of(self.way) };
-                    Box::pin(self.turn(run, state, (writer, scout), &cursor, limit)).await?
-                }
-            };
+            let turn = self
+                .step(run, state, (writer, others.as_deref_mut()), &cursor, &mut budget, progress)
+                .await?;
             match turn {
                 Turn::On { next, sums, last } => {
                     let went = run.add(&sums);
@@ -373,6 +332,28 @@ impl Walk<'_, '_, '_> {
         }
     }
 
+    /// One batch, or as many as go by themselves.
+    async fn step(
+        &mut self,
+        run: &mut Run<'_>,
+        state: &mut State,
+        (writer, others): (&mut Writer, Option<&mut Beside>),
+        cursor: &Cursor,
+        budget: &mut Budget,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<Turn, SweepError> {
+        let listed = self.closer || cursor.is_within();
+        let scout = match others {
+            Some(Beside::Lanes(lanes)) if self.way.is_snapshot() && !listed && self.gate.stands_open() => {
+                return Box::pin(self.rush(run, state, (writer, lanes), cursor, budget, progress)).await;
+            }
+            Some(Beside::Scout(scout)) => Some(&mut **scout),
+            Some(Beside::Lanes(_)) | None => None,
+        };
+        let limit = if listed { budget.limit() } else { budget.limit_of(self.way) };
+        Box::pin(self.turn(run, state, (writer, scout), cursor, limit)).await
+    }
+
     /// Writes the outcome of the batch before, where no intent is going to.
     async fn seal(&mut self, run: &mut Run<'_>, state: &mut State) -> Result<(), SweepError> {
         let Some(Outstanding { unsealed, .. }) = self.outstanding.take() else { return Ok(()) };
@@ -405,11 +386,11 @@ impl Walk<'_, '_, '_> {
         let closer = self.way.closer(cursor, limit);
         let draft = state.draft(run.sweep).await?;
         let way = if std::mem::take(&mut self.closer) { Way::Listed } else { self.way };
-        let seen =
-            self.seen.take().filter(|(under, seen)| Arc::ptr_eq(under, &orders) && seen.is_from(cursor));
+        let seen = self.lookahead.take(&orders, cursor).filter(|_| way == self.way);
+        let was_seen = seen.is_some();
         let selected = match seen {
-            Some((_, seen)) if way == self.way => writer.select_seen(rows, cutoffs, phase, seen, way).await,
-            Some(_) | None => writer.select(rows, cutoffs, phase, cursor, limit, way).await,
+            Some(seen) => writer.select_seen(rows, cutoffs, phase, seen, (limit, way)).await,
+            None => writer.select(rows, cutoffs, phase, cursor, limit, way).await,
         };
         let selected = match selected {
             Err(error) if way != Way::Listed => return stumbled(error, closer),
@@ -419,40 +400,33 @@ impl Walk<'_, '_, '_> {
         if way == self.way && !cursor.is_within() {
             self.way = selected.way();
         }
-        let next = (!selected.page.last).then(|| (selected.page.next.clone(), limit));
-        let (watermark, idle) = (selected.watermark(), run.idle.clone());
-        let ahead = async {
-            let (scout, from, watermark) = (scout?, next?, watermark?);
-            let _reading = idle.statement();
-            match scout.look(rows, cutoffs, phase, from, watermark).await {
-                Ok(seen) => Some((Arc::clone(&orders), seen)),
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a batch could not be read ahead"
-                    );
-                    None
-                }
-            }
-        };
+        let mut lookahead = std::mem::take(&mut self.lookahead);
+        if was_seen && !selected.is_taken() {
+            lookahead.rest();
+        }
+        let from = (!selected.page.last).then(|| selected.page.next.clone());
+        let next = from.zip(selected.watermark()).map(|(from, watermark)| Next { from, limit, watermark });
         let goes = async {
             let grounds = run.grounds();
-            match judged(&grounds, draft, selected, cursor, closer, (phase, Threads::Two)).await? {
+            let turn = match judged(&grounds, draft, selected, cursor, closer, (phase, Threads::Two)).await? {
                 Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
-                    Ok(flight) => {
-                        let turn = self.finish(run, state, rows, flight).await?;
-                        run.report.held(&turn, since.elapsed());
-                        Ok(turn)
-                    }
-                    Err(turn) => Ok(turn),
+                    Ok(flight) => self.finish(run, state, rows, flight).await?,
+                    Err(turn) => turn,
                 },
-                Err(turn) => Ok(turn),
-            }
+                Err(turn) => turn,
+            };
+            run.report.held(&turn, since.elapsed());
+            Ok::<_, SweepError>((turn, since.elapsed()))
         };
-        // What is read ahead comes first: it is on its way while the judge sits.
-        let (seen, turn) = tokio::join!(ahead, goes);
-        self.seen = seen;
-        turn
+        let reading = Reading { rows, cutoffs, phase };
+        // It is on its way while the judge sits. Neither is dropped half-way.
+        let (read, gone) = tokio::join!(lookahead.look(scout, reading, &orders, next), goes);
+        let (turn, took) = gone?;
+        if read.is_some_and(|read| read > took) {
+            lookahead.rest();
+        }
+        self.lookahead = lookahead;
+        Ok(turn)
     }
 
     /// Makes what is disposed of within its open transaction irreversible, after its intent.
@@ -495,8 +469,7 @@ impl Walk<'_, '_, '_> {
             };
         }
         let writing = run.idle.write();
-        let mut drafted = hashing.await.map_err(SweepError::Hashing)??;
-        let waits = std::mem::take(&mut drafted.waits);
+        let (drafted, waits) = hashing.await.map_err(SweepError::Hashing)??;
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
         let before = self.outstanding.take().map(|outstanding| outstanding.unsealed);
@@ -554,7 +527,7 @@ struct Flight<'w> {
 struct Sheet {
     due: Arc<Vec<Due>>,
     draft: Draft,
-    hashing: JoinHandle<Result<Drafted, StateError>>,
+    hashing: JoinHandle<Result<(Drafted, Waits), StateError>>,
     batch: Stretch,
     closer: Cursor,
     loose: bool,
@@ -599,12 +572,10 @@ async fn judged<'w>(
                 let due = Arc::clone(&due);
                 move || identity.to_text(&due)
             };
-            let hashing = tokio::task::spawn_blocking(drafting(
-                (grounds.target, grounds.now),
-                &draft,
-                &due,
-                identities,
-            ));
+            let drafting = drafting(grounds.target, &draft, &due, identities);
+            let (all, now) = (Arc::clone(&due), grounds.now);
+            // What the report says of them: they pass through the processor here anyway.
+            let hashing = tokio::task::spawn_blocking(move || Ok((drafting()?, Waits::of(&all, now))));
             Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } }))
         }
         Err(error) => {
@@ -748,25 +719,19 @@ impl<'a> Run<'a> {
         Grounds { target, bound, cutoffs, orders: Arc::clone(&self.orders), now }
     }
 
-    /// Opens the rule's own datastore for a sweep.
-    pub(super) async fn writer(&self, own: &Datastore) -> Result<Writer, DatastoreError> {
-        Writer::open_again(own, self.layout.as_ref()).await
-    }
-
-    /// The same, read-only.
-    pub(super) async fn reader(&self, own: &Datastore) -> Result<Reader, DatastoreError> {
-        Reader::open_again(own, self.layout.as_ref()).await
-    }
-
     /// Whether SQL left records to the judge: a look at everything, which is the residue's too where it finds none.
     async fn has_candidates(&mut self, rows: RowRule<'_>, writer: &Writer) -> Result<bool, SweepError> {
         if !writer.leaves_to_the_judge(rows) {
             return Ok(false);
         }
         let own = self.target.own()?;
-        let (orders, cutoffs) = (Arc::clone(&self.orders), self.cutoffs);
-        let counted =
-            async { self.reader(own).await?.backlog(rows.heeding(&orders), cutoffs, Backlogged::All).await };
+        let (orders, cutoffs, layout) = (Arc::clone(&self.orders), self.cutoffs, self.layout.as_ref());
+        let counted = async {
+            Reader::open_again(own, layout)
+                .await?
+                .backlog(rows.heeding(&orders), cutoffs, Backlogged::All)
+                .await
+        };
         match counted.await {
             Ok(census) if census.of(CANDIDATE) == 0 => {
                 self.census = Some(census);

@@ -163,9 +163,8 @@ async fn dispose(
     let draft = state.draft(run.sweep).await?;
     let sealing = Identities::of(listed.clone());
     let writing = run.idle.write();
-    let hashing =
-        tokio::task::spawn_blocking(drafting((run.target, run.now), &draft, &due, move || sealing.to_text()));
-    let Drafted { part, timing, sealed, .. } = hashing.await.map_err(SweepError::Hashing)??;
+    let hashing = tokio::task::spawn_blocking(drafting(run.target, &draft, &due, move || sealing.to_text()));
+    let Drafted { part, timing, sealed } = hashing.await.map_err(SweepError::Hashing)??;
     let new = NewBatch {
         sweep: run.sweep,
         datastore: run.target.rule.datastore.as_str(),

@@ -404,7 +404,7 @@ async fn dispose(
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
-    let mut writer = run.writer(own).await?;
+    let mut writer = Writer::open(own).await?;
     recover::forget(state, &mut writer).await?;
     let outcome = Box::pin(batches::run(run, rows, state, &mut writer, progress)).await;
     // After an error a batch may be committed and not sealed: its marker has to stay, and what stays says nothing wrong.

@@ -81,7 +81,8 @@ impl Budget {
         self.went = records;
         if took > self.longest {
             self.limit = (self.limit / 2).max(1);
-        } else if took < self.longest / 2 {
+        } else if took < self.longest / 2 && records > u64::from(self.limit / 2) {
+            // A batch that was read ahead may be smaller than the limit: it says nothing of one that is not.
             self.limit = self.limit.saturating_mul(2).min(self.largest);
         }
     }
@@ -110,6 +111,18 @@ mod tests {
         }
         budget.went(1);
         assert_eq!(budget.limit(), 2);
+    }
+
+    #[test]
+    fn a_batch_that_was_much_smaller_than_it_might_have_been_lets_the_next_be_no_larger() {
+        let mut budget = Budget::new(1000, Pace::Unlimited, Duration::from_millis(250));
+        budget.went_within(1000, Duration::from_millis(100));
+        assert_eq!(budget.limit(), 2000);
+        // As it was read ahead, under the limit before.
+        budget.went_within(1000, Duration::from_millis(100));
+        assert_eq!(budget.limit(), 2000);
+        budget.went_within(2000, Duration::from_millis(300));
+        assert_eq!(budget.limit(), 1000);
     }
 
     #[test]

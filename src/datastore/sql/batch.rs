@@ -32,7 +32,7 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::Action;
 
-/// A connection that may dispose of records. One a sweep.
+/// A connection that may dispose of records.
 pub struct Writer {
     connection: Connection,
     dialect: Dialect,
@@ -54,11 +54,16 @@ impl Writer {
         Self::open_again(datastore, None).await
     }
 
-    /// The same where somebody may have opened it in this sweep before.
+    /// The same, where another connection of the sweep's may have opened it.
     pub async fn open_again(datastore: &Datastore, layout: Option<&Layout>) -> Result<Self, DatastoreError> {
         let file = datastore.location.path().and_then(FileIdentity::of);
         let (connection, dialect) = open_again(datastore, Access::Write, layout).await?;
         Ok(Self { file, ..Self::over(connection, dialect).await? })
+    }
+
+    /// What the tables look like to it.
+    pub fn layout(&self) -> Layout {
+        Layout(self.dialect.clone())
     }
 
     pub(super) async fn over(mut connection: Connection, dialect: Dialect) -> Result<Self, DatastoreError> {
@@ -222,18 +227,21 @@ impl Writer {
         self.selected(rule, cutoffs, phase, (cursor, limit, way), None).await
     }
 
-    /// The same of records that a [`Scout`](super::Scout) has read ahead: unless another connection than this has changed anything since, they
-    /// are not read again.
+    /// The same of records that a [`Scout`](super::Scout) has read ahead, and up to as many: unless another connection than this has changed
+    /// anything since, they are not read again.
     pub async fn select_seen<'w>(
         &'w mut self,
         rule: RowRule<'w>,
         cutoffs: &'w Cutoffs,
         phase: Phase,
-        seen: Seen,
-        way: Way,
+        mut seen: Seen,
+        (limit, way): (u32, Way),
     ) -> Result<Selected<'w>, DatastoreError> {
-        let from = seen.from.clone();
-        self.selected(rule, cutoffs, phase, (&from, seen.limit, way), Some(seen)).await
+        let (from, limit) = (seen.from.clone(), limit.min(seen.limit));
+        seen.rows.truncate(limit as usize);
+        // A name may lead to one file and to another.
+        let seen = (seen.file == self.file).then_some(seen);
+        self.selected(rule, cutoffs, phase, (&from, limit, way), seen).await
     }
 
     async fn selected<'w>(
@@ -268,6 +276,7 @@ impl Writer {
             page: Page::empty(),
             beside: Vec::new(),
             watermark: None,
+            taken: false,
             sealed,
             witness,
             incarnation,
@@ -309,6 +318,8 @@ pub struct Selected<'w> {
     beside: Vec<Values>,
     /// By which it is known whether another has written since; none: an engine where others go on writing.
     watermark: Option<Watermark>,
+    /// Whether its records were taken as they had been read ahead.
+    taken: bool,
     /// The batches before, whose markers go with this one's commit.
     sealed: &'w mut Vec<String>,
     witness: Witness,
@@ -330,6 +341,11 @@ impl<'w> Selected<'w> {
     /// What a [`Scout`](super::Scout) needs to read ahead of the batch behind this one; none: it cannot.
     pub fn watermark(&self) -> Option<Watermark> {
         self.watermark.filter(|_| self.way == Way::Stretches)
+    }
+
+    /// Whether it was read ahead, and nobody has written since.
+    pub fn is_taken(&self) -> bool {
+        self.taken
     }
 
     /// The way that the batch went, with what it has shown of the table.
@@ -399,6 +415,7 @@ impl<'w> Selected<'w> {
         let mut rows = match seen {
             Some(seen) if self.watermark == Some(seen.watermark) => {
                 hook::note("taken as it was read ahead");
+                self.taken = true;
                 seen.rows
             }
             Some(_) | None => {

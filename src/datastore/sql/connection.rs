@@ -1,4 +1,4 @@
-//! One connection to whichever engine: one a sweep, never pooled, closed with whatever state a failure left it in.
+//! One connection to whichever engine: a sweep's own, never pooled, closed with whatever state a failure left it in.
 
 use std::time::Duration;
 
@@ -83,7 +83,16 @@ pub(super) async fn open_again(
             Connection::Postgres(Box::new(postgres::connect::session(server, access).await?))
         }
         Location::MariaDb(server) => {
-            let (connection, _) = mariadb::connect::sweeping(server, access).await?;
+            let (connection, snapshots) = mariadb::connect::prepared(server, access).await?;
+            if snapshots != dialect.has_snapshots() {
+                // Behind one address, servers of several versions: what is exact on one is not on the other.
+                connection.close().await.map_err(failed("close the connection"))?;
+                return Err(DatastoreError::Unexpected {
+                    operation: "open the datastore once more",
+                    expected: "the server that the sweep began on, or one like it".to_owned(),
+                    observed: "one with another `innodb_snapshot_isolation`".to_owned(),
+                });
+            }
             Connection::MariaDb(Box::new(connection))
         }
         Location::Sqlite(_) | Location::Files(_) => return open(datastore, access).await,

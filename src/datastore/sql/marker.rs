@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::connection::{Connection, Handle, Select};
-use super::dialect::{Dialect, Expression, Type};
+use super::dialect::{Dialect, Expression};
 use super::postgres;
 use super::statement::Sql;
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -249,15 +249,18 @@ pub(super) async fn set(
         return Ok(None);
     }
     // One call for all three: it is the way to the server that costs.
+    let marked = dialect.select(&[Expression::text("marked.number")], |sql| {
+        sql.push(" FROM marked");
+    });
     let mut sql = dialect.sql("WITH ");
     if !forgotten.is_empty() {
         push_delete(sql.push("forgotten AS ("), forgotten);
         sql.push("), ");
     }
     push_insert(sql.push("marked AS ("), &batch_name(batch), "");
-    sql.push(" RETURNING pg_current_xact_id()::text AS c0) SELECT array_agg(b.c0) FROM marked AS b");
+    sql.push(" RETURNING pg_current_xact_id()::text AS number) ").push(&marked.sql.text);
     hook::reach("marker.before");
-    let rows = handle.rows(&Select { sql, types: vec![Type::TEXT.clone()] }, operation).await?;
+    let rows = handle.rows(&Select { sql, ..marked }, operation).await?;
     hook::reach("marker.after");
     match rows.first().and_then(|row| row.first()) {
         Some(Value::Text(number)) => Ok(Some(number.clone())),

@@ -36,7 +36,7 @@ pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
 pub use read::{Backlogged, CANDIDATE, Census, Page, Reader};
 pub use replicas::{Behind, Distance, Replicas};
-pub use scout::{Scout, Seen};
+pub use scout::{Scout, Seen, Watermark};
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
 pub use way::{Ahead, Way};

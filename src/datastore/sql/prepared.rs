@@ -170,7 +170,7 @@ impl Witness {
 }
 
 /// A file by what it is, not by what it is called.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileIdentity {
     path: PathBuf,
     device: u64,

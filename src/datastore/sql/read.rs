@@ -108,7 +108,7 @@ impl Reader {
         Ok(Self { connection, dialect })
     }
 
-    /// The same where somebody may have opened it in this sweep before.
+    /// The same, where another connection of the sweep's may have opened it.
     pub async fn open_again(datastore: &Datastore, layout: Option<&Layout>) -> Result<Self, DatastoreError> {
         let (connection, dialect) = open_again(datastore, Access::Read, layout).await?;
         Ok(Self { connection, dialect })

@@ -8,7 +8,8 @@ use super::batch::columns_read;
 use super::connection::{Access, Connection, open};
 use super::dialect::Dialect;
 use super::layer::layers;
-use super::read::{Order, Range, selection};
+use super::prepared::FileIdentity;
+use super::read::{Range, selection};
 use super::sqlite;
 use super::{Cursor, Phase};
 use crate::datastore::error::DatastoreError;
@@ -21,6 +22,7 @@ use crate::rules::cutoff::Cutoffs;
 pub struct Scout {
     connection: Connection,
     dialect: Dialect,
+    file: Option<FileIdentity>,
 }
 
 /// The records that a batch would select, as they were under the lock of the batch before.
@@ -29,6 +31,8 @@ pub struct Seen {
     pub(super) limit: u32,
     pub(super) rows: Vec<Values>,
     pub(super) watermark: Watermark,
+    /// Which file it was read from.
+    pub(super) file: Option<FileIdentity>,
 }
 
 /// Under one lock and another of the same connection the same, if no other connection has committed in between.
@@ -43,15 +47,20 @@ impl Seen {
 }
 
 impl Scout {
-    /// Opens a second connection; none: whoever reads and whoever writes would wait for each other.
+    /// Opens a second connection; none: on a server others go on writing, and without a log whoever reads and whoever writes would wait for
+    /// each other.
     pub async fn open(datastore: &Datastore) -> Result<Option<Self>, DatastoreError> {
+        let Some(path) = datastore.location.path().filter(|_| datastore.kind().has_rows()) else {
+            return Ok(None);
+        };
+        let file = FileIdentity::of(path);
         let (mut connection, dialect) = open(datastore, Access::Read).await?;
         let logs = match &mut connection {
             Connection::Sqlite(connection) => sqlite::connect::keeps_a_log(connection).await?,
             Connection::Postgres(_) | Connection::MariaDb(_) => false,
         };
         if logs {
-            return Ok(Some(Self { connection, dialect }));
+            return Ok(Some(Self { connection, dialect, file }));
         }
         connection.close().await?;
         Ok(None)
@@ -67,12 +76,11 @@ impl Scout {
         watermark: Watermark,
     ) -> Result<Seen, DatastoreError> {
         let own = &layers(rule, 0)[0];
-        let order = from.order(Order::of(rule, phase));
-        let range = Range { phase, cursor: &from, order, limit, lock: None, span: None };
+        let range = Range::of(rule, phase, &from, limit);
         let (columns, _) = columns_read(&self.dialect, rule, own);
         let select = self.dialect.select(&columns, |sql| selection(sql, rule, cutoffs, range));
         let rows = self.connection.handle().rows(&select, "read a batch ahead").await?;
-        Ok(Seen { from, limit, rows, watermark })
+        Ok(Seen { from, limit, rows, watermark, file: self.file.clone() })
     }
 
     /// Closes the connection.

@@ -12,7 +12,7 @@ use crate::rules::rule;
 use crate::state::{CommittedIntent, Draft, DraftPart, NewBatch, Sealed, State, StateError, Unsealed};
 use crate::sweep::Target;
 use crate::sweep::error::SweepError;
-use crate::sweep::timing::{Standing, Waits, timing};
+use crate::sweep::timing::{Standing, timing};
 
 /// What a turn has prepared.
 pub(super) struct Unit<'o, 'r> {
@@ -36,7 +36,7 @@ pub(super) async fn intend<'o, 'r>(
     unit: Unit<'o, 'r>,
     before: Option<Unsealed>,
 ) -> Result<Intended<'o, 'r>, SweepError> {
-    let Unit { own, others, drafted: Drafted { part, timing, sealed, .. } } = unit;
+    let Unit { own, others, drafted: Drafted { part, timing, sealed } } = unit;
     let shares = run.bound.shares();
     let name = draft.batch().clone();
     let mut batches = Vec::new();
@@ -95,7 +95,7 @@ fn parts(draft: &Draft, prepared: &[PreparedPart]) -> Result<Vec<DraftPart>, Sta
 
 /// The commitments to the rule's own records, and their sealed identities, as a task of its own.
 pub(in crate::sweep) fn drafting(
-    (target, now): (&Target<'_>, Now),
+    target: &Target<'_>,
     draft: &Draft,
     due: &Arc<Vec<Due>>,
     identities: impl FnOnce() -> String + Send + 'static,
@@ -109,7 +109,7 @@ pub(in crate::sweep) fn drafting(
     move || {
         let part = draft.part(&dataset, action, &fields, due.iter().map(Due::key))?;
         let timing = timing(standing, &due, drawn_up)?;
-        Ok(Drafted { part, timing, sealed: draft.seal(&identities())?, waits: Waits::of(&due, now) })
+        Ok(Drafted { part, timing, sealed: draft.seal(&identities())? })
     }
 }
 
@@ -118,8 +118,6 @@ pub(in crate::sweep) struct Drafted {
     pub(in crate::sweep) part: DraftPart,
     pub(in crate::sweep) timing: Timing,
     pub(in crate::sweep) sealed: Sealed,
-    /// For the report, should they go: the records pass through the processor here anyway.
-    pub(in crate::sweep) waits: Waits,
 }
 
 /// The columns an action replaces.

@@ -39,7 +39,13 @@ fn whatever_kills_the_program_on_mariadb_exactly_the_due_set_goes() {
 
 #[test]
 fn whatever_kills_the_program_on_sqlite_exactly_the_due_set_goes() {
-    whatever_kills_the_program(&Shop::in_a_file());
+    whatever_kills_the_program(&Shop::in_a_file("DELETE"));
+}
+
+/// The next batch is read while one goes.
+#[test]
+fn whatever_kills_the_program_on_sqlite_with_a_log_exactly_the_due_set_goes() {
+    whatever_kills_the_program(&Shop::in_a_file("WAL"));
 }
 
 /// A table whose rows have a trigger.

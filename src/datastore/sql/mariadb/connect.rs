@@ -30,13 +30,13 @@ pub(in crate::datastore::sql) async fn connect(
     server: &Server,
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
-    let (mut connection, snapshots) = sweeping(server, access).await?;
+    let (mut connection, snapshots) = prepared(server, access).await?;
     let schema = Schema { snapshots, ..schema(&mut connection, &server.database).await? };
     Ok((connection, Dialect::MariaDb(Arc::new(schema))))
 }
 
-/// The connection alone, as a sweep needs it; whether its transactions go by one snapshot.
-pub(in crate::datastore::sql) async fn sweeping(
+/// The connection alone; whether its transactions go by one snapshot.
+pub(in crate::datastore::sql) async fn prepared(
     server: &Server,
     access: Access,
 ) -> Result<(MySqlConnection, bool), DatastoreError> {

@@ -35,7 +35,7 @@ pub(in crate::datastore::sql) async fn connect(
     Ok((connection, Dialect::Postgres(Arc::new(schema))))
 }
 
-/// The connection alone, for what asks about no table.
+/// The connection alone, for what asks about no table, or knows them.
 pub(in crate::datastore::sql) async fn session(
     server: &Server,
     access: Access,

@@ -1,4 +1,4 @@
-//! Connections: one a sweep, never pooled, closed with whatever state a failure left them in.
+//! Connections: a sweep's own, never pooled, closed with whatever state a failure left them in.
 
 use std::path::Path;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use crate::crash::world::RULES;
 use crate::servers::{Database, Engine};
 use crate::world::{Application, SITE, World, rules};
 
-/// Visits go by ranges, on PostgreSQL two batches at once.
+/// Visits go by ranges, on servers several batches at once.
 const SCHEMA: &str = "CREATE TABLE account (id KEY, name varchar(40) NOT NULL, deleted_at timestamp NULL); \
      CREATE INDEX account_deleted ON account (deleted_at); \
      CREATE TABLE session (id KEY, account_id bigint NOT NULL, FOREIGN KEY (account_id) REFERENCES account (id)); \
@@ -52,13 +52,14 @@ impl Shop {
         Self { world: Self::over(&datastore), server: Some(Box::new(database)) }
     }
 
-    pub fn in_a_file() -> Self {
+    pub fn in_a_file(journal: &str) -> Self {
         let world = Self::over(SITE);
-        world.sql(&SCHEMA.replace("KEY,", "INTEGER PRIMARY KEY,"));
+        let schema = SCHEMA.replace("KEY,", "INTEGER PRIMARY KEY,");
+        world.sql(&format!("PRAGMA journal_mode = {journal}; {schema}"));
         Self { world, server: None }
     }
 
-    /// Without a rate, so that batches of visits may go two at once; they grow, and there are never many due.
+    /// Without a rate, so that batches of visits may go several at once; they grow, and there are never many due.
     fn over(datastore: &str) -> World {
         let world = World::on(datastore, &all_rules());
         world.configure("[defaults]\n", "[defaults]\nbatch = 4\n");
