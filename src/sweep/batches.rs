@@ -111,6 +111,8 @@ struct Sums {
     passed_over: u64,
     /// Records that a query took for due, and the judge did not.
     spared: u64,
+    /// Records that were looked at.
+    selected: u64,
 }
 
 impl Report {
@@ -279,7 +281,7 @@ impl Walk<'_, '_, '_> {
                     }
                     cursor = next;
                     conflicts = 0;
-                    budget.went(went);
+                    budget.went(went, sums.selected);
                 }
                 Turn::Refused { stretch: alone, why } if alone.selected <= 1 => {
                     // It stands alone: it is set aside, and the walk goes on behind it.
@@ -650,7 +652,8 @@ struct Stretch {
 
 impl Stretch {
     fn went(self, went: u64) -> Turn {
-        let sums = Sums { went, passed_over: self.passed_over, spared: self.spared };
+        let selected = self.selected as u64;
+        let sums = Sums { went, passed_over: self.passed_over, spared: self.spared, selected };
         Turn::On { next: self.next, sums, last: self.last }
     }
 
@@ -776,7 +779,7 @@ impl<'a> Run<'a> {
     }
 
     /// Adds what became of a batch to the rest; how many records went.
-    fn add(&mut self, Sums { went, passed_over, spared }: &Sums) -> u64 {
+    fn add(&mut self, Sums { went, passed_over, spared, .. }: &Sums) -> u64 {
         self.report.locked += passed_over;
         self.spared += spared;
         *went

@@ -51,7 +51,7 @@ pub(super) async fn run(
             break;
         }
         match batch(run, state, pages.tree(), &page, &mut seen).await? {
-            Turn::On(went) => budget.went(went),
+            Turn::On(went) => budget.went(went, page.files.len() as u64),
             Turn::Exhausted => run.report.result = SweepResult::Parked,
             Turn::Stop => run.report.result = SweepResult::Stopped,
         }

@@ -70,18 +70,18 @@ impl Budget {
         self.went = 0;
     }
 
-    /// A batch of this many records went.
-    pub(super) fn went(&mut self, records: u64) {
+    /// A batch of this many records went, of so many that were looked at.
+    pub(super) fn went(&mut self, records: u64, selected: u64) {
         let took = self.started.map_or(Duration::ZERO, Stopwatch::elapsed);
-        self.went_within(records, took);
+        self.went_within(records, selected, took);
     }
 
     /// The same, where it is known how long of that the application may have had to wait.
-    pub(super) fn went_within(&mut self, records: u64, took: Duration) {
+    pub(super) fn went_within(&mut self, records: u64, selected: u64, took: Duration) {
         self.went = records;
         if took > self.longest {
             self.limit = (self.limit / 2).max(1);
-        } else if took < self.longest / 2 && records > u64::from(self.limit / 2) {
+        } else if took < self.longest / 2 && selected > u64::from(self.limit / 2) {
             // A batch that was read ahead may be smaller than the limit: it says nothing of one that is not.
             self.limit = self.limit.saturating_mul(2).min(self.largest);
         }
@@ -109,20 +109,27 @@ mod tests {
             budget.halve(selected);
             selected = budget.limit() as usize;
         }
-        budget.went(1);
+        budget.went(1, 1);
         assert_eq!(budget.limit(), 2);
     }
 
     #[test]
     fn a_batch_that_was_much_smaller_than_it_might_have_been_lets_the_next_be_no_larger() {
         let mut budget = Budget::new(1000, Pace::Unlimited, Duration::from_millis(250));
-        budget.went_within(1000, Duration::from_millis(100));
+        budget.went_within(1000, 1000, Duration::from_millis(100));
         assert_eq!(budget.limit(), 2000);
         // As it was read ahead, under the limit before.
-        budget.went_within(1000, Duration::from_millis(100));
+        budget.went_within(1000, 1000, Duration::from_millis(100));
         assert_eq!(budget.limit(), 2000);
-        budget.went_within(2000, Duration::from_millis(300));
+        budget.went_within(2000, 2000, Duration::from_millis(300));
         assert_eq!(budget.limit(), 1000);
+    }
+
+    #[test]
+    fn a_batch_of_which_little_may_go_grows_by_what_it_looks_at() {
+        let mut budget = Budget::new(1000, Pace::Unlimited, Duration::from_millis(250));
+        budget.went_within(0, 1000, Duration::from_millis(1));
+        assert_eq!(budget.limit(), 2000);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl<'x, 'w, 'r, 'g, 'a> Lane<'x, 'w, 'r, 'g, 'a> {
             let went = run.add(&sums);
             run.tell(progress);
             if went > 0 {
-                budget.went_within(went, took);
+                budget.went_within(went, sums.selected, took);
             }
             if next.is_apart() {
                 // The stretch holds more than it seemed to: all lanes begin anew with what is left, and know better.
