@@ -22,7 +22,8 @@ columns = { account_id = "null", filename = "random", payload = { fixed = "gone"
 mark = "pseudonymized_at"
 """
 
-# Due: the first part of them, by the heap's order or by none. What is not due is of the last three weeks.
+# Due: the first part of them, by the heap's order or by none. What is not due is of the last three weeks. As uploads are that take their
+# time: in order but for an hour in half a year, as in the peers' benchmarks.
 LOAD = """
 set synchronous_commit = off;
 create table account_upload(id bigint not null, account_id bigint, filename text not null, sha256 bytea not null, size bigint not null,
@@ -38,7 +39,7 @@ create index account_upload_uploaded_at on account_upload(uploaded_at);
 vacuum (freeze, analyze) account_upload;
 checkpoint;
 """
-POSITION = {"ordered": "(i - 1)::float8 / {rows}", "shuffled": "((i*2654435761) % 4294967296)::float8/4294967296"}
+POSITION = {"ordered": "(i - 1)::float8 / {rows} + (hashint8(i)::float8 + 2147483648) / 4294967296 / (180 * 24)", "shuffled": "((i*2654435761) % 4294967296)::float8/4294967296"}
 DUE = "uploaded_at < now() - interval '62 days'"
 
 

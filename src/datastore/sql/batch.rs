@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::{Access, Connection, Layout, Transaction, open_again};
+use super::connection::{Access, Connection, Layout, Transaction, UNMAPPED, open_again};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::not_held;
 use super::identity::{Identities, Identity};
@@ -256,8 +256,9 @@ impl Writer {
         let (witness, incarnation) = (self.witness(), self.incarnation.clone());
         let (sealed, file, dialect) = (&mut self.sealed, self.file.clone(), self.dialect.clone());
         let operation = "select a batch";
+        let mapped = way.at(cursor).line().is_some_and(|line| line.mapped);
         let transaction = if way.at(cursor).is_snapshot() {
-            self.connection.begin_snapshot(operation).await?
+            self.connection.begin_snapshot(mapped, operation).await?
         } else {
             self.connection.begin(operation).await?
         };
@@ -272,9 +273,10 @@ impl Writer {
             limit,
             way: way.at(cursor),
             snapshot: way.at(cursor).is_snapshot(),
+            mapped,
             span: way.at(cursor).line().map(|line| cursor.span(line, limit)),
             page: Page::empty(),
-            beside: Vec::new(),
+            beside: None,
             watermark: None,
             taken: false,
             sealed,
@@ -310,12 +312,14 @@ pub struct Selected<'w> {
     way: Way,
     /// Whether the transaction goes by one snapshot.
     snapshot: bool,
+    /// Whether its statements read pages in their own order, whatever the index's: see [`super::way::Line::mapped`].
+    mapped: bool,
     /// On which stretch of a line it is; none: the way is another.
     span: Option<Span>,
     /// The records, for the judge, and where the walk goes on.
     pub page: Page,
-    /// Of each record, what the batch needs beside its key.
-    beside: Vec<Values>,
+    /// Of each record, what the batch needs beside its key; none: nothing.
+    beside: Option<Vec<Values>>,
     /// By which it is known whether another has written since; none: an engine where others go on writing.
     watermark: Option<Watermark>,
     /// Whether its records were taken as they had been read ahead.
@@ -368,6 +372,7 @@ impl<'w> Selected<'w> {
             },
             lock: None,
             span: self.span,
+            in_order: !self.mapped,
         }
     }
 
@@ -429,11 +434,17 @@ impl<'w> Selected<'w> {
         while let Some(span) = self.span
             && rows.len() >= self.range().limit as usize
         {
-            let half = rows.get(rows.len() / 2).and_then(|row| way::mark_of(row.get(key)?));
-            let Some(shorter) = span.shorter(half) else {
-                return Err(DatastoreError::Crowded { within: Cursor(Place::Within(span, None)) });
-            };
-            self.span = Some(shorter);
+            if self.mapped {
+                // Which of them come first, only the index says.
+                self.mapped = false;
+                self.transaction.handle().run(&self.dialect.sql(UNMAPPED), operation).await?;
+            } else {
+                let half = rows.get(rows.len() / 2).and_then(|row| way::mark_of(row.get(key)?));
+                let Some(shorter) = span.shorter(half) else {
+                    return Err(DatastoreError::Crowded { within: Cursor(Place::Within(span, None)) });
+                };
+                self.span = Some(shorter);
+            }
             let range = self.range();
             let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
             rows = self.transaction.handle().rows(&select, operation).await?;
@@ -477,7 +488,8 @@ impl<'w> Selected<'w> {
 
     /// Keeps what was read; where the walk goes on behind it.
     fn page_of(&mut self, rows: &mut Vec<Values>, width: usize) -> Result<Cursor, DatastoreError> {
-        self.beside = rows.iter_mut().map(|row| row.drain(width..).collect()).collect();
+        let all_told = rows.iter().all(|row| row.len() == width);
+        self.beside = (!all_told).then(|| rows.iter_mut().map(|row| row.drain(width..).collect()).collect());
         self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
         if let (Way::Measured(line), Some(span)) = (&mut self.way, self.span) {
             (self.page.next, self.page.last) = (self.from.behind_span(span), span.until >= line.end);
@@ -510,7 +522,9 @@ impl<'w> Selected<'w> {
                 observed: "another".to_owned(),
             };
             self.page.keys = at_places(&self.page.keys, &keep).ok_or_else(unexpected)?;
-            self.beside = at_places(&self.beside, &keep).ok_or_else(unexpected)?;
+            if let Some(beside) = &mut self.beside {
+                *beside = at_places(beside, &keep).ok_or_else(unexpected)?;
+            }
             if self.phase == Phase::Candidates {
                 self.page.readings = at_places(&self.page.readings, &keep).ok_or_else(unexpected)?;
             }
@@ -536,9 +550,14 @@ impl<'w> Selected<'w> {
         pseudonyms: Option<&PseudonymKey>,
     ) -> Result<Vec<PreparedPart>, DatastoreError> {
         if self.names_records() {
-            let rows = self.page.keys.iter().zip(std::mem::take(&mut self.beside));
-            let rows = rows.map(|(key, beside)| key.iter().cloned().chain(beside).collect()).collect();
-            self.held[0].put(rows);
+            let keys = &self.page.keys;
+            self.held[0].put(match self.beside.take() {
+                None => keys.clone(),
+                Some(beside) => {
+                    let rows = keys.iter().zip(beside);
+                    rows.map(|(key, beside)| key.iter().cloned().chain(beside).collect()).collect()
+                }
+            });
         }
         share::gather(&mut self.transaction.handle(), &self.dialect, &mut self.held, &[]).await?;
         share::name_once(&mut self.held);

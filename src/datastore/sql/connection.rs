@@ -125,16 +125,18 @@ impl Connection {
     }
 
     /// The same, where one snapshot has to serve all of its statements, and what others have changed meanwhile is a conflict. SQLite has
-    /// locked everybody out instead.
+    /// locked everybody out instead. `mapped`: as [`super::way::Line::mapped`] says, for the transaction's statements on tables.
     pub(super) async fn begin_snapshot(
         &mut self,
+        mapped: bool,
         operation: &'static str,
     ) -> Result<Transaction<'_>, DatastoreError> {
         match self {
-            Self::Postgres(connection) => connection
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
-                .await
-                .map(Transaction::Postgres),
+            Self::Postgres(connection) => {
+                let begin =
+                    format!("BEGIN ISOLATION LEVEL REPEATABLE READ{}", if mapped { MAPPED } else { "" });
+                connection.begin_with(AssertSqlSafe(begin)).await.map(Transaction::Postgres)
+            }
             Self::MariaDb(connection) => connection
                 .begin_with("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION")
                 .await
@@ -200,6 +202,13 @@ impl Transaction<'_> {
         self.rollback().await
     }
 }
+
+/// PostgreSQL takes for granted that each row an index leads to is a page of its own, unless their orders are the same to the last row.
+const MAPPED: &str =
+    "; SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = on";
+
+/// Lets the rest of a transaction follow an index row by row again.
+pub(super) const UNMAPPED: &str = "SET LOCAL enable_indexscan = on";
 
 pub(super) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> DatastoreError {
     move |error| DatastoreError::Statement { operation, source: EngineError::from(&error) }

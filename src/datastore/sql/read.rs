@@ -708,13 +708,15 @@ pub(super) struct Range<'c> {
     pub(super) lock: Option<Wait>,
     /// All on this stretch of a line, whatever the order of the walk.
     pub(super) span: Option<Span>,
+    /// Whether those that come first on it are wanted, where it holds more than the limit.
+    pub(super) in_order: bool,
 }
 
 impl<'c> Range<'c> {
     /// Unlocked, in the order that suits the phase.
     pub(super) fn of(rule: RowRule<'_>, phase: Phase, cursor: &'c Cursor, limit: u32) -> Self {
         let order = cursor.order(Order::of(rule, phase));
-        Self { phase, cursor, order, limit, lock: None, span: None }
+        Self { phase, cursor, order, limit, lock: None, span: None, in_order: true }
     }
 }
 
@@ -724,7 +726,9 @@ pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, ran
     from(sql, " FROM ", rule);
     if let Some(span) = range.span {
         on_span(sql, rule, cutoffs, span);
-        if let (Axis::Trigger, Some(trigger)) = (span.axis, TriggerSql::of(&dialect, rule).own_column()) {
+        if let (Axis::Trigger, true, Some(trigger)) =
+            (span.axis, range.in_order, TriggerSql::of(&dialect, rule).own_column())
+        {
             // Of more than a batch takes, those that come first say where it may end.
             sql.push(&format!(" ORDER BY {}", trigger.sql));
         }
@@ -786,15 +790,15 @@ pub(super) fn page(
     dialect: &Dialect,
     rule: RowRule<'_>,
     range: Range<'_>,
-    rows: Vec<Values>,
+    mut rows: Vec<Values>,
 ) -> Result<Page, DatastoreError> {
     let width = rule.table().key.len();
     let own = TriggerSql::of(dialect, rule).own_column().is_some();
     let mut records = Vec::with_capacity(rows.len());
-    let mut keys: Vec<Values> = Vec::with_capacity(rows.len());
     let mut readings = Vec::new();
     let count = rows.len();
-    for (position, mut key) in (0u32..).zip(rows) {
+    // Of each row, its key is left.
+    for (position, key) in (0u32..).zip(&mut rows) {
         let whose = match (rule.people(), rule.rule().subject.is_none()) {
             (Some(_), _) => Whose::of(key.get(width + 1).unwrap_or(&Value::Null)),
             (None, true) => Whose::Nobody,
@@ -810,10 +814,9 @@ pub(super) fn page(
         } else {
             TriggerValue::Rows(several(dialect, rule.trigger(), &trigger)?)
         };
-        let record = Record { key: Key::from_values(&key)?, trigger, whose, position };
-        records.push(record);
-        keys.push(key);
+        records.push(Record { key: Key::from_values(key)?, trigger, whose, position });
     }
+    let keys = rows;
     let next = records.last().zip(keys.last()).map(|(record, key)| {
         let trigger = match &record.trigger {
             TriggerValue::Own(value) if range.order == Order::Trigger => Some(value.clone()),

@@ -45,6 +45,8 @@ pub struct Line {
     pub(super) end: i64,
     /// So many records that may be due are on each unit, by estimate.
     pub(super) density: f64,
+    /// Whether an index is read ahead of the table's pages, each of which is then read once, however often the index comes back to it.
+    pub(super) mapped: bool,
 }
 
 /// What a line is.
@@ -264,13 +266,13 @@ pub(super) async fn of(
                 postgres::facts::sample(connection, dialect.schema_name(), name, trigger, class).await?;
             // Where nothing can be measured, the index is no shorter than it was.
             let otherwise = || choose(Facts { alike: None, ..facts }, due);
-            Ok(along_triggers(cutoffs, &sample, due).unwrap_or_else(otherwise))
+            Ok(along_triggers(cutoffs, &sample, due, facts.quiet).unwrap_or_else(otherwise))
         }
     }
 }
 
 /// Along the trigger's index to the cut-off, by a sample of what the triggers read; none: none of it may be due.
-fn along_triggers(cutoffs: &Cutoffs, sample: &[i64], due: u64) -> Option<Way> {
+fn along_triggers(cutoffs: &Cutoffs, sample: &[i64], due: u64, mapped: bool) -> Option<Way> {
     // What stands at the epoch itself is never due.
     let floor = mark_of(&cutoffs.epoch)?.saturating_add(1);
     let end = mark_of(cutoffs.due.as_ref()?)?;
@@ -280,7 +282,7 @@ fn along_triggers(cutoffs: &Cutoffs, sample: &[i64], due: u64) -> Option<Way> {
     let last = if last > first { last } else { end };
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let density = due as f64 / last.saturating_sub(first).max(1) as f64;
-    Some(Way::Measured(Line { axis: Axis::Trigger, floor, first, end, density }))
+    Some(Way::Measured(Line { axis: Axis::Trigger, floor, first, end, density, mapped }))
 }
 
 /// Whether some of a rule's records may be due and only the judge can tell: of what has the type of a time or of a number, it reads
@@ -304,6 +306,8 @@ pub(super) struct Facts {
     pub(super) alike: Option<f64>,
     /// Whether an index leads with the trigger.
     pub(super) indexed: bool,
+    /// Whether a statement on it runs no other: nothing looks for what points to its rows or to theirs, no trigger and no rule stands on it.
+    pub(super) quiet: bool,
 }
 
 impl Facts {
@@ -362,7 +366,7 @@ pub(super) fn choose(facts: Facts, due: u64) -> Way {
     let end = i64::try_from(end).unwrap_or(i64::MAX);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let density = due / (end.max(1) as f64);
-    Way::Measured(Line { axis: Axis::Pages, floor: 0, first: 0, end, density })
+    Way::Measured(Line { axis: Axis::Pages, floor: 0, first: 0, end, density, mapped: false })
 }
 
 #[cfg(test)]
@@ -376,10 +380,13 @@ mod tests {
         correlation: Some(0.9),
         alike: None,
         indexed: true,
+        quiet: true,
     };
 
-    const PAGES: Line = Line { axis: Axis::Pages, floor: 0, first: 0, end: 1_000, density: 25.0 };
-    const TIMES: Line = Line { axis: Axis::Trigger, floor: 1, first: 5_000, end: 9_000, density: 2.5 };
+    const PAGES: Line =
+        Line { axis: Axis::Pages, floor: 0, first: 0, end: 1_000, density: 25.0, mapped: false };
+    const TIMES: Line =
+        Line { axis: Axis::Trigger, floor: 1, first: 5_000, end: 9_000, density: 2.5, mapped: true };
 
     fn axis(way: Way) -> Option<Axis> {
         way.line().map(|line| line.axis)
@@ -393,7 +400,7 @@ mod tests {
     fn what_little_is_due_goes_by_the_index_and_much_by_the_pages() {
         assert_eq!(choose(FACTS, 100_000), Way::Index);
         assert_eq!(choose(FACTS, 2_499_999), Way::Index);
-        let line = Line { axis: Axis::Pages, floor: 0, first: 0, end: 100_000, density: 25.0 };
+        let line = Line { end: 100_000, ..PAGES };
         assert_eq!(choose(FACTS, 2_500_000), Way::Measured(line));
     }
 
@@ -499,14 +506,14 @@ mod tests {
             epoch: Value::Integer(0),
             instant: DateTime::UNIX_EPOCH,
         };
-        let line = |sample: &[i64]| along_triggers(&cutoffs, sample, 900).and_then(Way::line);
+        let line = |sample: &[i64]| along_triggers(&cutoffs, sample, 900, true).and_then(Way::line);
         let found = line(&[-5, 0, 100, 250, 400, 1_000, 1_500]).unwrap();
         assert_eq!((found.floor, found.first, found.end), (1, 100, 1_000));
         assert!((found.density - 3.0).abs() < 1e-9);
         // One of them, and none.
         assert!((line(&[100, 1_000]).unwrap().density - 1.0).abs() < 1e-9);
         assert_eq!(line(&[0, 1_000]), None);
-        assert_eq!(along_triggers(&Cutoffs { due: None, ..cutoffs }, &[100], 1), None);
+        assert_eq!(along_triggers(&Cutoffs { due: None, ..cutoffs }, &[100], 1, true), None);
     }
 
     #[test]

@@ -18,8 +18,9 @@ const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET Int
      SET bytea_output = 'hex'; SET extra_float_digits = 1; SET row_security = off; SET plan_cache_mode = force_custom_plan; \
      SET idle_in_transaction_session_timeout = '5min';";
 
-/// A sweep's statements are short; a commit is on the disk when it returns.
-const WRITE: &str = "SET statement_timeout = '60s'; SET lock_timeout = '200ms'; \
+/// A sweep's statements are short, and planned one by one: to compile them takes longer than to run them. A commit is on the disk when it
+/// returns.
+const WRITE: &str = "SET statement_timeout = '60s'; SET lock_timeout = '200ms'; SET jit = off; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
 /// A count of a large table takes its time, and nobody waits for it.

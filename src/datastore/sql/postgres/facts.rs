@@ -22,7 +22,8 @@ pub(in crate::datastore::sql) async fn of(
     let asked = "SELECT c.relkind = 'r' AND NOT c.relhassubclass, current_setting('server_version_num')::int4 >= $4, \
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
-             s.correlation::float8, s.n_distinct::float8, s.null_frac::float8 \
+             s.correlation::float8, s.n_distinct::float8, s.null_frac::float8, \
+             NOT c.relhastriggers AND NOT c.relhasrules \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_stats AS s \
              ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $3 AND NOT s.inherited \
@@ -43,6 +44,7 @@ pub(in crate::datastore::sql) async fn of(
     let correlation: Option<f64> = row.try_get(5).map_err(failed(operation))?;
     let (distinct, nulls): (Option<f64>, Option<f64>) =
         (row.try_get(6).map_err(failed(operation))?, row.try_get(7).map_err(failed(operation))?);
+    let quiet: bool = row.try_get(8).map_err(failed(operation))?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let now = pages as f64;
     // As the planner does it: what was counted once, for as many pages as there are now.
@@ -50,7 +52,8 @@ pub(in crate::datastore::sql) async fn of(
     // Below zero, it is a part of the rows; zero: nobody knows. NULL is none of them.
     let distinct = distinct.filter(|n| *n != 0.0).map(|n| if n < 0.0 { -n * rows } else { n });
     let alike = distinct.map(|distinct| rows * (1.0 - nulls.unwrap_or(0.0)) / distinct.max(1.0));
-    Ok(Facts { plain, pages: ranges.then_some(pages.unsigned_abs()), rows, correlation, alike, indexed })
+    let pages = ranges.then_some(pages.unsigned_abs());
+    Ok(Facts { plain, pages, rows, correlation, alike, indexed, quiet })
 }
 
 /// Some of what the triggers read, from the least to the greatest, as [`crate::datastore::sql::way::mark_of`] numbers it; nothing where the
