@@ -6,19 +6,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::connection::{Access, Connection, Layout, Transaction, UNMAPPED, open_again};
+use super::cursor::{Order, Place, Side, columns_of};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::not_held;
 use super::identity::{Identities, Identity};
 use super::layer::{Held, Layer, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::prepared::{FileIdentity, Prepared, Witness};
-use super::read::{Order, Page, Range, Side, columns_of, page, selection, sources};
 use super::scout::{Seen, Watermark};
+use super::selection::{Page, Range, page, sources};
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Ahead, Axis, Span, Way};
-use super::{Cursor, Phase, Place, level, postgres, read, share, sqlite};
+use super::{Cursor, Phase, level, postgres, read, selection, share, sqlite};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::hook;
@@ -395,8 +396,8 @@ impl<'w> Selected<'w> {
     /// decides repeats it.
     fn push_due(&self, sql: &mut Sql) {
         match self.span {
-            Some(span) => read::on_span(sql, self.rule, self.cutoffs, span),
-            None => read::condition(sql, self.rule, self.cutoffs, self.phase),
+            Some(span) => selection::on_span(sql, self.rule, self.cutoffs, span),
+            None => selection::condition(sql, self.rule, self.cutoffs, self.phase),
         }
         if let Some(people) = self.rule.people() {
             sql.push(" AND ");
@@ -425,8 +426,9 @@ impl<'w> Selected<'w> {
             }
             Some(_) | None => {
                 let range = Range { lock, ..self.range() };
-                let select =
-                    self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
+                let select = self
+                    .dialect
+                    .select(&columns, |sql| selection::selection(sql, self.rule, self.cutoffs, range));
                 self.transaction.handle().rows(&select, operation).await?
             }
         };
@@ -446,7 +448,9 @@ impl<'w> Selected<'w> {
                 self.span = Some(shorter);
             }
             let range = self.range();
-            let select = self.dialect.select(&columns, |sql| selection(sql, self.rule, self.cutoffs, range));
+            let select = self
+                .dialect
+                .select(&columns, |sql| selection::selection(sql, self.rule, self.cutoffs, range));
             rows = self.transaction.handle().rows(&select, operation).await?;
         }
         let next = self.page_of(&mut rows, width)?;
@@ -475,7 +479,7 @@ impl<'w> Selected<'w> {
         let select = self.dialect.select(&[Expression::integer("count(*)")], |sql| {
             let own = self.dialect.table(self.rule.table().name);
             sql.push(&format!(" FROM {own} AS t WHERE "));
-            read::condition(sql, self.rule, self.cutoffs, self.phase);
+            selection::condition(sql, self.rule, self.cutoffs, self.phase);
             let order = columns_of(&self.dialect, self.rule, range.order);
             self.from.push(sql, &order, Side::After);
             if is_full {
@@ -504,7 +508,7 @@ impl<'w> Selected<'w> {
         let own = self.dialect.table(layer.table);
         sql.push(" FROM ").bulk(&layer.carried_key(&self.dialect), keys);
         sql.push(&format!(" JOIN {own} AS t ON {} WHERE ", layer.is_carried(&self.dialect)));
-        read::condition(sql, self.rule, self.cutoffs, self.phase);
+        selection::condition(sql, self.rule, self.cutoffs, self.phase);
         let order = columns_of(&self.dialect, self.rule, self.range().order);
         let order: Vec<&str> = order.iter().map(|x| x.sql.as_str()).collect();
         sql.push(&format!(" ORDER BY {}", order.join(", ")));

@@ -6,6 +6,7 @@
 
 mod batch;
 mod connection;
+mod cursor;
 mod dialect;
 mod filter;
 mod grants;
@@ -21,6 +22,7 @@ mod replicas;
 mod rights;
 mod rows;
 mod scout;
+mod selection;
 mod share;
 mod sqlite;
 mod statement;
@@ -29,19 +31,20 @@ mod way;
 
 pub use batch::{Judged, Selected, Writer};
 pub use connection::Layout;
+pub use cursor::Cursor;
 pub use grants::steps as grants;
 pub use identity::{Identities, Identity};
 pub use level::{Aim, Asked, Came, Eraser, GoOn};
 pub use marker::{Evidence, Incarnation};
 pub use prepared::Prepared;
-pub use read::{Backlogged, CANDIDATE, Census, Page, Reader};
+pub use read::{Backlogged, CANDIDATE, Census, Reader};
 pub use replicas::{Behind, Distance, Replicas};
 pub use scout::{Scout, Seen, Watermark};
+pub use selection::Page;
 pub use sqlite::privileges::privileges as file_privileges;
 pub use sqlite::trial::{Filling, TrialTable};
 pub use way::{Ahead, Way};
 
-use crate::model::value::Value;
 use crate::rules::rule::Rule;
 
 /// Which records a selection is after.
@@ -62,30 +65,4 @@ impl Phase {
     pub fn shown(rule: &Rule) -> Self {
         if rule.trigger.is_request() { Self::Demanded } else { Self::Exact }
     }
-}
-
-/// Where a walk through a dataset goes on.
-#[derive(Clone, Default, PartialEq)]
-pub struct Cursor(Place);
-
-impl std::fmt::Debug for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // What a record's key or trigger reads may be personal data.
-        f.write_str("<cursor>")
-    }
-}
-
-/// Where that is.
-#[derive(Clone, Default, PartialEq)]
-enum Place {
-    #[default]
-    Start,
-    /// At the start of a walk in this order.
-    StartOf(read::Order),
-    /// Behind this record, by the values of the walk's own order.
-    Behind(read::Order, Vec<Value>),
-    /// On a line, from here; up to the second and without it, where somebody else takes what is there.
-    On(way::Axis, i64, Option<i64>),
-    /// Within this stretch of a line, behind the record with these values of the walk's own order.
-    Within(way::Span, Option<Vec<Value>>),
 }

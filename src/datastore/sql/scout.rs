@@ -9,7 +9,7 @@ use super::connection::{Access, Connection, open};
 use super::dialect::Dialect;
 use super::layer::layers;
 use super::prepared::FileIdentity;
-use super::read::{Range, selection};
+use super::selection::{Range, selection};
 use super::sqlite;
 use super::{Cursor, Phase};
 use crate::datastore::error::DatastoreError;

@@ -5,10 +5,11 @@ use std::fmt;
 use chrono::DateTime;
 
 use super::connection::Connection;
+use super::cursor::Place;
 use super::dialect::{Class, Dialect};
 use super::layer::layers;
 use super::trigger::TriggerSql;
-use super::{Cursor, Phase, Place, mariadb, postgres};
+use super::{Cursor, Phase, mariadb, postgres};
 use crate::datastore::error::DatastoreError;
 use crate::model::datastore::Pace;
 use crate::model::value::{Value, date_time, of_date_time, of_rfc3339};
