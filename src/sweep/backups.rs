@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::batches::Run;
+use super::run::Run;
 use crate::model::calendar::Calendar;
 use crate::rules::decide::{Kept, Verdict};
 use crate::rules::rule::Backup;

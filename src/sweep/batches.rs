@@ -3,80 +3,42 @@
 mod beside;
 mod intend;
 mod lookahead;
+mod making;
 mod rush;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use tokio::task::JoinHandle;
-
 use crate::clock::Stopwatch;
-use crate::datastore::sql::{
-    Ahead, Backlogged, CANDIDATE, Census, Cursor, Judged, Layout, Phase, Reader, Scout, Selected, Way, Writer,
-};
-use crate::datastore::{DatastoreError, Prepared, PreparedPart};
+use crate::datastore::sql::{Ahead, Cursor, Phase, Scout, Way, Writer};
+use crate::datastore::{DatastoreError, PreparedPart};
 use crate::hook;
 use crate::ledger::entry::{Cause, SweepResult};
-use crate::model::datastore::{Datastore, Pace};
-use crate::model::horizon::Horizon;
-use crate::model::key::Key;
-use crate::model::now::Now;
-use crate::model::orders::Orders;
+use crate::model::datastore::Pace;
 use crate::pseudonym::{PseudonymError, PseudonymKey};
 use crate::rules::bind::{BoundRule, RowRule};
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::Due;
 use crate::rules::rule::{self, Strategy};
 use crate::secret;
-use crate::state::{CommittedIntent, Draft, Settled, State, StateError, Sweep, Unsealed};
+use crate::state::{CommittedIntent, Settled, State, StateError, Unsealed};
 
 pub(super) use intend::{Drafted, drafting};
 
 use beside::{Beside, WORTH_CONNECTIONS, beside};
 use intend::{Intended, Unit, intend};
 use lookahead::{Lookahead, Next};
+use making::{Flight, Or, Sheet, Sitting, Stretch, judged, prepared, stumbled};
 
-use super::brake::Brake;
 use super::error::SweepError;
 use super::gate::{Gate, Pass};
-use super::idle::Idle;
-use super::judge::{Grounds, Threads, judge};
-use super::outcome::{Left, Settlement, Share, settle};
+use super::judge::Threads;
+use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
+use super::run::{Heeded, Run, out_of_the_way, set_aside, tally};
 use super::shares::{self, Carried, Remote};
 use super::timing::Waits;
-use super::{Progress, Report, Target, orders};
-
-/// Everything that stands still while batches go by, and the report that grows.
-pub(super) struct Run<'a> {
-    pub(super) target: &'a Target<'a>,
-    pub(super) bound: &'a BoundRule<'a>,
-    pub(super) cutoffs: &'a Cutoffs,
-    /// In force when they were last read.
-    pub(super) orders: Arc<Orders>,
-    pub(super) now: Now,
-    pub(super) brake: &'a Brake,
-    /// Of the rule's own datastore, as who surveyed it saw it; none: it has no tables.
-    pub(super) layout: Option<Layout>,
-    pub(super) cause: Cause,
-    pub(super) sweep: &'a Sweep,
-    /// The rule's own records that may still go in this sweep.
-    pub(super) allowance: u64,
-    /// For a version that nobody has approved: the records of all datasets that may still go.
-    pub(super) unapproved: Option<u64>,
-    pub(super) total: u64,
-    pub(super) watch: Stopwatch,
-    pub(super) idle: Idle,
-    /// What a connection of its own has counted since the last batch.
-    pub(super) census: Option<Census>,
-    /// Records that a query took for due, and the judge did not.
-    pub(super) spared: u64,
-    pub(super) report: Report,
-    /// Records some of whose dependents are gone while they themselves are still there.
-    pub(super) stranded: BTreeSet<Key>,
-}
+use super::{Progress, Report};
 
 /// What a batch is read by.
 #[derive(Clone, Copy)]
@@ -104,15 +66,15 @@ enum Turn {
 }
 
 /// What became of the records of a batch.
-struct Sums {
+pub(super) struct Sums {
     /// Records that went, dependents included.
-    went: u64,
+    pub(super) went: u64,
     /// Records that somebody else had locked.
-    passed_over: u64,
+    pub(super) passed_over: u64,
     /// Records that a query took for due, and the judge did not.
-    spared: u64,
+    pub(super) spared: u64,
     /// Records that were looked at.
-    selected: u64,
+    pub(super) selected: u64,
 }
 
 impl Report {
@@ -122,17 +84,6 @@ impl Report {
             self.longest_batch = self.longest_batch.max(took);
         }
     }
-}
-
-/// What a look at the orders comes to.
-#[derive(PartialEq, Eq)]
-pub(super) enum Heeded {
-    /// They are as before.
-    Same,
-    /// There are others: what was judged by the old ones is judged again.
-    Changed,
-    /// Nothing may be disposed of any more.
-    Halted,
 }
 
 /// A batch that the datastore has committed and the ledger has not sealed yet: its seal shares the durable write of the next intent.
@@ -513,117 +464,6 @@ impl Walk<'_, '_, '_> {
     }
 }
 
-/// What the judge called due, and how it is looked at again where something stands in it.
-struct Sitting<'w> {
-    judged: Judged<'w>,
-    sheet: Sheet,
-}
-
-/// A batch that is gone within its open transaction, and waits for its intent.
-struct Flight<'w> {
-    own: Prepared<'w>,
-    sheet: Sheet,
-}
-
-/// What goes along with a batch.
-struct Sheet {
-    due: Arc<Vec<Due>>,
-    draft: Draft,
-    hashing: JoinHandle<Result<(Drafted, Waits), StateError>>,
-    batch: Stretch,
-    closer: Cursor,
-    loose: bool,
-    locked: Stopwatch,
-}
-
-/// What is wanted, or what the turn comes to without it.
-type Or<T> = Result<Result<T, Turn>, SweepError>;
-
-/// Judges what was selected, and begins to hash what is due: it takes the other processor while the datastore works.
-async fn judged<'w>(
-    grounds: &Grounds<'_>,
-    draft: Draft,
-    mut selected: Selected<'w>,
-    from: &Cursor,
-    closer: Cursor,
-    (phase, threads): (Phase, Threads),
-) -> Or<Sitting<'w>> {
-    hook::reach("selected.after");
-    let locked = Stopwatch::start();
-    let loose = selected.is_loose();
-    let mut batch = Stretch {
-        from: from.clone(),
-        next: selected.page.next.clone(),
-        last: selected.page.last,
-        selected: selected.page.records.len(),
-        passed_over: selected.page.passed_over,
-        spared: 0,
-    };
-    let records = std::mem::take(&mut selected.page.records);
-    let judged = judge(grounds, records, phase, threads);
-    batch.spared = judged.as_ref().map_or(0, |due| batch.selected.saturating_sub(due.len()) as u64);
-    match judged {
-        Ok(due) if due.is_empty() => {
-            selected.rollback().await?;
-            Ok(Err(batch.went(0)))
-        }
-        Ok(due) => {
-            let mut judged = selected.keep_only(due)?;
-            let (due, identity) = (Arc::clone(judged.due()), judged.identity());
-            let identities = {
-                let due = Arc::clone(&due);
-                move || identity.to_text(&due)
-            };
-            let drafting = drafting(grounds.target, &draft, &due, identities);
-            let (all, now) = (Arc::clone(&due), grounds.now);
-            // What the report says of them: they pass through the processor here anyway.
-            let hashing = tokio::task::spawn_blocking(move || Ok((drafting()?, Waits::of(&all, now))));
-            Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } }))
-        }
-        Err(error) => {
-            selected.rollback().await?;
-            Err(error)
-        }
-    }
-}
-
-/// Disposes of what is due inside the open transaction, and marks it. Nothing is irreversible yet.
-async fn prepared<'w>(
-    Sitting { judged, sheet }: Sitting<'w>,
-    at: DateTime<Utc>,
-    pseudonyms: Option<&PseudonymKey>,
-) -> Or<Flight<'w>> {
-    let marked = match judged.dispose(at, pseudonyms).await {
-        // There is no intent yet: the marker is there only once the batch is committed.
-        Ok(own) => own.mark(sheet.draft.batch().as_str()).await,
-        Err(error) => Err(error),
-    };
-    match marked {
-        Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
-        Err(error) => stopped(error, sheet).map(Err),
-    }
-}
-
-/// What a turn comes to where its batch could not be disposed of.
-fn stopped(error: DatastoreError, sheet: Sheet) -> Result<Turn, SweepError> {
-    if sheet.loose {
-        return stumbled(error, sheet.closer);
-    }
-    if error.conflict().is_some() {
-        return Ok(Turn::Conflict { stretch: Some(sheet.batch), error });
-    }
-    error.refused().map_or_else(|| Err(error.into()), |why| Ok(sheet.batch.refused(why)))
-}
-
-/// A stretch that does not go as a whole is looked at record by record.
-fn stumbled(error: DatastoreError, closer: Cursor) -> Result<Turn, SweepError> {
-    match error {
-        DatastoreError::Crowded { within } => Ok(Turn::Closer(within)),
-        error if error.conflict().is_some() || error.refused().is_some() => Ok(Turn::Closer(closer)),
-        error => Err(error.into()),
-    }
-}
-
 /// So often a record that stands alone is tried before it is set aside.
 const MOST_TRIES: u32 = 4;
 
@@ -637,36 +477,6 @@ async fn pause_after(conflicts: u32) -> Result<(), SweepError> {
     let longest = 10u64 << conflicts.min(7);
     tokio::time::sleep(Duration::from_millis(longest / 2 + longest * u64::from(random[0]) / 512)).await;
     Ok(())
-}
-
-/// What a turn has selected: from where, and where the walk goes on behind it.
-#[derive(Clone)]
-struct Stretch {
-    from: Cursor,
-    next: Cursor,
-    last: bool,
-    selected: usize,
-    passed_over: u64,
-    spared: u64,
-}
-
-impl Stretch {
-    fn went(self, went: u64) -> Turn {
-        let selected = self.selected as u64;
-        let sums = Sums { went, passed_over: self.passed_over, spared: self.spared, selected };
-        Turn::On { next: self.next, sums, last: self.last }
-    }
-
-    fn refused(self, why: &'static str) -> Turn {
-        Turn::Refused { stretch: self, why }
-    }
-
-    fn left(self, batch: String, left: Left) -> Result<Turn, SweepError> {
-        match left {
-            Left::Refused(why) => Ok(self.refused(why)),
-            Left::RolledBack(why) => Err(SweepError::RolledBack { batch, why }),
-        }
-    }
 }
 
 /// What became of a unit whose intents are durable.
@@ -715,140 +525,8 @@ async fn carry_out(
     Ok(CameTo::Gone { intent, settled, went: went + elsewhere })
 }
 
-impl<'a> Run<'a> {
-    /// What the records of the next batch are judged by.
-    pub(super) fn grounds(&self) -> Grounds<'a> {
-        let Self { target, bound, cutoffs, now, .. } = *self;
-        Grounds { target, bound, cutoffs, orders: Arc::clone(&self.orders), now }
-    }
-
-    /// Whether SQL left records to the judge: a look at everything, which is the residue's too where it finds none.
-    async fn has_candidates(&mut self, rows: RowRule<'_>, writer: &Writer) -> Result<bool, SweepError> {
-        if !writer.leaves_to_the_judge(rows) {
-            return Ok(false);
-        }
-        let own = self.target.own()?;
-        let (orders, cutoffs, layout) = (Arc::clone(&self.orders), self.cutoffs, self.layout.as_ref());
-        let counted = async {
-            Reader::open_again(own, layout)
-                .await?
-                .backlog(rows.heeding(&orders), cutoffs, Backlogged::All)
-                .await
-        };
-        match counted.await {
-            Ok(census) if census.of(CANDIDATE) == 0 => {
-                self.census = Some(census);
-                Ok(false)
-            }
-            Ok(_) => Ok(true),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "nobody knows whether records are left to the judge: all of them are looked at"
-                );
-                Ok(true)
-            }
-        }
-    }
-
-    /// Reads the orders again where one was given since; says whether the sweep may go on. Before every batch that is not made ahead:
-    /// the intent of one that is asks for them.
-    pub(super) async fn heed(&mut self, state: &mut State) -> Result<Heeded, SweepError> {
-        let known = self.orders.generation;
-        let changed = state.generation().await? != known;
-        if changed {
-            self.orders = Arc::new(orders(state, self.target, self.cause).await?);
-        }
-        // After the orders: a pause that comes between is newer than they are, and no intent is written under them.
-        self.report.halted = state.halt().await?;
-        Ok(match (&self.report.halted, changed) {
-            (Some(_), _) => Heeded::Halted,
-            (None, true) => Heeded::Changed,
-            (None, false) => Heeded::Same,
-        })
-    }
-
-    /// Whether no further batch may begin: the run cap is reached, or the brake was pulled.
-    pub(super) fn has_to_stop(&self) -> bool {
-        self.watch.elapsed() >= self.target.run_cap || self.brake.pulled()
-    }
-
-    /// Says how far it has come.
-    pub(super) fn tell(&self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) {
-        progress(Progress { cause: self.cause, total: self.total, report: &self.report });
-    }
-
-    /// Adds what became of a batch to the rest; how many records went.
-    fn add(&mut self, Sums { went, passed_over, spared, .. }: &Sums) -> u64 {
-        self.report.locked += passed_over;
-        self.spared += spared;
-        *went
-    }
-
-    /// Whether the records that were counted before the sweep are all gone, and nothing that a query took for due is left: what is due still
-    /// has come to be meanwhile. `before`: as [`Reader::count_selected`] counted them, at the same cut-off.
-    pub(super) fn has_accounted(&self, own: &Datastore) -> bool {
-        let Self { report, orders, .. } = self;
-        self.bound.rows().is_some_and(|rows| Reader::counts_exactly(own, rows))
-            && report.result == SweepResult::Completed
-            && report.disposed == self.total
-            && (report.locked, report.refusals(), report.changed, self.spared) == (0, 0, 0, 0)
-            && !orders.all_held
-            && orders.held.is_empty()
-    }
-
-    /// Remembers the records of a batch that stays, where something that hung on them went.
-    fn strand(&mut self, due: &[Due], went: u64) {
-        self.unapproved = self.unapproved.map(|left| left.saturating_sub(went));
-        if went > 0 {
-            self.stranded.extend(due.iter().map(|due| due.key().clone()));
-        }
-    }
-
-    /// One of the rule's datastores, by its number among the shares, for a commit there.
-    pub(super) fn share(&self, number: usize, keys: Vec<Vec<Key>>) -> Share<'_> {
-        Share { target: self.target, datastore: self.bound.shares()[number].datastore, keys }
-    }
-
-    /// When what goes from the rule's own datastore is gone from its backups too.
-    pub(super) fn horizon(&self) -> Horizon {
-        self.target.horizon(&self.target.rule.datastore)
-    }
-}
-
 fn records_of(parts: &[PreparedPart]) -> u64 {
     parts.iter().map(|part| part.keys.len() as u64).sum()
-}
-
-/// Sets a record aside that another transaction stands in the way of.
-fn out_of_the_way(report: &mut Report, error: &DatastoreError) {
-    if error.locked() {
-        report.locked += 1;
-    } else {
-        set_aside(report, error.conflict().unwrap_or_default());
-    }
-}
-
-pub(super) fn set_aside(report: &mut Report, why: &'static str) {
-    match report.refused.iter_mut().find(|(known, _)| *known == why) {
-        Some((_, n)) => *n += 1,
-        None => report.refused.push((why, 1)),
-    }
-}
-
-/// `went`: records of all datasets.
-pub(super) fn tally(run: &mut Run<'_>, due: &[Due], waits: &Waits, went: u64) {
-    let report = &mut run.report;
-    let own = due.len() as u64;
-    report.disposed += own;
-    run.allowance = run.allowance.saturating_sub(own);
-    run.unapproved = run.unapproved.map(|left| left.saturating_sub(went));
-    report.add(waits);
-    if !run.stranded.is_empty() {
-        for record in due {
-            run.stranded.remove(record.key());
-        }
-    }
 }
 
 fn uses_key(bound: &BoundRule<'_>) -> bool {

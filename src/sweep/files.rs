@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backups::Backups;
-use super::batches::{Drafted, Heeded, Run, drafting, set_aside, tally};
+use super::batches::{Drafted, drafting};
 use super::error::SweepError;
 use super::gate::{Gate, Pass};
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
+use super::run::{Heeded, Run, set_aside, tally};
 use super::timing::Waits;
 use super::{Counts, Progress};
 use crate::datastore::Prepared;

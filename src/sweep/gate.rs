@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use super::batches::Run;
 use super::error::SweepError;
+use super::run::Run;
 use super::{Progress, Target};
 use crate::clock;
 use crate::datastore::sql::{Behind, Replicas};

@@ -24,6 +24,7 @@ mod orphans;
 mod outcome;
 mod pace;
 mod recover;
+mod run;
 mod shares;
 mod timing;
 pub mod trial;
@@ -63,6 +64,8 @@ pub use guard::{Guard, Parked};
 pub use level::{Patience, Raised, raise};
 pub use orphans::{Orphan, orphans};
 pub use recover::{Places, Recovered, recover};
+
+use run::Run;
 
 /// One rule, where its records are, and in which version.
 pub struct Target<'a> {
@@ -319,7 +322,7 @@ async fn sweep(
     };
     let sweep = state.start_sweep(&start).await?;
     tracing::info!(rule, sweep = %sweep.id(), due, "sweep started");
-    let mut run = batches::Run {
+    let mut run = Run {
         target,
         bound: &bound,
         cutoffs: &cutoffs,
@@ -397,7 +400,7 @@ async fn sweep(
 
 /// Disposes of what is due, in the way of the rule's own datastore.
 async fn dispose(
-    run: &mut batches::Run<'_>,
+    run: &mut Run<'_>,
     state: &mut State,
     own: &Datastore,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),

@@ -3,10 +3,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::batches::Run;
 use super::error::SweepError;
 use super::outcome::{Left, Settlement, settle};
 use super::recover;
+use super::run::Run;
 use crate::datastore::{DatastoreError, Prepared, Writer};
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;

@@ -1,0 +1,161 @@
+//! A batch in the making: judged, then disposed of within its open transaction.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
+
+use super::intend::{Drafted, drafting};
+use super::{Sums, Turn};
+use crate::clock::Stopwatch;
+use crate::datastore::sql::{Cursor, Judged, Phase, Selected};
+use crate::datastore::{DatastoreError, Prepared};
+use crate::hook;
+use crate::pseudonym::PseudonymKey;
+use crate::rules::decide::Due;
+use crate::state::{Draft, StateError};
+use crate::sweep::error::SweepError;
+use crate::sweep::judge::{Grounds, Threads, judge};
+use crate::sweep::outcome::Left;
+use crate::sweep::timing::Waits;
+
+/// What the judge called due, and how it is looked at again where something stands in it.
+pub(super) struct Sitting<'w> {
+    pub(super) judged: Judged<'w>,
+    pub(super) sheet: Sheet,
+}
+
+/// A batch that is gone within its open transaction, and waits for its intent.
+pub(super) struct Flight<'w> {
+    pub(super) own: Prepared<'w>,
+    pub(super) sheet: Sheet,
+}
+
+/// What goes along with a batch.
+pub(super) struct Sheet {
+    pub(super) due: Arc<Vec<Due>>,
+    pub(super) draft: Draft,
+    pub(super) hashing: JoinHandle<Result<(Drafted, Waits), StateError>>,
+    pub(super) batch: Stretch,
+    pub(super) closer: Cursor,
+    pub(super) loose: bool,
+    pub(super) locked: Stopwatch,
+}
+
+/// What is wanted, or what the turn comes to without it.
+pub(super) type Or<T> = Result<Result<T, Turn>, SweepError>;
+
+/// Judges what was selected, and begins to hash what is due: it takes the other processor while the datastore works.
+pub(super) async fn judged<'w>(
+    grounds: &Grounds<'_>,
+    draft: Draft,
+    mut selected: Selected<'w>,
+    from: &Cursor,
+    closer: Cursor,
+    (phase, threads): (Phase, Threads),
+) -> Or<Sitting<'w>> {
+    hook::reach("selected.after");
+    let locked = Stopwatch::start();
+    let loose = selected.is_loose();
+    let mut batch = Stretch {
+        from: from.clone(),
+        next: selected.page.next.clone(),
+        last: selected.page.last,
+        selected: selected.page.records.len(),
+        passed_over: selected.page.passed_over,
+        spared: 0,
+    };
+    let records = std::mem::take(&mut selected.page.records);
+    let judged = judge(grounds, records, phase, threads);
+    batch.spared = judged.as_ref().map_or(0, |due| batch.selected.saturating_sub(due.len()) as u64);
+    match judged {
+        Ok(due) if due.is_empty() => {
+            selected.rollback().await?;
+            Ok(Err(batch.went(0)))
+        }
+        Ok(due) => {
+            let mut judged = selected.keep_only(due)?;
+            let (due, identity) = (Arc::clone(judged.due()), judged.identity());
+            let identities = {
+                let due = Arc::clone(&due);
+                move || identity.to_text(&due)
+            };
+            let drafting = drafting(grounds.target, &draft, &due, identities);
+            let (all, now) = (Arc::clone(&due), grounds.now);
+            // What the report says of them: they pass through the processor here anyway.
+            let hashing = tokio::task::spawn_blocking(move || Ok((drafting()?, Waits::of(&all, now))));
+            Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } }))
+        }
+        Err(error) => {
+            selected.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// Disposes of what is due inside the open transaction, and marks it. Nothing is irreversible yet.
+pub(super) async fn prepared<'w>(
+    Sitting { judged, sheet }: Sitting<'w>,
+    at: DateTime<Utc>,
+    pseudonyms: Option<&PseudonymKey>,
+) -> Or<Flight<'w>> {
+    let marked = match judged.dispose(at, pseudonyms).await {
+        // There is no intent yet: the marker is there only once the batch is committed.
+        Ok(own) => own.mark(sheet.draft.batch().as_str()).await,
+        Err(error) => Err(error),
+    };
+    match marked {
+        Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
+        Err(error) => stopped(error, sheet).map(Err),
+    }
+}
+
+/// What a turn comes to where its batch could not be disposed of.
+fn stopped(error: DatastoreError, sheet: Sheet) -> Result<Turn, SweepError> {
+    if sheet.loose {
+        return stumbled(error, sheet.closer);
+    }
+    if error.conflict().is_some() {
+        return Ok(Turn::Conflict { stretch: Some(sheet.batch), error });
+    }
+    error.refused().map_or_else(|| Err(error.into()), |why| Ok(sheet.batch.refused(why)))
+}
+
+/// A stretch that does not go as a whole is looked at record by record.
+pub(super) fn stumbled(error: DatastoreError, closer: Cursor) -> Result<Turn, SweepError> {
+    match error {
+        DatastoreError::Crowded { within } => Ok(Turn::Closer(within)),
+        error if error.conflict().is_some() || error.refused().is_some() => Ok(Turn::Closer(closer)),
+        error => Err(error.into()),
+    }
+}
+
+/// What a turn has selected: from where, and where the walk goes on behind it.
+#[derive(Clone)]
+pub(super) struct Stretch {
+    pub(super) from: Cursor,
+    pub(super) next: Cursor,
+    pub(super) last: bool,
+    pub(super) selected: usize,
+    pub(super) passed_over: u64,
+    pub(super) spared: u64,
+}
+
+impl Stretch {
+    pub(super) fn went(self, went: u64) -> Turn {
+        let selected = self.selected as u64;
+        let sums = Sums { went, passed_over: self.passed_over, spared: self.spared, selected };
+        Turn::On { next: self.next, sums, last: self.last }
+    }
+
+    pub(super) fn refused(self, why: &'static str) -> Turn {
+        Turn::Refused { stretch: self, why }
+    }
+
+    pub(super) fn left(self, batch: String, left: Left) -> Result<Turn, SweepError> {
+        match left {
+            Left::Refused(why) => Ok(self.refused(why)),
+            Left::RolledBack(why) => Err(SweepError::RolledBack { batch, why }),
+        }
+    }
+}
