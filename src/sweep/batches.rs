@@ -35,7 +35,7 @@ use super::gate::{Gate, Pass};
 use super::judge::Threads;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
-use super::run::{Heeded, Run, out_of_the_way, set_aside, tally};
+use super::run::{Heeded, Run, Sums, out_of_the_way, set_aside, tally};
 use super::shares::{self, Carried, Remote};
 use super::timing::Waits;
 use super::{Progress, Report};
@@ -63,18 +63,6 @@ enum Turn {
     /// Nothing of what stands behind this was intended, and it is read again: an order came between judgement and intent, or the table is
     /// not as it seemed.
     Again(Cursor),
-}
-
-/// What became of the records of a batch.
-pub(super) struct Sums {
-    /// Records that went, dependents included.
-    pub(super) went: u64,
-    /// Records that somebody else had locked.
-    pub(super) passed_over: u64,
-    /// Records that a query took for due, and the judge did not.
-    pub(super) spared: u64,
-    /// Records that were looked at.
-    pub(super) selected: u64,
 }
 
 impl Report {

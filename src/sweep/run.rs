@@ -1,9 +1,8 @@
-//! What stands still while the batches of a sweep go by, and the report that grows.
+//! A sweep on its way through its records, whatever holds them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::batches::Sums;
 use super::brake::Brake;
 use super::error::SweepError;
 use super::idle::Idle;
@@ -52,6 +51,18 @@ pub(super) struct Run<'a> {
     pub(super) report: Report,
     /// Records some of whose dependents are gone while they themselves are still there.
     pub(super) stranded: BTreeSet<Key>,
+}
+
+/// What became of the records of a batch.
+pub(super) struct Sums {
+    /// Records that went, dependents included.
+    pub(super) went: u64,
+    /// Records that somebody else had locked.
+    pub(super) passed_over: u64,
+    /// Records that a query took for due, and the judge did not.
+    pub(super) spared: u64,
+    /// Records that were looked at.
+    pub(super) selected: u64,
 }
 
 /// What a look at the orders comes to.

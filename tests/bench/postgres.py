@@ -39,7 +39,8 @@ create index account_upload_uploaded_at on account_upload(uploaded_at);
 vacuum (freeze, analyze) account_upload;
 checkpoint;
 """
-POSITION = {"ordered": "(i - 1)::float8 / {rows} + (hashint8(i)::float8 + 2147483648) / 4294967296 / (180 * 24)", "shuffled": "((i*2654435761) % 4294967296)::float8/4294967296"}
+POSITION = {"ordered": "(i - 1)::float8 / {rows} + (hashint8(i)::float8 + 2147483648) / 4294967296 / (180 * 24)",
+            "shuffled": "((i*2654435761) % 4294967296)::float8/4294967296"}
 DUE = "uploaded_at < now() - interval '62 days'"
 
 

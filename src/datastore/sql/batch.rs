@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::{Access, Connection, Layout, Transaction, UNMAPPED, open_again};
+use super::connection::{Access, Connection, IN_ORDER, Layout, Transaction, open_again};
 use super::cursor::{Order, Place, Side, columns_of};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::not_held;
@@ -18,7 +18,7 @@ use super::selection::{Page, Range, page, sources};
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::{self, Ahead, Axis, Span, Way};
+use super::way::{self, Ahead, Axis, Line, Reading, Span, Way};
 use super::{Cursor, Phase, level, postgres, read, selection, share, sqlite};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -213,7 +213,7 @@ impl Writer {
         way::leaves_to_the_judge(&self.dialect, rule)
     }
 
-    /// Selects up to `limit` records, in the walk's order after the cursor, and locks them, on SQLite the datastore, against every
+    /// Selects up to `limit` records, in the walk's order after the cursor (on a line, in any), and locks them, on SQLite the datastore, against every
     /// other writer until the batch ends. What somebody else has locked is passed over where the records are listed, and a conflict
     /// elsewhere. Where the way is by snapshots, nothing is locked yet.
     pub async fn select<'w>(
@@ -257,9 +257,9 @@ impl Writer {
         let (witness, incarnation) = (self.witness(), self.incarnation.clone());
         let (sealed, file, dialect) = (&mut self.sealed, self.file.clone(), self.dialect.clone());
         let operation = "select a batch";
-        let mapped = way.at(cursor).line().is_some_and(|line| line.mapped);
+        let reading = way.at(cursor).line().map_or(Reading::InOrder, Line::reading);
         let transaction = if way.at(cursor).is_snapshot() {
-            self.connection.begin_snapshot(mapped, operation).await?
+            self.connection.begin_snapshot(reading, operation).await?
         } else {
             self.connection.begin(operation).await?
         };
@@ -274,7 +274,7 @@ impl Writer {
             limit,
             way: way.at(cursor),
             snapshot: way.at(cursor).is_snapshot(),
-            mapped,
+            reading,
             span: way.at(cursor).line().map(|line| cursor.span(line, limit)),
             page: Page::empty(),
             beside: None,
@@ -313,8 +313,8 @@ pub struct Selected<'w> {
     way: Way,
     /// Whether the transaction goes by one snapshot.
     snapshot: bool,
-    /// Whether its statements read pages in their own order, whatever the index's: see [`super::way::Line::mapped`].
-    mapped: bool,
+    /// How an index leads its statements to the records.
+    reading: Reading,
     /// On which stretch of a line it is; none: the way is another.
     span: Option<Span>,
     /// The records, for the judge, and where the walk goes on.
@@ -373,7 +373,7 @@ impl<'w> Selected<'w> {
             },
             lock: None,
             span: self.span,
-            in_order: !self.mapped,
+            reading: self.reading,
         }
     }
 
@@ -436,10 +436,10 @@ impl<'w> Selected<'w> {
         while let Some(span) = self.span
             && rows.len() >= self.range().limit as usize
         {
-            if self.mapped {
+            if self.reading == Reading::Mapped {
                 // Which of them come first, only the index says.
-                self.mapped = false;
-                self.transaction.handle().run(&self.dialect.sql(UNMAPPED), operation).await?;
+                self.reading = Reading::InOrder;
+                self.transaction.handle().run(&self.dialect.sql(IN_ORDER), operation).await?;
             } else {
                 let half = rows.get(rows.len() / 2).and_then(|row| way::mark_of(row.get(key)?));
                 let Some(shorter) = span.shorter(half) else {

@@ -8,9 +8,11 @@ use sqlx::{AssertSqlSafe, Connection as _, MySql, Postgres, Row as _, Sqlite, Sq
 
 use super::dialect::{Dialect, Expression, Type};
 use super::statement::{Arg, Sql};
+use super::way::Reading;
 use super::{mariadb, postgres, rows, sqlite};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::datastore::{Datastore, Location};
+use crate::model::name::TableName;
 use crate::model::value::{Value, Values};
 
 /// What a connection may do.
@@ -125,17 +127,19 @@ impl Connection {
     }
 
     /// The same, where one snapshot has to serve all of its statements, and what others have changed meanwhile is a conflict. SQLite has
-    /// locked everybody out instead. `mapped`: as [`super::way::Line::mapped`] says, for the transaction's statements on tables.
+    /// locked everybody out instead. `reading`: of whatever index a statement of the transaction goes by; PostgreSQL's alone.
     pub(super) async fn begin_snapshot(
         &mut self,
-        mapped: bool,
+        reading: Reading,
         operation: &'static str,
     ) -> Result<Transaction<'_>, DatastoreError> {
         match self {
             Self::Postgres(connection) => {
-                let begin =
-                    format!("BEGIN ISOLATION LEVEL REPEATABLE READ{}", if mapped { MAPPED } else { "" });
-                connection.begin_with(AssertSqlSafe(begin)).await.map(Transaction::Postgres)
+                let begin = match reading {
+                    Reading::InOrder => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+                    Reading::Mapped => BEGIN_MAPPED,
+                };
+                connection.begin_with(begin).await.map(Transaction::Postgres)
             }
             Self::MariaDb(connection) => connection
                 .begin_with("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION")
@@ -204,11 +208,16 @@ impl Transaction<'_> {
 }
 
 /// PostgreSQL takes for granted that each row an index leads to is a page of its own, unless their orders are the same to the last row.
-const MAPPED: &str =
-    "; SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = on";
+/// Should something cancel it half-way, the driver does not know of a transaction that is open: the connection begins no other, and the sweep
+/// ends with that error.
+const BEGIN_MAPPED: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; \
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = on";
 
-/// Lets the rest of a transaction follow an index row by row again.
-pub(super) const UNMAPPED: &str = "SET LOCAL enable_indexscan = on";
+/// Lets the rest of such a transaction follow an index in its order again.
+pub(super) const IN_ORDER: &str = "SET LOCAL enable_indexscan = on";
+
+/// The checks of foreign keys that a deletion runs for each row keep their plans. Every plan of ours is for its own values.
+const KEEP_PLANS: &str = "SET LOCAL plan_cache_mode = auto";
 
 pub(super) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> DatastoreError {
     move |error| DatastoreError::Statement { operation, source: EngineError::from(&error) }
@@ -372,18 +381,28 @@ impl Handle<'_> {
         }
     }
 
-    /// Runs a statement that changes rows. `watched`: what it reaches beyond itself has to be counted, which costs.
+    /// Runs a statement that changes rows of a table.
     pub(super) async fn changing(
         &mut self,
         sql: &Sql,
-        watched: bool,
+        table: &TableName,
         operation: &'static str,
     ) -> Result<Changed, DatastoreError> {
         if let Self::Sqlite(connection) = self {
             return sqlite::connect::changing(connection, sql, operation).await;
         }
+        // What it reaches beyond itself has to be counted, which costs.
+        let watched = sql.dialect.has_triggers(table);
         let before = if watched { self.reached(&sql.dialect, operation).await? } else { 0 };
-        let itself = self.run(sql, operation).await?;
+        let itself = match self {
+            Self::Postgres(connection) if sql.dialect.is_pointed_to(table) => {
+                sqlx::raw_sql(KEEP_PLANS).execute(&mut **connection).await.map_err(failed(operation))?;
+                // A statement that is not kept has no plan for any value.
+                let done = for_postgres(sql).persistent(false).execute(&mut **connection).await;
+                done.map_err(failed(operation))?.rows_affected()
+            }
+            _ => self.run(sql, operation).await?,
+        };
         let reached = if watched { self.reached(&sql.dialect, operation).await? - before } else { itself };
         Ok(Changed { itself, reached })
     }

@@ -22,6 +22,8 @@ pub(super) struct Schema {
     pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
     /// Tables with triggers of the application's: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
+    /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.
+    pub(super) pointed_to: BTreeSet<String>,
     /// Whether a transaction may go by one snapshot, where what others have changed since is a conflict.
     pub(super) snapshots: bool,
 }
@@ -177,6 +179,14 @@ impl Dialect {
             // The engine counts what they change by itself.
             Self::Sqlite => false,
             Self::Postgres(schema) | Self::MariaDb(schema) => schema.triggered.contains(table.as_str()),
+        }
+    }
+
+    /// Whether a foreign key of PostgreSQL's points to rows of the table.
+    pub(super) fn is_pointed_to(&self, table: &TableName) -> bool {
+        match self {
+            Self::Postgres(schema) => schema.pointed_to.contains(table.as_str()),
+            Self::Sqlite | Self::MariaDb(_) => false,
         }
     }
 

@@ -7,7 +7,7 @@ use super::filter::{demanded, filters};
 use super::rows::several;
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use super::way::{Axis, Span};
+use super::way::{Axis, Reading, Span};
 use crate::datastore::error::DatastoreError;
 use crate::model::key::Key;
 use crate::model::orders::Whose;
@@ -19,7 +19,7 @@ use crate::rules::decide::{Record, TriggerValue};
 /// A page of a walk through a dataset.
 #[derive(Debug)]
 pub struct Page {
-    /// The records, in the walk's order.
+    /// The records, in the walk's order; on a line, in any.
     pub records: Vec<Record>,
     /// Where the walk goes on.
     pub next: Cursor,
@@ -81,15 +81,15 @@ pub(super) struct Range<'c> {
     pub(super) lock: Option<Wait>,
     /// All on this stretch of a line, whatever the order of the walk.
     pub(super) span: Option<Span>,
-    /// Whether those that come first on it are wanted, where it holds more than the limit.
-    pub(super) in_order: bool,
+    /// How the index leads along that; in its order, those that come first are wanted where there are more than the limit.
+    pub(super) reading: Reading,
 }
 
 impl<'c> Range<'c> {
     /// Unlocked, in the order that suits the phase.
     pub(super) fn of(rule: RowRule<'_>, phase: Phase, cursor: &'c Cursor, limit: u32) -> Self {
         let order = cursor.order(Order::of(rule, phase));
-        Self { phase, cursor, order, limit, lock: None, span: None, in_order: true }
+        Self { phase, cursor, order, limit, lock: None, span: None, reading: Reading::InOrder }
     }
 }
 
@@ -99,8 +99,8 @@ pub(super) fn selection(sql: &mut Sql, rule: RowRule<'_>, cutoffs: &Cutoffs, ran
     from(sql, " FROM ", rule);
     if let Some(span) = range.span {
         on_span(sql, rule, cutoffs, span);
-        if let (Axis::Trigger, true, Some(trigger)) =
-            (span.axis, range.in_order, TriggerSql::of(&dialect, rule).own_column())
+        if let (Axis::Trigger, Reading::InOrder, Some(trigger)) =
+            (span.axis, range.reading, TriggerSql::of(&dialect, rule).own_column())
         {
             // Of more than a batch takes, those that come first say where it may end.
             sql.push(&format!(" ORDER BY {}", trigger.sql));

@@ -196,8 +196,7 @@ pub(super) async fn change(
     (expected, extent): (usize, Extent),
 ) -> Result<(), DatastoreError> {
     let operation = "dispose of a batch";
-    let watched = sql.dialect.has_triggers(layer.table);
-    let Changed { itself: changed, reached } = handle.changing(sql, watched, operation).await?;
+    let Changed { itself: changed, reached } = handle.changing(sql, layer.table, operation).await?;
     let refused = |why| Err(DatastoreError::Statement { operation, source: EngineError::Refused(why) });
     match changed.cmp(&(expected as u64)) {
         // On SQLite nobody else can have written: the transaction has held the lock since the selection. Elsewhere the rows are locked,

@@ -46,8 +46,19 @@ pub struct Line {
     pub(super) end: i64,
     /// So many records that may be due are on each unit, by estimate.
     pub(super) density: f64,
-    /// Whether an index is read ahead of the table's pages, each of which is then read once, however often the index comes back to it.
-    pub(super) mapped: bool,
+    /// Whether a stretch may be read by a map of the pages that hold it.
+    pub(super) mappable: bool,
+    /// Whether the last stretch held about as many as had been foretold.
+    pub(super) foretold: bool,
+}
+
+/// How a stretch of an index leads to its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// From one to the next, and no further than is asked for.
+    InOrder,
+    /// All of it is read ahead of the table, each of whose pages is then read once, however often the index comes back to it.
+    Mapped,
 }
 
 /// What a line is.
@@ -149,14 +160,22 @@ impl Line {
         stride.min(longest).max(1)
     }
 
+    /// How the next stretch is read. Of one that holds far more than it is to hold, a map is drawn of all of it, and of what has been deleted
+    /// and is in the index still: only where the last was as it seemed.
+    pub(super) fn reading(self) -> Reading {
+        if self.mappable && self.foretold { Reading::Mapped } else { Reading::InOrder }
+    }
+
     /// What a stretch of it has shown.
     pub(super) fn learn(&mut self, span: Span, found: usize) {
         let length = span.until.saturating_sub(span.from.max(self.first)).max(1);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let density = found as f64 / length as f64;
+        let (length, found_there) = (length as f64, found as f64);
+        let density = found_there / length;
+        self.foretold = found > 0 && found_there * 4.0 >= self.density * length;
         self.density = match self.axis {
             // What stands at one moment says nothing of those beside it.
-            Axis::Trigger if length == 1 => self.density,
+            Axis::Trigger if length <= 1.0 => self.density,
             // To pass what is not there costs nothing but the turns.
             Axis::Trigger if found == 0 => self.density / 16.0,
             Axis::Trigger | Axis::Pages => f64::midpoint(self.density, density),
@@ -265,15 +284,17 @@ pub(super) async fn of(
             let class = dialect.type_of(name, trigger).class;
             let sample =
                 postgres::facts::sample(connection, dialect.schema_name(), name, trigger, class).await?;
-            // Where nothing can be measured, the index is no shorter than it was.
-            let otherwise = || choose(Facts { alike: None, ..facts }, due);
-            Ok(along_triggers(cutoffs, &sample, due, facts.quiet).unwrap_or_else(otherwise))
+            let Some(line) = along_triggers(cutoffs, &sample, due) else {
+                // Where nothing can be measured, the index is no shorter than it was.
+                return Ok(choose(Facts { alike: None, ..facts }, due));
+            };
+            Ok(Way::Measured(Line { mappable: facts.mappable, ..line }))
         }
     }
 }
 
 /// Along the trigger's index to the cut-off, by a sample of what the triggers read; none: none of it may be due.
-fn along_triggers(cutoffs: &Cutoffs, sample: &[i64], due: u64, mapped: bool) -> Option<Way> {
+fn along_triggers(cutoffs: &Cutoffs, sample: &[i64], due: u64) -> Option<Line> {
     // What stands at the epoch itself is never due.
     let floor = mark_of(&cutoffs.epoch)?.saturating_add(1);
     let end = mark_of(cutoffs.due.as_ref()?)?;
@@ -283,7 +304,7 @@ fn along_triggers(cutoffs: &Cutoffs, sample: &[i64], due: u64, mapped: bool) -> 
     let last = if last > first { last } else { end };
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let density = due as f64 / last.saturating_sub(first).max(1) as f64;
-    Some(Way::Measured(Line { axis: Axis::Trigger, floor, first, end, density, mapped }))
+    Some(Line { axis: Axis::Trigger, floor, first, end, density, mappable: false, foretold: false })
 }
 
 /// Whether some of a rule's records may be due and only the judge can tell: of what has the type of a time or of a number, it reads
@@ -307,8 +328,9 @@ pub(super) struct Facts {
     pub(super) alike: Option<f64>,
     /// Whether an index leads with the trigger.
     pub(super) indexed: bool,
-    /// Whether a statement on it runs no other: nothing looks for what points to its rows or to theirs, no trigger and no rule stands on it.
-    pub(super) quiet: bool,
+    /// Whether the index that leads with the trigger may be read as a map: no other of another kind would be taken for it, and a deletion runs no
+    /// statements of the application's, which would be planned without their indexes too.
+    pub(super) mappable: bool,
 }
 
 impl Facts {
@@ -367,7 +389,8 @@ pub(super) fn choose(facts: Facts, due: u64) -> Way {
     let end = i64::try_from(end).unwrap_or(i64::MAX);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let density = due / (end.max(1) as f64);
-    Way::Measured(Line { axis: Axis::Pages, floor: 0, first: 0, end, density, mapped: false })
+    let (mappable, foretold) = (false, false);
+    Way::Measured(Line { axis: Axis::Pages, floor: 0, first: 0, end, density, mappable, foretold })
 }
 
 #[cfg(test)]
@@ -381,13 +404,27 @@ mod tests {
         correlation: Some(0.9),
         alike: None,
         indexed: true,
-        quiet: true,
+        mappable: true,
     };
 
-    const PAGES: Line =
-        Line { axis: Axis::Pages, floor: 0, first: 0, end: 1_000, density: 25.0, mapped: false };
-    const TIMES: Line =
-        Line { axis: Axis::Trigger, floor: 1, first: 5_000, end: 9_000, density: 2.5, mapped: true };
+    const PAGES: Line = Line {
+        axis: Axis::Pages,
+        floor: 0,
+        first: 0,
+        end: 1_000,
+        density: 25.0,
+        mappable: false,
+        foretold: false,
+    };
+    const TIMES: Line = Line {
+        axis: Axis::Trigger,
+        floor: 1,
+        first: 5_000,
+        end: 9_000,
+        density: 2.5,
+        mappable: true,
+        ..PAGES
+    };
 
     fn axis(way: Way) -> Option<Axis> {
         way.line().map(|line| line.axis)
@@ -499,6 +536,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_is_mapped_only_behind_one_that_held_what_was_foretold() {
+        assert_eq!(TIMES.reading(), Reading::InOrder, "nothing has been read");
+        let after = |line: Line, found| {
+            let mut line = line;
+            line.learn(on(line.axis, 6_000, 7_000), found);
+            line.reading()
+        };
+        // 2.5 on each of a thousand.
+        assert_eq!((after(TIMES, 625), after(TIMES, 2_500)), (Reading::Mapped, Reading::Mapped));
+        assert_eq!((after(TIMES, 624), after(TIMES, 0)), (Reading::InOrder, Reading::InOrder));
+        assert_eq!(after(Line { density: 0.0, ..TIMES }, 0), Reading::InOrder);
+        assert_eq!(after(Line { mappable: false, ..TIMES }, 2_500), Reading::InOrder);
+    }
+
+    #[test]
     fn a_sample_says_where_what_is_due_begins_and_how_dense_it_is() {
         let cutoffs = Cutoffs {
             due: Some(Value::Integer(1_000)),
@@ -507,14 +559,14 @@ mod tests {
             epoch: Value::Integer(0),
             instant: DateTime::UNIX_EPOCH,
         };
-        let line = |sample: &[i64]| along_triggers(&cutoffs, sample, 900, true).and_then(Way::line);
+        let line = |sample: &[i64]| along_triggers(&cutoffs, sample, 900);
         let found = line(&[-5, 0, 100, 250, 400, 1_000, 1_500]).unwrap();
         assert_eq!((found.floor, found.first, found.end), (1, 100, 1_000));
         assert!((found.density - 3.0).abs() < 1e-9);
         // One of them, and none.
         assert!((line(&[100, 1_000]).unwrap().density - 1.0).abs() < 1e-9);
         assert_eq!(line(&[0, 1_000]), None);
-        assert_eq!(along_triggers(&Cutoffs { due: None, ..cutoffs }, &[100], 1, true), None);
+        assert_eq!(along_triggers(&Cutoffs { due: None, ..cutoffs }, &[100], 1), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
+use super::Turn;
 use super::intend::{Drafted, drafting};
-use super::{Sums, Turn};
 use crate::clock::Stopwatch;
 use crate::datastore::sql::{Cursor, Judged, Phase, Selected};
 use crate::datastore::{DatastoreError, Prepared};
@@ -17,6 +17,7 @@ use crate::state::{Draft, StateError};
 use crate::sweep::error::SweepError;
 use crate::sweep::judge::{Grounds, Threads, judge};
 use crate::sweep::outcome::Left;
+use crate::sweep::run::Sums;
 use crate::sweep::timing::Waits;
 
 /// What the judge called due, and how it is looked at again where something stands in it.

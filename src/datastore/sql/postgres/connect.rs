@@ -111,13 +111,16 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
         let class = if text(3)? == "pg_catalog" { class(&internal) } else { Class::Other };
         schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: cast });
     }
-    let triggers = "SELECT DISTINCT c.relname::text FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_class AS c ON c.oid = g.tgrelid \
-         WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' \
+    // Of the engine's own, those that speak at a deletion.
+    let triggers = "SELECT DISTINCT c.relname::text, g.tgisinternal FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_class AS c ON c.oid = g.tgrelid \
+         WHERE g.tgenabled <> 'D' AND (NOT g.tgisinternal OR g.tgtype & 8 <> 0) \
          AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
     for row in
         sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
     {
-        schema.triggered.insert(row.try_get(0).map_err(failed(operation))?);
+        let engines: bool = row.try_get(1).map_err(failed(operation))?;
+        let of = if engines { &mut schema.pointed_to } else { &mut schema.triggered };
+        of.insert(row.try_get(0).map_err(failed(operation))?);
     }
     Ok(schema)
 }

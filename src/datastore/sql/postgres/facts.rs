@@ -23,7 +23,14 @@ pub(in crate::datastore::sql) async fn of(
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
              s.correlation::float8, s.n_distinct::float8, s.null_frac::float8, \
-             NOT c.relhastriggers AND NOT c.relhasrules \
+             NOT c.relhasrules \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D') \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k \
+                     WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.confdeltype NOT IN ('a', 'r')) \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
+                     JOIN pg_catalog.pg_am AS m ON m.oid = x.relam \
+                     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) \
+                     WHERE i.indrelid = c.oid AND m.amname <> 'btree' AND a.attname = $3) \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_stats AS s \
              ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $3 AND NOT s.inherited \
@@ -44,7 +51,7 @@ pub(in crate::datastore::sql) async fn of(
     let correlation: Option<f64> = row.try_get(5).map_err(failed(operation))?;
     let (distinct, nulls): (Option<f64>, Option<f64>) =
         (row.try_get(6).map_err(failed(operation))?, row.try_get(7).map_err(failed(operation))?);
-    let quiet: bool = row.try_get(8).map_err(failed(operation))?;
+    let mappable: bool = row.try_get(8).map_err(failed(operation))?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let now = pages as f64;
     // As the planner does it: what was counted once, for as many pages as there are now.
@@ -53,7 +60,7 @@ pub(in crate::datastore::sql) async fn of(
     let distinct = distinct.filter(|n| *n != 0.0).map(|n| if n < 0.0 { -n * rows } else { n });
     let alike = distinct.map(|distinct| rows * (1.0 - nulls.unwrap_or(0.0)) / distinct.max(1.0));
     let pages = ranges.then_some(pages.unsigned_abs());
-    Ok(Facts { plain, pages, rows, correlation, alike, indexed, quiet })
+    Ok(Facts { plain, pages, rows, correlation, alike, indexed, mappable })
 }
 
 /// Some of what the triggers read, from the least to the greatest, as [`crate::datastore::sql::way::mark_of`] numbers it; nothing where the
