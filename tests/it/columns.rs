@@ -283,6 +283,29 @@ fn a_partitioned_table_is_swept_as_one() {
     assert_eq!(database.texts("SELECT min(id) || '-' || max(id) FROM account"), ["501-1000"]);
 }
 
+/// Nobody can read from a catalogue what it does: what it writes is counted, though the rule names the whole table.
+#[test]
+fn what_a_trigger_of_one_partition_alone_writes_is_counted() {
+    let database = Database::<Postgres>::new();
+    database.sql(
+        "CREATE TABLE account (id int NOT NULL, deleted_at timestamptz NOT NULL, PRIMARY KEY (id, deleted_at)) PARTITION BY RANGE (deleted_at); \
+         CREATE TABLE before PARTITION OF account FOR VALUES FROM ('1970-01-01') TO ('1975-01-01'); \
+         CREATE TABLE after PARTITION OF account FOR VALUES FROM ('1975-01-01') TO ('1980-01-01'); \
+         CREATE TABLE audit (id int); INSERT INTO audit VALUES (1); \
+         CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM audit; RETURN OLD; END'; \
+         CREATE TRIGGER forget AFTER DELETE ON before FOR EACH ROW EXECUTE FUNCTION forget(); \
+         INSERT INTO account VALUES (1, '1971-01-01'), (2, '1976-01-01')",
+    );
+    let rules =
+        rules(r#"{ column = "deleted_at" }"#, "").replace("key = [\"id\"]", "key = [\"id\", \"deleted_at\"]");
+    let world = world(&database, &rules);
+    let ran = world.run(&["sweep", "--format", "json"]);
+    let said = ran.rule();
+    assert_eq!((said["disposed"].as_u64(), said["refused"].as_u64()), (Some(1), Some(1)), "{}", ran.text());
+    assert_eq!(database.texts("SELECT id FROM account"), ["1"]);
+    assert_eq!(database.texts("SELECT id FROM audit"), ["1"], "it is no dependent");
+}
+
 #[test]
 fn a_constraint_that_speaks_at_the_commit_sets_aside_one_record_whichever_way_the_sweep_goes() {
     for index in ["CREATE INDEX ON account (deleted_at);", ""] {

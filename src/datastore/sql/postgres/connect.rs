@@ -89,7 +89,7 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// The tables of a schema: what their columns hold, and whether triggers of the application stand on them.
+/// The tables of a schema: what their columns hold, whether triggers of the application stand on them, and whether foreign keys point to them.
 async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
     let columns = "WITH RECURSIVE base(domain, oid) AS (\
@@ -111,13 +111,14 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
         let class = if text(3)? == "pg_catalog" { class(&internal) } else { Class::Other };
         schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: cast });
     }
-    // Of the engine's own, those that speak at a deletion.
-    let triggers = "SELECT DISTINCT c.relname::text, g.tgisinternal FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_class AS c ON c.oid = g.tgrelid \
-         WHERE g.tgenabled <> 'D' AND (NOT g.tgisinternal OR g.tgtype & 8 <> 0) \
-         AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
-    for row in
-        sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
-    {
+    // A rule names the whole of a table: what stands on a part of it stands on that too.
+    let spoken = "WITH RECURSIVE spoken(of, engines) AS (\
+             SELECT tgrelid, FALSE FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+             UNION SELECT confrelid, TRUE FROM pg_catalog.pg_constraint WHERE contype = 'f' \
+             UNION SELECT i.inhparent, s.engines FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
+         SELECT DISTINCT c.relname::text, s.engines FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
+    for row in sqlx::query(spoken).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
         let engines: bool = row.try_get(1).map_err(failed(operation))?;
         let of = if engines { &mut schema.pointed_to } else { &mut schema.triggered };
         of.insert(row.try_get(0).map_err(failed(operation))?);
