@@ -497,7 +497,7 @@ impl<'w> Selected<'w> {
         self.page = page(&self.dialect, self.rule, self.range(), std::mem::take(rows))?;
         if let (Way::Measured(line), Some(span)) = (&mut self.way, self.span) {
             (self.page.next, self.page.last) = (self.from.behind_span(span), span.until >= line.end);
-            line.learn(span, self.page.selected());
+            line.learn(self.from.span(*line, self.limit), span, self.page.selected());
         }
         Ok(self.page.next.clone())
     }

@@ -216,7 +216,8 @@ const BEGIN_MAPPED: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; \
 /// Lets the rest of such a transaction follow an index in its order again.
 pub(super) const IN_ORDER: &str = "SET LOCAL enable_indexscan = on";
 
-/// The checks of foreign keys that a deletion runs for each row keep their plans. Every plan of ours is for its own values.
+/// From here on plans may be kept: those of the checks that a deletion runs for each row, for foreign keys. Of ours, what is still to come in
+/// the transaction goes by keys, and needs no plan for its own values.
 const KEEP_PLANS: &str = "SET LOCAL plan_cache_mode = auto";
 
 pub(super) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> DatastoreError {
@@ -397,7 +398,7 @@ impl Handle<'_> {
         let itself = match self {
             Self::Postgres(connection) if sql.dialect.is_pointed_to(table) => {
                 sqlx::raw_sql(KEEP_PLANS).execute(&mut **connection).await.map_err(failed(operation))?;
-                // A statement that is not kept has no plan for any value.
+                // It may be about a range. A statement that is not kept has no plan for any value.
                 let done = for_postgres(sql).persistent(false).execute(&mut **connection).await;
                 done.map_err(failed(operation))?.rows_affected()
             }

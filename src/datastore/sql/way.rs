@@ -48,7 +48,7 @@ pub struct Line {
     pub(super) density: f64,
     /// Whether a stretch may be read by a map of the pages that hold it.
     pub(super) mappable: bool,
-    /// Whether the last stretch held about as many as had been foretold.
+    /// Whether the last stretch of whoever goes along it held at least a quarter of what had been foretold, and was not cut.
     pub(super) foretold: bool,
 }
 
@@ -161,21 +161,22 @@ impl Line {
     }
 
     /// How the next stretch is read. Of one that holds far more than it is to hold, a map is drawn of all of it, and of what has been deleted
-    /// and is in the index still: only where the last was as it seemed.
+    /// and is in the index still: only behind one that was as it seemed.
     pub(super) fn reading(self) -> Reading {
         if self.mappable && self.foretold { Reading::Mapped } else { Reading::InOrder }
     }
 
-    /// What a stretch of it has shown.
-    pub(super) fn learn(&mut self, span: Span, found: usize) {
+    /// What a stretch of it has shown that was measured so, and may have been cut to the second.
+    pub(super) fn learn(&mut self, measured: Span, span: Span, found: usize) {
         let length = span.until.saturating_sub(span.from.max(self.first)).max(1);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let (length, found_there) = (length as f64, found as f64);
         let density = found_there / length;
-        self.foretold = found > 0 && found_there * 4.0 >= self.density * length;
+        let (cut, moment) = (span != measured, length <= 1.0);
+        self.foretold = !cut && !moment && found > 0 && found_there * 4.0 >= self.density * length;
         self.density = match self.axis {
-            // What stands at one moment says nothing of those beside it.
-            Axis::Trigger if length <= 1.0 => self.density,
+            // What stands at one moment says nothing of those beside it, and they say nothing where it was cut before it.
+            Axis::Trigger if moment || (cut && found == 0) => self.density,
             // To pass what is not there costs nothing but the turns.
             Axis::Trigger if found == 0 => self.density / 16.0,
             Axis::Trigger | Axis::Pages => f64::midpoint(self.density, density),
@@ -524,7 +525,8 @@ mod tests {
     fn a_line_learns_from_each_stretch_how_much_the_next_holds() {
         let after = |line: Line, from, until, found| {
             let mut line = line;
-            line.learn(on(line.axis, from, until), found);
+            let span = on(line.axis, from, until);
+            line.learn(span, span, found);
             line.density
         };
         assert!((after(PAGES, 0, 100, 3_500) - 30.0).abs() < 1e-9);
@@ -540,7 +542,7 @@ mod tests {
         assert_eq!(TIMES.reading(), Reading::InOrder, "nothing has been read");
         let after = |line: Line, found| {
             let mut line = line;
-            line.learn(on(line.axis, 6_000, 7_000), found);
+            line.learn(on(line.axis, 6_000, 7_000), on(line.axis, 6_000, 7_000), found);
             line.reading()
         };
         // 2.5 on each of a thousand.
@@ -548,6 +550,20 @@ mod tests {
         assert_eq!((after(TIMES, 624), after(TIMES, 0)), (Reading::InOrder, Reading::InOrder));
         assert_eq!(after(Line { density: 0.0, ..TIMES }, 0), Reading::InOrder);
         assert_eq!(after(Line { mappable: false, ..TIMES }, 2_500), Reading::InOrder);
+    }
+
+    #[test]
+    fn a_stretch_that_was_cut_foretells_nothing() {
+        let after = |from, until, found| {
+            let mut line = TIMES;
+            line.learn(on(Axis::Trigger, from, 7_000), on(Axis::Trigger, from, until), found);
+            (line.reading(), line.density)
+        };
+        // However much it holds; before the first that was known of; before a moment that holds too much, and that moment itself.
+        assert_eq!(after(6_000, 6_500, 7_500), (Reading::InOrder, 8.75));
+        assert_eq!(after(1, 4_000, 7_500), (Reading::InOrder, 2.5));
+        assert_eq!(after(6_000, 6_500, 0), (Reading::InOrder, 2.5));
+        assert_eq!(after(6_500, 6_501, 7_500), (Reading::InOrder, 2.5));
     }
 
     #[test]
