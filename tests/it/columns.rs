@@ -306,6 +306,23 @@ fn what_a_trigger_of_one_partition_alone_writes_is_counted() {
     assert_eq!(database.texts("SELECT id FROM audit"), ["1"], "it is no dependent");
 }
 
+/// The same of what a rule of PostgreSQL's adds to a statement.
+#[test]
+fn what_a_rule_on_the_table_writes_is_counted() {
+    let database = Database::<Postgres>::new();
+    database.sql(
+        "CREATE TABLE account (id int PRIMARY KEY, deleted_at timestamptz); CREATE TABLE audit (id int); INSERT INTO audit VALUES (1); \
+         CREATE RULE forget AS ON DELETE TO account WHERE old.id = 1 DO ALSO DELETE FROM audit; \
+         INSERT INTO account VALUES (1, '1971-01-01'), (2, '1971-01-01')",
+    );
+    let world = world(&database, &rules(r#"{ column = "deleted_at" }"#, ""));
+    let ran = world.run(&["sweep", "--format", "json"]);
+    let said = ran.rule();
+    assert_eq!((said["disposed"].as_u64(), said["refused"].as_u64()), (Some(1), Some(1)), "{}", ran.text());
+    assert_eq!(database.texts("SELECT id FROM account"), ["1"]);
+    assert_eq!(database.texts("SELECT id FROM audit"), ["1"], "it is no dependent");
+}
+
 #[test]
 fn a_constraint_that_speaks_at_the_commit_sets_aside_one_record_whichever_way_the_sweep_goes() {
     for index in ["CREATE INDEX ON account (deleted_at);", ""] {

@@ -168,7 +168,7 @@ fn each_page_is_read_once_where_nothing_else_is_planned_so() {
          CREATE TABLE site (id bigint PRIMARY KEY); ALTER TABLE account ADD site bigint REFERENCES site";
     let triggered = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'; \
          CREATE TRIGGER nothing BEFORE DELETE ON account FOR EACH ROW EXECUTE FUNCTION nothing()";
-    let ruled = "CREATE TABLE gone (id bigint); CREATE RULE gone AS ON DELETE TO account DO ALSO INSERT INTO gone VALUES (old.id)";
+    let ruled = "CREATE RULE nothing AS ON DELETE TO account DO ALSO NOTHING";
     let coarse = "CREATE INDEX ON account USING brin (deleted_at)";
     for (change, once) in
         [("SELECT 1", true), (pointed, true), (triggered, false), (ruled, false), (coarse, false)]

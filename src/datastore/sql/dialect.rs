@@ -20,7 +20,7 @@ pub(super) enum Dialect {
 pub(super) struct Schema {
     pub(super) name: String,
     pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
-    /// Tables with triggers of the application's: what these write, only counting shows.
+    /// Tables with triggers of the application's, or rules of PostgreSQL's: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
     /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.
     pub(super) pointed_to: BTreeSet<String>,
@@ -173,7 +173,7 @@ impl Dialect {
         matches!(self, Self::Postgres(_))
     }
 
-    /// Whether triggers of the application stand on the table.
+    /// Whether triggers of the application stand on the table, or rules of PostgreSQL's.
     pub(super) fn has_triggers(&self, table: &TableName) -> bool {
         match self {
             // The engine counts what they change by itself.

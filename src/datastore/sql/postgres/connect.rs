@@ -89,7 +89,8 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// The tables of a schema: what their columns hold, whether triggers of the application stand on them, and whether foreign keys point to them.
+/// The tables of a schema: what their columns hold, whether triggers or rules of the application stand on them, and whether
+/// foreign keys point to them.
 async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
     let columns = "WITH RECURSIVE base(domain, oid) AS (\
@@ -114,6 +115,7 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
     // A rule names the whole of a table: what stands on a part of it stands on that too.
     let spoken = "WITH RECURSIVE spoken(of, engines) AS (\
              SELECT tgrelid, FALSE FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+             UNION SELECT ev_class, FALSE FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
              UNION SELECT confrelid, TRUE FROM pg_catalog.pg_constraint WHERE contype = 'f' \
              UNION SELECT i.inhparent, s.engines FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
          SELECT DISTINCT c.relname::text, s.engines FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
