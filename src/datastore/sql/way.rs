@@ -289,7 +289,8 @@ pub(super) async fn of(
                 // Where nothing can be measured, the index is no shorter than it was.
                 return Ok(choose(Facts { alike: None, ..facts }, due));
             };
-            Ok(Way::Measured(Line { mappable: facts.mappable, ..line }))
+            // What the application's triggers and rules run would be planned without its indexes too.
+            Ok(Way::Measured(Line { mappable: facts.mappable && !dialect.has_triggers(name), ..line }))
         }
     }
 }
@@ -329,8 +330,8 @@ pub(super) struct Facts {
     pub(super) alike: Option<f64>,
     /// Whether an index leads with the trigger.
     pub(super) indexed: bool,
-    /// Whether the index that leads with the trigger may be read as a map: no other of another kind would be taken for it, and a deletion runs no
-    /// statements of the application's, which would be planned without their indexes too.
+    /// Whether no index of another kind would be taken for that one where it is read as a map, and no deletion reaches other tables by foreign
+    /// keys, where whatever runs would be planned so too.
     pub(super) mappable: bool,
 }
 

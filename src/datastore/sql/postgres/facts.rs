@@ -23,9 +23,7 @@ pub(in crate::datastore::sql) async fn of(
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
              s.correlation::float8, s.n_distinct::float8, s.null_frac::float8, \
-             NOT c.relhasrules \
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D') \
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k \
+             NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k \
                      WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.confdeltype NOT IN ('a', 'r')) \
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
                      JOIN pg_catalog.pg_am AS m ON m.oid = x.relam \
