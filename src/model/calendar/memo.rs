@@ -1,22 +1,29 @@
-//! Bounds of triggers that come one after another: those of one civil day share theirs.
+//! Bounds of triggers that come in no strict order: those of one civil day share theirs.
 
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
 use super::steps::Nobody;
-use super::zone::Tick;
+use super::zone::{DAY, Tick};
 use super::{Calendar, Moment, Reading};
 use crate::model::period::{DeleteBy, Period, Retain};
 
-/// One bound of a rule, for many triggers: [`Calendar::due`] or [`Calendar::deadline`], worked out once a civil day.
+/// One bound of a rule, for many triggers: [`Calendar::due`] or [`Calendar::deadline`], worked out once a civil day. Records come in the
+/// order of their pages, days early or late: as many days are remembered as a batch may go back and forth between.
 #[derive(Debug, Clone)]
 pub struct Memo {
     calendar: Calendar,
     of: Of,
-    /// The instants of the day that was asked about last, and what it came to.
-    last: Option<(Range<Tick>, Option<DateTime<Utc>>)>,
+    /// Each in the place that its number has, the last that was asked about of those that share it; no places yet before the first.
+    known: Vec<Option<Known>>,
 }
+
+/// The instants of a day, and what it came to.
+type Known = (Range<Tick>, Option<DateTime<Utc>>);
+
+/// So many days are remembered: of a table that is swept by the month, all of a batch.
+const REMEMBERED: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
@@ -36,12 +43,12 @@ impl Eq for Memo {}
 impl Memo {
     /// When records are due.
     pub fn due(calendar: Calendar, retain: Retain) -> Self {
-        Self { calendar, of: Of::Retain(retain), last: None }
+        Self { calendar, of: Of::Retain(retain), known: Vec::new() }
     }
 
     /// When they are overdue.
     pub fn deadline(calendar: Calendar, delete_by: DeleteBy) -> Self {
-        Self { calendar, of: Of::DeleteBy(delete_by), last: None }
+        Self { calendar, of: Of::DeleteBy(delete_by), known: Vec::new() }
     }
 
     /// The bound of a record with this trigger; `None`: beyond the calendar.
@@ -56,14 +63,19 @@ impl Memo {
             return self.worked_out(trigger);
         }
         let at = self.calendar.read(trigger, reading, &mut Nobody)?;
-        if let Some((day, end)) = &self.last
-            && day.contains(&at)
-        {
-            return *end;
+        // No clock is a day from UTC.
+        let in_utc = at.0.div_euclid(DAY);
+        for day in [in_utc, in_utc + 1, in_utc - 1] {
+            if let Some(Some((instants, end))) = self.known.get(place(day))
+                && instants.contains(&at)
+            {
+                return *end;
+            }
         }
         let end = self.worked_out(trigger);
         let day = self.calendar.zone.day(at);
-        self.last = Some((self.calendar.first(day)..self.calendar.first(day.next()), end));
+        self.known.resize(REMEMBERED, None);
+        self.known[place(day.0)] = Some((self.calendar.first(day)..self.calendar.first(day.next()), end));
         end
     }
 
@@ -80,6 +92,11 @@ impl Memo {
             Of::DeleteBy(delete_by) => self.calendar.deadline(trigger, delete_by),
         }
     }
+}
+
+/// Where what is known of a day is kept: by the lowest bits of its number.
+fn place(day: i64) -> usize {
+    usize::from(day.to_le_bytes()[0]) % REMEMBERED
 }
 
 #[cfg(test)]
@@ -112,6 +129,24 @@ mod tests {
                 assert_eq!(due.of(&moment), calendar.due(&moment, &retain), "{zone} {at}");
                 assert_eq!(deadline.of(&moment), calendar.deadline(&moment, &delete_by), "{zone} {at}");
             }
+        }
+    }
+
+    /// Days that share a place, before 1970 and behind, and two at a time as they come in a table.
+    #[test]
+    fn of_more_days_than_are_remembered_none_is_taken_for_another() {
+        for zone in ["Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"] {
+            let calendar = Calendar::new(zone.parse().expect("a zone"));
+            let retain = Retain::new("1 month".parse().expect("a period"));
+            let mut due = Memo::due(calendar, retain);
+            for n in (-300..300).chain([0, 64, 128, 0, 256, -64, 64, -256]) {
+                for hours in [0, 23, 11, 1, 14] {
+                    let at = DateTime::UNIX_EPOCH + TimeDelta::days(n) + TimeDelta::hours(hours);
+                    let moment = Moment::Instant(at);
+                    assert_eq!(due.of(&moment), calendar.due(&moment, &retain), "{zone} {at}");
+                }
+            }
+            assert_eq!(due.known.len(), REMEMBERED);
         }
     }
 }
