@@ -45,7 +45,7 @@ fn keys<E: Engine>(trigger_type: &str, trigger: &str, cases: &[KeyCase]) {
 
 #[test]
 fn records_of_postgresql_are_told_apart_by_keys_of_any_type() {
-    let cases: [KeyCase; 12] = [
+    let cases: [KeyCase; 14] = [
         (&[("id", "smallint")], "-7", "7", &["-7"]),
         (&[("id", "bigint")], "9223372036854775807", "9223372036854775806", &["9223372036854775807"]),
         (
@@ -64,6 +64,18 @@ fn records_of_postgresql_are_told_apart_by_keys_of_any_type() {
             "'2020-02-29 12:00:00.000001+00'",
             "'2020-02-29 12:00:00+00'",
             &["2020-02-29T12:00:00.000001Z"],
+        ),
+        (
+            &[("id", "timestamp")],
+            "'2020-02-29 12:00:00.5'",
+            "'2020-02-29 12:00:00.500001'",
+            &["2020-02-29T12:00:00.500000"],
+        ),
+        (
+            &[("tenant", "uuid"), ("day", "date"), ("number", "smallint")],
+            "'00112233-4455-6677-8899-aabbccddeeff', '1999-12-31', -1",
+            "'00112233-4455-6677-8899-aabbccddeeff', '2000-01-01', -1",
+            &["00112233-4455-6677-8899-aabbccddeeff", "1999-12-31", "-1"],
         ),
         (&[("id", "inet")], "'10.0.0.1'", "'10.0.0.1/24'", &["10.0.0.1"]),
         (&[("tenant", "text"), ("number", "int")], "'a', 1", "'a', 2", &["a", "1"]),

@@ -409,7 +409,7 @@ impl<'w> Selected<'w> {
     async fn read_page(&mut self, seen: Option<Seen>) -> Result<(), DatastoreError> {
         let operation = "select a batch";
         let key = self.rule.table().key.len();
-        let (columns, width) = columns_read(&self.dialect, self.rule, &self.held[0].layer);
+        let (columns, width) = columns_read(&self.dialect, self.rule, &self.held[0].layer, self.phase);
         let lock = match self.way {
             Way::Listed => Some(Wait::Skip),
             Way::Stretches => Some(Wait::Never),
@@ -674,13 +674,14 @@ impl<'w> Selected<'w> {
     }
 }
 
-/// What a batch reads of each record: so many columns for the judge, and behind them what else it needs.
+/// What a batch of a phase reads of each record: so many columns for the judge, and behind them what else it needs.
 pub(super) fn columns_read(
     dialect: &Dialect,
     rule: RowRule<'_>,
     own: &Layer<'_>,
+    phase: Phase,
 ) -> (Vec<Expression>, usize) {
-    let told = sources(dialect, rule);
+    let told = sources(dialect, rule, Some(phase));
     let width = told.len();
     let beside = own.columns(dialect).split_off(own.key.len());
     ([told, beside].concat(), width)

@@ -277,12 +277,15 @@ fn for_mariadb(sql: &Sql) -> Query<'static, MySql> {
 pub(super) struct Select {
     pub(super) sql: Sql,
     pub(super) types: Vec<Type>,
+    /// Whether the rows come as bytes, each of the length that the types have.
+    pub(super) packed: bool,
 }
 
 impl Dialect {
     /// `SELECT` of these columns, in a form that [`Handle::rows`] reads; `rest` is all that follows them.
     pub(super) fn select(&self, columns: &[Expression], rest: impl FnOnce(&mut Sql)) -> Select {
         let types = columns.iter().map(|x| x.ty.clone()).collect();
+        let packed = self.packed(columns);
         let mut sql = match self {
             // One row of the driver's for all: a tenth of its work, and on PostgreSQL half of the server's.
             Self::Sqlite => {
@@ -291,14 +294,17 @@ impl Dialect {
                 self.sql(format!("SELECT json_group_array(json_array({})) FROM (", read.join(", ")))
             }
             Self::Postgres(_) => {
-                let read: Vec<String> =
-                    (0..columns.len().max(1)).map(|i| format!("array_agg(b.c{i})")).collect();
-                self.sql(format!("SELECT {} FROM (", read.join(", ")))
+                let arrays = || {
+                    let arrays = (0..columns.len().max(1)).map(|i| format!("array_agg(b.c{i})"));
+                    arrays.collect::<Vec<_>>().join(", ")
+                };
+                self.sql(format!("SELECT {} FROM (", packed.clone().unwrap_or_else(arrays)))
             }
             Self::MariaDb(_) => self.sql(""),
         };
         let named = |(i, x): (usize, &Expression)| match self {
             Self::Sqlite => format!("{} AS c{i}", x.sql),
+            Self::Postgres(_) if packed.is_some() => format!("{} AS c{i}", x.sql),
             Self::Postgres(_) => format!("{} AS c{i}", self.read(x)),
             Self::MariaDb(_) => self.read(x),
         };
@@ -313,7 +319,16 @@ impl Dialect {
             Self::Sqlite | Self::Postgres(_) => drop(sql.push(") AS b")),
             Self::MariaDb(_) => {}
         }
-        Select { sql, types }
+        Select { sql, types, packed: packed.is_some() }
+    }
+
+    /// Rows of PostgreSQL's that are of one length, and nowhere NULL: as bytes, each is read and sent in half the time that arrays take.
+    fn packed(&self, columns: &[Expression]) -> Option<String> {
+        let Self::Postgres(_) = self else { return None };
+        let packed = |(i, x): (usize, &Expression)| x.filled.then(|| rows::packed(x.ty.class, i)).flatten();
+        let packed: Option<Vec<String>> = columns.iter().enumerate().map(packed).collect();
+        let packed = packed.filter(|packed| !packed.is_empty())?;
+        Some(format!("string_agg({}, ''), count(*)", packed.join(" || ")))
     }
 }
 
@@ -348,7 +363,7 @@ impl Handle<'_> {
         select: &Select,
         operation: &'static str,
     ) -> Result<Vec<Values>, DatastoreError> {
-        let Select { sql, types } = select;
+        let Select { sql, types, packed } = select;
         match self {
             Self::Sqlite(connection) => {
                 let row = for_sqlite(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
@@ -356,7 +371,8 @@ impl Handle<'_> {
             }
             Self::Postgres(connection) => {
                 let row = for_postgres(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
-                rows::of_postgres(&row, types, operation)
+                let read = if *packed { rows::unpacked } else { rows::of_postgres };
+                read(&row, types, operation)
             }
             Self::MariaDb(connection) => {
                 let rows = for_mariadb(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;

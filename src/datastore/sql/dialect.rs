@@ -76,15 +76,25 @@ impl Type {
 pub(super) struct Expression {
     pub(super) sql: String,
     pub(super) ty: Type,
+    /// Whether it is never NULL where it is read, or nothing can be done with the row if it is.
+    pub(super) filled: bool,
 }
 
 impl Expression {
+    pub(super) fn new(sql: impl Into<String>, ty: &Type) -> Self {
+        Self { sql: sql.into(), ty: ty.clone(), filled: false }
+    }
+
     pub(super) fn integer(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), ty: Type::INTEGER.clone() }
+        Self::new(sql, Type::INTEGER)
     }
 
     pub(super) fn text(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), ty: Type::TEXT.clone() }
+        Self::new(sql, Type::TEXT)
+    }
+
+    pub(super) fn filled(self, filled: bool) -> Self {
+        Self { filled, ..self }
     }
 }
 
@@ -131,7 +141,7 @@ impl Dialect {
 
     pub(super) fn column(&self, alias: &str, table: &TableName, name: &ColumnName) -> Expression {
         let sql = format!("{alias}.{}", self.quote(name.as_str()));
-        Expression { sql, ty: self.type_of(table, name).clone() }
+        Expression::new(sql, self.type_of(table, name))
     }
 
     pub(super) fn type_of(&self, table: &TableName, name: &ColumnName) -> &Type {
@@ -192,7 +202,7 @@ impl Dialect {
 
     /// A column as it is handed over: in a form that [`super::rows`] reads.
     pub(super) fn read(&self, x: &Expression) -> String {
-        let Expression { sql, ty } = x;
+        let Expression { sql, ty, .. } = x;
         match (self, ty.class) {
             (Self::Sqlite, _) => encoded(sql),
             (Self::Postgres(_), Class::Boolean) => format!("{sql}::int4"),
@@ -213,7 +223,7 @@ impl Dialect {
 
     /// A column as text: the canonical text of an instant, a date or a number, whatever else holds it.
     pub(super) fn shown(&self, x: &Expression) -> String {
-        let Expression { sql, ty } = x;
+        let Expression { sql, ty, .. } = x;
         let within = format!("{sql} >= '0001-01-01' AND {sql} < '10000-01-01'");
         match (self, ty.class) {
             (Self::Sqlite, _) => encoded(sql),

@@ -259,7 +259,7 @@ impl Reader {
         cursor: &Cursor,
         limit: u32,
     ) -> Result<Page, DatastoreError> {
-        let columns = sources(&self.dialect, rule);
+        let columns = sources(&self.dialect, rule, Some(phase));
         let range = Range::of(rule, phase, cursor, limit);
         let select = self.dialect.select(&columns, |sql| selection(sql, rule, cutoffs, range));
         let rows = self.connection.handle().rows(&select, "read a page of records").await?;
@@ -279,7 +279,8 @@ impl Reader {
             (Phase::Demanded | Phase::Exact | Phase::Regular | Phase::Candidates, _) => Orders::default(),
         };
         let rule = rule.heeding(&orders);
-        let columns: Vec<String> = sources(&self.dialect, rule).into_iter().map(|x| x.sql).collect();
+        let columns: Vec<String> =
+            sources(&self.dialect, rule, Some(phase)).into_iter().map(|x| x.sql).collect();
         let mut sql = self.dialect.sql(format!("SELECT {}", columns.join(", ")));
         selection(&mut sql, rule, cutoffs, Range::of(rule, phase, &Cursor::default(), 1));
         let plan = explained(&mut self.connection.handle(), &sql, "ask for a query plan").await?;
@@ -332,7 +333,7 @@ impl Reader {
                 )
             })
             .collect();
-        let at = Expression { sql: "b.at".to_owned(), ty: Type::INTEGER.clone() };
+        let at = Expression::integer("b.at");
         let select = dialect.select(&[at], |sql| {
             sql.push(" FROM ").bulk(&carried, &numbered);
             sql.push(&format!(
@@ -399,7 +400,7 @@ pub(super) async fn explain(
             is_typed(sql, &dialect.column("t", rule.table().name, name), kind(name), text);
         }
     };
-    let select = dialect.select(&sources(dialect, rule), |sql| {
+    let select = dialect.select(&sources(dialect, rule, None), |sql| {
         from(sql, " FROM ", rule);
         named(sql.push("TRUE"));
     });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use sqlx::mysql::MySqlRow;
@@ -13,7 +13,7 @@ use super::connection::failed;
 use super::dialect::{Class, Dialect, Type};
 use super::statement::hex;
 use crate::datastore::error::DatastoreError;
-use crate::model::key::NOT_UTF8;
+use crate::model::key::{KeyError, NOT_UTF8};
 use crate::model::value::{Value, Values, date_time, rfc3339};
 use crate::rules::bind::TriggerKind;
 
@@ -104,6 +104,73 @@ pub(super) fn of_postgres(
     Ok(rows)
 }
 
+/// How a column of a row that is packed is written, as bytes of one length in PostgreSQL's binary format; none: its values have none.
+pub(super) fn packed(class: Class, column: usize) -> Option<String> {
+    let (send, ty, _) = sent(class)?;
+    Some(format!("pg_catalog.{send}(b.c{column}::{ty})"))
+}
+
+/// The function that writes the values of a class as bytes, the type that it takes, and how many bytes they are.
+fn sent(class: Class) -> Option<(&'static str, &'static str, usize)> {
+    match class {
+        Class::Integer => Some(("int8send", "int8", 8)),
+        Class::Instant => Some(("timestamptz_send", "timestamptz", 8)),
+        Class::Naive => Some(("timestamp_send", "timestamp", 8)),
+        Class::Date => Some(("date_send", "date", 4)),
+        Class::Uuid => Some(("uuid_send", "uuid", 16)),
+        Class::Any
+        | Class::Boolean
+        | Class::Decimal
+        | Class::Real
+        | Class::Text
+        | Class::Bytes
+        | Class::Other
+        | Class::Rows => None,
+    }
+}
+
+/// The rows that a statement has packed, and counted: one with NULL in it is missing.
+pub(super) fn unpacked(
+    row: &PgRow,
+    types: &[Type],
+    operation: &'static str,
+) -> Result<Vec<Values>, DatastoreError> {
+    let count: i64 = row.try_get(1).map_err(failed(operation))?;
+    let bytes: Option<&[u8]> = row.try_get(0).map_err(failed(operation))?;
+    let bytes = bytes.unwrap_or_default();
+    let columns: Option<Vec<(Class, usize)>> =
+        types.iter().map(|ty| sent(ty.class).map(|(_, _, width)| (ty.class, width))).collect();
+    let columns = columns.ok_or_else(|| undecodable(operation))?;
+    let width = columns.iter().map(|(_, width)| width).sum::<usize>().max(1);
+    if usize::try_from(count) != Ok(bytes.len() / width) {
+        return Err(KeyError::Null.into());
+    }
+    let read = |mut row: &[u8]| {
+        let mut values = Values::new();
+        for (class, width) in &columns {
+            let (value, rest) = row.split_at_checked(*width)?;
+            row = rest;
+            values.push(if *class == Class::Uuid {
+                Value::Text(uuid(value))
+            } else {
+                postgres_value(value, *class)?
+            });
+        }
+        Some(values)
+    };
+    let rows: Option<Vec<Values>> = bytes.chunks_exact(width).map(read).collect();
+    rows.ok_or_else(|| undecodable(operation))
+}
+
+/// As the server writes it.
+fn uuid(bytes: &[u8]) -> String {
+    let mut text = hex(bytes);
+    for at in [8, 13, 18, 23] {
+        text.insert(at, '-');
+    }
+    text
+}
+
 /// The elements of an array of one dimension, in PostgreSQL's binary format.
 struct Elements<'b> {
     bytes: &'b [u8],
@@ -152,15 +219,16 @@ fn postgres_value(bytes: &[u8], class: Class) -> Option<Value> {
 
 /// PostgreSQL counts from 2000.
 const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a date");
+const EPOCH_MICROS: i64 = EPOCH.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
 
 /// Microseconds since then; the greatest and the smallest are infinite.
 fn moment(micros: i64) -> Result<NaiveDateTime, &'static str> {
     let at = match micros {
         i64::MIN => return Err("-infinity"),
         i64::MAX => None,
-        _ => EPOCH.and_time(chrono::NaiveTime::MIN).checked_add_signed(TimeDelta::microseconds(micros)),
+        _ => micros.checked_add(EPOCH_MICROS).and_then(DateTime::from_timestamp_micros),
     };
-    at.ok_or("infinity")
+    at.map(|at| at.naive_utc()).ok_or("infinity")
 }
 
 /// An instant; as the server writes it, where it is no time to the judge.

@@ -77,7 +77,7 @@ impl Scout {
     ) -> Result<Seen, DatastoreError> {
         let own = &layers(rule, 0)[0];
         let range = Range::of(rule, phase, &from, limit);
-        let (columns, _) = columns_read(&self.dialect, rule, own);
+        let (columns, _) = columns_read(&self.dialect, rule, own, phase);
         let select = self.dialect.select(&columns, |sql| selection(sql, rule, cutoffs, range));
         let rows = self.connection.handle().rows(&select, "read a batch ahead").await?;
         Ok(Seen { from, limit, rows, watermark, file: self.file.clone() })

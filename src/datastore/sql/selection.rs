@@ -54,12 +54,17 @@ impl Page {
     }
 }
 
-/// What the judge is told of a record: its key, its trigger and, where an order asks for it, the data subject.
-pub(super) fn sources(dialect: &Dialect, rule: RowRule<'_>) -> Vec<Expression> {
+/// What the judge is told of a record: its key, its trigger and, where an order asks for it, the data subject. `phase`: whose condition
+/// selects the records; none: another.
+pub(super) fn sources(dialect: &Dialect, rule: RowRule<'_>, phase: Option<Phase>) -> Vec<Expression> {
     let own = rule.table().name;
-    let mut sources: Vec<Expression> =
-        rule.table().key.iter().map(|name| dialect.column("t", own, name)).collect();
-    sources.push(TriggerSql::of(dialect, rule).reading());
+    // A key that holds NULL identifies nothing: it is an error, also where it is read.
+    let key = rule.table().key.iter().map(|name| dialect.column("t", own, name).filled(true));
+    let mut sources: Vec<Expression> = key.collect();
+    let trigger = TriggerSql::of(dialect, rule);
+    // What is compared with a cut-off is not NULL.
+    let compared = trigger.own_column().is_some() && matches!(phase, Some(Phase::Exact | Phase::Regular));
+    sources.push(trigger.reading().filled(compared));
     sources.extend(rule.people().map(|people| dialect.column("t", own, people.column)));
     sources
 }

@@ -57,7 +57,7 @@ impl Dialect {
             (Self::MariaDb(_), Class::Date) => format!("CAST({x} AS DATE)"),
             (Self::Sqlite | Self::Postgres(_) | Self::MariaDb(_), _) => x,
         };
-        Expression { sql, ty: ty.clone() }
+        Expression::new(sql, ty)
     }
 }
 
@@ -320,9 +320,8 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }

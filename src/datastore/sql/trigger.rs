@@ -206,7 +206,7 @@ impl<'a> TriggerSql<'a> {
                 (dialect.column("l", theirs, name), Some((from, pick)))
             }
             // A clock that has not started, for the judge as for the engine.
-            Reads::Nothing => (Expression { sql: "NULL".to_owned(), ty: Type::TEXT.clone() }, None),
+            Reads::Nothing => (Expression::text("NULL"), None),
         };
         let x = match (dialect, rule.trigger()) {
             // Compared by its text, whatever its type makes of a time.
@@ -227,7 +227,7 @@ impl<'a> TriggerSql<'a> {
             Dialect::Postgres(_) => format!("coalesce((SELECT json_agg({shown}) {from}), '[]')::text"),
             Dialect::MariaDb(_) => format!("coalesce((SELECT JSON_ARRAYAGG({shown}) {from}), '[]')"),
         };
-        Expression { sql, ty: Type::ROWS.clone() }
+        Expression::new(sql, Type::ROWS)
     }
 
     /// Whether SQL compares it at all.
