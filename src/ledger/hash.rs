@@ -26,6 +26,21 @@ pub fn empty_root() -> Hash {
 }
 
 pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
+    // Nearly all that is hashed here is short, and hashed in one piece costs less than in parts.
+    let mut short = [0; 128];
+    let mut rest = &mut short[..];
+    for part in parts {
+        let Some((place, behind)) = rest.split_at_mut_checked(part.len()) else {
+            return in_parts(parts);
+        };
+        place.copy_from_slice(part);
+        rest = behind;
+    }
+    let length = 128 - rest.len();
+    Hash::from_bytes(Sha256::digest(&short[..length]).into())
+}
+
+fn in_parts(parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(part);

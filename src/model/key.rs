@@ -29,7 +29,8 @@ pub const NOT_UTF8: char = '\u{ffff}';
 impl Key {
     /// The canonical text of the key columns' values, in the order the rule names them.
     pub fn from_values(values: &[Value]) -> Result<Self, KeyError> {
-        let mut text = String::with_capacity(16 * values.len() + 2);
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(24 * values.len() + 2);
         text.push('[');
         for (i, value) in values.iter().enumerate() {
             if i > 0 {
@@ -39,9 +40,7 @@ impl Key {
                 Value::Null => return Err(KeyError::Null),
                 Value::Real(_) => return Err(KeyError::Real),
                 Value::Integer(n) => {
-                    text.push('"');
-                    text.push_str(&n.to_string());
-                    text.push('"');
+                    let _ = write!(text, "\"{n}\"");
                 }
                 Value::Text(s) if s.contains(NOT_UTF8) => return Err(KeyError::NotUtf8),
                 Value::Text(s) => push_json_string(&mut text, s),

@@ -110,7 +110,7 @@ impl Records {
         let mut pairs: Vec<(Commitment, Tag)> =
             keys.map(|k| (batch_key.commit(k.as_str()), tags.of(k.as_str()))).collect();
         // The order of the commitments says nothing about the records; the tags stand in the same order.
-        pairs.sort_unstable_by_key(|pair| (leading(&pair.0), *pair));
+        pairs.sort_unstable_by(|a, b| leading(&a.0).cmp(&leading(&b.0)).then_with(|| a.cmp(b)));
         let mut commitments = Vec::with_capacity(24 * pairs.len());
         let mut tags = Vec::with_capacity(6 * pairs.len());
         for (commitment, tag) in &pairs {

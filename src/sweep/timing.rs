@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::ledger::entry::{Bound, MINUTE, Timing, Waited, ceiling, floor};
+use crate::ledger::entry::{Bound, Ceilings, MINUTE, Timing, Waited, floor};
 use crate::ledger::error::NameError;
 use crate::ledger::name::PromiseName;
 use crate::model::calendar::{Calendar, Memo};
@@ -37,8 +37,10 @@ struct Promise {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
     late: u64,
-    /// Whole seconds.
-    least: Option<i64>,
+    /// Of those that are not late, the first deadline.
+    next: Option<DateTime<Utc>>,
+    /// Whether that of some is beyond the calendar.
+    beyond: bool,
 }
 
 impl Standing {
@@ -70,7 +72,7 @@ impl Standing {
             Ok(Bound {
                 promise: name.map(|name| PromiseName::parse(name.as_str())).transpose()?,
                 late: tally.late,
-                margin: tally.least.map(|least| floor(storable(least))),
+                margin: tally.margin(self.late).map(floor),
             })
         };
         all.map(bound).collect()
@@ -81,13 +83,15 @@ impl Tally {
     fn add(&mut self, deadline: Option<DateTime<Utc>>, late: DateTime<Utc>) {
         match deadline {
             Some(deadline) if deadline <= late => self.late += 1,
-            Some(deadline) => {
-                let left = minute(deadline) - late.timestamp() - begun(late);
-                self.least = Some(self.least.map_or(left, |least| least.min(left)));
-            }
-            // Beyond the calendar: all the time there is.
-            None => self.least = Some(self.least.unwrap_or(i64::MAX)),
+            Some(deadline) => self.next = least(self.next, Some(deadline)),
+            None => self.beyond = true,
         }
+    }
+
+    /// What is left of that, in seconds; none: all are late.
+    fn margin(&self, late: DateTime<Utc>) -> Option<u64> {
+        let left = self.next.map(|next| minute(next) - late.timestamp() - begun(late));
+        left.or(self.beyond.then_some(i64::MAX)).map(storable)
     }
 }
 
@@ -106,25 +110,29 @@ pub(super) struct Waits {
 
 impl Waits {
     pub(super) fn of(due: &[Due], now: Now) -> Self {
-        let mut waits = Self::default();
+        let (mut overdue, mut lateness) = (0, Ceilings::default());
+        let (mut first, mut next) = (None, None);
         for record in due {
             let times = record.times();
             if times.deadline <= now.late {
-                waits.overdue += 1;
-                let late = (now.late - times.deadline).num_seconds().unsigned_abs();
-                *waits.lateness.entry(ceiling(late)).or_default() += 1;
+                overdue += 1;
+                lateness.add((now.late - times.deadline).num_seconds().unsigned_abs());
                 continue;
             }
-            let wait = (now.eligible - times.due).max(TimeDelta::zero());
-            waits.worst = waits.worst.max(Some(wait));
-            waits.least = least(waits.least, Some(times.deadline - now.late));
+            first = least(first, Some(times.due));
+            next = least(next, Some(times.deadline));
         }
-        waits
+        Self {
+            overdue,
+            lateness: lateness.counts(),
+            worst: first.map(|due| (now.eligible - due).max(TimeDelta::zero())),
+            least: next.map(|deadline| deadline - now.late),
+        }
     }
 }
 
 /// The lesser of those that there are.
-fn least(one: Option<TimeDelta>, other: Option<TimeDelta>) -> Option<TimeDelta> {
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     one.into_iter().chain(other).min()
 }
 
@@ -142,16 +150,15 @@ impl Report {
 
 /// Of the records of a batch, whose intent is drawn up at this instant of the host's clock.
 pub(super) fn timing(mut standing: Standing, due: &[Due], at: DateTime<Utc>) -> Result<Timing, NameError> {
-    let mut waited: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut waited = Ceilings::default();
     for record in due {
         let times = record.times();
         let since = standing.calendar.earliest(&times.trigger).unwrap_or(times.due);
         let wait = at.timestamp() - minute(since);
-        let within = ceiling(storable(wait + begun(at)).max(MINUTE));
-        *waited.entry(within).or_default() += 1;
+        waited.add(storable(wait + begun(at)).max(MINUTE));
         standing.add(&times);
     }
-    let waited = waited.into_iter().map(|(within, n)| Waited { within, n }).collect();
+    let waited = waited.counts().into_iter().map(|(within, n)| Waited { within, n }).collect();
     Ok(Timing { at, waited, bounds: standing.bounds()? })
 }
 

@@ -36,7 +36,7 @@ pub use level::{ErasureLevel, Remains};
 pub use orders::{
     Answer, ErasureAnswered, ErasureRequested, ErasureWithdrawn, HoldPlaced, HoldReleased, Pause, Resume,
 };
-pub use timing::{Bound, MINUTE, Timing, Waited, ceiling, floor};
+pub use timing::{Bound, Ceilings, MINUTE, Timing, Waited, ceiling, floor};
 
 /// What the two-byte length before each entry of a tlog-tiles entry bundle can say.
 const MAX_BYTES: usize = 65_535;

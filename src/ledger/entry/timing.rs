@@ -1,5 +1,8 @@
 //! How long records waited, and how their bounds stand: coarse, so that nobody can be found by an instant of theirs.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +94,47 @@ pub fn ceiling(seconds: u64) -> u64 {
     seconds.div_ceil(unit).saturating_mul(unit)
 }
 
+/// Counts lengths by their [`ceiling`]s: of records that come one after another, most share one.
+#[derive(Debug, Clone)]
+pub struct Ceilings {
+    counts: BTreeMap<u64, u64>,
+    /// The lengths that share the last one, and how many of them came since.
+    last: RangeInclusive<u64>,
+    since: u64,
+}
+
+impl Default for Ceilings {
+    fn default() -> Self {
+        Self { counts: BTreeMap::new(), last: 0..=0, since: 0 }
+    }
+}
+
+impl Ceilings {
+    /// One more, in seconds.
+    pub fn add(&mut self, seconds: u64) {
+        if !self.last.contains(&seconds) {
+            self.settle();
+            let most = ceiling(seconds);
+            // What lies below a power of ten has a digit less.
+            self.last = most.saturating_sub(unit(most.saturating_sub(1)) - 1)..=most;
+        }
+        self.since += 1;
+    }
+
+    fn settle(&mut self) {
+        let since = std::mem::take(&mut self.since);
+        if since > 0 {
+            *self.counts.entry(*self.last.end()).or_default() += since;
+        }
+    }
+
+    /// How many came to each of them, ascending.
+    pub fn counts(mut self) -> BTreeMap<u64, u64> {
+        self.settle();
+        self.counts
+    }
+}
+
 /// Seconds rounded down to two digits.
 pub fn floor(seconds: u64) -> u64 {
     let unit = unit(seconds);
@@ -99,4 +143,22 @@ pub fn floor(seconds: u64) -> u64 {
 
 fn unit(seconds: u64) -> u64 {
     10_u64.pow(seconds.checked_ilog10().unwrap_or(0).saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shares_a_ceiling_is_counted_by_it() {
+        let all = || (0..=12_345).chain((0..=1_100).rev()).chain([u64::MAX, 0, 9, 10, 99, 100, 101, 100]);
+        let mut plain: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut counted = Ceilings::default();
+        for seconds in all() {
+            *plain.entry(ceiling(seconds)).or_default() += 1;
+            counted.add(seconds);
+        }
+        assert_eq!(counted.counts(), plain);
+        assert_eq!(Ceilings::default().counts(), BTreeMap::new());
+    }
 }
