@@ -85,6 +85,9 @@ impl Calendar {
 
     /// The first instant that a moment can mean; `None`: beyond the calendar.
     pub fn earliest(&self, moment: &Moment) -> Option<DateTime<Utc>> {
+        if let Moment::Instant(at) = moment {
+            return Some(*at);
+        }
         self.read(moment, Reading::Earliest, &mut Nobody)?.instant()
     }
 
