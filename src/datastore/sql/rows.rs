@@ -19,8 +19,33 @@ use crate::rules::bind::TriggerKind;
 
 /// What a statement of SQLite's returned as one JSON text.
 pub(super) fn parse(json: &str) -> Result<Vec<Values>, DatastoreError> {
-    let rows: Vec<Vec<Encoded>> = serde_json::from_str(json).map_err(|_| garbled())?;
-    Ok(rows.into_iter().map(|row| row.into_iter().map(|e| e.0).collect()).collect())
+    let rows: Vec<Row> = serde_json::from_str(json).map_err(|_| garbled())?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// The values of one row, from an array of encoded ones.
+struct Row(Values);
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Values;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of encoded values")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut array: A) -> Result<Values, A::Error> {
+                let mut values = Values::new();
+                while let Some(Encoded(value)) = array.next_element()? {
+                    values.push(value);
+                }
+                Ok(values)
+            }
+        }
+        deserializer.deserialize_seq(Visitor).map(Row)
+    }
 }
 
 /// The values of a trigger in other rows, from the JSON array that a statement reads them as.
