@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::datastore::catalogues;
+use crate::datastore::sql::Backlogged;
 use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::key::SigningKey;
@@ -271,7 +272,8 @@ impl Deployment {
         now: Now,
     ) -> Result<Backlog, Failure> {
         let (orders, bound, cutoffs) = self.to_count(rule, state, now).await?;
-        Ok(backlog(self.datastore(rule)?, &bound, &cutoffs, &orders, now).await?)
+        let own = (self.datastore(rule)?, None);
+        Ok(backlog(own, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
     }
 
     async fn to_count<'r>(

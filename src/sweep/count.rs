@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::datastore::DatastoreError;
 use crate::datastore::files;
-use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Cursor, Phase, Reader};
+use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Cursor, Layout, Phase, Reader};
 use crate::model::datastore::Datastore;
 use crate::model::now::Now;
 use crate::model::orders::Orders;
@@ -172,48 +172,24 @@ pub async fn count(
     Ok(counts)
 }
 
-/// The same of what is not kept.
+/// The same of what is not kept. `layout`: of a datastore that was opened in this sweep before. `known`: SQL has told it apart already.
 pub async fn backlog(
-    datastore: &Datastore,
+    (datastore, layout): (&Datastore, Option<&Layout>),
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
-    orders: &Orders,
-    now: Now,
+    (orders, now): (&Orders, Now),
+    of: Backlogged,
+    known: Option<Census>,
 ) -> Result<Backlog, DatastoreError> {
     let Some(rows) = bound.rows() else {
         return Ok(count(datastore, bound, cutoffs, orders, now).await?.backlog);
     };
-    let all = Sought::Due { of: Backlogged::All, known: None };
-    left(&mut Reader::open(datastore).await?, rows, cutoffs, (orders, now), &all).await
-}
-
-/// What a sweep was about, and what of it may be left.
-pub(super) enum Sought {
-    /// What is due. `known`: SQL has told it apart already.
-    Due { of: Backlogged, known: Option<Census> },
-    /// The records of those who demand erasure, and no others.
-    Demanded,
-}
-
-/// Counts what a sweep has left.
-pub(super) async fn left(
-    reader: &mut Reader,
-    rows: RowRule<'_>,
-    cutoffs: &Cutoffs,
-    (orders, now): (&Orders, Now),
-    sought: &Sought,
-) -> Result<Backlog, DatastoreError> {
-    let census = match sought {
-        Sought::Due { known: Some(census), .. } => census.clone(),
-        Sought::Due { of, known: None } => reader.backlog(rows, cutoffs, *of).await?,
-        Sought::Demanded => {
-            let mut counts = Counts::new(rows.rule(), now.late);
-            let judge = |record| counts.add(&decide(rows.bound(), record, orders, now));
-            each(reader, rows.heeding(orders), cutoffs, Phase::Demanded, judge).await?;
-            return Ok(counts.backlog);
-        }
+    let mut reader = Reader::open_again(datastore, layout).await?;
+    let census = match known {
+        Some(census) => census,
+        None => reader.backlog(rows, cutoffs, of).await?,
     };
-    Ok(told_apart(reader, rows, cutoffs, (orders, now), &census).await?.backlog)
+    Ok(told_apart(&mut reader, rows, cutoffs, (orders, now), &census).await?.backlog)
 }
 
 /// SQL tells apart what nobody doubts; everything due, and everything SQL cannot read, is put before the judge.
@@ -266,6 +242,23 @@ async fn told_apart(
         each(reader, bound, cutoffs, Phase::Demanded, judge).await?;
     }
     Ok(counts)
+}
+
+/// Counts the records of those who demand erasure, and no others.
+pub(super) async fn demanded(
+    (datastore, layout): (&Datastore, Option<&Layout>),
+    bound: &BoundRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<Backlog, DatastoreError> {
+    let mut counts = Counts::new(bound.rule(), now.late);
+    if let Some(rows) = bound.rows() {
+        let mut reader = Reader::open_again(datastore, layout).await?;
+        let judge = |record| counts.add(&decide(bound, record, orders, now));
+        each(&mut reader, rows.heeding(orders), cutoffs, Phase::Demanded, judge).await?;
+    }
+    Ok(counts.backlog)
 }
 
 /// How many of the records that SQL cannot compare would go.

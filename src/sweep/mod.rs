@@ -20,7 +20,6 @@ mod guard;
 mod idle;
 mod judge;
 mod level;
-mod onlooker;
 mod orphans;
 mod outcome;
 mod pace;
@@ -37,7 +36,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
-use crate::datastore::sql::Writer;
+use crate::datastore::sql::{Backlogged, Census, Layout, Reader, Writer};
 use crate::datastore::{Readers, entitled, surveyed};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
@@ -66,8 +65,6 @@ pub use level::{Patience, Raised, raise};
 pub use orphans::{Orphan, orphans};
 pub use recover::{Places, Recovered, recover};
 
-use count::Sought;
-use onlooker::Onlooker;
 use run::Run;
 
 /// One rule, where its records are, and in which version.
@@ -308,10 +305,8 @@ async fn sweep(
     let skewed = Now { eligible: mandate.now.eligible + hook::skew(), ..mandate.now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
-    let (due, allowed) = permitted(target, &bound, &cutoffs, &mandate, &mut readers).await?;
-    // Of the others nobody asks anything more.
-    let onlooker = Onlooker::new(own, readers.remove(&target.rule.datastore));
-    drop(readers);
+    let layout = readers.get(&target.rule.datastore).map(Reader::layout);
+    let (due, allowed) = permitted(target, &bound, &cutoffs, &mandate, readers).await?;
     let Mandate { cause, orders, standing, now, brake } = mandate;
     let allowance = match allowed {
         Ok(allowance) => allowance,
@@ -334,7 +329,7 @@ async fn sweep(
         orders: Arc::new(orders),
         now,
         brake,
-        onlooker,
+        layout,
         cause,
         sweep: &sweep,
         allowance,
@@ -359,13 +354,16 @@ async fn sweep(
     if outcome.is_err() {
         run.report.result = SweepResult::Failed;
     }
-    let sought = run.sought(own);
-    let (orders, onlooker, mut report) = (Arc::clone(&run.orders), run.onlooker, run.report);
+    // To look for the due among what has just been deleted would cost more than to delete it did, where an engine leaves the dead where
+    // they were.
+    let of = if run.has_accounted(own) { Backlogged::NotDue } else { Backlogged::All };
+    let (orders, layout, mut report) = (Arc::clone(&run.orders), run.layout, run.report);
     report.ledger_wait = run.idle.total();
     report.stranded = run.stranded.len() as u64;
     // The walk through files has counted them, unless there was none.
     if bound.rows().is_some() || report.result == SweepResult::Observed {
-        report.residue = residue(onlooker, &bound, &cutoffs, (&orders, now), &sought).await;
+        report.residue =
+            residue((own, layout.as_ref()), &bound, &cutoffs, (cause, &orders), now, (of, run.census)).await;
     }
     if let Some(counts) = &report.residue {
         // Whoever had locked a record may have un-deleted it, or deleted it; and of those that only the judge can compare, one that was
@@ -409,7 +407,7 @@ async fn dispose(
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
-    let mut writer = Writer::open_again(own, run.onlooker.layout()).await?;
+    let mut writer = Writer::open(own).await?;
     recover::forget(state, &mut writer).await?;
     let outcome = Box::pin(batches::run(run, rows, state, &mut writer, progress)).await;
     // After an error a batch may be committed and not sealed: its marker has to stay, and what stays says nothing wrong.
@@ -432,7 +430,7 @@ async fn permitted(
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     mandate: &Mandate<'_>,
-    readers: &mut Readers,
+    readers: Readers,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
     let Mandate { cause, orders, standing, now, .. } = mandate;
     match cause {
@@ -452,7 +450,7 @@ async fn guard(
     cutoffs: &Cutoffs,
     (orders, now): (&Orders, Now),
     standing: &VersionStanding,
-    readers: &mut Readers,
+    mut readers: Readers,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
     let own = target.own()?;
     let allowance = |due, all| target.guard.allowance(standing, due, all, now.eligible);
@@ -484,19 +482,19 @@ async fn guard(
     Ok((due, allowed))
 }
 
-/// Counts on another connection than the records went over what is still there of what the cause is about; a count that cannot be made is none, never
+/// Counts on a connection of its own what is still there of what the cause is about; a count that cannot be made is none, never
 /// zero.
 async fn residue(
-    onlooker: Onlooker<'_>,
+    own: (&Datastore, Option<&Layout>),
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
-    (orders, now): (&Orders, Now),
-    sought: &Sought,
+    (cause, orders): (Cause, &Orders),
+    now: Now,
+    (of, known): (Backlogged, Option<Census>),
 ) -> Option<Backlog> {
-    let counted = match (bound.rows(), sought) {
-        (Some(rows), _) => onlooker.left(rows, cutoffs, (orders, now), sought).await,
-        (None, Sought::Due { .. }) => backlog(onlooker.datastore(), bound, cutoffs, orders, now).await,
-        (None, Sought::Demanded) => Ok(Backlog::new(bound.rule(), now.late)),
+    let counted = match cause {
+        Cause::Schedule | Cause::Replay => backlog(own, bound, cutoffs, (orders, now), of, known).await,
+        Cause::Request => count::demanded(own, bound, cutoffs, orders, now).await,
     };
     counted
         .inspect_err(|error| {

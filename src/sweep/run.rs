@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::brake::Brake;
-use super::count::Sought;
 use super::error::SweepError;
 use super::idle::Idle;
 use super::judge::Grounds;
-use super::onlooker::Onlooker;
 use super::outcome::Share;
 use super::timing::Waits;
 use super::{Progress, Report, Target, orders};
 use crate::clock::Stopwatch;
 use crate::datastore::DatastoreError;
-use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Reader, Writer};
+use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Layout, Reader, Writer};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::datastore::Datastore;
 use crate::model::horizon::Horizon;
@@ -35,7 +33,8 @@ pub(super) struct Run<'a> {
     pub(super) orders: Arc<Orders>,
     pub(super) now: Now,
     pub(super) brake: &'a Brake,
-    pub(super) onlooker: Onlooker<'a>,
+    /// Of the rule's own datastore, as who surveyed it saw it; none: it has no tables.
+    pub(super) layout: Option<Layout>,
     pub(super) cause: Cause,
     pub(super) sweep: &'a Sweep,
     /// The rule's own records that may still go in this sweep.
@@ -94,7 +93,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let own = self.target.own()?;
-        let (orders, cutoffs, layout) = (Arc::clone(&self.orders), self.cutoffs, self.onlooker.layout());
+        let (orders, cutoffs, layout) = (Arc::clone(&self.orders), self.cutoffs, self.layout.as_ref());
         let counted = async {
             Reader::open_again(own, layout)
                 .await?
@@ -153,7 +152,7 @@ impl<'a> Run<'a> {
 
     /// Whether the records that were counted before the sweep are all gone, and nothing that a query took for due is left: what is due still
     /// has come to be meanwhile. `before`: as [`Reader::count_selected`] counted them, at the same cut-off.
-    fn has_accounted(&self, own: &Datastore) -> bool {
+    pub(super) fn has_accounted(&self, own: &Datastore) -> bool {
         let Self { report, orders, .. } = self;
         self.bound.rows().is_some_and(|rows| Reader::counts_exactly(own, rows))
             && report.result == SweepResult::Completed
@@ -161,17 +160,6 @@ impl<'a> Run<'a> {
             && (report.locked, report.refusals(), report.changed, self.spared) == (0, 0, 0, 0)
             && !orders.all_held
             && orders.held.is_empty()
-    }
-
-    /// What is counted when it is over.
-    pub(super) fn sought(&mut self, own: &Datastore) -> Sought {
-        // To look for the due among what has just been deleted would cost more than to delete it did, where an engine leaves the dead where
-        // they were.
-        let of = if self.has_accounted(own) { Backlogged::NotDue } else { Backlogged::All };
-        match self.cause {
-            Cause::Schedule | Cause::Replay => Sought::Due { of, known: self.census.take() },
-            Cause::Request => Sought::Demanded,
-        }
     }
 
     /// Remembers the records of a batch that stays, where something that hung on them went.

@@ -99,7 +99,6 @@ on_servers!(
     a_pause_between_the_batches_of_several_connections_stops_all_of_them,
     pages_that_hold_nothing_due_stop_none_of_several_connections,
     a_record_that_is_left_is_said_although_as_many_went_as_there_were,
-    what_is_left_is_counted_although_the_idle_connection_was_cut_off,
 );
 
 fn a_record_un_deleted_after_it_was_selected_stays_or_could_not_be_un_deleted<E: Engine>() {
@@ -431,37 +430,4 @@ fn a_record_that_is_left_is_said_although_as_many_went_as_there_were<E: Engine>(
     assert_eq!((ran.code, numbers), (1, [Some(900), Some(1), Some(1)]), "{}", ran.text());
     application.rollback();
     assert_eq!(served.left(), set(&["450"]));
-}
-
-/// The connection that counted before has nothing to do until it counts afterwards, and a server may have no patience with that.
-fn what_is_left_is_counted_although_the_idle_connection_was_cut_off<E: Engine>() {
-    let served = Served::<E>::new(DELETED_AT, UNLESS_UNPAID);
-    served.accounts(1..=3);
-    let (idle, cut) = if E::SCHEME == "mariadb" {
-        (
-            "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND = 'Sleep' AND ID NOT IN \
-               (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX)",
-            "KILL",
-        )
-    } else {
-        (
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'",
-            "SELECT pg_terminate_backend",
-        )
-    };
-    let mut found = Vec::new();
-    let ran = served.world.run_paused("selected.after:1", &SWEEP, || {
-        found = served.database.texts(idle);
-        for connection in &found {
-            served.database.texts(&format!("{cut} ({connection})"));
-        }
-    });
-    assert_eq!(found.len(), 1, "the sweep holds one connection that waits: {found:?}");
-    let said = ran.rule();
-    assert_eq!(
-        (ran.code, &said["disposed"], &said["remaining"]),
-        (0, &Json::from(3), &Json::from(0)),
-        "{said}"
-    );
-    assert_eq!(served.world.records("batch.committed"), 3);
 }
