@@ -25,9 +25,12 @@ pub fn empty_root() -> Hash {
     sha256(&[])
 }
 
+/// Longer than two blocks, nothing that is hashed once a record is.
+const SHORT: usize = 128;
+
 pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     // Nearly all that is hashed here is short, and hashed in one piece costs less than in parts.
-    let mut short = [0; 128];
+    let mut short = [0; SHORT];
     let mut rest = &mut short[..];
     for part in parts {
         let Some((place, behind)) = rest.split_at_mut_checked(part.len()) else {
@@ -36,7 +39,7 @@ pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
         place.copy_from_slice(part);
         rest = behind;
     }
-    let length = 128 - rest.len();
+    let length = SHORT - rest.len();
     Hash::from_bytes(Sha256::digest(&short[..length]).into())
 }
 

@@ -88,7 +88,7 @@ impl Tally {
         }
     }
 
-    /// What is left of that, in seconds; none: all are late.
+    /// What is left to the first deadline that has not passed, in seconds; none: all are late.
     fn margin(&self, late: DateTime<Utc>) -> Option<u64> {
         let left = self.next.map(|next| minute(next) - late.timestamp() - begun(late));
         left.or(self.beyond.then_some(i64::MAX)).map(storable)

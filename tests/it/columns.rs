@@ -220,6 +220,41 @@ fn triggers_of_postgresql_of_any_type_take_what_is_due_and_nothing_that_is_no_ti
     ]);
 }
 
+/// What was one day, or one instant, may be another by then: the rule was bound to what the column was.
+#[test]
+fn a_trigger_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
+    let zoned = r#"{ column = "deleted_at", time_zone = "Europe/Berlin" }"#;
+    for (ty, trigger, becomes) in [
+        ("date", r#"{ column = "deleted_at" }"#, "timestamptz"),
+        ("timestamptz", r#"{ column = "deleted_at" }"#, "date"),
+        ("timestamp", zoned, "date"),
+        ("timestamp", zoned, "timestamptz"),
+    ] {
+        let database = Database::<Postgres>::new();
+        database.sql(&format!(
+            "CREATE TABLE account (id int NOT NULL PRIMARY KEY, deleted_at {ty}); \
+             INSERT INTO account VALUES (1, '1971-01-01'), (2, '2020-01-01'); \
+             CREATE INDEX ON account (deleted_at); ANALYZE account"
+        ));
+        let retain = if ty == "date" { "18262 days" } else { "50 years" };
+        let world = world(
+            &database,
+            &rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\"")),
+        );
+        let ran = world.run_paused("prepare.before:1", &["sweep", "--format", "json"], || {
+            database.sql(&format!("ALTER TABLE account ALTER deleted_at TYPE {becomes}"));
+        });
+        assert_eq!(database.texts("SELECT count(*) FROM account"), ["2"], "{ty}: {}", ran.text());
+        assert_eq!(
+            (&ran.rule()["result"], world.records("batch.committed")),
+            (&"failed".into(), 0),
+            "{ty}: {}",
+            ran.text()
+        );
+        world.ran(&["ledger", "verify"], 0);
+    }
+}
+
 #[test]
 fn triggers_of_mariadb_of_any_type_take_what_is_due_and_nothing_that_is_no_time() {
     triggers::<MariaDb>(&[

@@ -295,7 +295,7 @@ impl Dialect {
             }
             Self::Postgres(_) => {
                 let arrays = || {
-                    let arrays = (0..columns.len().max(1)).map(|i| format!("array_agg(b.c{i})"));
+                    let arrays = (0..columns.len().max(1)).map(|i| format!("pg_catalog.array_agg(b.c{i})"));
                     arrays.collect::<Vec<_>>().join(", ")
                 };
                 self.sql(format!("SELECT {} FROM (", packed.clone().unwrap_or_else(arrays)))
@@ -325,10 +325,8 @@ impl Dialect {
     /// Rows of PostgreSQL's that are of one length, and nowhere NULL: as bytes, each is read and sent in half the time that arrays take.
     fn packed(&self, columns: &[Expression]) -> Option<String> {
         let Self::Postgres(_) = self else { return None };
-        let packed = |(i, x): (usize, &Expression)| x.filled.then(|| rows::packed(x.ty.class, i)).flatten();
-        let packed: Option<Vec<String>> = columns.iter().enumerate().map(packed).collect();
-        let packed = packed.filter(|packed| !packed.is_empty())?;
-        Some(format!("string_agg({}, ''), count(*)", packed.join(" || ")))
+        let are_filled = columns.iter().all(|x| x.filled);
+        are_filled.then(|| rows::packed(columns.iter().map(|x| x.ty.class))).flatten()
     }
 }
 

@@ -129,20 +129,31 @@ pub(super) fn of_postgres(
     Ok(rows)
 }
 
-/// How a column of a row that is packed is written, as bytes of one length in PostgreSQL's binary format; none: its values have none.
-pub(super) fn packed(class: Class, column: usize) -> Option<String> {
-    let (send, ty, _) = sent(class)?;
-    Some(format!("pg_catalog.{send}(b.c{column}::{ty})"))
+/// The `SELECT` of rows that are packed: all as bytes of one length, in PostgreSQL's binary format, how many there are, and whether their types
+/// are those still. None: values of one of the classes have no one length.
+pub(super) fn packed(classes: impl Iterator<Item = Class>) -> Option<String> {
+    let (mut row, mut same) = (Vec::new(), vec!["TRUE".to_owned()]);
+    for (at, class) in classes.enumerate() {
+        // No cast: a column of another type by now is refused, or widened without loss. But for a date, which is taken for its midnight.
+        row.push(format!("pg_catalog.{}(b.c{at})", sent(class)?.0));
+        if let Class::Instant | Class::Naive = class {
+            same.push(format!("pg_catalog.pg_column_size(b.c{at}) = 8"));
+        }
+    }
+    let (row, same) = (row.join(" OPERATOR(pg_catalog.||) "), same.join(" AND "));
+    let read =
+        format!("pg_catalog.string_agg({row}, ''::bytea), pg_catalog.count(*), pg_catalog.bool_and({same})");
+    (!row.is_empty()).then_some(read)
 }
 
-/// The function that writes the values of a class as bytes, the type that it takes, and how many bytes they are.
-fn sent(class: Class) -> Option<(&'static str, &'static str, usize)> {
+/// The function that writes the values of a class as bytes, and how many bytes they are.
+fn sent(class: Class) -> Option<(&'static str, usize)> {
     match class {
-        Class::Integer => Some(("int8send", "int8", 8)),
-        Class::Instant => Some(("timestamptz_send", "timestamptz", 8)),
-        Class::Naive => Some(("timestamp_send", "timestamp", 8)),
-        Class::Date => Some(("date_send", "date", 4)),
-        Class::Uuid => Some(("uuid_send", "uuid", 16)),
+        Class::Integer => Some(("int8send", 8)),
+        Class::Instant => Some(("timestamptz_send", 8)),
+        Class::Naive => Some(("timestamp_send", 8)),
+        Class::Date => Some(("date_send", 4)),
+        Class::Uuid => Some(("uuid_send", 16)),
         Class::Any
         | Class::Boolean
         | Class::Decimal
@@ -160,11 +171,15 @@ pub(super) fn unpacked(
     types: &[Type],
     operation: &'static str,
 ) -> Result<Vec<Values>, DatastoreError> {
-    let count: i64 = row.try_get(1).map_err(failed(operation))?;
     let bytes: Option<&[u8]> = row.try_get(0).map_err(failed(operation))?;
+    let count: i64 = row.try_get(1).map_err(failed(operation))?;
+    let same: Option<bool> = row.try_get(2).map_err(failed(operation))?;
     let bytes = bytes.unwrap_or_default();
+    if same == Some(false) {
+        return Err(undecodable(operation));
+    }
     let columns: Option<Vec<(Class, usize)>> =
-        types.iter().map(|ty| sent(ty.class).map(|(_, _, width)| (ty.class, width))).collect();
+        types.iter().map(|ty| sent(ty.class).map(|(_, width)| (ty.class, width))).collect();
     let columns = columns.ok_or_else(|| undecodable(operation))?;
     let width = columns.iter().map(|(_, width)| width).sum::<usize>().max(1);
     if usize::try_from(count) != Ok(bytes.len() / width) {
