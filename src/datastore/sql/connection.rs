@@ -322,7 +322,7 @@ impl Dialect {
         Select { sql, types, packed: packed.is_some() }
     }
 
-    /// Rows of PostgreSQL's that are of one length, and nowhere NULL: as bytes, each is read and sent in half the time that arrays take.
+    /// Rows of PostgreSQL's that are of one length, and nowhere NULL: as bytes, they are read and sent in two thirds of the time that arrays take.
     fn packed(&self, columns: &[Expression]) -> Option<String> {
         let Self::Postgres(_) = self else { return None };
         let are_filled = columns.iter().all(|x| x.filled);
