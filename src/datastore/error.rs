@@ -287,7 +287,8 @@ fn of_postgres(code: &str) -> EngineError {
         "25006" => EngineError::Denied("the server, or the session, is read-only".to_owned()),
         "28000" | "28P01" => EngineError::Denied("the server does not let the account in".to_owned()),
         "53100" => EngineError::Full,
-        "42P01" | "42703" | "3F000" => {
+        // A table, a column, a function or an operator for the types, a type, a schema.
+        "42P01" | "42703" | "42883" | "42804" | "3F000" => {
             EngineError::Other(format!("the schema has changed meanwhile (SQLSTATE {code})"))
         }
         // What a function of a trigger raises.

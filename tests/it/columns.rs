@@ -251,6 +251,11 @@ fn a_trigger_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
             "{ty}: {}",
             ran.text()
         );
+        let said = ran.text();
+        assert!(
+            said.contains("schema has changed meanwhile") || said.contains("been altered meanwhile"),
+            "{ty}: {said}"
+        );
         world.ran(&["ledger", "verify"], 0);
     }
 }
