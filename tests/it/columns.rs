@@ -227,6 +227,7 @@ fn a_trigger_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
     for (ty, trigger, becomes) in [
         ("date", r#"{ column = "deleted_at" }"#, "timestamptz"),
         ("timestamptz", r#"{ column = "deleted_at" }"#, "date"),
+        ("timestamptz", r#"{ column = "deleted_at" }"#, "timestamp"),
         ("timestamp", zoned, "date"),
         ("timestamp", zoned, "timestamptz"),
     ] {

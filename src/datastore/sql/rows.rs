@@ -134,10 +134,14 @@ pub(super) fn of_postgres(
 pub(super) fn packed(classes: impl Iterator<Item = Class>) -> Option<String> {
     let (mut row, mut same) = (Vec::new(), vec!["TRUE".to_owned()]);
     for (at, class) in classes.enumerate() {
-        // No cast: a column of another type by now is refused, or widened without loss. But for a date, which is taken for its midnight.
+        // No cast: a column of another type by now is refused, or widened without loss. But a date would be taken for its midnight, and a time
+        // without a zone for one in UTC.
         row.push(format!("pg_catalog.{}(b.c{at})", sent(class)?.0));
-        if let Class::Instant | Class::Naive = class {
-            same.push(format!("pg_catalog.pg_column_size(b.c{at}) = 8"));
+        let is_not = |ty| format!("pg_catalog.pg_typeof(b.c{at}) <> 'pg_catalog.{ty}'::regtype");
+        match class {
+            Class::Instant => same.extend(["date", "timestamp"].map(is_not)),
+            Class::Naive => same.push(is_not("date")),
+            _ => {}
         }
     }
     let (row, same) = (row.join(" OPERATOR(pg_catalog.||) "), same.join(" AND "));
