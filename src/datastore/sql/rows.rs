@@ -115,7 +115,11 @@ pub(super) fn of_postgres(
             return Ok(Vec::new());
         }
         let bytes = raw.as_bytes().map_err(|_| undecodable(operation))?;
-        columns.push(Elements::of(bytes).ok_or_else(|| undecodable(operation))?);
+        let column = Elements::of(bytes).filter(|column| {
+            // A row without columns has one nevertheless.
+            types.get(at).is_none_or(|ty| !column.is_another_time(ty.class))
+        });
+        columns.push(column.ok_or_else(|| undecodable(operation))?);
     }
     let count = columns.iter().map(|column| column.left).min().unwrap_or(0);
     let mut rows = Vec::with_capacity(count);
@@ -219,6 +223,8 @@ fn uuid(bytes: &[u8]) -> String {
 struct Elements<'b> {
     bytes: &'b [u8],
     left: usize,
+    /// The object identifier of their type.
+    ty: i32,
 }
 
 impl<'b> Elements<'b> {
@@ -227,7 +233,14 @@ impl<'b> Elements<'b> {
         let (header, elements) = bytes.split_first_chunk::<20>()?;
         let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
         let left = usize::try_from(word(12)?).ok()?;
-        (word(0)? == 1).then_some(Self { bytes: elements, left })
+        (word(0)? == 1).then_some(Self { bytes: elements, left, ty: word(8)? })
+    }
+
+    /// Whether the column holds times of another kind by now, which would be read as if they were of this one.
+    fn is_another_time(&self, class: Class) -> bool {
+        const TIMES: [(i32, Class); 3] = [(1082, Class::Date), (1114, Class::Naive), (1184, Class::Instant)];
+        let is_time = TIMES.iter().any(|(_, known)| *known == class);
+        is_time && TIMES.iter().any(|(ty, known)| *ty == self.ty && *known != class)
     }
 
     fn next(&mut self, class: Class) -> Option<Value> {
