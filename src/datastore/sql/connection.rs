@@ -298,7 +298,10 @@ impl Dialect {
                     let arrays = (0..columns.len().max(1)).map(|i| format!("pg_catalog.array_agg(b.c{i})"));
                     arrays.collect::<Vec<_>>().join(", ")
                 };
-                self.sql(format!("SELECT {} FROM (", packed.clone().unwrap_or_else(arrays)))
+                let read = packed.clone().unwrap_or_else(arrays);
+                let same = rows::same_times(columns.iter().map(|x| x.ty.class));
+                let same = same.map(|same| format!(", {same}")).unwrap_or_default();
+                self.sql(format!("SELECT {read}{same} FROM ("))
             }
             Self::MariaDb(_) => self.sql(""),
         };

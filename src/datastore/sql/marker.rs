@@ -193,8 +193,11 @@ fn exists(dialect: &Dialect) -> super::connection::Select {
             sql.push(" FROM main.sqlite_schema WHERE type = 'table' AND name = ").bind_text(TABLE);
         }
         Dialect::Postgres(schema) => {
-            sql.push(" FROM pg_catalog.pg_tables WHERE schemaname = ").bind_text(&schema.name);
-            sql.push(" AND tablename = ").bind_text(TABLE);
+            sql.push(
+                " FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace",
+            );
+            sql.push(" WHERE c.relkind IN ('r', 'p') AND n.nspname = ").bind_text(&schema.name);
+            sql.push(" AND c.relname = ").bind_text(TABLE);
         }
         Dialect::MariaDb(schema) => {
             sql.push(" FROM information_schema.TABLES WHERE TABLE_SCHEMA = ").bind_text(&schema.name);

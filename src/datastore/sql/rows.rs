@@ -108,18 +108,19 @@ pub(super) fn of_postgres(
     types: &[Type],
     operation: &'static str,
 ) -> Result<Vec<Values>, DatastoreError> {
-    let mut columns = Vec::with_capacity(row.len());
-    for at in 0..row.len() {
+    // A row without columns has one nevertheless.
+    let arrays = types.len().max(1);
+    if row.len() > arrays && !row.try_get::<bool, _>(arrays).map_err(failed(operation))? {
+        return Err(undecodable(operation));
+    }
+    let mut columns = Vec::with_capacity(arrays);
+    for at in 0..arrays {
         let raw = row.try_get_raw(at).map_err(failed(operation))?;
         if raw.is_null() {
             return Ok(Vec::new());
         }
         let bytes = raw.as_bytes().map_err(|_| undecodable(operation))?;
-        let column = Elements::of(bytes).filter(|column| {
-            // A row without columns has one nevertheless.
-            types.get(at).is_none_or(|ty| !column.is_another_time(ty.class))
-        });
-        columns.push(column.ok_or_else(|| undecodable(operation))?);
+        columns.push(Elements::of(bytes).ok_or_else(|| undecodable(operation))?);
     }
     let count = columns.iter().map(|column| column.left).min().unwrap_or(0);
     let mut rows = Vec::with_capacity(count);
@@ -133,25 +134,42 @@ pub(super) fn of_postgres(
     Ok(rows)
 }
 
-/// The `SELECT` of rows that are packed: all as bytes of one length, in PostgreSQL's binary format, how many there are, and whether their types
-/// are those still. None: values of one of the classes have no one length.
+/// The `SELECT` of rows that are packed: all as bytes of one length, in PostgreSQL's binary format, and how many there are. None: values of one
+/// of the classes have no one length.
 pub(super) fn packed(classes: impl Iterator<Item = Class>) -> Option<String> {
-    let (mut row, mut same) = (Vec::new(), vec!["TRUE".to_owned()]);
-    for (at, class) in classes.enumerate() {
-        // No cast: a column of another type by now is refused, or widened without loss. But a date would be taken for its midnight, and a time
-        // without a zone for one in UTC.
-        row.push(format!("pg_catalog.{}(b.c{at})", sent(class)?.0));
-        let is_not = |ty| format!("pg_catalog.pg_typeof(b.c{at}) <> 'pg_catalog.{ty}'::regtype");
+    // No cast: a column of another type by now is refused, or widened without loss, or is a time of another kind.
+    let sent = |(at, class)| Some(format!("pg_catalog.{}(b.c{at})", sent(class)?.0));
+    let row: Vec<String> = classes.enumerate().map(sent).collect::<Option<_>>()?;
+    let row = row.join(" OPERATOR(pg_catalog.||) ");
+    (!row.is_empty()).then(|| format!("pg_catalog.string_agg({row}, ''::bytea), pg_catalog.count(*)"))
+}
+
+/// Whether columns that held times hold none of another kind by now: a date would be taken for its midnight, a time without a zone for one in
+/// UTC. None: none of them holds times. The least of no rows has their type: to ask each row for it took a tenth of the statement.
+pub(super) fn same_times(classes: impl Iterator<Item = Class>) -> Option<String> {
+    let others = |class| -> &[&str] {
         match class {
-            Class::Instant => same.extend(["date", "timestamp"].map(is_not)),
-            Class::Naive => same.push(is_not("date")),
-            _ => {}
+            Class::Instant => &["date", "timestamp"],
+            Class::Naive => &["date", "timestamptz"],
+            Class::Date => &["timestamp", "timestamptz"],
+            Class::Any
+            | Class::Integer
+            | Class::Boolean
+            | Class::Decimal
+            | Class::Real
+            | Class::Text
+            | Class::Bytes
+            | Class::Uuid
+            | Class::Other
+            | Class::Rows => &[],
         }
-    }
-    let (row, same) = (row.join(" OPERATOR(pg_catalog.||) "), same.join(" AND "));
-    let read =
-        format!("pg_catalog.string_agg({row}, ''::bytea), pg_catalog.count(*), pg_catalog.bool_and({same})");
-    (!row.is_empty()).then_some(read)
+    };
+    let is_none = |(at, class)| {
+        let of_none = format!("pg_catalog.pg_typeof(pg_catalog.min(b.c{at}) FILTER (WHERE FALSE))");
+        others(class).iter().map(move |ty| format!("{of_none} <> 'pg_catalog.{ty}'::regtype"))
+    };
+    let same: Vec<String> = classes.enumerate().flat_map(is_none).collect();
+    (!same.is_empty()).then(|| same.join(" AND "))
 }
 
 /// The function that writes the values of a class as bytes, and how many bytes they are.
@@ -181,9 +199,9 @@ pub(super) fn unpacked(
 ) -> Result<Vec<Values>, DatastoreError> {
     let bytes: Option<&[u8]> = row.try_get(0).map_err(failed(operation))?;
     let count: i64 = row.try_get(1).map_err(failed(operation))?;
-    let same: Option<bool> = row.try_get(2).map_err(failed(operation))?;
+    let same = row.len() <= 2 || row.try_get(2).map_err(failed(operation))?;
     let bytes = bytes.unwrap_or_default();
-    if same == Some(false) {
+    if !same {
         return Err(undecodable(operation));
     }
     let columns: Option<Vec<(Class, usize)>> =
@@ -223,8 +241,6 @@ fn uuid(bytes: &[u8]) -> String {
 struct Elements<'b> {
     bytes: &'b [u8],
     left: usize,
-    /// The object identifier of their type.
-    ty: i32,
 }
 
 impl<'b> Elements<'b> {
@@ -233,14 +249,7 @@ impl<'b> Elements<'b> {
         let (header, elements) = bytes.split_first_chunk::<20>()?;
         let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
         let left = usize::try_from(word(12)?).ok()?;
-        (word(0)? == 1).then_some(Self { bytes: elements, left, ty: word(8)? })
-    }
-
-    /// Whether the column holds times of another kind by now, which would be read as if they were of this one.
-    fn is_another_time(&self, class: Class) -> bool {
-        const TIMES: [(i32, Class); 3] = [(1082, Class::Date), (1114, Class::Naive), (1184, Class::Instant)];
-        let is_time = TIMES.iter().any(|(_, known)| *known == class);
-        is_time && TIMES.iter().any(|(ty, known)| *ty == self.ty && *known != class)
+        (word(0)? == 1).then_some(Self { bytes: elements, left })
     }
 
     fn next(&mut self, class: Class) -> Option<Value> {

@@ -276,15 +276,13 @@ pub(super) async fn of(
         }
         Connection::Postgres(connection) => {
             let (name, indexed) = (rule.table().name, rule.table().trigger_indexed);
-            let facts =
-                postgres::facts::of(connection, dialect.schema_name(), name, trigger, indexed).await?;
+            let of = (trigger, dialect.type_of(name, trigger).class);
+            let (facts, sample) =
+                postgres::facts::of(connection, dialect.schema_name(), name, of, indexed).await?;
             let way = choose(facts, due);
             if way != Way::Index || !facts.is_told_apart() {
                 return Ok(way);
             }
-            let class = dialect.type_of(name, trigger).class;
-            let sample =
-                postgres::facts::sample(connection, dialect.schema_name(), name, trigger, class).await?;
             let Some(line) = along_triggers(cutoffs, &sample, due) else {
                 // Where nothing can be measured, the index is no shorter than it was.
                 return Ok(choose(Facts { alike: None, ..facts }, due));

@@ -11,15 +11,18 @@ use crate::model::name::{ColumnName, TableName};
 /// Pages can be named in a range scan since this version.
 const FIRST_WITH_RANGES: i32 = 140_000;
 
+/// With a sample of what the triggers read, as [`crate::datastore::sql::way::mark_of`] numbers it; empty where the engine has taken none, or the
+/// values of this class stand on no line.
 pub(in crate::datastore::sql) async fn of(
     connection: &mut PgConnection,
     schema: &str,
     table: &TableName,
-    trigger: &ColumnName,
+    (trigger, class): (&ColumnName, Class),
     indexed: bool,
-) -> Result<Facts, DatastoreError> {
+) -> Result<(Facts, Vec<i64>), DatastoreError> {
     let operation = "read the statistics of a table";
-    let asked = "SELECT c.relkind = 'r' AND NOT c.relhassubclass, current_setting('server_version_num')::int4 >= $4, \
+    let asked = format!(
+        "SELECT c.relkind = 'r' AND NOT c.relhassubclass, current_setting('server_version_num')::int4 >= $4, \
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
              s.correlation::float8, s.n_distinct::float8, s.null_frac::float8, \
@@ -28,12 +31,15 @@ pub(in crate::datastore::sql) async fn of(
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
                      JOIN pg_catalog.pg_am AS m ON m.oid = x.relam \
                      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) \
-                     WHERE i.indrelid = c.oid AND m.amname <> 'btree' AND a.attname = $3) \
+                     WHERE i.indrelid = c.oid AND m.amname <> 'btree' AND a.attname = $3), \
+             {} \
          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_stats AS s \
              ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $3 AND NOT s.inherited \
-         WHERE n.nspname = $1 AND c.relname = $2";
-    let row = sqlx::query(asked)
+         WHERE n.nspname = $1 AND c.relname = $2",
+        sample(class)
+    );
+    let row = sqlx::query(AssertSqlSafe(asked))
         .bind(schema)
         .bind(table.as_str())
         .bind(trigger.as_str())
@@ -58,38 +64,30 @@ pub(in crate::datastore::sql) async fn of(
     let distinct = distinct.filter(|n| *n != 0.0).map(|n| if n < 0.0 { -n * rows } else { n });
     let alike = distinct.map(|distinct| rows * (1.0 - nulls.unwrap_or(0.0)) / distinct.max(1.0));
     let pages = ranges.then_some(pages.unsigned_abs());
-    Ok(Facts { plain, pages, rows, correlation, alike, indexed, mappable })
+    let sample = row.try_get(9).map_err(failed(operation))?;
+    Ok((Facts { plain, pages, rows, correlation, alike, indexed, mappable }, sample))
 }
 
-/// Some of what the triggers read, from the least to the greatest, as [`crate::datastore::sql::way::mark_of`] numbers it; nothing where the
-/// engine has taken no sample, or the values of this class stand on no line.
-pub(in crate::datastore::sql) async fn sample(
-    connection: &mut PgConnection,
-    schema: &str,
-    table: &TableName,
-    trigger: &ColumnName,
-    class: Class,
-) -> Result<Vec<i64>, DatastoreError> {
-    let operation = "read the statistics of a table";
-    let bounds = |ty: &str, mark: &str, whole: &str| {
-        format!(
-            "SELECT {mark} FROM pg_catalog.pg_stats AS s, unnest(s.histogram_bounds::text::{ty}[]) AS u (b) \
-             WHERE s.schemaname = $1 AND s.tablename = $2 AND s.attname = $3 AND NOT s.inherited AND {whole}"
-        )
+/// The sample of `s`, from the least to the greatest.
+fn sample(class: Class) -> String {
+    // The engine's last instants have more microseconds than it has numbers for.
+    let (micros, time) = ("(extract(epoch FROM b) * 1000000)::int8", "isfinite(b) AND b < '10000-01-01'");
+    let (ty, mark, whole) = match class {
+        Class::Integer => ("int8", "b", "TRUE"),
+        Class::Instant => ("timestamptz", micros, time),
+        Class::Naive => ("timestamp", micros, time),
+        Class::Any
+        | Class::Boolean
+        | Class::Decimal
+        | Class::Real
+        | Class::Text
+        | Class::Bytes
+        | Class::Date
+        | Class::Uuid
+        | Class::Other
+        | Class::Rows => return "'{}'::int8[]".to_owned(),
     };
-    let micros = "(extract(epoch FROM b) * 1000000)::int8";
-    let asked = if class == Class::Integer {
-        bounds("int8", "b", "TRUE")
-    } else if class == Class::Instant {
-        bounds("timestamptz", micros, "isfinite(b)")
-    } else if class == Class::Naive {
-        bounds("timestamp", micros, "isfinite(b)")
-    } else {
-        return Ok(Vec::new());
-    };
-    let sample =
-        sqlx::query_scalar(AssertSqlSafe(asked)).bind(schema).bind(table.as_str()).bind(trigger.as_str());
-    sample.fetch_all(connection).await.map_err(failed(operation))
+    format!("ARRAY (SELECT {mark} FROM unnest(s.histogram_bounds::text::{ty}[]) AS u (b) WHERE {whole})")
 }
 
 /// Rows a page where nobody has counted.
