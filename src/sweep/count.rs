@@ -155,11 +155,7 @@ pub async fn count(
     now: Now,
 ) -> Result<Counts, DatastoreError> {
     if let Some(rows) = bound.rows() {
-        let mut reader = Reader::open(datastore).await?;
-        let census = reader.census(rows, cutoffs).await?;
-        let mut counts = told_apart(&mut reader, rows, cutoffs, (orders, now), &census).await?;
-        counts.kept += census.of("kept");
-        return Ok(counts);
+        return counted(&mut Reader::open(datastore).await?, rows, cutoffs, orders, now).await;
     }
     let mut counts = Counts::new(bound.rule(), now.late);
     let BoundDataset::Files(pattern) = bound.dataset() else { return Ok(counts) };
@@ -169,6 +165,20 @@ pub async fn count(
             counts.add(&decide(bound, files::record(bound, found, 0)?, orders, now));
         }
     }
+    Ok(counts)
+}
+
+/// The same over a connection that reads.
+pub(super) async fn counted(
+    reader: &mut Reader,
+    rows: RowRule<'_>,
+    cutoffs: &Cutoffs,
+    orders: &Orders,
+    now: Now,
+) -> Result<Counts, DatastoreError> {
+    let census = reader.census(rows, cutoffs).await?;
+    let mut counts = told_apart(reader, rows, cutoffs, (orders, now), &census).await?;
+    counts.kept += census.of("kept");
     Ok(counts)
 }
 

@@ -62,9 +62,9 @@ pub(super) async fn guard(
     orders: &Orders,
     now: Now,
     standing: &VersionStanding,
+    reader: Option<&mut Reader>,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
-    let Some(rows) = bound.rows() else { return Ok((0, Ok(0))) };
-    let mut reader = Reader::open(target.own()?).await?;
+    let (Some(rows), Some(reader)) = (bound.rows(), reader) else { return Ok((0, Ok(0))) };
     let due = reader.count_demanded(rows.heeding(orders)).await?;
     let standing = VersionStanding { usual: None, ..*standing };
     let counted = Guard::depends_on_size(&standing, due);

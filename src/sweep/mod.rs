@@ -37,7 +37,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock;
 use crate::datastore::sql::{Backlogged, Census, Layout, Reader, Writer};
-use crate::datastore::{Readers, entitled, surveyed};
+use crate::datastore::{entitled, surveyed};
 use crate::hook;
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Cause, Left, SweepResult, Why};
@@ -305,8 +305,9 @@ async fn sweep(
     let skewed = Now { eligible: mandate.now.eligible + hook::skew(), ..mandate.now };
     let cutoffs = Cutoffs::of(&bound, skewed);
     let rule = target.rule.id.to_string();
-    let layout = readers.get(&target.rule.datastore).map(Reader::layout);
-    let (due, allowed) = permitted(target, &bound, &cutoffs, &mandate, readers).await?;
+    let mut reader = readers.remove(&target.rule.datastore);
+    drop(readers);
+    let (due, allowed) = permitted(target, &bound, &cutoffs, &mandate, reader.as_mut()).await?;
     let Mandate { cause, orders, standing, now, brake } = mandate;
     let allowance = match allowed {
         Ok(allowance) => allowance,
@@ -329,7 +330,7 @@ async fn sweep(
         orders: Arc::new(orders),
         now,
         brake,
-        layout,
+        layout: reader.as_ref().map(Reader::layout),
         cause,
         sweep: &sweep,
         allowance,
@@ -343,8 +344,9 @@ async fn sweep(
         stranded: BTreeSet::new(),
     };
     let outcome = match target.rule.mode {
-        Mode::Enforce => dispose(&mut run, state, own, progress).await,
+        Mode::Enforce => dispose(&mut run, state, (own, reader), progress).await,
         Mode::Observe => {
+            drop(reader);
             run.report.result = SweepResult::Observed;
             Ok(())
         }
@@ -383,6 +385,11 @@ async fn sweep(
     outcome?;
     finished?;
     report.took = watch.elapsed();
+    tell(&rule, &sweep, &report);
+    Ok(report)
+}
+
+fn tell(rule: &str, sweep: &Sweep, report: &Report) {
     tracing::info!(
         rule,
         sweep = %sweep.id(),
@@ -395,19 +402,21 @@ async fn sweep(
         took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         "sweep finished"
     );
-    Ok(report)
 }
 
 /// Disposes of what is due, in the way of the rule's own datastore.
 async fn dispose(
     run: &mut Run<'_>,
     state: &mut State,
-    own: &Datastore,
+    (own, reader): (&Datastore, Option<Reader>),
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
-    let mut writer = Writer::open(own).await?;
+    let mut writer = match reader {
+        Some(reader) => Writer::succeeding(reader, own).await?,
+        None => Writer::open(own).await?,
+    };
     recover::forget(state, &mut writer).await?;
     let outcome = Box::pin(batches::run(run, rows, state, &mut writer, progress)).await;
     // After an error a batch may be committed and not sealed: its marker has to stay, and what stays says nothing wrong.
@@ -430,16 +439,16 @@ async fn permitted(
     bound: &BoundRule<'_>,
     cutoffs: &Cutoffs,
     mandate: &Mandate<'_>,
-    readers: Readers,
+    reader: Option<&mut Reader>,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
     let Mandate { cause, orders, standing, now, .. } = mandate;
     match cause {
         // Nothing goes that a guard would have to stop.
         _ if target.rule.mode == Mode::Observe => Ok((0, Ok(0))),
         Cause::Schedule | Cause::Replay => {
-            guard(target, bound, cutoffs, (orders, *now), standing, readers).await
+            guard(target, bound, cutoffs, (orders, *now), standing, reader).await
         }
-        Cause::Request => erasure::guard(target, bound, orders, *now, standing).await,
+        Cause::Request => erasure::guard(target, bound, orders, *now, standing, reader).await,
     }
 }
 
@@ -450,17 +459,14 @@ async fn guard(
     cutoffs: &Cutoffs,
     (orders, now): (&Orders, Now),
     standing: &VersionStanding,
-    mut readers: Readers,
+    reader: Option<&mut Reader>,
 ) -> Result<(u64, Result<u64, Parked>), SweepError> {
-    let own = target.own()?;
     let allowance = |due, all| target.guard.allowance(standing, due, all, now.eligible);
-    let Some(rows) = bound.rows() else {
-        let counts = count(own, bound, cutoffs, orders, now).await?;
+    let (Some(rows), Some(reader)) = (bound.rows(), reader) else {
+        let counts = count(target.own()?, bound, cutoffs, orders, now).await?;
         let due = counts.backlog.due + counts.backlog.overdue;
         return Ok((due, allowance(due, Some(counts.all()))));
     };
-    let name = &target.rule.datastore;
-    let reader = readers.get_mut(name).ok_or_else(|| SweepError::NoDatastore { datastore: name.clone() })?;
     let mut due = reader.count_selected(rows, cutoffs).await?;
     let doubtful = reader.leaves_to_the_judge(rows);
     let counted = doubtful || Guard::depends_on_size(standing, due);
@@ -475,7 +481,7 @@ async fn guard(
     }
     if allowed.is_err() {
         // A range also holds what has the shape of a time and is none. Whoever approves what `plan` shows has approved enough.
-        let judged = count(own, bound, cutoffs, orders, now).await?;
+        let judged = count::counted(reader, rows, cutoffs, orders, now).await?;
         due = judged.backlog.due + judged.backlog.overdue;
         allowed = allowance(due, all);
     }

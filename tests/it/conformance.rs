@@ -9,6 +9,7 @@ mod mariadb;
 mod postgres;
 mod rows;
 mod served;
+mod session;
 mod sqlite;
 mod tls;
 mod transaction;
@@ -118,6 +119,10 @@ macro_rules! conformance_of_a_server {
             a_batch_stays_in_doubt_while_its_server_is_away,
             where_only_the_records_can_tell_a_batch_in_flight_is_waited_for,
         );
+        cases!(session, $engine, $place;
+            a_sweep_takes_one_connection_and_another_to_count_what_is_left,
+            an_account_that_the_server_has_only_read_disposes_of_nothing,
+        );
     };
 }
 
@@ -166,6 +171,10 @@ mod rows_in_mariadb {
     use crate::servers::mariadb::MariaDb;
     conformance_of_a_server!(MariaDb, Standing);
     protection!(MariaDb);
+    cases!(session, Standing;
+        a_server_that_commits_nothing_by_itself_is_swept,
+        a_session_that_begins_as_one_that_only_reads_disposes_of_nothing,
+    );
 }
 
 mod files_in_a_tree {

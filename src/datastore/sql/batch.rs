@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::{Access, Connection, IN_ORDER, Layout, Transaction, open_again};
+use super::connection::{Access, Connection, IN_ORDER, Layout, Transaction, open_again, promote};
 use super::cursor::{Order, Place, Side, columns_of};
 use super::dialect::{Dialect, Expression, Wait};
 use super::filter::not_held;
@@ -13,13 +13,14 @@ use super::identity::{Identities, Identity};
 use super::layer::{Held, Layer, layers};
 use super::marker::{self, Evidence, Incarnation};
 use super::prepared::{FileIdentity, Prepared, Witness};
+use super::read::{self, Reader};
 use super::scout::{Seen, Watermark};
 use super::selection::{Page, Range, page, sources};
 use super::share::{Extent, Links};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
 use super::way::{self, Ahead, Axis, Line, Reading, Span, Way};
-use super::{Cursor, Phase, level, postgres, read, selection, share, sqlite};
+use super::{Cursor, Phase, level, postgres, selection, share, sqlite};
 use crate::datastore::PreparedPart;
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::hook;
@@ -59,6 +60,14 @@ impl Writer {
     pub async fn open_again(datastore: &Datastore, layout: Option<&Layout>) -> Result<Self, DatastoreError> {
         let file = datastore.location.path().and_then(FileIdentity::of);
         let (connection, dialect) = open_again(datastore, Access::Write, layout).await?;
+        Ok(Self { file, ..Self::over(connection, dialect).await? })
+    }
+
+    /// The same over the connection that a sweep has read by, where the engine lets it go on with that.
+    pub async fn succeeding(reader: Reader, datastore: &Datastore) -> Result<Self, DatastoreError> {
+        let file = datastore.location.path().and_then(FileIdentity::of);
+        let (connection, dialect) = reader.into_connection();
+        let (connection, dialect) = promote(connection, &dialect, datastore).await?;
         Ok(Self { file, ..Self::over(connection, dialect).await? })
     }
 

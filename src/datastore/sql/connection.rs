@@ -102,6 +102,30 @@ pub(super) async fn open_again(
     Ok((connection, dialect.clone()))
 }
 
+/// Lets a connection that could only read dispose of records, and asks once more what the tables look like: triggers may have come since. A file
+/// that was opened to be read stays so: it is opened anew.
+pub(super) async fn promote(
+    connection: Connection,
+    dialect: &Dialect,
+    datastore: &Datastore,
+) -> Result<(Connection, Dialect), DatastoreError> {
+    match (connection, &datastore.location) {
+        (Connection::Postgres(mut connection), Location::Postgres(server)) => {
+            let dialect = postgres::connect::promote(&mut connection, server).await?;
+            Ok((Connection::Postgres(connection), dialect))
+        }
+        (Connection::MariaDb(mut connection), Location::MariaDb(server)) => {
+            let snapshots = dialect.has_snapshots();
+            let dialect = mariadb::connect::promote(&mut connection, server, snapshots).await?;
+            Ok((Connection::MariaDb(connection), dialect))
+        }
+        (connection, _) => {
+            connection.close().await?;
+            open(datastore, Access::Write).await
+        }
+    }
+}
+
 impl Connection {
     pub(super) fn handle(&mut self) -> Handle<'_> {
         match self {

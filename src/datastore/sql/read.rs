@@ -75,6 +75,11 @@ impl Reader {
         Ok(Self { connection, dialect })
     }
 
+    /// The connection, and in which SQL the engine is spoken to over it.
+    pub(super) fn into_connection(self) -> (Connection, Dialect) {
+        (self.connection, self.dialect)
+    }
+
     /// What the tables look like.
     pub fn layout(&self) -> Layout {
         Layout(self.dialect.clone())

@@ -58,6 +58,10 @@ impl Spoken for MariaDb {
         format!("_utf8mb4 x'{digits}'")
     }
 
+    fn only_read(_: &str, whether: &str) -> String {
+        format!("SET GLOBAL tx_read_only = {whether}")
+    }
+
     fn protected(authority: &Authority) -> Vec<String> {
         let file = |name: &str, file: &str| format!("--ssl-{name}={}", authority.path(file).display());
         vec![file("cert", "server.pem"), file("key", "server.key")]

@@ -40,6 +40,10 @@ impl Spoken for Postgres {
         keys::literal(key)
     }
 
+    fn only_read(role: &str, whether: &str) -> String {
+        format!("ALTER ROLE {role} SET default_transaction_read_only = {whether}")
+    }
+
     fn protected(authority: &Authority) -> Vec<String> {
         let access = "host all postgres samehost trust\nhostssl all all samehost trust\n";
         std::fs::write(authority.path("access"), access).unwrap();

@@ -38,6 +38,9 @@ pub trait Spoken: Engine {
     fn grants(name: &str) -> String;
     /// What makes it able to have a marker there.
     fn marker(name: &str) -> String;
+    /// Has the sessions of this account only read, unless they ask for more: `ON` or `OFF`.
+    fn only_read(role: &str, whether: &str) -> String;
+
     /// A key as SQL.
     fn literal(key: &Key) -> String;
     /// What starts a server with a certificate that insists on TLS.
@@ -103,6 +106,10 @@ impl<E: Spoken, P: Place<E>> Served<E, P> {
         let role = database.role(&format!("{}; {more}", E::grants(database.name())));
         let world = World::on(&database.datastore(&role), &rules(E::TRIGGER, ""));
         Self { world, database, role, place: PhantomData }
+    }
+
+    pub fn role(&self) -> &str {
+        &self.role
     }
 
     /// Has the program reach its datastore at this host, with these keys beside.

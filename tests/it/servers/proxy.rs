@@ -75,6 +75,12 @@ impl Proxy {
         shared.next = Some((cut, shared.commits + nth));
     }
 
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        // Of each, both ends.
+        self.shared.lock().unwrap().sockets.len() / 2
+    }
+
     /// How many COMMITs there were, those that did not reach the server included.
     pub fn commits(&self) -> u64 {
         self.shared.lock().unwrap().commits

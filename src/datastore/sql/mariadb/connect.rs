@@ -13,9 +13,9 @@ use crate::datastore::sql::dialect::{BIT, Class, Dialect, Schema, Type};
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Address, Server, Tls};
 
-/// What holds for a session whatever the server sets: time in UTC, what does not fit is an error, and a statement sees what was
-/// committed before it, so that nothing but the rows themselves is locked. JSON of a record's rows is never cut.
-const SESSION: &str = "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES', \
+/// What holds for a session whatever the server sets: a statement by itself is committed, time in UTC, what does not fit is an error, and a
+/// statement sees what was committed before it, so that nothing but the rows themselves is locked. JSON of a record's rows is never cut.
+const SESSION: &str = "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES', \
      tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 28800";
 
 /// A sweep's statements are short, and wait no longer for a lock than the server can count (with 0, `SKIP LOCKED` fails: error 1180). A row
@@ -23,8 +23,15 @@ const SESSION: &str = "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_
 const WRITE: &str =
     "SET SESSION innodb_lock_wait_timeout = 1, max_statement_time = 60, max_seeks_for_key = 1";
 
-/// A count of a large table takes its time, and nobody waits for it.
-const READ: [&str; 2] = ["SET SESSION TRANSACTION READ ONLY", "SET SESSION max_statement_time = 1800"];
+/// A count of a large table takes its time, and nobody waits for it. What stood there is kept for [`promote`].
+const READ: [&str; 3] = [
+    "SET @expunged_read_only = @@SESSION.tx_read_only",
+    "SET SESSION TRANSACTION READ ONLY",
+    "SET SESSION max_statement_time = 1800",
+];
+
+/// The reverse.
+const AS_BEFORE: &str = "SET SESSION tx_read_only = @expunged_read_only";
 
 pub(in crate::datastore::sql) async fn connect(
     server: &Server,
@@ -33,6 +40,20 @@ pub(in crate::datastore::sql) async fn connect(
     let (mut connection, snapshots) = prepared(server, access).await?;
     let schema = Schema { snapshots, ..schema(&mut connection, &server.database).await? };
     Ok((connection, Dialect::MariaDb(Arc::new(schema))))
+}
+
+/// Makes a session that could only read one that disposes, unless it could only read before we had it do so. `snapshots`: as it was found
+/// when it was opened.
+pub(in crate::datastore::sql) async fn promote(
+    connection: &mut MySqlConnection,
+    server: &Server,
+    snapshots: bool,
+) -> Result<Dialect, DatastoreError> {
+    for set in [AS_BEFORE, WRITE] {
+        sqlx::raw_sql(set).execute(&mut *connection).await.map_err(failed("set a session up"))?;
+    }
+    let schema = Schema { snapshots, ..schema(connection, &server.database).await? };
+    Ok(Dialect::MariaDb(Arc::new(schema)))
 }
 
 /// The connection alone; whether its transactions go by one snapshot.

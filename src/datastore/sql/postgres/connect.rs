@@ -13,19 +13,25 @@ use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
 use crate::model::datastore::{Address, Server, Tls};
 
 /// What holds for a session whatever the server, the database or the role set: time in UTC, texts as the decoder reads them, and
-/// limits that the server itself keeps. A plan for any value would be one for a range of any length.
+/// limits that the server itself keeps. A plan for any value would be one for a range of any length. Whoever only waits for the ledger is not
+/// thrown out (version 13 throws nobody out).
 const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; \
      SET bytea_output = 'hex'; SET extra_float_digits = 1; SET row_security = off; SET plan_cache_mode = force_custom_plan; \
-     SET idle_in_transaction_session_timeout = '5min';";
+     SET idle_in_transaction_session_timeout = '5min'; \
+     SELECT set_config('idle_session_timeout', '0', false) WHERE current_setting('idle_session_timeout', true) IS NOT NULL;";
 
 /// A sweep's statements are short, and planned one by one: to compile them takes longer than to run them. A commit is on the disk when it
 /// returns.
 const WRITE: &str = "SET statement_timeout = '60s'; SET lock_timeout = '200ms'; SET jit = off; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
-/// A count of a large table takes its time, and nobody waits for it.
-const READ: &str =
-    "SET default_transaction_read_only = on; SET statement_timeout = '30min'; SET lock_timeout = '5s';";
+/// A count of a large table takes its time, and nobody waits for it. What stood there is kept for [`promote`].
+const READ: &str = "SELECT set_config('expunged.read_only', current_setting('default_transaction_read_only'), false); \
+     SET default_transaction_read_only = on; SET statement_timeout = '30min'; SET lock_timeout = '5s';";
+
+/// The reverse.
+const AS_BEFORE: &str =
+    "SELECT set_config('default_transaction_read_only', current_setting('expunged.read_only'), false);";
 
 pub(in crate::datastore::sql) async fn connect(
     server: &Server,
@@ -34,6 +40,18 @@ pub(in crate::datastore::sql) async fn connect(
     let mut connection = session(server, access).await?;
     let schema = schema(&mut connection, &server.schema).await?;
     Ok((connection, Dialect::Postgres(Arc::new(schema))))
+}
+
+/// Makes a session that could only read one that disposes, unless it could only read before we had it do so.
+pub(in crate::datastore::sql) async fn promote(
+    connection: &mut PgConnection,
+    server: &Server,
+) -> Result<Dialect, DatastoreError> {
+    sqlx::raw_sql(AssertSqlSafe(format!("{AS_BEFORE} {WRITE}")))
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("set a session up"))?;
+    Ok(Dialect::Postgres(Arc::new(schema(connection, &server.schema).await?)))
 }
 
 /// The connection alone, for what asks about no table, or knows them.
