@@ -146,6 +146,7 @@ macro_rules! conformance_of_postgres {
             a_transaction_in_flight_is_waited_for,
             a_transaction_that_does_not_end_leaves_its_batch_in_doubt,
         );
+        cases!(session, $place; a_session_that_waits_longer_than_the_server_lets_it_goes_on);
     };
 }
 

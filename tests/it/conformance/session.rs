@@ -4,8 +4,9 @@ use super::Kind as _;
 use super::cases::{due, key, set};
 use super::cut::{PACES, SWEEP, of_small_batches, whole};
 use super::served::{Place, Served, Spoken};
-use crate::servers::Private;
 use crate::servers::mariadb::MariaDb;
+use crate::servers::postgres::Postgres;
+use crate::servers::{Private, poll};
 
 fn small<E: Spoken, P: Place<E>>() -> Served<E, P> {
     of_small_batches(Served::on(P::database()), PACES[0])
@@ -21,6 +22,22 @@ pub fn a_sweep_takes_one_connection_and_another_to_count_what_is_left<E: Spoken,
 /// A server that has every session of the program's account begin so.
 fn beginning<P: Place<MariaDb>>(with: &str) -> Private<MariaDb> {
     P::private(&[format!("--init-connect={with}")])
+}
+
+/// While others count, or the ledger is written, a session of a sweep's has nothing to do.
+pub fn a_session_that_waits_longer_than_the_server_lets_it_goes_on<P: Place<Postgres>>() {
+    let served: Served<Postgres, P> = Served::on(P::database());
+    served.put(&key("due"), due());
+    served.database.sql(&format!("ALTER ROLE {} SET idle_session_timeout = '100ms'", served.role()));
+    let others = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = '{}' \
+         AND NOT (state = 'idle' AND clock_timestamp() - state_change > interval '300 ms')",
+        served.role()
+    );
+    let ran = served.world().run_paused("prepare.before:1", &SWEEP, || {
+        poll("its sessions to have waited", || (served.database.texts(&others) == ["0"]).then_some(()));
+    });
+    assert_eq!((ran.code, served.left()), (0, set(&[])), "{}", ran.text());
 }
 
 /// A sweep reads first, over a session that can do nothing else: what it does afterwards over the same is not more than the server lets it.
