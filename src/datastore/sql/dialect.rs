@@ -60,6 +60,10 @@ pub(super) enum Class {
     Rows,
 }
 
+/// What PostgreSQL calls the types of times.
+pub(super) const TIMES: [(Class, &str); 3] =
+    [(Class::Instant, "timestamptz"), (Class::Naive, "timestamp"), (Class::Date, "date")];
+
 impl Type {
     pub(super) const ANY: &'static Self = &Self::plain(Class::Any);
     pub(super) const INTEGER: &'static Self = &Self::plain(Class::Integer);

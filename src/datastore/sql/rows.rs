@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Row as _, ValueRef as _};
 
 use super::connection::failed;
-use super::dialect::{Class, Dialect, Type};
+use super::dialect::{Class, Dialect, TIMES, Type};
 use super::statement::hex;
 use crate::datastore::error::DatastoreError;
 use crate::model::key::{KeyError, NOT_UTF8};
@@ -110,9 +110,7 @@ pub(super) fn of_postgres(
 ) -> Result<Vec<Values>, DatastoreError> {
     // A row without columns has one nevertheless.
     let arrays = types.len().max(1);
-    if row.len() > arrays && !row.try_get::<bool, _>(arrays).map_err(failed(operation))? {
-        return Err(undecodable(operation));
-    }
+    check_times(row, arrays, operation)?;
     let mut columns = Vec::with_capacity(arrays);
     for at in 0..arrays {
         let raw = row.try_get_raw(at).map_err(failed(operation))?;
@@ -147,29 +145,20 @@ pub(super) fn packed(classes: impl Iterator<Item = Class>) -> Option<String> {
 /// Whether columns that held times hold none of another kind by now: a date would be taken for its midnight, a time without a zone for one in
 /// UTC. None: none of them holds times. The least of no rows has their type: to ask each row for it took a tenth of the statement.
 pub(super) fn same_times(classes: impl Iterator<Item = Class>) -> Option<String> {
-    let others = |class| -> &[&str] {
-        match class {
-            Class::Instant => &["date", "timestamp"],
-            Class::Naive => &["date", "timestamptz"],
-            Class::Date => &["timestamp", "timestamptz"],
-            Class::Any
-            | Class::Integer
-            | Class::Boolean
-            | Class::Decimal
-            | Class::Real
-            | Class::Text
-            | Class::Bytes
-            | Class::Uuid
-            | Class::Other
-            | Class::Rows => &[],
-        }
-    };
     let is_none = |(at, class)| {
         let of_none = format!("pg_catalog.pg_typeof(pg_catalog.min(b.c{at}) FILTER (WHERE FALSE))");
-        others(class).iter().map(move |ty| format!("{of_none} <> 'pg_catalog.{ty}'::regtype"))
+        let is_time = TIMES.iter().any(|(known, _)| *known == class);
+        let others = TIMES.iter().filter(move |(other, _)| is_time && *other != class);
+        others.map(move |(_, ty)| format!("{of_none} <> 'pg_catalog.{ty}'::regtype"))
     };
     let same: Vec<String> = classes.enumerate().flat_map(is_none).collect();
     (!same.is_empty()).then(|| same.join(" AND "))
+}
+
+/// Refuses rows whose times are of another kind by now, as the statement tells behind all else, where it reads any.
+fn check_times(row: &PgRow, at: usize, operation: &'static str) -> Result<(), DatastoreError> {
+    let same = row.len() <= at || row.try_get(at).map_err(failed(operation))?;
+    if same { Ok(()) } else { Err(undecodable(operation)) }
 }
 
 /// The function that writes the values of a class as bytes, and how many bytes they are.
@@ -199,11 +188,8 @@ pub(super) fn unpacked(
 ) -> Result<Vec<Values>, DatastoreError> {
     let bytes: Option<&[u8]> = row.try_get(0).map_err(failed(operation))?;
     let count: i64 = row.try_get(1).map_err(failed(operation))?;
-    let same = row.len() <= 2 || row.try_get(2).map_err(failed(operation))?;
+    check_times(row, 2, operation)?;
     let bytes = bytes.unwrap_or_default();
-    if !same {
-        return Err(undecodable(operation));
-    }
     let columns: Option<Vec<(Class, usize)>> =
         types.iter().map(|ty| sent(ty.class).map(|(_, width)| (ty.class, width))).collect();
     let columns = columns.ok_or_else(|| undecodable(operation))?;

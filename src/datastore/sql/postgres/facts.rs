@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::datastore::error::DatastoreError;
 use crate::datastore::sql::connection::failed;
-use crate::datastore::sql::dialect::Class;
+use crate::datastore::sql::dialect::{Class, TIMES};
 use crate::datastore::sql::way::Facts;
 use crate::model::name::{ColumnName, TableName};
 
@@ -72,20 +72,11 @@ pub(in crate::datastore::sql) async fn of(
 fn sample(class: Class) -> String {
     // The engine's last instants have more microseconds than it has numbers for.
     let (micros, time) = ("(extract(epoch FROM b) * 1000000)::int8", "isfinite(b) AND b < '10000-01-01'");
-    let (ty, mark, whole) = match class {
-        Class::Integer => ("int8", "b", "TRUE"),
-        Class::Instant => ("timestamptz", micros, time),
-        Class::Naive => ("timestamp", micros, time),
-        Class::Any
-        | Class::Boolean
-        | Class::Decimal
-        | Class::Real
-        | Class::Text
-        | Class::Bytes
-        | Class::Date
-        | Class::Uuid
-        | Class::Other
-        | Class::Rows => return "'{}'::int8[]".to_owned(),
+    let ty = TIMES.iter().find(|(known, _)| *known == class).map(|(_, ty)| *ty);
+    let (ty, mark, whole) = match (class, ty) {
+        (Class::Integer, _) => ("int8", "b", "TRUE"),
+        (Class::Instant | Class::Naive, Some(ty)) => (ty, micros, time),
+        (_, _) => return "'{}'::int8[]".to_owned(),
     };
     format!("ARRAY (SELECT {mark} FROM unnest(s.histogram_bounds::text::{ty}[]) AS u (b) WHERE {whole})")
 }
