@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::State;
 use super::aead::{self, Purpose};
 use super::error::StateError;
+use super::intent::action_text;
 use super::sweep::Sweep;
+use super::{Queue, State};
 use crate::clock;
 use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey, Tag};
 use crate::ledger::entry::{Action, DatasetName, FieldName};
 use crate::ledger::hash::Hash;
 use crate::model::key::Key;
+use crate::model::value::Value;
 use crate::secret;
 
-/// A batch that has a name and a key, and no intent yet. Cheap to clone; nothing of it is on the disk.
+/// A batch that has a name and a key, and no intent yet. Cheap to clone; nothing of it counts yet.
 #[derive(Clone)]
 pub struct Draft {
     pub(super) batch: BatchId,
@@ -27,12 +29,12 @@ pub struct Draft {
 #[derive(Debug)]
 pub struct DraftPart {
     pub(super) part: Part,
-    pub(super) commitments: Vec<u8>,
-    pub(super) tags: Vec<u8>,
+    /// None: they were given to the state.
+    records: Option<Records>,
 }
 
-/// Identities that only the key of their epoch opens.
-pub struct Sealed(pub(super) Vec<u8>);
+/// Identities that only the key of their epoch opens; none: they were given to the state.
+pub struct Sealed(Option<Vec<u8>>);
 
 /// What the entry says of one dataset.
 #[derive(Debug, Clone)]
@@ -78,8 +80,7 @@ impl Draft {
                 n: records.n,
                 root: records.root,
             },
-            commitments: records.commitments,
-            tags: records.tags,
+            records: Some(records),
         })
     }
 
@@ -87,11 +88,45 @@ impl Draft {
     pub fn seal(&self, identities: &str) -> Result<Sealed, StateError> {
         let batch = self.batch.as_str();
         let sealed = aead::seal(self.key.as_bytes(), Purpose::Identities, batch, identities)?;
-        sealed.map(Sealed).ok_or_else(|| StateError::Sealed { batch: batch.to_owned() })
+        sealed
+            .map(|sealed| Sealed(Some(sealed)))
+            .ok_or_else(|| StateError::Sealed { batch: batch.to_owned() })
+    }
+}
+
+impl DraftPart {
+    /// Has the state keep it with the next that is sent there.
+    pub(super) fn keep(&mut self, queue: &mut Queue, batch: &BatchId, number: i64) {
+        let Some(Records { commitments, tags, .. }) = self.records.take() else { return };
+        let Part { dataset, action, fields, root, .. } = &self.part;
+        let fields: Vec<&str> = fields.iter().map(FieldName::as_str).collect();
+        queue.push(
+            "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                Value::Text(batch.to_string()),
+                Value::Integer(number),
+                Value::Text(dataset.to_string()),
+                Value::Text(action_text(*action).to_owned()),
+                Value::Text(serde_json::json!(fields).to_string()),
+                Value::Blob(root.as_bytes().to_vec()),
+                Value::Blob(commitments),
+                Value::Blob(tags),
+            ],
+        );
+    }
+}
+
+impl Sealed {
+    /// Has the state keep them with the next that is sent there.
+    pub(super) fn keep(&mut self, queue: &mut Queue, batch: &BatchId) {
+        let Some(sealed) = self.0.take() else { return };
+        let values = [Value::Text(batch.to_string()), Value::Blob(sealed)];
+        queue.push("INSERT INTO identity (batch, sealed) VALUES (?, ?)", values);
     }
 }
 
 /// Records of one dataset, as the state keeps them: 24 bytes of commitment and 6 of tag for each, in the same order.
+#[derive(Debug)]
 pub(super) struct Records {
     pub(super) n: u64,
     pub(super) root: Hash,

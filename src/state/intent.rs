@@ -107,7 +107,7 @@ impl State {
     }
 
     /// Makes the intents of all shares of a unit durable, in the order in which the shares are going to be committed: their
-    /// entries, their commitments and the sealed identities, in one transaction.
+    /// entries, their commitments and the sealed identities, in one transaction. What [`State::stage`] has written ahead has to be there.
     ///
     /// Dying before this returns leaves none of the intents or all of them open; the batches themselves are rolled back by
     /// their datastores.
@@ -153,6 +153,7 @@ impl State {
             intents.push(CommittedIntent { has_shares: has_shares && intent.unit.is_none(), ..intent });
         }
         writing.commit().await?;
+        self.staged.take_if(|staged| intents.iter().any(|intent| intent.batch == *staged));
         if has_sealed {
             crate::hook::reach("seal.after");
         }
@@ -205,7 +206,7 @@ impl State {
     /// The identities of an open intent's records, as the datastore encoded them.
     pub async fn identities(&mut self, intent: &CommittedIntent) -> Result<Zeroizing<String>, StateError> {
         let lost = || StateError::Sealed { batch: intent.batch.to_string() };
-        let row = sqlx::query("SELECT sealed FROM batch WHERE id = ?1")
+        let row = sqlx::query("SELECT sealed FROM identity WHERE batch = ?1")
             .bind(intent.batch.as_str())
             .fetch_one(&mut self.connection)
             .await
@@ -251,9 +252,16 @@ impl State {
 impl Writing<'_> {
     fn intend(&mut self, t0: DateTime<Utc>, new: NewBatch<'_>) -> Result<CommittedIntent, StateError> {
         let datastore = DatastoreName::parse(new.datastore)?;
-        let parts: Vec<Part> = new.parts.iter().map(|p| p.part.clone()).collect();
-        let NewBatch { sweep, incarnation, draft: Draft { batch, epoch, .. }, unit, timing, sealed, .. } =
-            new;
+        let NewBatch {
+            sweep,
+            incarnation,
+            draft: Draft { batch, epoch, .. },
+            unit,
+            timing,
+            parts,
+            mut sealed,
+            ..
+        } = new;
         // Where a clock was set back in between: earlier, the waits were shorter and the margins larger, so what it says holds.
         let timing = timing.map(|timing| Timing { at: timing.at.min(t0), ..timing });
         let body = Body::BatchIntent(BatchIntent {
@@ -265,17 +273,25 @@ impl Writing<'_> {
             epoch: epoch.clone(),
             unit: unit.clone(),
             timing,
-            parts: parts.iter().map(|p| p.announced(&datastore)).collect(),
+            parts: parts.iter().map(|p| p.part.announced(&datastore)).collect(),
         });
         let intent = self.append_at(t0, &body)?;
-        let records: u64 = parts.iter().map(|p| p.n).sum();
+        let records: u64 = parts.iter().map(|p| p.part.n).sum();
         // All records of a share elsewhere are dependents.
-        let own = if unit.is_none() { parts.first().map_or(0, |p| p.n) } else { 0 };
+        let own = if unit.is_none() { parts.first().map_or(0, |p| p.part.n) } else { 0 };
         // What is elsewhere is another engine's, which nobody asks.
         let asked = if unit.is_none() { sweep.asked } else { Level::Logical };
+        let mut kept = Vec::with_capacity(parts.len());
+        for (number, mut part) in (0i64..).zip(parts) {
+            part.keep(&mut self.queue, &batch, number);
+            kept.push(part.part);
+        }
+        sealed.keep(&mut self.queue, &batch);
+        // An intent without them could never be proved, nor resolved after a crash.
         self.queue(
-            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, unit, records, own, asked, sealed) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO batch (id, sweep, intent, epoch, datastore, incarnation, t0, unit, records, own, asked) \
+             SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM identity WHERE batch = ?) \
+             AND (SELECT count(*) FROM part WHERE batch = ?) = ?",
             [
                 Value::Text(batch.to_string()),
                 Value::Text(sweep.id.to_string()),
@@ -288,31 +304,12 @@ impl Writing<'_> {
                 Value::Integer(signed(records)),
                 Value::Integer(signed(own)),
                 Value::Integer(level::number(asked)),
-                Value::Blob(sealed.0),
-            ],
-        );
-        for (number, part) in (0i64..).zip(new.parts) {
-            self.keep_part(&batch, number, part);
-        }
-        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts, has_shares: false })
-    }
-
-    fn keep_part(&mut self, batch: &BatchId, number: i64, new: DraftPart) {
-        let DraftPart { part, commitments, tags } = new;
-        let fields: Vec<&str> = part.fields.iter().map(FieldName::as_str).collect();
-        self.queue(
-            "INSERT INTO part (batch, number, dataset, action, fields, root, commitments, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
                 Value::Text(batch.to_string()),
-                Value::Integer(number),
-                Value::Text(part.dataset.to_string()),
-                Value::Text(action_text(part.action).to_owned()),
-                Value::Text(serde_json::json!(fields).to_string()),
-                Value::Blob(part.root.as_bytes().to_vec()),
-                Value::Blob(commitments),
-                Value::Blob(tags),
+                Value::Text(batch.to_string()),
+                Value::Integer(signed(kept.len() as u64)),
             ],
         );
+        Ok(CommittedIntent { batch, intent, epoch, datastore, t0, unit, parts: kept, has_shares: false })
     }
 }
 

@@ -3,7 +3,7 @@
 //! **Invariant:** a [`CommittedIntent`] exists only after its entry, its commitments and the sealed identities of its
 //! records are on the disk.
 //!
-//! **Invariant:** an entry is appended in the same transaction as the rows derived from it, under the next index of
+//! **Invariant:** an entry is appended in the same transaction as the rows derived from it, but for what was staged ahead of it, under the next index of
 //! the ledger as the disk has it, whoever else appends.
 
 mod aead;
@@ -20,6 +20,7 @@ mod outcome;
 mod overview;
 mod prove;
 mod seal;
+mod stage;
 mod sweep;
 
 use std::fs::File;
@@ -33,7 +34,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use crate::clock;
-use crate::ledger::commitment::{EpochId, EpochKey};
+use crate::ledger::commitment::{BatchId, EpochId, EpochKey};
 use crate::ledger::entry::{Body, Entry, Genesis, KeyEpoch, NodeName, Open};
 use crate::ledger::hash::Hash;
 use crate::ledger::key::SigningKey;
@@ -58,7 +59,7 @@ pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 /// How long nothing may have been written before the host's clock has to be confirmed.
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);
@@ -94,6 +95,8 @@ pub struct State {
     frontier: Frontier,
     last_at: DateTime<Utc>,
     epoch: Option<(EpochId, Arc<EpochKey>)>,
+    /// The batch that is staged and has no intent.
+    staged: Option<BatchId>,
     /// Held until the state is dropped; the system releases it when the process dies.
     _lock: Option<File>,
 }
@@ -118,6 +121,7 @@ impl State {
             frontier: Frontier::default(),
             last_at: DateTime::UNIX_EPOCH,
             epoch: None,
+            staged: None,
             _lock: lock,
         };
         state.check_published().await?;
@@ -127,6 +131,8 @@ impl State {
         state.check_genesis().await?;
         if role == Role::Disposer {
             state.check_ahead()?;
+            // Whoever died may have left one; nobody else disposes.
+            state.forget_staged().await?;
             crate::hook::reach("log-open.before");
             state.log_open().await?;
         }
@@ -186,7 +192,8 @@ impl State {
     /// Begins a transaction in which entries are appended together with what is derived from them.
     async fn write(&mut self) -> Result<Writing<'_>, StateError> {
         let path = self.path.clone();
-        let begun = self.connection.begin_with("BEGIN IMMEDIATE").await;
+        // What was staged waited for no disk: from here on a commit does.
+        let begun = self.connection.begin_with("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(|e| failed(&path, "begin a transaction", e))?;
         let look = sqlx::query(AT_FIRST).fetch_one(&mut *transaction).await;
         let at_first =
@@ -358,6 +365,52 @@ struct Queue {
     statements: u64,
 }
 
+const RECORD: &str = "record entries, intents and outcomes";
+
+impl Queue {
+    fn push(&mut self, sql: &'static str, values: impl IntoIterator<Item = Value>) {
+        let Self { text, values: all, statements } = self;
+        text.push_str(sql);
+        text.push(';');
+        all.extend(values);
+        *statements += 1;
+    }
+
+    /// Fails where a statement did not change its row.
+    async fn send(
+        self,
+        connection: &mut SqliteConnection,
+        operation: &'static str,
+        path: &Path,
+    ) -> Result<(), StateError> {
+        let Self { text, values, statements } = self;
+        if statements == 0 {
+            return Ok(());
+        }
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for value in values {
+            query = match value {
+                Value::Null => query.bind(None::<i64>),
+                Value::Integer(n) => query.bind(n),
+                Value::Real(n) => query.bind(n),
+                Value::Text(text) => query.bind(text),
+                Value::Blob(bytes) => query.bind(bytes),
+                Value::Instant(at) => query.bind(at.timestamp_micros()),
+            };
+        }
+        let done = query.execute(connection).await;
+        let done = done.map_err(|e| failed(path, operation, e))?;
+        if done.rows_affected() == statements {
+            return Ok(());
+        }
+        let what = format!(
+            "{} of {statements} rows could be recorded: a batch has an outcome already, or is missing, or its commitments are missing",
+            done.rows_affected()
+        );
+        Err(StateError::Damaged { path: path.to_owned(), what })
+    }
+}
+
 impl Writing<'_> {
     /// The instant of the entries appended now: the clock's, but never before the entry before.
     fn now(&mut self) -> DateTime<Utc> {
@@ -386,40 +439,12 @@ impl Writing<'_> {
 
     /// Lets a statement that changes one row wait for the next one that cannot, or for the commit. Its values are not numbered.
     fn queue(&mut self, sql: &'static str, values: impl IntoIterator<Item = Value>) {
-        let Queue { text, values: all, statements } = &mut self.queue;
-        text.push_str(sql);
-        text.push(';');
-        all.extend(values);
-        *statements += 1;
+        self.queue.push(sql, values);
     }
 
     /// Sends what waits to the engine.
     async fn flush(&mut self) -> Result<(), StateError> {
-        let Queue { text, values, statements } = std::mem::take(&mut self.queue);
-        if statements == 0 {
-            return Ok(());
-        }
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for value in values {
-            query = match value {
-                Value::Null => query.bind(None::<i64>),
-                Value::Integer(n) => query.bind(n),
-                Value::Real(n) => query.bind(n),
-                Value::Text(text) => query.bind(text),
-                Value::Blob(bytes) => query.bind(bytes),
-                Value::Instant(at) => query.bind(at.timestamp_micros()),
-            };
-        }
-        let done = query.execute(&mut *self.transaction).await;
-        let done = done.map_err(|e| failed(&self.path, "record entries, intents and outcomes", e))?;
-        if done.rows_affected() == statements {
-            return Ok(());
-        }
-        let what = format!(
-            "{} of {statements} rows could be recorded: a batch has an outcome already, or is missing",
-            done.rows_affected()
-        );
-        Err(StateError::Damaged { path: self.path.clone(), what })
+        std::mem::take(&mut self.queue).send(&mut self.transaction, RECORD, &self.path).await
     }
 
     async fn run(
@@ -524,7 +549,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     }
     let schema = concat!(
         include_str!("schema.sql"),
-        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 6;"
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 7;"
     );
     let begun = connection.begin_with("BEGIN IMMEDIATE").await;
     let mut transaction = begun.map_err(|e| failed(path, "create its tables", e))?;

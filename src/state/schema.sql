@@ -1,5 +1,5 @@
 -- The state of expunged. Entries are the ledger; everything else can be derived from them, the commitments and the
--- key files, except the sealed identities of open intents.
+-- key files, except the sealed identities of open intents, and of a batch that waits for its intent.
 CREATE TABLE entry (
     idx INTEGER PRIMARY KEY,
     bytes BLOB NOT NULL,
@@ -62,8 +62,7 @@ CREATE TABLE batch (
     -- The level that was asked for (of a share elsewhere, of nothing more), the one reached, and the entry that claims it.
     asked INTEGER NOT NULL,
     reached INTEGER NOT NULL DEFAULT 0,
-    claim INTEGER REFERENCES entry (idx),
-    sealed BLOB
+    claim INTEGER REFERENCES entry (idx)
 ) STRICT;
 CREATE INDEX batch_by_sweep ON batch (sweep);
 CREATE INDEX batch_by_unit ON batch (unit) WHERE unit IS NOT NULL;
@@ -71,8 +70,9 @@ CREATE INDEX batch_open ON batch (id) WHERE outcome IS NULL;
 -- A level is owed of what is gone, and of nothing else.
 CREATE INDEX batch_owed ON batch (sweep, outcome) WHERE committed AND records > 0 AND reached < asked;
 
+-- Of intended batches, and of at most one that waits for its intent: that is written ahead, and nobody looks at it before.
 CREATE TABLE part (
-    batch TEXT NOT NULL REFERENCES batch (id),
+    batch TEXT NOT NULL,
     number INTEGER NOT NULL,
     dataset TEXT NOT NULL,
     action TEXT NOT NULL,
@@ -81,6 +81,12 @@ CREATE TABLE part (
     commitments BLOB NOT NULL,
     tags BLOB NOT NULL,
     PRIMARY KEY (batch, number)
+) STRICT;
+
+-- The sealed identities of the records of open intents, and of that batch.
+CREATE TABLE identity (
+    batch TEXT PRIMARY KEY,
+    sealed BLOB NOT NULL
 ) STRICT;
 
 -- The last `backup.expired` of each rule.

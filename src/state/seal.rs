@@ -137,9 +137,10 @@ impl Writing<'_> {
 
     async fn abort(&mut self, batch: &BatchId, outcome: EntryIndex) -> Result<(), StateError> {
         self.queue(
-            "UPDATE batch SET outcome = ?, sealed = NULL WHERE id = ? AND outcome IS NULL",
+            "UPDATE batch SET outcome = ? WHERE id = ? AND outcome IS NULL",
             [Value::Integer(signed(outcome.get())), Value::Text(batch.to_string())],
         );
+        self.drop_identities(batch);
         // Nothing was disposed of, so there is nothing to prove.
         let delete = sqlx::query("DELETE FROM part WHERE batch = ?1").bind(batch.as_str().to_owned());
         self.run("forget an aborted batch's commitments", delete).await.map(drop)
@@ -160,16 +161,21 @@ impl Writing<'_> {
         let numbers = [index.get(), disposed, own, already_gone, changed, refused, untouched];
         let numbers = numbers.into_iter().map(|n| Value::Integer(signed(n)));
         self.queue(
-            "UPDATE batch SET committed = 1, sealed = NULL, outcome = ?, records = ?, own = ?, already_gone = ?, changed = ?, \
+            "UPDATE batch SET committed = 1, outcome = ?, records = ?, own = ?, already_gone = ?, changed = ?, \
              refused = ?, untouched = ?, gone_by = ? WHERE id = ? AND outcome IS NULL",
             numbers.chain([gone_by.map_or(Value::Null, Value::Integer), Value::Text(batch.to_string())]),
         );
+        self.drop_identities(&batch);
         for (number, part) in (0i64..).zip(parts) {
             if let Some(records) = &part.fewer {
                 self.keep_fewer(&batch, number, records).await?;
             }
         }
         Ok(index)
+    }
+
+    fn drop_identities(&mut self, batch: &BatchId) {
+        self.queue("DELETE FROM identity WHERE batch = ?", [Value::Text(batch.to_string())]);
     }
 
     /// The entries of the shares of this batch's unit that have gone before it.

@@ -177,6 +177,9 @@ impl State {
     /// disposed of, which records it left without their dependents) is not known before.
     pub async fn finish_sweep(&mut self, sweep: &Sweep, end: &SweepEnd) -> Result<bool, StateError> {
         let operation = "add up a sweep";
+        if self.staged.is_some() {
+            self.forget_staged().await?;
+        }
         let row = sqlx::query(
             "SELECT count(*) FILTER (WHERE committed), count(*) FILTER (WHERE outcome IS NOT NULL AND NOT committed), \
              count(*) FILTER (WHERE outcome IS NULL), coalesce(sum(records) FILTER (WHERE committed), 0), \

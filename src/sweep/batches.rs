@@ -28,7 +28,7 @@ pub(super) use intend::{Drafted, drafting};
 use beside::{Beside, WORTH_CONNECTIONS, beside};
 use intend::{Intended, Unit, intend};
 use lookahead::{Lookahead, Next};
-use making::{Flight, Or, Sheet, Sitting, Stretch, judged, prepared, stumbled};
+use making::{Flight, Or, Sheet, Sitting, Stretch, judged, prepared, prepared_and_staged, stumbled};
 
 use super::error::SweepError;
 use super::gate::{Gate, Pass};
@@ -350,10 +350,13 @@ impl Walk<'_, '_, '_> {
         let goes = async {
             let grounds = run.grounds();
             let turn = match judged(&grounds, draft, selected, cursor, closer, (phase, Threads::Two)).await? {
-                Ok(sitting) => match prepared(sitting, run.now.eligible, self.pseudonyms).await? {
-                    Ok(flight) => self.finish(run, state, rows, flight).await?,
-                    Err(turn) => turn,
-                },
+                Ok(sitting) => {
+                    let with = (run.now.eligible, self.pseudonyms);
+                    match prepared_and_staged(sitting, with, &run.idle, state).await? {
+                        Ok(flight) => self.finish(run, state, rows, flight).await?,
+                        Err(turn) => turn,
+                    }
+                }
                 Err(turn) => turn,
             };
             run.report.held(&turn, since.elapsed());
@@ -378,7 +381,7 @@ impl Walk<'_, '_, '_> {
         rows: RowRule<'b>,
         flight: Flight<'b>,
     ) -> Result<Turn, SweepError> {
-        let Flight { own, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } } = flight;
+        let Flight { own, sheet: Sheet { due, draft, drafting, batch, closer, loose, locked } } = flight;
         let refused = |why| Ok(batch.clone().refused(why));
         if due.len() as u64 > run.allowance {
             own.rollback().await?;
@@ -410,7 +413,7 @@ impl Walk<'_, '_, '_> {
             };
         }
         let writing = run.idle.write();
-        let (drafted, waits) = hashing.await.map_err(SweepError::Hashing)??;
+        let (drafted, waits) = drafting.done().await?;
         let unit = Unit { own, others, drafted };
         // Nothing is irreversible yet: an error here drops the open transactions, which rolls back.
         let before = self.outstanding.take().map(|outstanding| outstanding.unsealed);

@@ -100,6 +100,7 @@ macro_rules! conformance {
             what_is_on_hold_stays_even_when_overdue,
             a_hold_that_comes_before_the_intent_keeps_what_was_judged,
             a_pause_stops_before_the_next_intent,
+            a_batch_that_the_state_does_not_take_stays,
             a_record_that_the_datastore_refuses_keeps_no_other,
         );
     };

@@ -13,8 +13,9 @@ use crate::datastore::{DatastoreError, Prepared};
 use crate::hook;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::decide::Due;
-use crate::state::{Draft, StateError};
+use crate::state::{Draft, State, StateError};
 use crate::sweep::error::SweepError;
+use crate::sweep::idle::Idle;
 use crate::sweep::judge::{Grounds, Threads, judge};
 use crate::sweep::outcome::Left;
 use crate::sweep::run::Sums;
@@ -36,11 +37,33 @@ pub(super) struct Flight<'w> {
 pub(super) struct Sheet {
     pub(super) due: Arc<Vec<Due>>,
     pub(super) draft: Draft,
-    pub(super) hashing: JoinHandle<Result<(Drafted, Waits), StateError>>,
+    pub(super) drafting: Drafting,
     pub(super) batch: Stretch,
     pub(super) closer: Cursor,
     pub(super) loose: bool,
     pub(super) locked: Stopwatch,
+}
+
+/// What the intent is going to say, and the report.
+pub(super) enum Drafting {
+    Going(JoinHandle<Result<(Drafted, Waits), StateError>>),
+    Done(Box<(Drafted, Waits)>),
+}
+
+impl Drafting {
+    pub(super) async fn done(self) -> Result<(Drafted, Waits), SweepError> {
+        match self {
+            Self::Going(hashing) => Ok(hashing.await.map_err(SweepError::Hashing)??),
+            Self::Done(done) => Ok(*done),
+        }
+    }
+
+    /// What it came to, with what the state keeps of it written there.
+    async fn staged(self, state: &mut State, draft: &Draft) -> Result<Self, SweepError> {
+        let (mut drafted, waits) = self.done().await?;
+        state.stage(draft, &mut drafted.part, &mut drafted.sealed).await?;
+        Ok(Self::Done(Box::new((drafted, waits))))
+    }
 }
 
 /// What is wanted, or what the turn comes to without it.
@@ -85,7 +108,8 @@ pub(super) async fn judged<'w>(
             let (all, now) = (Arc::clone(&due), grounds.now);
             // What the report says of them: they pass through the processor here anyway.
             let hashing = tokio::task::spawn_blocking(move || Ok((drafting()?, Waits::of(&all, now))));
-            Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, hashing, batch, closer, loose, locked } }))
+            let drafting = Drafting::Going(hashing);
+            Ok(Ok(Sitting { judged, sheet: Sheet { due, draft, drafting, batch, closer, loose, locked } }))
         }
         Err(error) => {
             selected.rollback().await?;
@@ -97,18 +121,62 @@ pub(super) async fn judged<'w>(
 /// Disposes of what is due inside the open transaction, and marks it. Nothing is irreversible yet.
 pub(super) async fn prepared<'w>(
     Sitting { judged, sheet }: Sitting<'w>,
-    at: DateTime<Utc>,
-    pseudonyms: Option<&PseudonymKey>,
+    (at, pseudonyms): (DateTime<Utc>, Option<&PseudonymKey>),
+    idle: &Idle,
 ) -> Or<Flight<'w>> {
-    let marked = match judged.dispose(at, pseudonyms).await {
-        // There is no intent yet: the marker is there only once the batch is committed.
-        Ok(own) => own.mark(sheet.draft.batch().as_str()).await,
-        Err(error) => Err(error),
-    };
-    match marked {
-        Ok(own) => Ok(Ok(Flight { own: Prepared::Rows(Box::new(own)), sheet })),
+    let _statement = idle.statement();
+    match disposed(judged, &sheet.draft, at, pseudonyms).await {
+        Ok(own) => Ok(Ok(Flight { own, sheet })),
         Err(error) => stopped(error, sheet).map(Err),
     }
+}
+
+/// The same, and meanwhile the state is told what it is going to keep of the batch: nobody looks at that before the intent comes.
+pub(super) async fn prepared_and_staged<'w>(
+    Sitting { judged, sheet: Sheet { due, draft, drafting, batch, closer, loose, locked } }: Sitting<'w>,
+    (at, pseudonyms): (DateTime<Utc>, Option<&PseudonymKey>),
+    idle: &Idle,
+    state: &mut State,
+) -> Or<Flight<'w>> {
+    let disposing = async {
+        let _statement = idle.statement();
+        disposed(judged, &draft, at, pseudonyms).await
+    };
+    let staging = async {
+        let _writing = idle.write();
+        drafting.staged(state, &draft).await
+    };
+    // Neither is dropped half-way.
+    let (own, drafting) = tokio::join!(disposing, staging);
+    let sheet = |drafting| Sheet { due, draft, drafting, batch, closer, loose, locked };
+    match (own, drafting) {
+        (Ok(own), Ok(drafting)) => Ok(Ok(Flight { own, sheet: sheet(drafting) })),
+        (Err(error), Ok(drafting)) => stopped(error, sheet(drafting)).map(Err),
+        (Ok(own), Err(error)) => {
+            if let Err(also) = own.rollback().await {
+                tracing::warn!(
+                    error = &also as &dyn std::error::Error,
+                    "the datastore failed beside the state"
+                );
+            }
+            Err(error)
+        }
+        (Err(also), Err(error)) => {
+            tracing::warn!(error = &also as &dyn std::error::Error, "the datastore failed beside the state");
+            Err(error)
+        }
+    }
+}
+
+async fn disposed<'w>(
+    judged: Judged<'w>,
+    draft: &Draft,
+    at: DateTime<Utc>,
+    pseudonyms: Option<&PseudonymKey>,
+) -> Result<Prepared<'w>, DatastoreError> {
+    // There is no intent yet: the marker is there only once the batch is committed.
+    let own = judged.dispose(at, pseudonyms).await?.mark(draft.batch().as_str()).await?;
+    Ok(Prepared::Rows(Box::new(own)))
 }
 
 /// What a turn comes to where its batch could not be disposed of.

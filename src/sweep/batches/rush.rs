@@ -316,8 +316,7 @@ impl<'f> Fixed<'f> {
     }
 
     async fn dispose(self, sitting: Sitting<'f>) -> Or<Flight<'f>> {
-        let _statement = self.idle.statement();
-        prepared(sitting, self.grounds.now.eligible, self.pseudonyms).await
+        prepared(sitting, (self.grounds.now.eligible, self.pseudonyms), self.idle).await
     }
 }
 

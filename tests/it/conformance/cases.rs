@@ -282,6 +282,23 @@ pub fn a_pause_stops_before_the_next_intent<K: Kind>() {
     kind.world().ran(&["ledger", "verify"], 0);
 }
 
+pub fn a_batch_that_the_state_does_not_take_stays<K: Kind>() {
+    let kind = K::new();
+    kind.world().configure("= \"unlimited\"", "= 1000000\nbatch = 1");
+    for name in ["a", "b", "c"] {
+        kind.put(&key(name), due());
+    }
+    let refuse = "CREATE TRIGGER full BEFORE INSERT ON identity BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let refuse = || kind.world().sql_on("state.db", refuse);
+    let ran = kind.world().run_paused("prepare.before:2", &["sweep"], refuse);
+    assert!(ran.code != 0 && ran.text().contains("full"), "{}", ran.text());
+    assert_eq!((kind.left().len(), claimed(&kind)), (2, 1));
+    kind.world().sql_on("state.db", "DROP TRIGGER full");
+    swept(&kind, 0);
+    assert_eq!((kind.left().len(), claimed(&kind)), (0, 3));
+    kind.world().ran(&["ledger", "verify"], 0);
+}
+
 pub fn a_record_that_the_datastore_refuses_keeps_no_other<K: Kind>() {
     let kind = K::new();
     for name in ["a", "poisoned", "z"] {

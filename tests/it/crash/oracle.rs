@@ -158,12 +158,16 @@ async fn outcomes(state: &mut SqliteConnection) -> Summary {
     }
     assert!(open.is_empty(), "without outcome: {open:?}");
     assert!(sweeps.is_empty(), "not finished: {sweeps:?}");
-    for row in rows(state, "SELECT id, outcome, committed, sealed FROM batch").await {
+    for row in rows(state, "SELECT id, outcome, committed FROM batch").await {
         let batch = BatchId::parse(row.get(0)).unwrap();
         assert!(row.get::<Option<i64>, _>(1).is_some(), "the state holds {batch} open");
         assert_eq!(row.get::<i64, _>(2) != 0, summary.batches.contains_key(&batch));
-        assert!(row.get::<Option<Vec<u8>>, _>(3).is_none(), "the identities of {batch} are still kept");
     }
+    let kept = rows(state, "SELECT batch FROM identity").await;
+    let kept: Vec<String> = kept.iter().map(|row| row.get(0)).collect();
+    assert!(kept.is_empty(), "identities are still kept: {kept:?}");
+    let bare = rows(state, "SELECT batch FROM part WHERE batch NOT IN (SELECT id FROM batch)").await;
+    assert!(bare.is_empty(), "commitments that no intent came for are still kept");
     summary
 }
 

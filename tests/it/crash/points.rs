@@ -24,7 +24,7 @@ pub const ONLY_ONCE: [&str; 8] = [
 /// Whether a sweep of many batches passes the point many times.
 pub fn in_every_batch(point: &str) -> bool {
     let name = point.split('.').next().unwrap_or(point);
-    ["prepare", "intent", "marker", "commit", "seal", "forget", "state-commit"].contains(&name)
+    ["prepare", "stage", "intent", "marker", "commit", "seal", "forget", "state-commit"].contains(&name)
 }
 
 /// Passed by sweeps of files only: `super::unit` hits each of them.

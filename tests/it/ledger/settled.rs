@@ -148,6 +148,40 @@ impl Ledger {
         self.state.commit_intents(batches, judged_by, None).await
     }
 
+    /// Stages these records of `account`; the batch, without its intent.
+    async fn stage(&mut self, of: &[i64]) -> NewBatch<'static> {
+        let draft = self.state.draft(&self.sweep).await.unwrap();
+        let mut part = draft.part("account", Action::Delete, &[], keys(of).iter()).unwrap();
+        let mut sealed = draft.seal("accounts").unwrap();
+        self.state.stage(&draft, &mut part, &mut sealed).await.unwrap();
+        NewBatch {
+            sweep: Box::leak(Box::new(self.sweep.clone())),
+            datastore: "site",
+            incarnation: "site".to_owned(),
+            draft,
+            unit: None,
+            timing: Some(world::timing(of.len() as u64)),
+            parts: vec![part],
+            sealed,
+        }
+    }
+
+    /// The batches that a table of the state has rows of.
+    async fn batches_in(&self, table: &str) -> Vec<String> {
+        let path = self.directory.path().join("state.db");
+        let mut other = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        let select = format!("SELECT batch FROM {table} ORDER BY batch");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(select)).fetch_all(&mut other).await.unwrap()
+    }
+
+    /// The same state, opened anew.
+    async fn reopened(self) -> Self {
+        let Self { directory, state, sweep } = self;
+        drop(state);
+        let state = open(&directory).await;
+        Self { directory, state, sweep }
+    }
+
     async fn seal(&mut self, intent: CommittedIntent, settled: Settled) -> Result<EntryIndex, StateError> {
         self.state.seal(&self.sweep, Unsealed::new(intent, settled, horizon())).await
     }
@@ -331,6 +365,58 @@ fn outcomes_that_do_not_fit_the_intent_are_refused_and_it_stays_open() {
 }
 
 #[test]
+fn what_is_staged_ahead_of_an_intent_is_proved_with_it_and_nothing_else() {
+    block(async {
+        let mut ledger = Ledger::new().await;
+        let left = ledger.stage(&[8, 9]).await;
+        let came = ledger.stage(&[1, 2, 3]).await;
+        // One at a time: the intent of the first has not come.
+        assert_eq!(ledger.batches_in("part").await, [came.draft.batch().as_str()]);
+        assert_eq!(ledger.batches_in("identity").await, [came.draft.batch().as_str()]);
+        let intent = ledger.state.commit_intent(came, Generation::default()).await.unwrap();
+        assert_eq!(*ledger.state.identities(&intent).await.unwrap(), "accounts");
+        ledger.seal(intent, Settled::Acknowledged).await.unwrap();
+        assert_eq!(ledger.proved("account").await, [1, 2, 3]);
+        assert_eq!(ledger.batches_in("identity").await, [""; 0]);
+        // An intent that would lead to nothing is none.
+        let error = ledger.state.commit_intent(left, Generation::default()).await.unwrap_err();
+        assert!(
+            matches!(&error, StateError::Damaged { what, .. } if what.contains("commitments")),
+            "{error}"
+        );
+        assert!(ledger.state.open_intents().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn what_is_staged_and_not_intended_is_forgotten_by_the_end_of_the_sweep_and_by_the_next_start() {
+    block(async {
+        let mut ledger = Ledger::new().await;
+        let kept = ledger.intend().await;
+        let kept = [kept.batch().to_owned()];
+        let both = [kept[0].clone(), kept[0].clone()];
+        ledger.stage(&[8, 9]).await;
+        assert_eq!(ledger.batches_in("part").await.len(), 3);
+        // As after a crash.
+        ledger = ledger.reopened().await;
+        assert_eq!(
+            (ledger.batches_in("identity").await, ledger.batches_in("part").await),
+            (kept.to_vec(), both.to_vec())
+        );
+        let intent = ledger.state.open_intents().await.unwrap().pop().unwrap().intent;
+        assert_eq!(*ledger.state.identities(&intent).await.unwrap(), "accounts");
+        ledger.seal(intent, Settled::Acknowledged).await.unwrap();
+        ledger.stage(&[8, 9]).await;
+        ledger.finish(0).await;
+        assert_eq!(
+            (ledger.batches_in("identity").await, ledger.batches_in("part").await),
+            (Vec::new(), both.to_vec())
+        );
+        assert_eq!(ledger.proved("account").await, [1, 2, 3, 4]);
+    });
+}
+
+#[test]
 fn an_intent_has_one_outcome() {
     block(async {
         let mut ledger = Ledger::new().await;
@@ -343,7 +429,7 @@ fn an_intent_has_one_outcome() {
         let sealed = ledger.seal(one, Settled::MarkerFound).await.unwrap();
         let error = ledger.seal(another, Settled::RolledBack).await.unwrap_err();
         assert!(
-            matches!(&error, StateError::Damaged { what, .. } if what.contains("1 of 2 rows")),
+            matches!(&error, StateError::Damaged { what, .. } if what.contains("1 of 3 rows")),
             "{error:?}"
         );
         // What could not be recorded whole was not recorded at all.
