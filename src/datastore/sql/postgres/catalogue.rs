@@ -12,9 +12,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use self::reach::{Change, Graph};
+use super::domain::{BASE, Base, Domains, LABELS, TypeNumber};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::model::catalogue::{
     Beside, Broken, Catalogue, Check, Column, ColumnKind, NoTable, Shown, Table, Takes,
@@ -38,8 +40,50 @@ struct Draft {
 }
 
 struct Raw {
+    /// Its place, as indexes name it.
+    number: i16,
     name: String,
     generated: bool,
+    /// Whether no row holds NULL in it. Since version 18 a column may be NOT NULL for new rows alone.
+    is_filled: bool,
+    collation: i64,
+    /// Whether two texts that its collation takes for one are the same bytes.
+    is_deterministic: bool,
+}
+
+/// A column as the engine's catalogue has it, and the type it is declared with.
+struct Declared {
+    of: Number,
+    raw: Raw,
+    /// The type as the engine writes it.
+    text: String,
+    not_null: bool,
+    modifier: i32,
+    ty: TypeNumber,
+    labels: Vec<String>,
+    base: Base,
+}
+
+impl Declared {
+    fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            of: row.try_get(0)?,
+            raw: Raw {
+                number: row.try_get(1)?,
+                name: row.try_get(2)?,
+                generated: row.try_get(3)?,
+                is_filled: row.try_get(4)?,
+                collation: row.try_get(5)?,
+                is_deterministic: row.try_get(6)?,
+            },
+            text: row.try_get(7)?,
+            not_null: row.try_get(8)?,
+            modifier: row.try_get(9)?,
+            ty: row.try_get(10)?,
+            labels: row.try_get(11)?,
+            base: Base::of(row, 12)?,
+        })
+    }
 }
 
 /// The tables of a schema. A partitioned table stands for its partitions, whatever is declared on one of them alone.
@@ -125,46 +169,49 @@ async fn columns(
     schema: &str,
     drafts: &mut BTreeMap<Number, Draft>,
 ) -> Result<(), DatastoreError> {
-    // A domain may be one of a domain: each comes with every step below it, and the last step is what it is made of.
-    const COLUMNS: &str = "WITH RECURSIVE step AS ( \
-           SELECT d.oid AS domain, d.typbasetype AS base, d.typtypmod AS modifier, d.typnotnull AS filled \
-           FROM pg_catalog.pg_type d WHERE d.typtype = 'd' \
-           UNION ALL \
-           SELECT s.domain, d.typbasetype, d.typtypmod, s.filled OR d.typnotnull \
-           FROM step s JOIN pg_catalog.pg_type d ON d.oid = s.base WHERE d.typtype = 'd' \
-         ), made AS ( \
-           SELECT s.* FROM step s JOIN pg_catalog.pg_type b ON b.oid = s.base WHERE b.typtype <> 'd' \
-         ) \
-         SELECT a.attrelid::int8, a.attname::text, a.attgenerated <> '', \
-           pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.format_type(m.base, m.modifier), \
-           CASE WHEN b.typnamespace = 'pg_catalog'::pg_catalog.regnamespace OR b.typname = 'citext' \
-             THEN b.typname::text ELSE '' END, \
-           a.attnotnull OR coalesce(m.filled, false), b.typtype::text || b.typcategory::text, \
-           coalesce(m.modifier, a.atttypmod), ARRAY (SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = b.oid) \
+    let columns = format!(
+        "SELECT a.attrelid::int8, a.attnum, a.attname::text, a.attgenerated <> '', \
+           a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint v WHERE v.conrelid = a.attrelid \
+             AND v.contype = 'n' AND NOT v.convalidated AND a.attnum = ANY (v.conkey)), a.attcollation::int8, \
+           (SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation) IS NOT FALSE, \
+           pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atttypmod, a.atttypid::int8, {LABELS}, {BASE} \
          FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-         LEFT JOIN made m ON m.domain = a.atttypid \
-         JOIN pg_catalog.pg_type b ON b.oid = coalesce(m.base, a.atttypid) \
-         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
-         ORDER BY a.attrelid, a.attnum";
-    type Found = (Number, String, bool, String, Option<String>, String, bool, String, i32, Vec<String>);
-    let rows: Vec<Found> =
-        sqlx::query_as(COLUMNS).bind(schema).fetch_all(connection).await.map_err(failed)?;
-    for (number, name, generated, declared, made_of, base, not_null, family, modifier, labels) in rows {
-        let Some(draft) = drafts.get_mut(&number) else { continue };
-        // A domain's own name does not say what it holds.
-        let declared = made_of.map_or(declared.clone(), |base| format!("{declared} ({base})"));
+         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) \
+           AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
+         ORDER BY a.attrelid, a.attnum"
+    );
+    let asked = sqlx::query(AssertSqlSafe(columns)).bind(schema).try_map(|row| Declared::of(&row));
+    let found = asked.fetch_all(&mut *connection).await.map_err(failed)?;
+    let types = found.iter().map(|column| (column.ty, &column.base));
+    let domains = Domains::of(connection, types, OPERATION).await?;
+    for Declared { of, raw, text: mut declared, mut not_null, mut modifier, ty, mut labels, mut base } in
+        found
+    {
+        let Some(draft) = drafts.get_mut(&of) else { continue };
+        let name = ColumnName::new(&raw.name);
+        if let Some(domain) = domains.get(ty) {
+            // A domain's own name does not say what it holds.
+            declared = format!("{declared} ({})", domain.declared);
+            not_null |= domain.filled;
+            (modifier, labels, base) = (domain.modifier, domain.labels.clone(), domain.base.clone());
+            let columns = || name.iter().cloned().collect();
+            let checks = domain.checks.iter().map(|check| Check { name: check.clone(), columns: columns() });
+            draft.table.checks.extend(checks);
+        }
+        // A name says what a type is where it is the engine's own, and of one extension.
+        let is = if base.native || base.name == "citext" { base.name.as_str() } else { "" };
         // Generated columns cannot be written. An identity column can be a key; that it refuses to be set, the engine says.
-        match (ColumnName::new(&name), generated) {
+        match (name, raw.generated) {
             (Ok(name), true) => drop(draft.table.generated.insert(name)),
             (Ok(name), false) => {
-                let takes = takes(&base, &family, modifier, labels);
-                draft.table.columns.push(Column { name, kind: kind(&base), declared, not_null, takes });
+                let takes = takes(is, &base.family, modifier, labels);
+                draft.table.columns.push(Column { name, kind: kind(is), declared, not_null, takes });
             }
             (Err(_), _) => {}
         }
-        draft.columns.push(Raw { name, generated });
+        draft.columns.push(raw);
     }
     Ok(())
 }
@@ -203,32 +250,17 @@ fn takes(base: &str, family: &str, modifier: i32, labels: Vec<String>) -> Takes 
     }
 }
 
-/// CHECK constraints of tables, and those of the domains that columns are of.
+/// CHECK constraints of tables; those of the domains that columns are of came with the columns.
 async fn checks(
     connection: &mut PgConnection,
     schema: &str,
     drafts: &mut BTreeMap<Number, Draft>,
 ) -> Result<(), DatastoreError> {
-    const CHECKS: &str = "WITH RECURSIVE step AS ( \
-           SELECT d.oid AS domain, d.oid AS own, d.typbasetype AS base FROM pg_catalog.pg_type d WHERE d.typtype = 'd' \
-           UNION ALL \
-           SELECT s.domain, d.oid, d.typbasetype FROM step s JOIN pg_catalog.pg_type d ON d.oid = s.base WHERE d.typtype = 'd' \
-         ) \
-         SELECT c.oid::int8, k.conname::text, ARRAY (SELECT a.attname::text FROM pg_catalog.pg_attribute a \
+    const CHECKS: &str = "SELECT c.oid::int8, k.conname::text, ARRAY (SELECT a.attname::text FROM pg_catalog.pg_attribute a \
            WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)) \
-         FROM pg_catalog.pg_constraint k \
-         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = $1 AND k.contype = 'c' \
-         UNION ALL \
-         SELECT a.attrelid::int8, pg_catalog.format_type(s.own, NULL) || '.' || k.conname, ARRAY[a.attname::text] \
          FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-         JOIN step s ON s.domain = a.atttypid \
-         JOIN pg_catalog.pg_constraint k ON k.contypid = s.own AND k.contype = 'c' \
-         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') \
-         ORDER BY 1, 2, 3";
+         JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'c' \
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
     let rows: Vec<(Number, String, Vec<String>)> =
         sqlx::query_as(CHECKS).bind(schema).fetch_all(connection).await.map_err(failed)?;
     for (number, name, columns) in rows {
@@ -236,6 +268,9 @@ async fn checks(
         let Some(Draft { table, .. }) = drafts.get_mut(&number) else { continue };
         let columns = columns.iter().filter_map(|name| ColumnName::new(name).ok()).collect();
         table.checks.push(Check { name, columns });
+    }
+    for Draft { table, .. } in drafts.values_mut() {
+        table.checks.sort_by(|one, other| (&one.name, &one.columns).cmp(&(&other.name, &other.columns)));
     }
     Ok(())
 }
@@ -288,7 +323,7 @@ async fn published(
          WHERE (p.pubdelete OR p.pubupdate) AND c.relreplident <> 'f' AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i \
            WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate \
              AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)";
-    // Most databases publish nothing, and to plan that takes longer than to delete some thousand records.
+    // Most databases publish nothing.
     let any = "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication)";
     if !sqlx::query_scalar(any).fetch_one(&mut *connection).await.map_err(failed)? {
         return Ok(());

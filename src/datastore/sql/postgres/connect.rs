@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
+use super::domain::{BASE, Base, Domains, TypeNumber};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
@@ -111,24 +112,24 @@ pub(in crate::datastore::sql) async fn be_patient(
 /// foreign keys point to them.
 async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
-    let columns = "WITH RECURSIVE base(domain, oid) AS (\
-             SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typtype = 'd' \
-             UNION ALL SELECT b.domain, t.typbasetype FROM base AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid WHERE t.typtype = 'd'\
-         ), plain AS (SELECT b.domain, b.oid FROM base AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid WHERE t.typtype <> 'd') \
-         SELECT c.relname::text, a.attname::text, t.typname::text, n.nspname::text, \
-             pg_catalog.format_type(t.oid, -1) \
+    let mut schema = Schema { name: name.to_owned(), snapshots: true, ..Schema::default() };
+    let columns = format!(
+        "SELECT c.relname::text, a.attname::text, t.oid::int8, {BASE} \
          FROM pg_catalog.pg_class AS c \
          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-         LEFT JOIN plain ON plain.domain = a.atttypid \
-         JOIN pg_catalog.pg_type AS t ON t.oid = coalesce(plain.oid, a.atttypid) \
-         JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
-         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')";
-    let mut schema = Schema { name: name.to_owned(), snapshots: true, ..Schema::default() };
-    for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
-        let text = |at: usize| row.try_get::<String, _>(at).map_err(failed(operation));
-        let (internal, cast) = (text(2)?, text(4)?);
-        let class = if text(3)? == "pg_catalog" { class(&internal) } else { Class::Other };
-        schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: cast });
+         JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')"
+    );
+    let column = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, Base::of(&row, 3)?));
+    let asked = sqlx::query(AssertSqlSafe(columns)).bind(name).try_map(column);
+    let found: Vec<(String, String, TypeNumber, Base)> =
+        asked.fetch_all(&mut *connection).await.map_err(failed(operation))?;
+    let types = found.iter().map(|(.., number, base)| (*number, base));
+    let domains = Domains::of(connection, types, operation).await?;
+    for (table, column, number, base) in found {
+        let base = domains.get(number).map_or(base, |domain| domain.base.clone());
+        let class = if base.native { class(&base.name) } else { Class::Other };
+        schema.columns.entry(table).or_default().insert(column, Type { class, name: base.cast });
     }
     // A rule names the whole of a table: what stands on a part of it stands on that too.
     let spoken = "WITH RECURSIVE spoken(of, engines) AS (\

@@ -3,6 +3,7 @@
 
 pub(super) mod catalogue;
 pub(super) mod connect;
+mod domain;
 pub(super) mod evidence;
 pub(super) mod facts;
 pub(super) mod level;

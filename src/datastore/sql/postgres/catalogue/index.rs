@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgConnection;
 
-use super::{Draft, Number, failed};
+use super::{Draft, Number, Raw, failed};
 use crate::datastore::error::DatastoreError;
 use crate::model::name::ColumnName;
 
 /// An index while it is read.
 struct Index {
-    of: Number,
     is: Is,
     columns: Vec<IndexColumn>,
 }
@@ -41,44 +40,44 @@ pub(super) async fn read(
     schema: &str,
     drafts: &mut BTreeMap<Number, Draft>,
 ) -> Result<(), DatastoreError> {
-    // Where a collation takes two texts for one, only an index of that collation keeps `=` from finding two rows. Since
-    // version 18 a column may be NOT NULL for new rows alone.
-    const INDEXES: &str = "SELECT i.indrelid::int8, i.indexrelid::int8, a.attname::text, \
-           i.indisprimary, i.indisunique, i.indpred IS NULL, m.amname = 'btree', i.indimmediate, \
-           coalesce(a.attnotnull AND o.opcdefault \
-             AND (l.collisdeterministic IS NOT FALSE OR i.indcollation[k.at::int4 - 1] = a.attcollation) \
-             AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint v WHERE v.conrelid = a.attrelid \
-               AND v.contype = 'n' AND NOT v.convalidated AND a.attnum = ANY (v.conkey)), false) \
+    // Vectors come as text: they begin at zero, which no array of the driver's does.
+    const INDEXES: &str = "SELECT i.indrelid::int8, i.indisprimary, i.indisunique, i.indpred IS NULL, \
+           x.relam = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'btree'), i.indimmediate, \
+           i.indnkeyatts, i.indkey::text, i.indcollation::text, \
+           ARRAY (SELECT o.opcdefault FROM pg_catalog.unnest(i.indclass::oid[]) WITH ORDINALITY AS k (class, at) \
+             JOIN pg_catalog.pg_opclass o ON o.oid = k.class ORDER BY k.at) \
          FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_index i ON i.indrelid = c.oid \
          JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
-         JOIN pg_catalog.pg_am m ON m.oid = x.relam \
-         CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, at) \
-         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number \
-         LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation \
-         LEFT JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[k.at::int4 - 1] \
-         WHERE n.nspname = $1 AND NOT c.relispartition AND i.indisvalid AND k.at <= i.indnkeyatts \
-         ORDER BY 1, 2, k.at";
-    type Found = (Number, Number, Option<String>, bool, bool, bool, bool, bool, bool);
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) \
+           AND NOT c.relispartition AND i.indisvalid \
+         ORDER BY 1, i.indexrelid";
+    type Found = (Number, bool, bool, bool, bool, bool, i16, String, String, Vec<bool>);
     let rows: Vec<Found> =
         sqlx::query_as(INDEXES).bind(schema).fetch_all(connection).await.map_err(failed)?;
-    let mut found: BTreeMap<Number, Index> = BTreeMap::new();
-    for (of, index, name, primary, unique, whole, ordered, immediate, tells_apart) in rows {
+    for (of, primary, unique, whole, ordered, immediate, own, numbers, collations, usual) in rows {
+        let Some(draft) = drafts.get_mut(&of) else { continue };
         let is = Is { primary, unique, whole, ordered, immediate };
-        let index = found.entry(index).or_insert_with(|| Index { of, is, columns: Vec::new() });
-        index.columns.push(IndexColumn { name, tells_apart });
-    }
-    for index in found.into_values() {
-        if let Some(draft) = drafts.get_mut(&index.of) {
-            draft.index(&index);
-        }
+        let (numbers, collations) = (numbers.split(' '), collations.split(' '));
+        let columns = numbers.zip(collations).zip(usual).take(usize::from(own.unsigned_abs()));
+        let columns = columns.map(|((number, collation), usual)| {
+            // Zero is an expression.
+            let column = draft.columns.iter().find(|raw| number.parse() == Ok(raw.number));
+            // Where a collation takes two texts for one, only an index of that collation keeps `=` from finding two rows.
+            let alike = |raw: &Raw| raw.is_deterministic || collation.parse() == Ok(raw.collation);
+            IndexColumn {
+                name: column.map(|raw| raw.name.clone()),
+                tells_apart: column.is_some_and(|raw| raw.is_filled && usual && alike(raw)),
+            }
+        });
+        let columns = columns.collect();
+        draft.index(&Index { is, columns });
     }
     Ok(())
 }
 
 impl Draft {
-    fn index(&mut self, Index { is, columns, .. }: &Index) {
+    fn index(&mut self, Index { is, columns }: &Index) {
         let raw = || columns.iter().filter_map(|c| c.name.clone());
         let named = |c: &IndexColumn| c.name.as_deref().and_then(|name| ColumnName::new(name).ok());
         if is.primary {

@@ -72,6 +72,11 @@ impl Graph {
              JOIN pg_catalog.pg_namespace n ON n.oid = h.relnamespace \
              ORDER BY n.nspname <> $1, n.nspname, h.relname, k.conname, k.oid";
         type Found = (Number, Number, String, Vec<String>, Vec<String>, String, String);
+        // Some databases have none.
+        const ANY: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contype = 'f')";
+        if !sqlx::query_scalar(ANY).fetch_one(&mut *connection).await.map_err(failed)? {
+            return Ok(());
+        }
         let rows: Vec<Found> =
             sqlx::query_as(KEYS).bind(schema).fetch_all(connection).await.map_err(failed)?;
         for (target, from, name, theirs, ours, on_delete, on_update) in rows {
