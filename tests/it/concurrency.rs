@@ -317,6 +317,19 @@ fn two_sweeps_at_once_dispose_of_each_record_once_and_prove_it_once<E: Engine>()
     }
 }
 
+/// As where two sweeps begin at once on a datastore that has no marker yet: PostgreSQL may say of its table that a *type* is there already.
+#[test]
+fn a_marker_table_that_somebody_else_makes_at_the_same_moment_is_used() {
+    let served = Served::<crate::servers::postgres::Postgres>::new(DELETED_AT, PLAIN);
+    served.accounts(1..=3);
+    let made = "CREATE TABLE expunged_marker (name TEXT PRIMARY KEY, value TEXT NOT NULL); \
+         CREATE FUNCTION there() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE SQLSTATE ''42710''; END'; \
+         CREATE EVENT TRIGGER there ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION there()";
+    let ran = served.world.run_paused("marker-table.before:1", &SWEEP, || served.database.sql(made));
+    assert_eq!((ran.code, served.left()), (0, set(&[])), "{}", ran.text());
+    served.world.ran(&["ledger", "verify"], 0);
+}
+
 /// Batches of a page each, one after another or several at once: of a batch that is only dropped, the driver keeps the locks until it uses
 /// the connection again.
 fn what_an_order_undoes_leaves_no_row_locked<E: Engine>() {

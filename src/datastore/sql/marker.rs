@@ -160,9 +160,9 @@ pub(super) async fn ensure(
                 );
                 return Ok(Incarnation::of_marker(None));
             }
-            // Somebody else has made it at the same moment.
-            Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => {}
-            made => drop(made?),
+            // Somebody else may have made it at the same moment, which an engine says in several ways.
+            Err(error) if !is_there(handle, dialect).await? => return Err(error),
+            _ => {}
         }
         hook::reach("marker-table.after");
     }
