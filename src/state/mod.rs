@@ -3,8 +3,8 @@
 //! **Invariant:** a [`CommittedIntent`] exists only after its entry, its commitments and the sealed identities of its
 //! records are on the disk.
 //!
-//! **Invariant:** an entry is appended in the same transaction as the rows derived from it, but for what was staged ahead of it, under the next index of
-//! the ledger as the disk has it, whoever else appends.
+//! **Invariant:** an entry is appended in the same transaction as the rows derived from it, but for what was staged ahead of
+//! it, under the next index of the ledger as the disk has it, whoever else appends.
 
 mod aead;
 mod backup;
