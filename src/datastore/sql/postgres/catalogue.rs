@@ -169,11 +169,12 @@ async fn columns(
     schema: &str,
     drafts: &mut BTreeMap<Number, Draft>,
 ) -> Result<(), DatastoreError> {
+    // What is asked of every column is looked up once for all of them: there may be tens of thousands.
     let columns = format!(
         "SELECT a.attrelid::int8, a.attnum, a.attname::text, a.attgenerated <> '', \
-           a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint v WHERE v.conrelid = a.attrelid \
-             AND v.contype = 'n' AND NOT v.convalidated AND a.attnum = ANY (v.conkey)), a.attcollation::int8, \
-           (SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation) IS NOT FALSE, \
+           a.attnotnull AND (a.attrelid, a.attnum) NOT IN (SELECT v.conrelid, pg_catalog.unnest(v.conkey) \
+             FROM pg_catalog.pg_constraint v WHERE v.contype = 'n' AND NOT v.convalidated), a.attcollation::int8, \
+           a.attcollation NOT IN (SELECT l.oid FROM pg_catalog.pg_collation l WHERE NOT l.collisdeterministic), \
            pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atttypmod, a.atttypid::int8, {LABELS}, {BASE} \
          FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \

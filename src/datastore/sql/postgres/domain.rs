@@ -49,8 +49,7 @@ pub(super) const BASE: &str = "t.typname::text, t.typnamespace = 'pg_catalog'::p
      t.typtype::text || t.typcategory::text";
 
 /// The labels of a type `t` that is an enum.
-pub(super) const LABELS: &str =
-    "ARRAY (SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid)";
+pub(super) const LABELS: &str = "CASE t.typtype WHEN 'e' THEN ARRAY (SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) ELSE '{}' END";
 
 impl Base {
     /// Reads what [`BASE`] selects, from this column on.

@@ -26,12 +26,14 @@ struct Is {
     ordered: bool,
     /// Not deferrable.
     immediate: bool,
+    /// By the operators that a type has unless somebody asks for others: its `=` is that of statements.
+    usual: bool,
 }
 
 struct IndexColumn {
     /// None: an expression.
     name: Option<String>,
-    /// Whether it never holds NULL, and what the index holds for two values is what `=` holds for two.
+    /// Whether it never holds NULL, and its collation is none that takes for one what the index takes for two.
     tells_apart: bool,
 }
 
@@ -43,31 +45,31 @@ pub(super) async fn read(
     // Vectors come as text: they begin at zero, which no array of the driver's does.
     const INDEXES: &str = "SELECT i.indrelid::int8, i.indisprimary, i.indisunique, i.indpred IS NULL, \
            x.relam = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'btree'), i.indimmediate, \
-           i.indnkeyatts, i.indkey::text, i.indcollation::text, \
-           ARRAY (SELECT o.opcdefault FROM pg_catalog.unnest(i.indclass::oid[]) WITH ORDINALITY AS k (class, at) \
-             JOIN pg_catalog.pg_opclass o ON o.oid = k.class ORDER BY k.at) \
+           NOT i.indclass::oid[] && ARRAY (SELECT o.oid FROM pg_catalog.pg_opclass o WHERE NOT o.opcdefault), \
+           i.indnkeyatts, i.indkey::text, i.indcollation::text \
          FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_index i ON i.indrelid = c.oid \
          JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
          WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) \
            AND NOT c.relispartition AND i.indisvalid \
          ORDER BY 1, i.indexrelid";
-    type Found = (Number, bool, bool, bool, bool, bool, i16, String, String, Vec<bool>);
+    type Found = (Number, bool, bool, bool, bool, bool, bool, i16, String, String);
     let rows: Vec<Found> =
         sqlx::query_as(INDEXES).bind(schema).fetch_all(connection).await.map_err(failed)?;
-    for (of, primary, unique, whole, ordered, immediate, own, numbers, collations, usual) in rows {
+    for (of, primary, unique, whole, ordered, immediate, usual, own, numbers, collations) in rows {
         let Some(draft) = drafts.get_mut(&of) else { continue };
-        let is = Is { primary, unique, whole, ordered, immediate };
+        let is = Is { primary, unique, whole, ordered, immediate, usual };
         let (numbers, collations) = (numbers.split(' '), collations.split(' '));
-        let columns = numbers.zip(collations).zip(usual).take(usize::from(own.unsigned_abs()));
-        let columns = columns.map(|((number, collation), usual)| {
+        // Behind its own stand those that it only includes.
+        let columns = numbers.zip(collations).take(usize::from(own.unsigned_abs()));
+        let columns = columns.map(|(number, collation)| {
             // Zero is an expression.
             let column = draft.columns.iter().find(|raw| number.parse() == Ok(raw.number));
             // Where a collation takes two texts for one, only an index of that collation keeps `=` from finding two rows.
             let alike = |raw: &Raw| raw.is_deterministic || collation.parse() == Ok(raw.collation);
             IndexColumn {
                 name: column.map(|raw| raw.name.clone()),
-                tells_apart: column.is_some_and(|raw| raw.is_filled && usual && alike(raw)),
+                tells_apart: column.is_some_and(|raw| raw.is_filled && alike(raw)),
             }
         });
         let columns = columns.collect();
@@ -93,7 +95,7 @@ impl Draft {
             return;
         }
         self.table.indexed.extend(first.filter(|_| is.ordered));
-        if !is.unique || !is.immediate || !columns.iter().all(|c| c.tells_apart) {
+        if !is.unique || !is.immediate || !is.usual || !columns.iter().all(|c| c.tells_apart) {
             return;
         }
         let written: Option<BTreeSet<ColumnName>> = columns.iter().map(named).collect();
