@@ -152,17 +152,17 @@ pub(super) async fn prepared_and_staged<'w>(
     match (own, drafting) {
         (Ok(own), Ok(drafting)) => Ok(Ok(Flight { own, sheet: sheet(drafting) })),
         (Err(error), Ok(drafting)) => stopped(error, sheet(drafting)).map(Err),
-        (Ok(own), Err(error)) => {
-            if let Err(also) = own.rollback().await {
+        (own, Err(error)) => {
+            let also = match own {
+                Ok(own) => own.rollback().await.err(),
+                Err(also) => Some(also),
+            };
+            if let Some(also) = also {
                 tracing::warn!(
                     error = &also as &dyn std::error::Error,
                     "the datastore failed beside the state"
                 );
             }
-            Err(error)
-        }
-        (Err(also), Err(error)) => {
-            tracing::warn!(error = &also as &dyn std::error::Error, "the datastore failed beside the state");
             Err(error)
         }
     }
