@@ -4,14 +4,13 @@
 //! nonce opens one record and no other; once the epoch's key is destroyed, what was not opened cannot be tried
 //! against candidates any more.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use ring::hmac;
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
 use super::bytes::{bytes_newtype, debug_as_text};
 use super::error::DuplicateRecord;
-use super::hash::{Hash, leaf_hash, sha256};
+use super::hash::{Hash, leaf_hash, sha256, whole};
 use super::tree;
 
 pub use super::name::{BatchId, EpochId};
@@ -42,11 +41,11 @@ pub fn commit_subject(nonce: &Nonce, subject: &str) -> Commitment {
     Commitment::from_bytes(cut(sha256(&[b"S1", nonce.as_bytes(), subject.as_bytes()]).as_bytes()))
 }
 
-/// The secret that all commitments of one epoch depend on; overwritten when dropped.
+/// The secret that all commitments of one epoch depend on. Its bytes are overwritten when dropped; its schedule, as `ring` keeps it, is not.
 pub struct EpochKey {
     bytes: Zeroizing<[u8; 32]>,
     /// The key schedule, computed once: every batch has keys of its own.
-    keyed: Hmac<Sha256>,
+    keyed: hmac::Key,
 }
 
 /// What computes the tags of one dataset. They stand in the state and in no proof: what is made for short messages is enough for them, and
@@ -54,13 +53,13 @@ pub struct EpochKey {
 pub struct TagKey(SipHasher24);
 
 /// What computes the nonces of one dataset within one batch.
-pub struct BatchKey(Hmac<Sha256>);
+pub struct BatchKey(hmac::Key);
 
 impl EpochKey {
     /// From 32 bytes of a secure random source, or of the epoch's key file.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let bytes = Zeroizing::new(bytes);
-        Self { keyed: hmac(&bytes), bytes }
+        Self { keyed: keyed(&bytes), bytes }
     }
 
     /// The key's bytes, for its file.
@@ -74,7 +73,7 @@ impl EpochKey {
         let message: [&[u8]; 4] =
             [b"expunged/batch/1\0", batch.as_str().as_bytes(), b"\0", dataset.as_bytes()];
         let key = Zeroizing::new(mac(&self.keyed, &message));
-        BatchKey(hmac(&key))
+        BatchKey(keyed(&key))
     }
 
     /// The tag of a record: SipHash-2-4 of its key under the dataset's own key, cut to 6 bytes. The same for every batch of the epoch.
@@ -165,19 +164,16 @@ impl Commitments {
     }
 }
 
-/// A key shorter than the block is padded with zeros (RFC 2104, Section 2); padded here, nothing can fail.
-fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
-    let mut block = Zeroizing::new([0; 64]);
-    block[..32].copy_from_slice(key);
-    Hmac::new((&*block).into())
+fn keyed(key: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
-fn mac(keyed: &Hmac<Sha256>, message: &[&[u8]]) -> [u8; 32] {
-    let mut mac = keyed.clone();
+fn mac(key: &hmac::Key, message: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
     for part in message {
-        mac.update(part);
+        context.update(part);
     }
-    mac.finalize().into_bytes().into()
+    whole(context.sign().as_ref())
 }
 
 fn cut<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {

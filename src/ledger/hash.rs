@@ -1,6 +1,6 @@
 //! Leaf and node hashes of RFC 6962, Section 2.1, with SHA-256.
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, Digest, SHA256, digest};
 
 use super::bytes::{bytes_newtype, debug_as_text};
 
@@ -40,13 +40,22 @@ pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
         rest = behind;
     }
     let length = SHORT - rest.len();
-    Hash::from_bytes(Sha256::digest(&short[..length]).into())
+    hash(digest(&SHA256, &short[..length]))
 }
 
 fn in_parts(parts: &[&[u8]]) -> Hash {
-    let mut hasher = Sha256::new();
+    let mut context = Context::new(&SHA256);
     for part in parts {
-        hasher.update(part);
+        context.update(part);
     }
-    Hash::from_bytes(hasher.finalize().into())
+    hash(context.finish())
+}
+
+fn hash(digest: Digest) -> Hash {
+    Hash::from_bytes(whole(digest.as_ref()))
+}
+
+/// The 32 bytes that SHA-256, and HMAC with it, come to.
+pub(super) fn whole(digest: &[u8]) -> [u8; 32] {
+    digest.try_into().unwrap_or_else(|_| unreachable!("SHA-256 comes to 32 bytes"))
 }

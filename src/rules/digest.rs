@@ -4,8 +4,8 @@
 //! layout of the file. The first sweep of a new digest is guarded, so a needless change costs an approval, and a missed
 //! one an unguarded sweep.
 
+use ring::digest::{SHA256, digest};
 use serde_json::{Value as Json, json};
-use sha2::{Digest as _, Sha256};
 
 use super::rule::{
     Action, Backup, Condition, Dataset, Dependent, DependentDataset, Match, OnErasure, Orphans, Pick,
@@ -67,7 +67,7 @@ pub fn version(service: &Service, rule: &Rule, identity: Identities<'_>) -> Rule
 
 /// In lower-case hexadecimal, as `sha256sum` prints it.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
 /// Bytes in lower-case hexadecimal.

@@ -2,8 +2,7 @@
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hkdf::Hkdf;
-use sha2::Sha256;
+use ring::hkdf;
 use zeroize::Zeroizing;
 
 use crate::secret::{self, RandomError};
@@ -51,9 +50,35 @@ pub(super) fn open(key: &[u8; 32], purpose: Purpose, name: &str, sealed: &[u8]) 
 }
 
 fn cipher(key: &[u8; 32], purpose: Purpose) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new((&*derived(key, purpose)).into())
+}
+
+/// HKDF-SHA256 without a salt.
+fn derived(key: &[u8; 32], purpose: Purpose) -> Zeroizing<[u8; 32]> {
     let mut derived = Zeroizing::new([0; 32]);
-    // 32 bytes are far below the 8,160 that HKDF-SHA256 can give.
-    let expanded = Hkdf::<Sha256>::new(None, key).expand(purpose.label(), derived.as_mut_slice());
-    debug_assert!(expanded.is_ok(), "a fixed length that HKDF allows");
-    XChaCha20Poly1305::new((&*derived).into())
+    let label = [purpose.label()];
+    let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(key);
+    // 32 bytes are far below the 8,160 that it can give.
+    let filled = extracted
+        .expand(&label, hkdf::HKDF_SHA256)
+        .and_then(|expanded| expanded.fill(derived.as_mut_slice()));
+    assert!(filled.is_ok(), "a fixed length that HKDF allows");
+    derived
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_purpose_has_a_key_as_hkdf_has_it() {
+        // Computed by RFC 5869 with Python's `hmac`.
+        let hex = |byte: &u8| format!("{byte:02x}");
+        let of = |purpose| derived(&[1; 32], purpose).iter().map(hex).collect::<String>();
+        assert_eq!(
+            of(Purpose::Identities),
+            "2e872b2c5857e8270ef9f192d26a6e8a2669565347d697b03d15db517b28b2e7"
+        );
+        assert_ne!(of(Purpose::Subject), of(Purpose::Identities));
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use expunged::ledger::commitment::{BatchId, Commitment, Commitments, EpochId};
-use expunged::ledger::hash::{empty_root, leaf_hash};
+use expunged::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey};
+use expunged::ledger::hash::{Hash, empty_root, leaf_hash};
 use expunged::ledger::tree;
 
 use super::world::{BATCH, epoch_key};
@@ -13,6 +13,20 @@ fn a_nonce_opens_its_record_and_no_other() {
     let key = epoch_key().batch_key(&BatchId::parse(BATCH).unwrap(), "account");
     assert!(Commitment::open(&key.nonce(r#"["1"]"#), r#"["1"]"#) == key.commit(r#"["1"]"#));
     assert!(Commitment::open(&key.nonce(r#"["1"]"#), r#"["2"]"#) != key.commit(r#"["2"]"#));
+}
+
+#[test]
+fn a_record_is_committed_to_as_the_format_says() {
+    // Computed from docs/ledger-format.md with Python's `hmac` and `hashlib`, and a SipHash-2-4 that gives its authors' test vector.
+    let epoch = EpochKey::from_bytes([1; 32]);
+    let key = epoch.batch_key(&BatchId::parse("b-1").unwrap(), "account");
+    assert_eq!(key.nonce("42").to_string(), "Q0pSA1InfOP2fGaIKNlNpg==");
+    assert_eq!(key.commit("42").to_string(), "Udj89LTlw2eFD4egBoz2V02kEu6Zll0K");
+    assert_eq!(epoch.tag("account", "42").to_string(), "g5KdciPs");
+    assert_eq!(epoch.check(&EpochId::parse("2026-11").unwrap()).to_string(), "VOOFvsTcGyQwp2HfJKnM/A==");
+    // Longer than what is hashed in one piece.
+    let long = Hash::parse("eSU1AEkKZZpYo5qnyzT41LQxpUskKMq7VV+bA56PXso=").unwrap();
+    assert_eq!(leaf_hash(&[b'x'; 200]), long);
 }
 
 #[test]
