@@ -230,6 +230,26 @@ fn triggers_of_postgresql_of_any_type_take_what_is_due_and_nothing_that_is_no_ti
     ]);
 }
 
+/// When a sweep has bound its rule and counted, before it makes its session one that may dispose; and before its first batch.
+const MEANWHILE: [&str; 2] = ["sweep-started.after:1", "prepare.before:1"];
+
+/// A sweep in the midst of which this is done lets nothing go, and says why.
+fn lets_nothing_go(database: &Database<Postgres>, rules: &str, point: &str, alter: &str) {
+    let world = world(database, rules);
+    let ran = world.run_paused(point, &["sweep", "--format", "json"], || {
+        database.sql(alter);
+    });
+    let case = format!("{point}, {alter}: {}", ran.text());
+    assert_eq!(database.texts("SELECT count(*) FROM account"), ["2"], "{case}");
+    assert_eq!((&ran.rule()["result"], world.records("batch.committed")), (&"failed".into(), 0), "{case}");
+    let said = ran.text();
+    assert!(
+        said.contains("schema has changed meanwhile") || said.contains("been altered meanwhile"),
+        "{case}"
+    );
+    world.ran(&["ledger", "verify"], 0);
+}
+
 /// What was one day, or one instant, may be another by then: the rule was bound to what the column was.
 #[test]
 fn a_trigger_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
@@ -243,39 +263,90 @@ fn a_trigger_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
         ("timestamptz", r#"{ column = "deleted_at" }"#, "of_no_zone"),
         ("timestamp", zoned, "of_a_zone"),
     ];
-    // Rows with a text in them are read in another way.
-    for ((ty, trigger, becomes), key) in
-        cases.into_iter().flat_map(|case| ["int", "text"].map(|key| (case, key)))
-    {
-        let database = Database::<Postgres>::new();
-        database.sql(&format!(
-            "CREATE DOMAIN of_no_zone AS timestamp; CREATE DOMAIN of_a_zone AS timestamptz; \
-             CREATE TABLE account (id {key} NOT NULL PRIMARY KEY, deleted_at {ty}); \
-             INSERT INTO account VALUES ('1', '1971-01-01'), ('2', '2020-01-01'); \
-             CREATE INDEX ON account (deleted_at); ANALYZE account"
-        ));
-        let retain = if ty == "date" { "18262 days" } else { "50 years" };
-        let world = world(
-            &database,
-            &rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\"")),
-        );
-        let ran = world.run_paused("prepare.before:1", &["sweep", "--format", "json"], || {
-            database.sql(&format!("ALTER TABLE account ALTER deleted_at TYPE {becomes}"));
-        });
-        assert_eq!(database.texts("SELECT count(*) FROM account"), ["2"], "{ty}, {key}: {}", ran.text());
-        assert_eq!(
-            (&ran.rule()["result"], world.records("batch.committed")),
-            (&"failed".into(), 0),
-            "{ty}, {key}: {}",
-            ran.text()
-        );
-        let said = ran.text();
-        assert!(
-            said.contains("schema has changed meanwhile") || said.contains("been altered meanwhile"),
-            "{ty}, {key}: {said}"
-        );
-        world.ran(&["ledger", "verify"], 0);
+    for (ty, trigger, becomes) in cases {
+        // Rows with a text in them are read in another way.
+        for (key, point) in ["int", "text"].into_iter().flat_map(|key| MEANWHILE.map(|point| (key, point))) {
+            let database = Database::<Postgres>::new();
+            database.sql(&format!(
+                "CREATE DOMAIN of_no_zone AS timestamp; CREATE DOMAIN of_a_zone AS timestamptz; \
+                 CREATE TABLE account (id {key} NOT NULL PRIMARY KEY, deleted_at {ty}); \
+                 INSERT INTO account VALUES ('1', '1971-01-01'), ('2', '2020-01-01'); \
+                 CREATE INDEX ON account (deleted_at); ANALYZE account"
+            ));
+            let retain = if ty == "date" { "18262 days" } else { "50 years" };
+            let rules =
+                rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""));
+            let alter = format!("ALTER TABLE account ALTER deleted_at TYPE {becomes}");
+            lets_nothing_go(&database, &rules, point, &alter);
+        }
     }
+}
+
+/// The same where the times are another table's.
+#[test]
+fn a_trigger_in_other_rows_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
+    for (ty, zone, becomes) in [
+        ("timestamp", ", time_zone = \"Asia/Tokyo\"", "timestamptz USING until AT TIME ZONE 'Asia/Tokyo'"),
+        ("timestamptz", "", "timestamp"),
+        ("date", "", "timestamptz"),
+    ] {
+        for point in MEANWHILE {
+            let database = Database::<Postgres>::new();
+            database.sql(&format!(
+                "CREATE TABLE account (id int PRIMARY KEY); INSERT INTO account VALUES (1), (2); \
+                 CREATE TABLE licence (owner int, until {ty}); \
+                 INSERT INTO licence VALUES (1, '1971-01-01'), (1, '1970-06-01'), (2, '2020-01-01')"
+            ));
+            let retain = if ty == "date" { "18262 days" } else { "50 years" };
+            let trigger = format!(
+                "{{ table = \"licence\", match = {{ owner = \"id\" }}, column = \"until\", pick = \"latest\"{zone} }}"
+            );
+            let rules =
+                rules(&trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""));
+            lets_nothing_go(
+                &database,
+                &rules,
+                point,
+                &format!("ALTER TABLE licence ALTER until TYPE {becomes}"),
+            );
+        }
+    }
+}
+
+/// Another key would be proved than the one that went.
+#[test]
+fn a_key_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
+    for (columns, key, alter) in [
+        ("id text, name text", r#"["id"]"#, "id TYPE bigint USING id::bigint"),
+        ("id bigint, name text", r#"["id"]"#, "id TYPE text"),
+        ("id bigint, name text", r#"["id", "name"]"#, "id TYPE text"),
+        ("id bigint, name text", r#"["id", "name"]"#, "name TYPE bytea USING name::bytea"),
+    ] {
+        for point in MEANWHILE {
+            let database = Database::<Postgres>::new();
+            database.sql(&format!(
+                "CREATE TABLE account ({columns}, deleted_at timestamptz, PRIMARY KEY (id, name), UNIQUE (id)); \
+                 ALTER TABLE account ALTER id SET NOT NULL; \
+                 INSERT INTO account VALUES ('10', 'a', '1971-01-01'), ('20', 'b', '2020-01-01'); \
+                 CREATE INDEX ON account (deleted_at); ANALYZE account"
+            ));
+            let rules =
+                rules(r#"{ column = "deleted_at" }"#, "").replace("key = [\"id\"]", &format!("key = {key}"));
+            lets_nothing_go(&database, &rules, point, &format!("ALTER TABLE account ALTER {alter}"));
+        }
+    }
+}
+
+#[test]
+fn a_table_of_postgresql_that_becomes_a_view_during_a_sweep_lets_nothing_go() {
+    let database = Database::<Postgres>::new();
+    database.sql(
+        "CREATE TABLE account (id int PRIMARY KEY, deleted_at timestamptz); \
+         INSERT INTO account VALUES (1, '1971-01-01'), (2, '2020-01-01')",
+    );
+    let alter =
+        "ALTER TABLE account RENAME TO account_of_old; CREATE VIEW account AS SELECT * FROM account_of_old";
+    lets_nothing_go(&database, &rules(r#"{ column = "deleted_at" }"#, ""), MEANWHILE[0], alter);
 }
 
 #[test]

@@ -102,24 +102,24 @@ pub(super) async fn open_again(
     Ok((connection, dialect.clone()))
 }
 
-/// Lets a connection that could only read dispose of records, and asks once more what the tables look like: triggers may have come since. A file
+/// Lets a connection that could only read dispose of records, and asks once more what stands on the tables: triggers may have come since. A file
 /// that was opened to be read stays so: it is opened anew.
 pub(super) async fn promote(
     connection: Connection,
     dialect: &Dialect,
     datastore: &Datastore,
 ) -> Result<(Connection, Dialect), DatastoreError> {
-    match (connection, &datastore.location) {
-        (Connection::Postgres(mut connection), Location::Postgres(server)) => {
-            let dialect = postgres::connect::promote(&mut connection, server).await?;
+    match (connection, dialect, &datastore.location) {
+        (Connection::Postgres(mut connection), Dialect::Postgres(known), _) => {
+            let dialect = postgres::connect::promote(&mut connection, known).await?;
             Ok((Connection::Postgres(connection), dialect))
         }
-        (Connection::MariaDb(mut connection), Location::MariaDb(server)) => {
+        (Connection::MariaDb(mut connection), _, Location::MariaDb(server)) => {
             let snapshots = dialect.has_snapshots();
             let dialect = mariadb::connect::promote(&mut connection, server, snapshots).await?;
             Ok((Connection::MariaDb(connection), dialect))
         }
-        (connection, _) => {
+        (connection, _, _) => {
             connection.close().await?;
             open(datastore, Access::Write).await
         }

@@ -15,11 +15,14 @@ pub(super) enum Dialect {
     MariaDb(Arc<Schema>),
 }
 
+/// What the columns of each table hold.
+pub(super) type Columns = BTreeMap<String, BTreeMap<String, Type>>;
+
 /// Where a server's tables are, and what their columns hold.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     pub(super) name: String,
-    pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
+    pub(super) columns: Arc<Columns>,
     /// Tables with triggers of the application's, or rules of PostgreSQL's: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
     /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.

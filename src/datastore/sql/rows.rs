@@ -48,6 +48,9 @@ impl<'de> Deserialize<'de> for Row {
     }
 }
 
+/// What stands for the values of a trigger in other rows where their column holds times of another kind by now.
+pub(super) const ALTERED: &str = "false";
+
 /// The values of a trigger in other rows, from the JSON array that a statement reads them as.
 pub(super) fn several(
     dialect: &Dialect,
@@ -58,6 +61,9 @@ pub(super) fn several(
     if let Dialect::Sqlite = dialect {
         let values: Vec<Encoded> = serde_json::from_str(json).map_err(|_| garbled())?;
         return Ok(values.into_iter().map(|e| e.0).collect());
+    }
+    if json == ALTERED {
+        return Err(undecodable("read the rows that a trigger is in"));
     }
     let values: Vec<Option<String>> = serde_json::from_str(json).map_err(|_| garbled())?;
     let value = |text: Option<String>| match (text, kind) {
@@ -118,7 +124,8 @@ pub(super) fn of_postgres(
             return Ok(Vec::new());
         }
         let bytes = raw.as_bytes().map_err(|_| undecodable(operation))?;
-        columns.push(Elements::of(bytes).ok_or_else(|| undecodable(operation))?);
+        let ty = types.get(at).unwrap_or(Type::INTEGER);
+        columns.push(Elements::of(bytes, ty.class).ok_or_else(|| undecodable(operation))?);
     }
     let count = columns.iter().map(|column| column.left).min().unwrap_or(0);
     let mut rows = Vec::with_capacity(count);
@@ -145,14 +152,19 @@ pub(super) fn packed(classes: impl Iterator<Item = Class>) -> Option<String> {
 /// Whether columns that held times hold none of another kind by now: a date would be taken for its midnight, a time without a zone for one in
 /// UTC. None: none of them holds times. The least of no rows has their type: to ask each row for it took a tenth of the statement.
 pub(super) fn same_times(classes: impl Iterator<Item = Class>) -> Option<String> {
-    let is_none = |(at, class)| {
-        let of_none = format!("pg_catalog.pg_typeof(pg_catalog.min(b.c{at}) FILTER (WHERE FALSE))");
-        let is_time = TIMES.iter().any(|(known, _)| *known == class);
-        let others = TIMES.iter().filter(move |(other, _)| is_time && *other != class);
-        others.map(move |(_, ty)| format!("{of_none} <> 'pg_catalog.{ty}'::regtype"))
-    };
-    let same: Vec<String> = classes.enumerate().flat_map(is_none).collect();
+    let of_none = |at| format!("pg_catalog.min(b.c{at}) FILTER (WHERE FALSE)");
+    let same: Vec<String> =
+        classes.enumerate().filter_map(|(at, class)| same_time(&of_none(at), class)).collect();
     (!same.is_empty()).then(|| same.join(" AND "))
+}
+
+/// Whether what has the type of a column that held times is no time of another kind; none: it held none.
+pub(super) fn same_time(sql: &str, class: Class) -> Option<String> {
+    TIMES.iter().find(|(known, _)| *known == class)?;
+    let others = TIMES.iter().filter(|(other, _)| *other != class);
+    let none: Vec<String> =
+        others.map(|(_, ty)| format!("pg_catalog.pg_typeof({sql}) <> 'pg_catalog.{ty}'::regtype")).collect();
+    Some(none.join(" AND "))
 }
 
 /// Refuses rows whose times are of another kind by now, as the statement tells behind all else, where it reads any.
@@ -230,12 +242,14 @@ struct Elements<'b> {
 }
 
 impl<'b> Elements<'b> {
-    /// Behind the header: dimensions, flags, the elements' type, and for each dimension its length and its first index.
-    fn of(bytes: &'b [u8]) -> Option<Self> {
+    /// Behind the header: dimensions, flags, the elements' type, and for each dimension its length and its first index. None: it is
+    /// of a type that values of the class are not handed over in.
+    fn of(bytes: &'b [u8], class: Class) -> Option<Self> {
         let (header, elements) = bytes.split_first_chunk::<20>()?;
         let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
         let left = usize::try_from(word(12)?).ok()?;
-        (word(0)? == 1).then_some(Self { bytes: elements, left })
+        let is_handed_over = handed_over(class).contains(&word(8)?);
+        (word(0)? == 1 && is_handed_over).then_some(Self { bytes: elements, left })
     }
 
     fn next(&mut self, class: Class) -> Option<Value> {
@@ -248,6 +262,31 @@ impl<'b> Elements<'b> {
         let (element, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         self.bytes = rest;
         postgres_value(element, class)
+    }
+}
+
+/// What PostgreSQL numbers the types by in which values of a class are handed over ([`Dialect::read`]). Its own types' numbers never change.
+fn handed_over(class: Class) -> &'static [i32] {
+    const BYTEA: i32 = 17;
+    const INT8: i32 = 20;
+    const INT2: i32 = 21;
+    const INT4: i32 = 23;
+    const TEXT: i32 = 25;
+    const FLOAT8: i32 = 701;
+    const VARCHAR: i32 = 1043;
+    const DATE: i32 = 1082;
+    const TIMESTAMP: i32 = 1114;
+    const TIMESTAMPTZ: i32 = 1184;
+    match class {
+        Class::Integer => &[INT2, INT4, INT8],
+        Class::Boolean => &[INT4],
+        Class::Real => &[FLOAT8],
+        Class::Bytes => &[BYTEA],
+        Class::Instant => &[TIMESTAMPTZ],
+        Class::Naive => &[TIMESTAMP],
+        Class::Date => &[DATE],
+        Class::Text => &[TEXT, VARCHAR],
+        Class::Any | Class::Decimal | Class::Uuid | Class::Other | Class::Rows => &[TEXT],
     }
 }
 

@@ -3,6 +3,7 @@
 use super::dialect::{Dialect, Expression, Type};
 use super::filter::joined_exactly;
 use super::read::Backlogged;
+use super::rows::{ALTERED, same_time};
 use super::statement::Sql;
 use crate::model::value::Value;
 use crate::rules::bind::{Reads, RowRule, TriggerKind};
@@ -224,7 +225,13 @@ impl<'a> TriggerSql<'a> {
         let shown = self.form.dialect.shown(&self.form.x);
         let sql = match self.form.dialect {
             Dialect::Sqlite => format!("(SELECT json_group_array({shown}) {from})"),
-            Dialect::Postgres(_) => format!("coalesce((SELECT json_agg({shown}) {from}), '[]')::text"),
+            Dialect::Postgres(_) => {
+                let all = format!("json_agg({shown})");
+                let same = same_time(&format!("pg_catalog.min({})", self.form.x.sql), self.form.x.ty.class);
+                let all = same
+                    .map_or(all.clone(), |same| format!("CASE WHEN {same} THEN {all} ELSE '{ALTERED}' END"));
+                format!("coalesce((SELECT {all} {from}), '[]')::text")
+            }
             Dialect::MariaDb(_) => format!("coalesce((SELECT JSON_ARRAYAGG({shown}) {from}), '[]')"),
         };
         Expression::new(sql, Type::ROWS)

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
-use crate::datastore::sql::dialect::{BIT, Class, Dialect, Schema, Type};
+use crate::datastore::sql::dialect::{BIT, Class, Columns, Dialect, Schema, Type};
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Address, Server, Tls};
 
@@ -139,7 +139,7 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
     let operation = "read the columns of the tables";
     let columns = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
          WHERE TABLE_SCHEMA = ?";
-    let mut schema = Schema { name: name.to_owned(), ..Schema::default() };
+    let mut found = Columns::new();
     for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
         let text = |at: usize| {
             let bytes: Result<Vec<u8>, _> = row.try_get_unchecked(at);
@@ -152,8 +152,9 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
             Class::Integer if text(2)? == "bit" => BIT.to_owned(),
             _ => String::new(),
         };
-        schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
+        found.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
     }
+    let mut schema = Schema { name: name.to_owned(), columns: Arc::new(found), ..Schema::default() };
     let triggers =
         "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ?";
     for row in
