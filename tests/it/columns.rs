@@ -234,7 +234,7 @@ fn triggers_of_postgresql_of_any_type_take_what_is_due_and_nothing_that_is_no_ti
 const MEANWHILE: [&str; 2] = ["sweep-started.after:1", "prepare.before:1"];
 
 /// A sweep in the midst of which this is done lets nothing go, and says why.
-fn lets_nothing_go(database: &Database<Postgres>, rules: &str, point: &str, alter: &str) {
+fn lets_nothing_go<E: Engine>(database: &Database<E>, rules: &str, point: &str, alter: &str) {
     let world = world(database, rules);
     let ran = world.run_paused(point, &["sweep", "--format", "json"], || {
         database.sql(alter);
@@ -347,6 +347,34 @@ fn a_table_of_postgresql_that_becomes_a_view_during_a_sweep_lets_nothing_go() {
     let alter =
         "ALTER TABLE account RENAME TO account_of_old; CREATE VIEW account AS SELECT * FROM account_of_old";
     lets_nothing_go(&database, &rules(r#"{ column = "deleted_at" }"#, ""), MEANWHILE[0], alter);
+}
+
+#[test]
+fn what_changes_its_type_in_mariadb_during_a_sweep_lets_nothing_go() {
+    let own = r#"{ column = "deleted_at" }"#;
+    let zoned = r#"{ column = "deleted_at", time_zone = "Asia/Tokyo" }"#;
+    let elsewhere = r#"{ table = "licence", match = { owner = "id" }, column = "until", pick = "latest", time_zone = "Asia/Tokyo" }"#;
+    for (ty, trigger, alter) in [
+        ("datetime", zoned, "account MODIFY deleted_at timestamp NULL"),
+        ("timestamp NULL", own, "account MODIFY deleted_at datetime"),
+        ("date", own, "account MODIFY deleted_at datetime"),
+        ("timestamp NULL", own, "account MODIFY id int NOT NULL"),
+        ("datetime", elsewhere, "licence MODIFY until timestamp NULL"),
+    ] {
+        for point in MEANWHILE {
+            let database = Database::<MariaDb>::new();
+            database.sql(&format!(
+                "CREATE TABLE account (id varchar(20) NOT NULL PRIMARY KEY, deleted_at {ty}); \
+                 INSERT INTO account VALUES ('10', '1971-01-02'), ('20', '2020-01-01'); \
+                 CREATE TABLE licence (owner varchar(20), until datetime); \
+                 INSERT INTO licence VALUES ('10', '1971-01-02'), ('10', '1970-06-01'), ('20', '2020-01-01')"
+            ));
+            let retain = if ty == "date" { "18262 days" } else { "50 years" };
+            let rules =
+                rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""));
+            lets_nothing_go(&database, &rules, point, &format!("ALTER TABLE {alter}"));
+        }
+    }
 }
 
 #[test]

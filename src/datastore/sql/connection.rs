@@ -6,7 +6,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, MySql, Postgres, Row as _, Sqlite, SqliteConnection};
 
-use super::dialect::{Dialect, Expression, Type};
+use super::dialect::{Class, Dialect, Expression, Type};
 use super::statement::{Arg, Sql};
 use super::way::Reading;
 use super::{mariadb, postgres, rows, sqlite};
@@ -109,17 +109,16 @@ pub(super) async fn promote(
     dialect: &Dialect,
     datastore: &Datastore,
 ) -> Result<(Connection, Dialect), DatastoreError> {
-    match (connection, dialect, &datastore.location) {
-        (Connection::Postgres(mut connection), Dialect::Postgres(known), _) => {
+    match (connection, dialect) {
+        (Connection::Postgres(mut connection), Dialect::Postgres(known)) => {
             let dialect = postgres::connect::promote(&mut connection, known).await?;
             Ok((Connection::Postgres(connection), dialect))
         }
-        (Connection::MariaDb(mut connection), _, Location::MariaDb(server)) => {
-            let snapshots = dialect.has_snapshots();
-            let dialect = mariadb::connect::promote(&mut connection, server, snapshots).await?;
+        (Connection::MariaDb(mut connection), Dialect::MariaDb(known)) => {
+            let dialect = mariadb::connect::promote(&mut connection, known).await?;
             Ok((Connection::MariaDb(connection), dialect))
         }
-        (connection, _, _) => {
+        (connection, _) => {
             connection.close().await?;
             open(datastore, Access::Write).await
         }
@@ -303,6 +302,8 @@ pub(super) struct Select {
     pub(super) types: Vec<Type>,
     /// Whether the rows come as bytes, each of the length that the types have.
     pub(super) packed: bool,
+    /// Of MariaDB's: behind the columns, as many that hold nothing and have the types of times, which were these.
+    pub(super) times: Vec<Class>,
 }
 
 impl Dialect {
@@ -335,7 +336,14 @@ impl Dialect {
             Self::Postgres(_) => format!("{} AS c{i}", self.read(x)),
             Self::MariaDb(_) => self.read(x),
         };
-        let named: Vec<String> = columns.iter().enumerate().map(named).collect();
+        let mut named: Vec<String> = columns.iter().enumerate().map(named).collect();
+        let mut times = Vec::new();
+        if let Self::MariaDb(_) = self {
+            for (of_time, class) in columns.iter().filter_map(Expression::times) {
+                named.push(format!("IF(FALSE, {of_time}, NULL)"));
+                times.push(class);
+            }
+        }
         // A row without columns is a row.
         sql.push(&format!(
             "SELECT {}",
@@ -346,7 +354,7 @@ impl Dialect {
             Self::Sqlite | Self::Postgres(_) => drop(sql.push(") AS b")),
             Self::MariaDb(_) => {}
         }
-        Select { sql, types, packed: packed.is_some() }
+        Select { sql, types, packed: packed.is_some(), times }
     }
 
     /// Rows of PostgreSQL's that are of one length, and nowhere NULL: as bytes, they are read and sent in two thirds of the time that arrays take.
@@ -388,7 +396,7 @@ impl Handle<'_> {
         select: &Select,
         operation: &'static str,
     ) -> Result<Vec<Values>, DatastoreError> {
-        let Select { sql, types, packed } = select;
+        let Select { sql, types, packed, times } = select;
         match self {
             Self::Sqlite(connection) => {
                 let row = for_sqlite(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
@@ -401,7 +409,7 @@ impl Handle<'_> {
             }
             Self::MariaDb(connection) => {
                 let rows = for_mariadb(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;
-                rows.iter().map(|row| rows::of_mariadb(row, types, operation)).collect()
+                rows::of_mariadb(&rows, types, times, operation)
             }
         }
     }

@@ -67,6 +67,12 @@ pub(super) enum Class {
 pub(super) const TIMES: [(Class, &str); 3] =
     [(Class::Instant, "timestamptz"), (Class::Naive, "timestamp"), (Class::Date, "date")];
 
+impl Class {
+    pub(super) fn is_time(self) -> bool {
+        TIMES.iter().any(|(time, _)| *time == self)
+    }
+}
+
 impl Type {
     pub(super) const ANY: &'static Self = &Self::plain(Class::Any);
     pub(super) const INTEGER: &'static Self = &Self::plain(Class::Integer);
@@ -85,11 +91,13 @@ pub(super) struct Expression {
     pub(super) ty: Type,
     /// Whether it is never NULL where it is read, or nothing can be done with the row if it is.
     pub(super) filled: bool,
+    /// Of an array of times: what has their type, and which that was.
+    pub(super) of_times: Option<(String, Class)>,
 }
 
 impl Expression {
     pub(super) fn new(sql: impl Into<String>, ty: &Type) -> Self {
-        Self { sql: sql.into(), ty: ty.clone(), filled: false }
+        Self { sql: sql.into(), ty: ty.clone(), filled: false, of_times: None }
     }
 
     pub(super) fn integer(sql: impl Into<String>) -> Self {
@@ -102,6 +110,12 @@ impl Expression {
 
     pub(super) fn filled(self, filled: bool) -> Self {
         Self { filled, ..self }
+    }
+
+    /// What has the type of the times that it holds, and which that was; none: it holds none.
+    pub(super) fn times(&self) -> Option<(&str, Class)> {
+        let own = self.ty.class.is_time().then_some((self.sql.as_str(), self.ty.class));
+        own.or_else(|| self.of_times.as_ref().map(|(sql, class)| (sql.as_str(), *class)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use sqlx::mysql::MySqlRow;
 use sqlx::postgres::PgRow;
-use sqlx::{Row as _, ValueRef as _};
+use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::connection::failed;
 use super::dialect::{Class, Dialect, TIMES, Type};
@@ -160,7 +160,9 @@ pub(super) fn same_times(classes: impl Iterator<Item = Class>) -> Option<String>
 
 /// Whether what has the type of a column that held times is no time of another kind; none: it held none.
 pub(super) fn same_time(sql: &str, class: Class) -> Option<String> {
-    TIMES.iter().find(|(known, _)| *known == class)?;
+    if !class.is_time() {
+        return None;
+    }
     let others = TIMES.iter().filter(|(other, _)| *other != class);
     let none: Vec<String> =
         others.map(|(_, ty)| format!("pg_catalog.pg_typeof({sql}) <> 'pg_catalog.{ty}'::regtype")).collect();
@@ -376,18 +378,45 @@ fn outlandish(year: i32) -> (String, &'static str) {
     if year > 0 { (year.to_string(), "") } else { (format!("{:04}", 1 - year), " BC") }
 }
 
-/// A row of MariaDB's, whose columns are all text or bytes.
+/// Rows of MariaDB's, whose columns are all text or bytes; behind them, as many of no value as there are `times`.
 pub(super) fn of_mariadb(
-    row: &MySqlRow,
+    rows: &[MySqlRow],
     types: &[Type],
+    times: &[Class],
     operation: &'static str,
-) -> Result<Values, DatastoreError> {
-    let mut values = Values::with_capacity(types.len());
-    for (at, ty) in types.iter().enumerate() {
-        let bytes: Option<Vec<u8>> = row.try_get_unchecked(at).map_err(failed(operation))?;
-        values.push(bytes.map_or(Value::Null, |bytes| mariadb_value(bytes, ty.class)));
+) -> Result<Vec<Values>, DatastoreError> {
+    // What has been altered meanwhile, the server prepares anew, and says with every result what it is by now.
+    let is_as_it_was = |row: &MySqlRow| {
+        let name = |at: usize| row.columns().get(at).map_or("", |column| column.type_info().name());
+        let is_text = |(at, ty): (usize, &Type)| {
+            let bare = matches!(ty.class, Class::Text | Class::Bytes | Class::Rows);
+            !bare
+                || ["CHAR", "TEXT", "BINARY", "BLOB", "ENUM", "SET", "JSON", "NULL"]
+                    .iter()
+                    .any(|of| name(at).ends_with(of))
+        };
+        let is_time = |(at, class): (usize, &Class)| {
+            let expected = match class {
+                Class::Instant => "TIMESTAMP",
+                Class::Naive => "DATETIME",
+                _ => "DATE",
+            };
+            name(types.len() + at) == expected
+        };
+        types.iter().enumerate().all(is_text) && times.iter().enumerate().all(is_time)
+    };
+    if !rows.first().is_none_or(is_as_it_was) {
+        return Err(undecodable(operation));
     }
-    Ok(values)
+    let value = |row: &MySqlRow| {
+        let mut values = Values::with_capacity(types.len());
+        for (at, ty) in types.iter().enumerate() {
+            let bytes: Option<Vec<u8>> = row.try_get_unchecked(at).map_err(failed(operation))?;
+            values.push(bytes.map_or(Value::Null, |bytes| mariadb_value(bytes, ty.class)));
+        }
+        Ok(values)
+    };
+    rows.iter().map(value).collect()
 }
 
 fn mariadb_value(bytes: Vec<u8>, class: Class) -> Value {

@@ -234,7 +234,10 @@ impl<'a> TriggerSql<'a> {
             }
             Dialect::MariaDb(_) => format!("coalesce((SELECT JSON_ARRAYAGG({shown}) {from}), '[]')"),
         };
-        Expression::new(sql, Type::ROWS)
+        let x = &self.form.x;
+        let of_times =
+            x.ty.class.is_time().then(|| (format!("(SELECT {} {from} LIMIT 0)", x.sql), x.ty.class));
+        Expression { of_times, ..Expression::new(sql, Type::ROWS) }
     }
 
     /// Whether SQL compares it at all.

@@ -1,9 +1,10 @@
 //! A connection to MariaDB, and what the columns of its tables hold.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlRow, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
@@ -38,21 +39,30 @@ pub(in crate::datastore::sql) async fn connect(
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
     let (mut connection, snapshots) = prepared(server, access).await?;
-    let schema = Schema { snapshots, ..schema(&mut connection, &server.database).await? };
+    let name = server.database.clone();
+    let columns = Arc::new(columns(&mut connection, &name).await?);
+    let triggered = triggered(&mut connection, &name).await?;
+    let schema = Schema { name, columns, triggered, snapshots, ..Schema::default() };
     Ok((connection, Dialect::MariaDb(Arc::new(schema))))
 }
 
-/// Makes a session that could only read one that disposes, unless it could only read before we had it do so. `snapshots`: as it was found
-/// when it was opened.
+/// Makes a session that could only read one that disposes, unless it could only read before we had it do so. On which tables triggers stand is
+/// asked once more; what their columns hold stays as it was found before the rule was bound to them: rows of other types are refused as they
+/// are read ([`rows`](crate::datastore::sql::rows)).
 pub(in crate::datastore::sql) async fn promote(
     connection: &mut MySqlConnection,
-    server: &Server,
-    snapshots: bool,
+    known: &Schema,
 ) -> Result<Dialect, DatastoreError> {
     for set in [AS_BEFORE, WRITE] {
         sqlx::raw_sql(set).execute(&mut *connection).await.map_err(failed("set a session up"))?;
     }
-    let schema = Schema { snapshots, ..schema(connection, &server.database).await? };
+    let schema = Schema {
+        name: known.name.clone(),
+        columns: Arc::clone(&known.columns),
+        triggered: triggered(connection, &known.name).await?,
+        snapshots: known.snapshots,
+        ..Schema::default()
+    };
     Ok(Dialect::MariaDb(Arc::new(schema)))
 }
 
@@ -134,13 +144,13 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// The tables of a database: what their columns hold, and whether triggers of the application stand on them.
-async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, DatastoreError> {
+/// What the columns of a database's tables hold.
+async fn columns(connection: &mut MySqlConnection, name: &str) -> Result<Columns, DatastoreError> {
     let operation = "read the columns of the tables";
-    let columns = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
+    let asked = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
          WHERE TABLE_SCHEMA = ?";
-    let mut found = Columns::new();
-    for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
+    let mut columns = Columns::new();
+    for row in sqlx::query(asked).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
         let text = |at: usize| {
             let bytes: Result<Vec<u8>, _> = row.try_get_unchecked(at);
             bytes.map(|bytes| lossy(&bytes)).map_err(failed(operation))
@@ -152,18 +162,22 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
             Class::Integer if text(2)? == "bit" => BIT.to_owned(),
             _ => String::new(),
         };
-        found.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
+        columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
     }
-    let mut schema = Schema { name: name.to_owned(), columns: Arc::new(found), ..Schema::default() };
-    let triggers =
+    Ok(columns)
+}
+
+/// The tables of a database that triggers of the application stand on.
+async fn triggered(connection: &mut MySqlConnection, name: &str) -> Result<BTreeSet<String>, DatastoreError> {
+    let operation = "read which tables have triggers";
+    let asked =
         "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ?";
-    for row in
-        sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
-    {
+    let rows = sqlx::query(asked).bind(name).fetch_all(connection).await.map_err(failed(operation))?;
+    let table = |row: &MySqlRow| {
         let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(failed(operation))?;
-        schema.triggered.insert(lossy(&bytes));
-    }
-    Ok(schema)
+        Ok(lossy(&bytes))
+    };
+    rows.iter().map(table).collect()
 }
 
 fn class(data_type: &str) -> Class {
