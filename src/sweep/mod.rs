@@ -45,10 +45,11 @@ use crate::ledger::name::ReasonText;
 use crate::model::calendar::tzdb_version;
 use crate::model::datastore::{Datastore, Pace};
 use crate::model::horizon::Horizon;
-use crate::model::name::DatastoreName;
+use crate::model::name::{DatastoreName, TableName};
 use crate::model::now::Now;
 use crate::model::orders::{Halt, Orders};
 use crate::rules::bind::{BoundRule, bind};
+use crate::rules::connect::privilege::needed;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Mode, Rule, RuleSet};
 use crate::rules::shared::shared;
@@ -413,8 +414,11 @@ async fn dispose(
 ) -> Result<(), SweepError> {
     let bound = run.bound;
     let Some(rows) = bound.rows() else { return files::run(run, state, own, progress).await };
+    let rule = run.target.rule;
+    let tables: Vec<TableName> =
+        needed([rule], &rule.datastore).into_iter().map(|needed| needed.table).collect();
     let mut writer = match reader {
-        Some(reader) => Writer::succeeding(reader, own).await?,
+        Some(reader) => Writer::succeeding(reader, own, &tables).await?,
         None => Writer::open(own).await?,
     };
     recover::forget(state, &mut writer).await?;

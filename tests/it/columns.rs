@@ -326,13 +326,72 @@ fn a_key_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
             let database = Database::<Postgres>::new();
             database.sql(&format!(
                 "CREATE TABLE account ({columns}, deleted_at timestamptz, PRIMARY KEY (id, name), UNIQUE (id)); \
-                 ALTER TABLE account ALTER id SET NOT NULL; \
                  INSERT INTO account VALUES ('10', 'a', '1971-01-01'), ('20', 'b', '2020-01-01'); \
                  CREATE INDEX ON account (deleted_at); ANALYZE account"
             ));
             let rules =
                 rules(r#"{ column = "deleted_at" }"#, "").replace("key = [\"id\"]", &format!("key = {key}"));
             lets_nothing_go(&database, &rules, point, &format!("ALTER TABLE account ALTER {alter}"));
+        }
+    }
+}
+
+/// Milliseconds would be read as seconds, or the reverse.
+#[test]
+fn whole_numbers_of_postgresql_that_become_others_during_a_sweep_let_nothing_go() {
+    // Rows with a text in them are read in another way.
+    for (key, point) in ["int", "text"].into_iter().flat_map(|key| MEANWHILE.map(|point| (key, point))) {
+        let database = Database::<Postgres>::new();
+        database.sql(&format!(
+            "CREATE TABLE account (id {key} NOT NULL PRIMARY KEY, deleted_at bigint); \
+             INSERT INTO account VALUES ('1', 31536000000), ('2', 1577836800000); \
+             CREATE INDEX ON account (deleted_at); ANALYZE account"
+        ));
+        let alter = "ALTER TABLE account ALTER deleted_at TYPE int USING deleted_at / 1000";
+        lets_nothing_go(&database, &rules(r#"{ column = "deleted_at", unit = "ms" }"#, ""), point, alter);
+    }
+}
+
+#[test]
+fn what_only_narrows_a_rule_and_changes_its_type_before_the_first_batch_lets_nothing_go() {
+    let database = Database::<Postgres>::new();
+    database.sql(
+        "CREATE TABLE account (id int PRIMARY KEY, deleted_at timestamptz, day date); \
+         INSERT INTO account VALUES (1, '1971-01-01', '2020-01-01'), (2, '2020-01-01', '2020-01-01')",
+    );
+    let rules = rules(r#"{ column = "deleted_at" }"#, "only = { day = [\"2020-01-01\"] }");
+    lets_nothing_go(&database, &rules, MEANWHILE[0], "ALTER TABLE account ALTER day TYPE timestamptz");
+}
+
+/// A domain has a type of its own, and is read as what it is made of.
+#[test]
+fn keys_and_triggers_of_domains_are_those_of_what_they_are_made_of() {
+    let dependents = "[[rule.dependent]]\nid = \"comments\"\nclass = \"comment\"\ntable = \"comment\"\nkey = [\"id\"]\nmatch = { account = \"name\" }\naction = \"delete\"\n";
+    for (key, typed) in
+        [(r#"["name"]"#, &["a"][..]), (r#"["number"]"#, &["1"]), (r#"["name", "number"]"#, &["a", "1"])]
+    {
+        for (dependents, comments) in [("", "3"), (dependents, "1")] {
+            let database = Database::<Postgres>::new();
+            database.sql(
+                "CREATE DOMAIN word AS text; CREATE DOMAIN whole AS bigint; CREATE DOMAIN moment AS timestamptz; \
+                 CREATE TABLE account (name word NOT NULL UNIQUE, number whole NOT NULL UNIQUE, deleted_at moment); \
+                 CREATE UNIQUE INDEX ON account (name, number); \
+                 INSERT INTO account VALUES ('a', 1, '1971-01-01'), ('b', 2, '2020-01-01'); \
+                 CREATE TABLE comment (id whole PRIMARY KEY, account word); CREATE INDEX ON comment (account); \
+                 INSERT INTO comment VALUES (10, 'a'), (11, 'a'), (20, 'b')",
+            );
+            let rules = rules(r#"{ column = "deleted_at" }"#, dependents).replacen(
+                "key = [\"id\"]",
+                &format!("key = {key}"),
+                1,
+            );
+            let world = world(&database, &rules);
+            let ran = world.run(&["sweep", "--format", "json"]);
+            assert_eq!((ran.code, ran.rule()["disposed"].as_u64()), (0, Some(1)), "{key}: {}", ran.text());
+            assert_eq!(database.texts("SELECT count(*) FROM comment"), [comments], "{key}");
+            let out = world.path("one.tlog-proof");
+            let prove = ["prove", "site/account", "--out", out.to_str().unwrap(), "--"];
+            world.ran(&[&prove[..], typed].concat(), 0);
         }
     }
 }
@@ -354,24 +413,29 @@ fn what_changes_its_type_in_mariadb_during_a_sweep_lets_nothing_go() {
     let own = r#"{ column = "deleted_at" }"#;
     let zoned = r#"{ column = "deleted_at", time_zone = "Asia/Tokyo" }"#;
     let elsewhere = r#"{ table = "licence", match = { owner = "id" }, column = "until", pick = "latest", time_zone = "Asia/Tokyo" }"#;
+    let written = r#"{ table = "licence", match = { owner = "id" }, column = "written", pick = "latest", format = "%Y-%m-%d %H:%M:%S", time_zone = "Asia/Tokyo" }"#;
     for (ty, trigger, alter) in [
         ("datetime", zoned, "account MODIFY deleted_at timestamp NULL"),
         ("timestamp NULL", own, "account MODIFY deleted_at datetime"),
         ("date", own, "account MODIFY deleted_at datetime"),
         ("timestamp NULL", own, "account MODIFY id int NOT NULL"),
+        ("timestamp NULL", own, "account MODIFY number varchar(20) NOT NULL"),
         ("datetime", elsewhere, "licence MODIFY until timestamp NULL"),
+        ("datetime", written, "licence MODIFY written timestamp NULL"),
     ] {
         for point in MEANWHILE {
             let database = Database::<MariaDb>::new();
             database.sql(&format!(
-                "CREATE TABLE account (id varchar(20) NOT NULL PRIMARY KEY, deleted_at {ty}); \
-                 INSERT INTO account VALUES ('10', '1971-01-02'), ('20', '2020-01-01'); \
-                 CREATE TABLE licence (owner varchar(20), until datetime); \
-                 INSERT INTO licence VALUES ('10', '1971-01-02'), ('10', '1970-06-01'), ('20', '2020-01-01')"
+                "CREATE TABLE account (id varchar(20) NOT NULL, number int NOT NULL, deleted_at {ty}, PRIMARY KEY (id, number)); \
+                 INSERT INTO account VALUES ('10', 1, '1971-01-02'), ('20', 2, '2020-01-01'); \
+                 CREATE TABLE licence (owner varchar(20), until datetime, written varchar(20)); \
+                 INSERT INTO licence VALUES ('10', '1971-01-02', '1971-01-02 00:00:00'), \
+                   ('10', '1970-06-01', '1970-06-01 00:00:00'), ('20', '2020-01-01', '2020-01-01 00:00:00')"
             ));
             let retain = if ty == "date" { "18262 days" } else { "50 years" };
-            let rules =
-                rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""));
+            let rules = rules(trigger, "")
+                .replace("retain = \"50 years\"", &format!("retain = \"{retain}\""))
+                .replace("key = [\"id\"]", "key = [\"id\", \"number\"]");
             lets_nothing_go(&database, &rules, point, &format!("ALTER TABLE {alter}"));
         }
     }

@@ -27,6 +27,7 @@ use crate::hook;
 use crate::model::catalogue::Catalogue;
 use crate::model::datastore::Datastore;
 use crate::model::level::Level;
+use crate::model::name::TableName;
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
 use crate::rules::bind::RowRule;
@@ -63,11 +64,16 @@ impl Writer {
         Ok(Self { file, ..Self::over(connection, dialect).await? })
     }
 
-    /// The same over the connection that a sweep has read by, where the engine lets it go on with that.
-    pub async fn succeeding(reader: Reader, datastore: &Datastore) -> Result<Self, DatastoreError> {
+    /// The same over the connection that a sweep has read by, where the engine lets it go on with that. `tables`: those that its rule is bound to,
+    /// which have to be what they were.
+    pub async fn succeeding(
+        reader: Reader,
+        datastore: &Datastore,
+        tables: &[TableName],
+    ) -> Result<Self, DatastoreError> {
         let file = datastore.location.path().and_then(FileIdentity::of);
         let (connection, dialect) = reader.into_connection();
-        let (connection, dialect) = promote(connection, &dialect, datastore).await?;
+        let (connection, dialect) = promote(connection, &dialect, datastore, tables).await?;
         Ok(Self { file, ..Self::over(connection, dialect).await? })
     }
 

@@ -102,20 +102,40 @@ pub(super) async fn open_again(
     Ok((connection, dialect.clone()))
 }
 
-/// Lets a connection that could only read dispose of records, and asks once more what stands on the tables: triggers may have come since. A file
-/// that was opened to be read stays so: it is opened anew.
+/// Lets a connection that could only read dispose of records, and asks once more what the tables look like: triggers may have come since. Where
+/// the columns of one of these are others by now, or of other types, nothing goes: the rule was bound to what they were. A file that was opened
+/// to be read stays so: it is opened anew.
 pub(super) async fn promote(
     connection: Connection,
     dialect: &Dialect,
     datastore: &Datastore,
+    tables: &[TableName],
 ) -> Result<(Connection, Dialect), DatastoreError> {
-    match (connection, dialect) {
-        (Connection::Postgres(mut connection), Dialect::Postgres(known)) => {
-            let dialect = postgres::connect::promote(&mut connection, known).await?;
+    let (connection, now) = promoted(connection, dialect, datastore).await?;
+    if let Some(table) = dialect.altered(&now, tables) {
+        connection.close().await?;
+        return Err(DatastoreError::Unexpected {
+            operation: "open the datastore to dispose of records",
+            expected: format!("the columns that `{table}` had when the rule was bound to them"),
+            observed: "others, or of other types: the table has been altered meanwhile".to_owned(),
+        });
+    }
+    Ok((connection, now))
+}
+
+async fn promoted(
+    connection: Connection,
+    dialect: &Dialect,
+    datastore: &Datastore,
+) -> Result<(Connection, Dialect), DatastoreError> {
+    match (connection, &datastore.location) {
+        (Connection::Postgres(mut connection), Location::Postgres(server)) => {
+            let dialect = postgres::connect::promote(&mut connection, server).await?;
             Ok((Connection::Postgres(connection), dialect))
         }
-        (Connection::MariaDb(mut connection), Dialect::MariaDb(known)) => {
-            let dialect = mariadb::connect::promote(&mut connection, known).await?;
+        (Connection::MariaDb(mut connection), Location::MariaDb(server)) => {
+            let snapshots = dialect.has_snapshots();
+            let dialect = mariadb::connect::promote(&mut connection, server, snapshots).await?;
             Ok((Connection::MariaDb(connection), dialect))
         }
         (connection, _) => {
@@ -302,8 +322,8 @@ pub(super) struct Select {
     pub(super) types: Vec<Type>,
     /// Whether the rows come as bytes, each of the length that the types have.
     pub(super) packed: bool,
-    /// Of MariaDB's: behind the columns, as many that hold nothing and have the types of times, which were these.
-    pub(super) times: Vec<Class>,
+    /// Of MariaDB's: the classes of the columns whose values are handed over. Behind all else stands one for each that has its type, and no value.
+    pub(super) columns: Vec<Class>,
 }
 
 impl Dialect {
@@ -324,7 +344,7 @@ impl Dialect {
                     arrays.collect::<Vec<_>>().join(", ")
                 };
                 let read = packed.clone().unwrap_or_else(arrays);
-                let same = rows::same_times(columns.iter().map(|x| x.ty.class));
+                let same = rows::same_types(columns);
                 let same = same.map(|same| format!(", {same}")).unwrap_or_default();
                 self.sql(format!("SELECT {read}{same} FROM ("))
             }
@@ -337,11 +357,11 @@ impl Dialect {
             Self::MariaDb(_) => self.read(x),
         };
         let mut named: Vec<String> = columns.iter().enumerate().map(named).collect();
-        let mut times = Vec::new();
+        let mut classes = Vec::new();
         if let Self::MariaDb(_) = self {
-            for (of_time, class) in columns.iter().filter_map(Expression::times) {
-                named.push(format!("IF(FALSE, {of_time}, NULL)"));
-                times.push(class);
+            for (column, ty) in columns.iter().filter_map(|x| x.column.as_ref()) {
+                named.push(format!("IF(FALSE, {column}, NULL)"));
+                classes.push(ty.class);
             }
         }
         // A row without columns is a row.
@@ -354,7 +374,7 @@ impl Dialect {
             Self::Sqlite | Self::Postgres(_) => drop(sql.push(") AS b")),
             Self::MariaDb(_) => {}
         }
-        Select { sql, types, packed: packed.is_some(), times }
+        Select { sql, types, packed: packed.is_some(), columns: classes }
     }
 
     /// Rows of PostgreSQL's that are of one length, and nowhere NULL: as bytes, they are read and sent in two thirds of the time that arrays take.
@@ -396,7 +416,7 @@ impl Handle<'_> {
         select: &Select,
         operation: &'static str,
     ) -> Result<Vec<Values>, DatastoreError> {
-        let Select { sql, types, packed, times } = select;
+        let Select { sql, types, packed, columns } = select;
         match self {
             Self::Sqlite(connection) => {
                 let row = for_sqlite(sql).fetch_one(&mut **connection).await.map_err(failed(operation))?;
@@ -409,7 +429,7 @@ impl Handle<'_> {
             }
             Self::MariaDb(connection) => {
                 let rows = for_mariadb(sql).fetch_all(&mut **connection).await.map_err(failed(operation))?;
-                rows::of_mariadb(&rows, types, times, operation)
+                rows::of_mariadb(&rows, types, columns, operation)
             }
         }
     }

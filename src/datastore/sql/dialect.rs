@@ -15,14 +15,11 @@ pub(super) enum Dialect {
     MariaDb(Arc<Schema>),
 }
 
-/// What the columns of each table hold.
-pub(super) type Columns = BTreeMap<String, BTreeMap<String, Type>>;
-
 /// Where a server's tables are, and what their columns hold.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     pub(super) name: String,
-    pub(super) columns: Arc<Columns>,
+    pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
     /// Tables with triggers of the application's, or rules of PostgreSQL's: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
     /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.
@@ -67,12 +64,6 @@ pub(super) enum Class {
 pub(super) const TIMES: [(Class, &str); 3] =
     [(Class::Instant, "timestamptz"), (Class::Naive, "timestamp"), (Class::Date, "date")];
 
-impl Class {
-    pub(super) fn is_time(self) -> bool {
-        TIMES.iter().any(|(time, _)| *time == self)
-    }
-}
-
 impl Type {
     pub(super) const ANY: &'static Self = &Self::plain(Class::Any);
     pub(super) const INTEGER: &'static Self = &Self::plain(Class::Integer);
@@ -91,13 +82,13 @@ pub(super) struct Expression {
     pub(super) ty: Type,
     /// Whether it is never NULL where it is read, or nothing can be done with the row if it is.
     pub(super) filled: bool,
-    /// Of an array of times: what has their type, and which that was.
-    pub(super) of_times: Option<(String, Class)>,
+    /// The column whose values it hands over, one or several: what has its type, as SQL, and the type. None: it hands over something else.
+    pub(super) column: Option<(String, Type)>,
 }
 
 impl Expression {
     pub(super) fn new(sql: impl Into<String>, ty: &Type) -> Self {
-        Self { sql: sql.into(), ty: ty.clone(), filled: false, of_times: None }
+        Self { sql: sql.into(), ty: ty.clone(), filled: false, column: None }
     }
 
     pub(super) fn integer(sql: impl Into<String>) -> Self {
@@ -111,12 +102,6 @@ impl Expression {
     pub(super) fn filled(self, filled: bool) -> Self {
         Self { filled, ..self }
     }
-
-    /// What has the type of the times that it holds, and which that was; none: it holds none.
-    pub(super) fn times(&self) -> Option<(&str, Class)> {
-        let own = self.ty.class.is_time().then_some((self.sql.as_str(), self.ty.class));
-        own.or_else(|| self.of_times.as_ref().map(|(sql, class)| (sql.as_str(), *class)))
-    }
 }
 
 impl Dialect {
@@ -125,6 +110,17 @@ impl Dialect {
         match self {
             Self::Sqlite => "main",
             Self::Postgres(schema) | Self::MariaDb(schema) => &schema.name,
+        }
+    }
+
+    /// One of these tables whose columns it has other than another look at the same datastore; none: it has them all alike.
+    pub(super) fn altered<'t>(&self, other: &Self, tables: &'t [TableName]) -> Option<&'t TableName> {
+        match (self, other) {
+            (Self::Postgres(one), Self::Postgres(other)) | (Self::MariaDb(one), Self::MariaDb(other)) => {
+                let of = |schema: &'_ Schema, table: &TableName| schema.columns.get(table.as_str()).cloned();
+                tables.iter().find(|table| of(one, table) != of(other, table))
+            }
+            (_, _) => None,
         }
     }
 
@@ -162,7 +158,8 @@ impl Dialect {
 
     pub(super) fn column(&self, alias: &str, table: &TableName, name: &ColumnName) -> Expression {
         let sql = format!("{alias}.{}", self.quote(name.as_str()));
-        Expression::new(sql, self.type_of(table, name))
+        let ty = self.type_of(table, name);
+        Expression { column: Some((sql.clone(), ty.clone())), ..Expression::new(sql, ty) }
     }
 
     pub(super) fn type_of(&self, table: &TableName, name: &ColumnName) -> &Type {

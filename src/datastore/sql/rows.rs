@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::connection::failed;
-use super::dialect::{Class, Dialect, TIMES, Type};
+use super::dialect::{Class, Dialect, Expression, TIMES, Type};
 use super::statement::hex;
 use crate::datastore::error::DatastoreError;
 use crate::model::key::{KeyError, NOT_UTF8};
@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for Row {
     }
 }
 
-/// What stands for the values of a trigger in other rows where their column holds times of another kind by now.
+/// What stands for the values of a trigger in other rows where their column is of another type by now.
 pub(super) const ALTERED: &str = "false";
 
 /// The values of a trigger in other rows, from the JSON array that a statement reads them as.
@@ -116,7 +116,7 @@ pub(super) fn of_postgres(
 ) -> Result<Vec<Values>, DatastoreError> {
     // A row without columns has one nevertheless.
     let arrays = types.len().max(1);
-    check_times(row, arrays, operation)?;
+    check_types(row, arrays, operation)?;
     let mut columns = Vec::with_capacity(arrays);
     for at in 0..arrays {
         let raw = row.try_get_raw(at).map_err(failed(operation))?;
@@ -149,28 +149,42 @@ pub(super) fn packed(classes: impl Iterator<Item = Class>) -> Option<String> {
     (!row.is_empty()).then(|| format!("pg_catalog.string_agg({row}, ''::bytea), pg_catalog.count(*)"))
 }
 
-/// Whether columns that held times hold none of another kind by now: a date would be taken for its midnight, a time without a zone for one in
-/// UTC. None: none of them holds times. The least of no rows has their type: to ask each row for it took a tenth of the statement.
-pub(super) fn same_times(classes: impl Iterator<Item = Class>) -> Option<String> {
+/// Whether columns that held times or whole numbers hold none of another kind by now: a date would be taken for its midnight, a time without a
+/// zone for one in UTC, milliseconds for seconds. None: none of them holds any. The least of no rows has their type: to ask each row for it took a
+/// tenth of the statement.
+pub(super) fn same_types(columns: &[Expression]) -> Option<String> {
     let of_none = |at| format!("pg_catalog.min(b.c{at}) FILTER (WHERE FALSE)");
-    let same: Vec<String> =
-        classes.enumerate().filter_map(|(at, class)| same_time(&of_none(at), class)).collect();
+    // What is reckoned from a column need not have its type.
+    let own = columns.iter().enumerate().filter(|(_, x)| x.column.is_some());
+    let same: Vec<String> = own.filter_map(|(at, x)| same_type(&of_none(at), &x.ty)).collect();
     (!same.is_empty()).then(|| same.join(" AND "))
 }
 
-/// Whether what has the type of a column that held times is no time of another kind; none: it held none.
-pub(super) fn same_time(sql: &str, class: Class) -> Option<String> {
-    if !class.is_time() {
-        return None;
+/// Whether what has the type of such a column is of no other; none: it held something else.
+pub(super) fn same_type(sql: &str, ty: &Type) -> Option<String> {
+    let of = format!("pg_catalog.pg_typeof({sql})");
+    match ty.class {
+        Class::Instant | Class::Naive | Class::Date => {
+            let others = TIMES.iter().filter(|(other, _)| *other != ty.class);
+            let none: Vec<String> =
+                others.map(|(_, other)| format!("{of} <> 'pg_catalog.{other}'::regtype")).collect();
+            Some(none.join(" AND "))
+        }
+        Class::Integer => Some(format!("{of} = '{}'::regtype", ty.name)),
+        Class::Any
+        | Class::Boolean
+        | Class::Decimal
+        | Class::Real
+        | Class::Text
+        | Class::Bytes
+        | Class::Uuid
+        | Class::Other
+        | Class::Rows => None,
     }
-    let others = TIMES.iter().filter(|(other, _)| *other != class);
-    let none: Vec<String> =
-        others.map(|(_, ty)| format!("pg_catalog.pg_typeof({sql}) <> 'pg_catalog.{ty}'::regtype")).collect();
-    Some(none.join(" AND "))
 }
 
-/// Refuses rows whose times are of another kind by now, as the statement tells behind all else, where it reads any.
-fn check_times(row: &PgRow, at: usize, operation: &'static str) -> Result<(), DatastoreError> {
+/// Refuses rows whose columns are of another type by now, as the statement tells behind all else, where it reads any that it has to tell of.
+fn check_types(row: &PgRow, at: usize, operation: &'static str) -> Result<(), DatastoreError> {
     let same = row.len() <= at || row.try_get(at).map_err(failed(operation))?;
     if same { Ok(()) } else { Err(undecodable(operation)) }
 }
@@ -202,7 +216,7 @@ pub(super) fn unpacked(
 ) -> Result<Vec<Values>, DatastoreError> {
     let bytes: Option<&[u8]> = row.try_get(0).map_err(failed(operation))?;
     let count: i64 = row.try_get(1).map_err(failed(operation))?;
-    check_times(row, 2, operation)?;
+    check_types(row, 2, operation)?;
     let bytes = bytes.unwrap_or_default();
     let columns: Option<Vec<(Class, usize)>> =
         types.iter().map(|ty| sent(ty.class).map(|(_, width)| (ty.class, width))).collect();
@@ -244,14 +258,15 @@ struct Elements<'b> {
 }
 
 impl<'b> Elements<'b> {
-    /// Behind the header: dimensions, flags, the elements' type, and for each dimension its length and its first index. None: it is
-    /// of a type that values of the class are not handed over in.
+    /// Behind the header: dimensions, flags, the elements' type, and for each dimension its length and its first index. None: its elements are of
+    /// one of the engine's own types, and none in which values of the class are handed over. A domain has a type of its own.
     fn of(bytes: &'b [u8], class: Class) -> Option<Self> {
         let (header, elements) = bytes.split_first_chunk::<20>()?;
         let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
         let left = usize::try_from(word(12)?).ok()?;
-        let is_handed_over = handed_over(class).contains(&word(8)?);
-        (word(0)? == 1 && is_handed_over).then_some(Self { bytes: elements, left })
+        let ty = word(8)?;
+        let is_another = ty < FIRST_OF_USERS && !handed_over(class).contains(&ty);
+        (word(0)? == 1 && !is_another).then_some(Self { bytes: elements, left })
     }
 
     fn next(&mut self, class: Class) -> Option<Value> {
@@ -266,6 +281,9 @@ impl<'b> Elements<'b> {
         postgres_value(element, class)
     }
 }
+
+/// Below this, PostgreSQL numbers what is its own (`FirstNormalObjectId`).
+const FIRST_OF_USERS: i32 = 16384;
 
 /// What PostgreSQL numbers the types by in which values of a class are handed over ([`Dialect::read`]). Its own types' numbers never change.
 fn handed_over(class: Class) -> &'static [i32] {
@@ -378,32 +396,17 @@ fn outlandish(year: i32) -> (String, &'static str) {
     if year > 0 { (year.to_string(), "") } else { (format!("{:04}", 1 - year), " BC") }
 }
 
-/// Rows of MariaDB's, whose columns are all text or bytes; behind them, as many of no value as there are `times`.
+/// Rows of MariaDB's, whose columns are all text or bytes. Behind them stands what has the types of as many columns, which were of these classes:
+/// what has been altered meanwhile, the server prepares anew, and says with every result what it is by now.
 pub(super) fn of_mariadb(
     rows: &[MySqlRow],
     types: &[Type],
-    times: &[Class],
+    columns: &[Class],
     operation: &'static str,
 ) -> Result<Vec<Values>, DatastoreError> {
-    // What has been altered meanwhile, the server prepares anew, and says with every result what it is by now.
     let is_as_it_was = |row: &MySqlRow| {
-        let name = |at: usize| row.columns().get(at).map_or("", |column| column.type_info().name());
-        let is_text = |(at, ty): (usize, &Type)| {
-            let bare = matches!(ty.class, Class::Text | Class::Bytes | Class::Rows);
-            !bare
-                || ["CHAR", "TEXT", "BINARY", "BLOB", "ENUM", "SET", "JSON", "NULL"]
-                    .iter()
-                    .any(|of| name(at).ends_with(of))
-        };
-        let is_time = |(at, class): (usize, &Class)| {
-            let expected = match class {
-                Class::Instant => "TIMESTAMP",
-                Class::Naive => "DATETIME",
-                _ => "DATE",
-            };
-            name(types.len() + at) == expected
-        };
-        types.iter().enumerate().all(is_text) && times.iter().enumerate().all(is_time)
+        let named = row.columns().iter().skip(types.len().max(1)).map(|column| column.type_info().name());
+        named.len() == columns.len() && named.zip(columns).all(|(name, class)| is_of_mariadb(*class, name))
     };
     if !rows.first().is_none_or(is_as_it_was) {
         return Err(undecodable(operation));
@@ -417,6 +420,22 @@ pub(super) fn of_mariadb(
         Ok(values)
     };
     rows.iter().map(value).collect()
+}
+
+/// Whether a column of the class may have a type of this name, as the driver has it. It cannot tell texts of some collations from bytes.
+fn is_of_mariadb(class: Class, name: &str) -> bool {
+    match class {
+        Class::Instant => name == "TIMESTAMP",
+        Class::Naive => name == "DATETIME",
+        Class::Date => name == "DATE",
+        Class::Integer => name.contains("INT") || ["BIT", "BOOLEAN"].contains(&name),
+        Class::Decimal => name == "DECIMAL",
+        Class::Real => ["FLOAT", "DOUBLE"].contains(&name),
+        Class::Text | Class::Bytes => {
+            ["CHAR", "TEXT", "BINARY", "BLOB"].iter().any(|kind| name.ends_with(kind))
+        }
+        Class::Any | Class::Boolean | Class::Uuid | Class::Other | Class::Rows => true,
+    }
 }
 
 fn mariadb_value(bytes: Vec<u8>, class: Class) -> Value {

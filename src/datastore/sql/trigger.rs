@@ -3,7 +3,7 @@
 use super::dialect::{Dialect, Expression, Type};
 use super::filter::joined_exactly;
 use super::read::Backlogged;
-use super::rows::{ALTERED, same_time};
+use super::rows::{ALTERED, same_type};
 use super::statement::Sql;
 use crate::model::value::Value;
 use crate::rules::bind::{Reads, RowRule, TriggerKind};
@@ -212,7 +212,7 @@ impl<'a> TriggerSql<'a> {
         let x = match (dialect, rule.trigger()) {
             // Compared by its text, whatever its type makes of a time.
             (Dialect::Postgres(_) | Dialect::MariaDb(_), TriggerKind::Text(..)) => {
-                Expression::text(dialect.shown(&x))
+                Expression { column: x.column.clone(), ..Expression::text(dialect.shown(&x)) }
             }
             _ => x,
         };
@@ -223,21 +223,20 @@ impl<'a> TriggerSql<'a> {
     pub(super) fn reading(&self) -> Expression {
         let Some((from, _)) = &self.rows else { return self.form.x.clone() };
         let shown = self.form.dialect.shown(&self.form.x);
+        let column = self.form.x.column.as_ref();
         let sql = match self.form.dialect {
             Dialect::Sqlite => format!("(SELECT json_group_array({shown}) {from})"),
             Dialect::Postgres(_) => {
-                let all = format!("json_agg({shown})");
-                let same = same_time(&format!("pg_catalog.min({})", self.form.x.sql), self.form.x.ty.class);
-                let all = same
-                    .map_or(all.clone(), |same| format!("CASE WHEN {same} THEN {all} ELSE '{ALTERED}' END"));
-                format!("coalesce((SELECT {all} {from}), '[]')::text")
+                let same = column.and_then(|(x, ty)| same_type(&format!("pg_catalog.min({x})"), ty));
+                let same = same.unwrap_or_else(|| "TRUE".to_owned());
+                format!(
+                    "coalesce((SELECT CASE WHEN {same} THEN json_agg({shown}) ELSE '{ALTERED}' END {from}), '[]')::text"
+                )
             }
             Dialect::MariaDb(_) => format!("coalesce((SELECT JSON_ARRAYAGG({shown}) {from}), '[]')"),
         };
-        let x = &self.form.x;
-        let of_times =
-            x.ty.class.is_time().then(|| (format!("(SELECT {} {from} LIMIT 0)", x.sql), x.ty.class));
-        Expression { of_times, ..Expression::new(sql, Type::ROWS) }
+        let column = column.map(|(x, ty)| (format!("(SELECT {x} {from} LIMIT 0)"), ty.clone()));
+        Expression { column, ..Expression::new(sql, Type::ROWS) }
     }
 
     /// Whether SQL compares it at all.

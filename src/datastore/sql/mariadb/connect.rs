@@ -1,16 +1,15 @@
 //! A connection to MariaDB, and what the columns of its tables hold.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlRow, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
-use crate::datastore::sql::dialect::{BIT, Class, Columns, Dialect, Schema, Type};
+use crate::datastore::sql::dialect::{BIT, Class, Dialect, Schema, Type};
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Address, Server, Tls};
 
@@ -39,30 +38,21 @@ pub(in crate::datastore::sql) async fn connect(
     access: Access,
 ) -> Result<(MySqlConnection, Dialect), DatastoreError> {
     let (mut connection, snapshots) = prepared(server, access).await?;
-    let name = server.database.clone();
-    let columns = Arc::new(columns(&mut connection, &name).await?);
-    let triggered = triggered(&mut connection, &name).await?;
-    let schema = Schema { name, columns, triggered, snapshots, ..Schema::default() };
+    let schema = Schema { snapshots, ..schema(&mut connection, &server.database).await? };
     Ok((connection, Dialect::MariaDb(Arc::new(schema))))
 }
 
-/// Makes a session that could only read one that disposes, unless it could only read before we had it do so. On which tables triggers stand is
-/// asked once more; what their columns hold stays as it was found before the rule was bound to them: rows of other types are refused as they
-/// are read ([`rows`](crate::datastore::sql::rows)).
+/// Makes a session that could only read one that disposes, unless it could only read before we had it do so. `snapshots`: as it was found
+/// when it was opened.
 pub(in crate::datastore::sql) async fn promote(
     connection: &mut MySqlConnection,
-    known: &Schema,
+    server: &Server,
+    snapshots: bool,
 ) -> Result<Dialect, DatastoreError> {
     for set in [AS_BEFORE, WRITE] {
         sqlx::raw_sql(set).execute(&mut *connection).await.map_err(failed("set a session up"))?;
     }
-    let schema = Schema {
-        name: known.name.clone(),
-        columns: Arc::clone(&known.columns),
-        triggered: triggered(connection, &known.name).await?,
-        snapshots: known.snapshots,
-        ..Schema::default()
-    };
+    let schema = Schema { snapshots, ..schema(connection, &server.database).await? };
     Ok(Dialect::MariaDb(Arc::new(schema)))
 }
 
@@ -144,13 +134,13 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// What the columns of a database's tables hold.
-async fn columns(connection: &mut MySqlConnection, name: &str) -> Result<Columns, DatastoreError> {
+/// The tables of a database: what their columns hold, and whether triggers of the application stand on them.
+async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
-    let asked = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
+    let columns = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
          WHERE TABLE_SCHEMA = ?";
-    let mut columns = Columns::new();
-    for row in sqlx::query(asked).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
+    let mut schema = Schema { name: name.to_owned(), ..Schema::default() };
+    for row in sqlx::query(columns).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
         let text = |at: usize| {
             let bytes: Result<Vec<u8>, _> = row.try_get_unchecked(at);
             bytes.map(|bytes| lossy(&bytes)).map_err(failed(operation))
@@ -162,22 +152,17 @@ async fn columns(connection: &mut MySqlConnection, name: &str) -> Result<Columns
             Class::Integer if text(2)? == "bit" => BIT.to_owned(),
             _ => String::new(),
         };
-        columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
+        schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
     }
-    Ok(columns)
-}
-
-/// The tables of a database that triggers of the application stand on.
-async fn triggered(connection: &mut MySqlConnection, name: &str) -> Result<BTreeSet<String>, DatastoreError> {
-    let operation = "read which tables have triggers";
-    let asked =
+    let triggers =
         "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ?";
-    let rows = sqlx::query(asked).bind(name).fetch_all(connection).await.map_err(failed(operation))?;
-    let table = |row: &MySqlRow| {
+    for row in
+        sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
+    {
         let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(failed(operation))?;
-        Ok(lossy(&bytes))
-    };
-    rows.iter().map(table).collect()
+        schema.triggered.insert(lossy(&bytes));
+    }
+    Ok(schema)
 }
 
 fn class(data_type: &str) -> Class {

@@ -10,7 +10,7 @@ use super::domain::{BASE, Base, Domains, TypeNumber};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
-use crate::datastore::sql::dialect::{Class, Columns, Dialect, Schema, Type};
+use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
 use crate::model::datastore::{Address, Server, Tls};
 
 /// What holds for a session whatever the server, the database or the role set: time in UTC, texts as the decoder reads them, and
@@ -34,31 +34,25 @@ const READ: &str = "SELECT set_config('expunged.read_only', current_setting('def
 const AS_BEFORE: &str =
     "SELECT set_config('default_transaction_read_only', current_setting('expunged.read_only'), false);";
 
-const COLUMNS: &str = "read the columns of the tables";
-
 pub(in crate::datastore::sql) async fn connect(
     server: &Server,
     access: Access,
 ) -> Result<(PgConnection, Dialect), DatastoreError> {
     let mut connection = session(server, access).await?;
-    let columns = columns(&mut connection, &server.schema).await?;
-    let schema = schema(&mut connection, &server.schema, Arc::new(columns)).await?;
+    let schema = schema(&mut connection, &server.schema).await?;
     Ok((connection, Dialect::Postgres(Arc::new(schema))))
 }
 
-/// Makes a session that could only read one that disposes, unless it could only read before we had it do so. What stands on the tables is
-/// asked once more; what their columns hold stays as it was found before the rule was bound to them: rows of other types are refused as they
-/// are read ([`rows`](crate::datastore::sql::rows)).
+/// Makes a session that could only read one that disposes, unless it could only read before we had it do so.
 pub(in crate::datastore::sql) async fn promote(
     connection: &mut PgConnection,
-    known: &Schema,
+    server: &Server,
 ) -> Result<Dialect, DatastoreError> {
     sqlx::raw_sql(AssertSqlSafe(format!("{AS_BEFORE} {WRITE}")))
         .execute(&mut *connection)
         .await
         .map_err(failed("set a session up"))?;
-    let schema = schema(connection, &known.name, Arc::clone(&known.columns)).await?;
-    Ok(Dialect::Postgres(Arc::new(schema)))
+    Ok(Dialect::Postgres(Arc::new(schema(connection, &server.schema).await?)))
 }
 
 /// The connection alone, for what asks about no table, or knows them.
@@ -114,8 +108,11 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// What the columns of a schema's tables hold.
-async fn columns(connection: &mut PgConnection, schema: &str) -> Result<Columns, DatastoreError> {
+/// The tables of a schema: what their columns hold, whether triggers or rules of the application stand on them, and whether
+/// foreign keys point to them.
+async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, DatastoreError> {
+    let operation = "read the columns of the tables";
+    let mut schema = Schema { name: name.to_owned(), snapshots: true, ..Schema::default() };
     let columns = format!(
         "SELECT c.relname::text, a.attname::text, t.oid::int8, {BASE} \
          FROM pg_catalog.pg_class AS c \
@@ -124,54 +121,28 @@ async fn columns(connection: &mut PgConnection, schema: &str) -> Result<Columns,
          WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')"
     );
     let column = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, Base::of(&row, 3)?));
-    let asked = sqlx::query(AssertSqlSafe(columns)).bind(schema).try_map(column);
+    let asked = sqlx::query(AssertSqlSafe(columns)).bind(name).try_map(column);
     let found: Vec<(String, String, TypeNumber, Base)> =
-        asked.fetch_all(&mut *connection).await.map_err(failed(COLUMNS))?;
+        asked.fetch_all(&mut *connection).await.map_err(failed(operation))?;
     let types = found.iter().map(|(.., number, base)| (*number, base));
-    let domains = Domains::of(connection, types, COLUMNS).await?;
-    let mut columns = Columns::new();
+    let domains = Domains::of(connection, types, operation).await?;
     for (table, column, number, base) in found {
         let base = domains.get(number).map_or(base, |domain| domain.base.clone());
         let class = if base.native { class(&base.name) } else { Class::Other };
-        columns.entry(table).or_default().insert(column, Type { class, name: base.cast });
+        schema.columns.entry(table).or_default().insert(column, Type { class, name: base.cast });
     }
-    Ok(columns)
-}
-
-/// A schema whose columns are known: whether triggers or rules of the application stand on its tables, and whether foreign keys
-/// point to them. Refused where what was a table is none by now.
-async fn schema(
-    connection: &mut PgConnection,
-    name: &str,
-    columns: Arc<Columns>,
-) -> Result<Schema, DatastoreError> {
-    let operation = "read what stands on the tables";
-    let mut schema = Schema { name: name.to_owned(), columns, snapshots: true, ..Schema::default() };
     // A rule names the whole of a table: what stands on a part of it stands on that too.
     let spoken = "WITH RECURSIVE spoken(of, engines) AS (\
              SELECT tgrelid, FALSE FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
              UNION SELECT ev_class, FALSE FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
              UNION SELECT confrelid, TRUE FROM pg_catalog.pg_constraint WHERE contype = 'f' \
-             UNION SELECT i.inhparent, s.engines FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of), \
-         own AS (SELECT oid, relname, relkind FROM pg_catalog.pg_class \
-             WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)) \
-         SELECT DISTINCT c.relname::text, s.engines FROM spoken AS s JOIN own AS c ON c.oid = s.of \
-         UNION ALL SELECT relname::text, NULL FROM own WHERE relkind IN ('v', 'm', 'f')";
+             UNION SELECT i.inhparent, s.engines FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
+         SELECT DISTINCT c.relname::text, s.engines FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
+         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
     for row in sqlx::query(spoken).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
-        let table: String = row.try_get(0).map_err(failed(operation))?;
-        match row.try_get(1).map_err(failed(operation))? {
-            Some(true) => drop(schema.pointed_to.insert(table)),
-            Some(false) => drop(schema.triggered.insert(table)),
-            None if schema.columns.contains_key(&table) => {
-                return Err(DatastoreError::Unexpected {
-                    operation,
-                    expected: format!("the table `{table}`"),
-                    observed: "a view, or a table of another server's, under its name: it has been altered meanwhile"
-                        .to_owned(),
-                });
-            }
-            None => {}
-        }
+        let engines: bool = row.try_get(1).map_err(failed(operation))?;
+        let of = if engines { &mut schema.pointed_to } else { &mut schema.triggered };
+        of.insert(row.try_get(0).map_err(failed(operation))?);
     }
     Ok(schema)
 }
