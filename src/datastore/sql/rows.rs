@@ -1,6 +1,7 @@
 //! Rows as the engines hand them over, read into values.
 
 use std::fmt;
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use serde::de::{self, Deserialize, Deserializer};
@@ -265,7 +266,7 @@ impl<'b> Elements<'b> {
         let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(i32::from_be_bytes);
         let left = usize::try_from(word(12)?).ok()?;
         let ty = word(8)?;
-        let is_another = ty < FIRST_OF_USERS && !handed_over(class).contains(&ty);
+        let is_another = BUILT_IN.contains(&ty) && !handed_over(class).contains(&ty);
         (word(0)? == 1 && !is_another).then_some(Self { bytes: elements, left })
     }
 
@@ -282,8 +283,8 @@ impl<'b> Elements<'b> {
     }
 }
 
-/// Below this, PostgreSQL numbers what is its own (`FirstNormalObjectId`).
-const FIRST_OF_USERS: i32 = 16384;
+/// What PostgreSQL numbers by hand (below `FirstGenbkiObjectId`): all of its own types but the domains of `information_schema`.
+const BUILT_IN: Range<i32> = 1..10_000;
 
 /// What PostgreSQL numbers the types by in which values of a class are handed over ([`Dialect::read`]). Its own types' numbers never change.
 fn handed_over(class: Class) -> &'static [i32] {
