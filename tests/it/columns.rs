@@ -233,6 +233,12 @@ fn triggers_of_postgresql_of_any_type_take_what_is_due_and_nothing_that_is_no_ti
 /// When a sweep has bound its rule and counted, before it makes its session one that may dispose; and before its first batch.
 const MEANWHILE: [&str; 2] = ["sweep-started.after:1", "prepare.before:1"];
 
+/// The rule, with a period that a trigger of this type can have: a day is past due after days.
+fn rules_of(ty: &str, trigger: &str) -> String {
+    let retain = if ty == "date" { "18262 days" } else { "50 years" };
+    rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""))
+}
+
 /// A sweep in the midst of which this is done lets nothing go, and says why.
 fn lets_nothing_go<E: Engine>(database: &Database<E>, rules: &str, point: &str, alter: &str) {
     let world = world(database, rules);
@@ -273,11 +279,8 @@ fn a_trigger_of_postgresql_whose_type_changes_during_a_sweep_lets_nothing_go() {
                  INSERT INTO account VALUES ('1', '1971-01-01'), ('2', '2020-01-01'); \
                  CREATE INDEX ON account (deleted_at); ANALYZE account"
             ));
-            let retain = if ty == "date" { "18262 days" } else { "50 years" };
-            let rules =
-                rules(trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""));
             let alter = format!("ALTER TABLE account ALTER deleted_at TYPE {becomes}");
-            lets_nothing_go(&database, &rules, point, &alter);
+            lets_nothing_go(&database, &rules_of(ty, trigger), point, &alter);
         }
     }
 }
@@ -297,18 +300,11 @@ fn a_trigger_in_other_rows_of_postgresql_whose_type_changes_during_a_sweep_lets_
                  CREATE TABLE licence (owner int, until {ty}); \
                  INSERT INTO licence VALUES (1, '1971-01-01'), (1, '1970-06-01'), (2, '2020-01-01')"
             ));
-            let retain = if ty == "date" { "18262 days" } else { "50 years" };
             let trigger = format!(
                 "{{ table = \"licence\", match = {{ owner = \"id\" }}, column = \"until\", pick = \"latest\"{zone} }}"
             );
-            let rules =
-                rules(&trigger, "").replace("retain = \"50 years\"", &format!("retain = \"{retain}\""));
-            lets_nothing_go(
-                &database,
-                &rules,
-                point,
-                &format!("ALTER TABLE licence ALTER until TYPE {becomes}"),
-            );
+            let alter = format!("ALTER TABLE licence ALTER until TYPE {becomes}");
+            lets_nothing_go(&database, &rules_of(ty, &trigger), point, &alter);
         }
     }
 }
@@ -432,10 +428,7 @@ fn what_changes_its_type_in_mariadb_during_a_sweep_lets_nothing_go() {
                  INSERT INTO licence VALUES ('10', '1971-01-02', '1971-01-02 00:00:00'), \
                    ('10', '1970-06-01', '1970-06-01 00:00:00'), ('20', '2020-01-01', '2020-01-01 00:00:00')"
             ));
-            let retain = if ty == "date" { "18262 days" } else { "50 years" };
-            let rules = rules(trigger, "")
-                .replace("retain = \"50 years\"", &format!("retain = \"{retain}\""))
-                .replace("key = [\"id\"]", "key = [\"id\", \"number\"]");
+            let rules = rules_of(ty, trigger).replace("key = [\"id\"]", "key = [\"id\", \"number\"]");
             lets_nothing_go(&database, &rules, point, &format!("ALTER TABLE {alter}"));
         }
     }

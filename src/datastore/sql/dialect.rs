@@ -117,10 +117,11 @@ impl Dialect {
     pub(super) fn altered<'t>(&self, other: &Self, tables: &'t [TableName]) -> Option<&'t TableName> {
         match (self, other) {
             (Self::Postgres(one), Self::Postgres(other)) | (Self::MariaDb(one), Self::MariaDb(other)) => {
-                let of = |schema: &'_ Schema, table: &TableName| schema.columns.get(table.as_str()).cloned();
-                tables.iter().find(|table| of(one, table) != of(other, table))
+                tables
+                    .iter()
+                    .find(|table| one.columns.get(table.as_str()) != other.columns.get(table.as_str()))
             }
-            (_, _) => None,
+            (Self::Sqlite | Self::Postgres(_) | Self::MariaDb(_), _) => None,
         }
     }
 
