@@ -3,9 +3,10 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use super::State;
 use super::error::StateError;
 use super::key_file::replace;
-use super::{State, catch_up};
+use super::writing::catch_up;
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::tree::{Frontier, TreeSize};
 

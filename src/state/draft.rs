@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::State;
 use super::aead::{self, Purpose};
 use super::error::StateError;
 use super::intent::action_text;
 use super::sweep::Sweep;
-use super::{Queue, State};
+use super::writing::Queue;
 use crate::clock;
 use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey, Tag};
 use crate::ledger::entry::{Action, DatasetName, FieldName};

@@ -8,7 +8,8 @@ use super::draft::{self, Draft, DraftPart, Part, Sealed};
 use super::error::StateError;
 use super::seal::Unsealed;
 use super::sweep::Sweep;
-use super::{State, Writing, failed, level, signed};
+use super::writing::Writing;
+use super::{State, failed, level, signed};
 use crate::ledger::commitment::{BatchId, EpochId};
 use crate::ledger::entry::{
     Action, BatchIntent, Body, DatasetName, DatastoreName, FieldName, IntentPart, Timing,

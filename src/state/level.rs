@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::Row as _;
 
 use super::error::StateError;
-use super::{State, Writing, failed, signed};
+use super::writing::Writing;
+use super::{State, failed, signed};
 use crate::ledger::canonical::RuleDocument;
 use crate::ledger::entry::{Body, DatastoreName, Entry, ErasureLevel, ReasonText, Remains, RuleId};
 use crate::ledger::tree::EntryIndex;

@@ -16,7 +16,8 @@ use super::aead::{self, Purpose};
 use super::coverage::{Covered, knows_by, read_covered};
 use super::error::StateError;
 use super::key_file::KeyDirectory;
-use super::{State, Writing, failed, signed};
+use super::writing::Writing;
+use super::{State, failed, signed};
 use crate::clock;
 use crate::ledger::commitment::{Commitment, Nonce, commit_subject};
 use crate::ledger::entry::{

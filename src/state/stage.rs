@@ -9,7 +9,8 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::draft::{Draft, DraftPart, Sealed};
 use super::error::StateError;
-use super::{Queue, State, failed};
+use super::writing::Queue;
+use super::{State, failed};
 
 /// What no intent has come for. A row of `batch` is the intent.
 const FORGET: &str = "DELETE FROM part WHERE batch IN \
