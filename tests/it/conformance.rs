@@ -143,6 +143,7 @@ macro_rules! conformance_of_postgres {
         conformance_of_a_server!(Postgres, $place);
         cases!(transaction, $place;
             the_server_remembers_what_became_of_a_batch,
+            a_number_that_the_server_lost_in_a_crash_says_nothing_of_a_batch,
             a_record_that_looks_like_one_of_a_batch_proves_nothing_where_the_server_remembers,
             a_transaction_in_flight_is_waited_for,
             a_transaction_that_does_not_end_leaves_its_batch_in_doubt,

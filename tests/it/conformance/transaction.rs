@@ -53,6 +53,22 @@ pub fn a_record_that_looks_like_one_of_a_batch_proves_nothing_where_the_server_r
     world.ran(&["ledger", "verify"], 0);
 }
 
+/// A number that nothing has brought to the disk is given again after a crash, and whoever gets it may commit.
+pub fn a_number_that_the_server_lost_in_a_crash_says_nothing_of_a_batch<P: Place<Postgres>>() {
+    let settings = ["-cwal_writer_delay=10s", "-cbgwriter_delay=10s", "-cautovacuum=off"];
+    let mut private = P::private(&settings.map(str::to_owned));
+    let served: Served<Postgres, P> = of_small_batches(Served::granted(private.database(), ""), PACES[0]);
+    let ran = served.world().run_paused("commit.before:2", &SWEEP, || {
+        private.kill();
+        private.restart();
+    });
+    assert_ne!(ran.code, 0, "{}", ran.text());
+    for i in 0..50 {
+        served.database.sql(&format!("CREATE TABLE another_{i} (id int)"));
+    }
+    assert_eq!(recovered(&whole(&served)), ["SurvivorFound"]);
+}
+
 /// By its number, which the program asks for again and again.
 const ASKS: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
      AND pid <> pg_backend_pid() AND query LIKE '%pg_xact_status%'";

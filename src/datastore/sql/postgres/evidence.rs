@@ -20,12 +20,14 @@ pub(in crate::datastore::sql) async fn present(
     row.and_then(|row| row.try_get(0)).map_err(failed(operation))
 }
 
-/// Which cluster this is, on which of its time lines: a number means a transaction only there.
+/// Which cluster this is, on which of its time lines, and since when it has not crashed: a number means a transaction only there. A number that a crash
+/// took along with its transaction is another's afterwards; a crash takes the server's statistics along, too.
 pub(in crate::datastore::sql) async fn cluster(
     connection: &mut PgConnection,
 ) -> Result<String, DatastoreError> {
-    let asked = "SELECT s.system_identifier::text || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) \
-                 FROM pg_control_system() AS s";
+    let asked = "SELECT s.system_identifier::text || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.' || \
+                   coalesce((extract(epoch FROM w.stats_reset) * 1000000)::int8::text, '-') \
+                 FROM pg_control_system() AS s, pg_stat_bgwriter AS w";
     let row = sqlx::query(asked).fetch_one(connection).await;
     row.and_then(|row| row.try_get(0)).map_err(failed("ask which cluster this is"))
 }
