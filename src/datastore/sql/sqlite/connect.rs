@@ -34,8 +34,9 @@ pub(in crate::datastore::sql) async fn connect(
         .read_only(access == Access::Read)
         .foreign_keys(true)
         .busy_timeout(LOCK_TIMEOUT)
-        // The journal mode is the application's choice; that a commit is on the disk when it returns is ours.
-        .synchronous(SqliteSynchronous::Full)
+        // The journal mode is the application's choice; that a commit is on the disk when it returns is ours. Where it is a journal's removal, less
+        // than EXTRA leaves that to the file system: after a power cut the journal may be there again, and undo what is proved.
+        .synchronous(SqliteSynchronous::Extra)
         .pragma("secure_delete", "on")
         .pragma("temp_store", "memory")
         .pragma("cache_size", access.cache())
@@ -94,4 +95,26 @@ pub(in crate::datastore::sql) async fn changing(
         itself: count(after, 0)?.unsigned_abs(),
         reached: (count(after, 1)? - count(before, 1)?).unsigned_abs(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXTRA: i64 = 3;
+
+    /// A process that is killed loses nothing either way: only the setting tells.
+    #[test]
+    fn a_commit_waits_until_its_journal_cannot_come_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("site.db");
+        std::fs::File::create(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let kept: i64 = runtime.block_on(async {
+            let mut connection = connect(&path, Access::Write).await.unwrap();
+            let row = sqlx::query("PRAGMA main.synchronous").fetch_one(&mut connection).await.unwrap();
+            row.try_get(0).unwrap()
+        });
+        assert_eq!(kept, EXTRA);
+    }
 }
