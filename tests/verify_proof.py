@@ -145,7 +145,7 @@ is_texts = lambda found: isinstance(found, list) and all(isinstance(item, str) f
 EXTRA = dict(format="expunged-record-proof/1", entry=str, key=str, nonce=str, part=int, pos=int, n=int, path=is_texts)
 EXTRA_OPTIONAL = dict(level=dict)
 EXTRA_LEVEL = dict(entry=str, index=int, path=is_texts)
-REMAINS = ["backups", "file_system", "free_space", "replicas", "statistics", "write_ahead_log"]
+REMAINS = ["backups", "file_system", "free_space", "indexes", "replicas", "statistics", "write_ahead_log"]
 LEVEL = dict(
     {field: COMMITTED[field] for field in ("v", "at", "node", "sw", "rule")}, t="erasure.level", datastore=TOKEN,
     level="vacuumed|rewritten", means=is_name,

@@ -340,7 +340,15 @@ fn postgres_keeps_no_version_of_what_went_once_it_is_vacuumed() {
     assert_eq!(claim["means"], "VACUUM (FREEZE, INDEX_CLEANUP ON)");
     assert_eq!(
         claim["remains"],
-        json!(["backups", "file_system", "free_space", "replicas", "statistics", "write_ahead_log"])
+        json!([
+            "backups",
+            "file_system",
+            "free_space",
+            "indexes",
+            "replicas",
+            "statistics",
+            "write_ahead_log"
+        ])
     );
     assert_eq!(proved(&world, "2").1["level"], "vacuumed");
     world.ran(&["ledger", "verify"], 0);

@@ -30,20 +30,22 @@ pub struct Aim {
 impl Aim {
     /// How a level is reached there; none: nothing has to be done, or the engine has no such thing.
     pub fn of(kind: DatastoreKind, level: Level) -> Option<Self> {
-        use Remains::{Backups, FileSystem, FreeSpace, Replicas, Statistics, WriteAheadLog};
+        use Remains::{Backups, FileSystem, FreeSpace, Indexes, Replicas, Statistics, WriteAheadLog};
         let (means, remains): (_, &[Remains]) = match (kind, level) {
             (_, Level::Logical) | (DatastoreKind::Files, _) => return None,
-            // What VACUUM frees on a page, and what it cuts off a file, is not overwritten.
+            // What VACUUM frees on a page, and what it cuts off a file, is not overwritten; the words of a GIN index it leaves, and in any index keys
+            // that bound its pages.
             (DatastoreKind::Postgres, Level::Vacuumed) => (
                 "VACUUM (FREEZE, INDEX_CLEANUP ON)",
-                &[Backups, FileSystem, FreeSpace, Replicas, Statistics, WriteAheadLog],
+                &[Backups, FileSystem, FreeSpace, Indexes, Replicas, Statistics, WriteAheadLog],
             ),
             (DatastoreKind::Postgres, Level::Rewritten) => {
                 ("VACUUM (FULL, FREEZE)", &[Backups, FileSystem, Replicas, Statistics, WriteAheadLog])
             }
-            (DatastoreKind::MariaDb, Level::Vacuumed) => {
-                ("purge by InnoDB", &[Backups, FileSystem, FreeSpace, Replicas, Statistics, WriteAheadLog])
-            }
+            (DatastoreKind::MariaDb, Level::Vacuumed) => (
+                "purge by InnoDB",
+                &[Backups, FileSystem, FreeSpace, Indexes, Replicas, Statistics, WriteAheadLog],
+            ),
             // The undo log is not written anew: what it freed is free space.
             (DatastoreKind::MariaDb, Level::Rewritten) => (
                 "purge by InnoDB, OPTIMIZE TABLE",

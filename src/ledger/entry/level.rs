@@ -35,6 +35,8 @@ pub enum Remains {
     FileSystem,
     /// In the datastore's own files, where nothing is stored at present.
     FreeSpace,
+    /// In indexes that keep words, or the bounds of their pages, apart from the rows that those came from.
+    Indexes,
     /// In other servers that follow this one.
     Replicas,
     /// In samples of values that the engine keeps to plan its queries by.
@@ -50,6 +52,7 @@ impl Remains {
             Self::Backups => "backups",
             Self::FileSystem => "freed blocks of the file system",
             Self::FreeSpace => "free space in the datastore's files",
+            Self::Indexes => "words and bounds in indexes",
             Self::Replicas => "replicas",
             Self::Statistics => "the engine's statistics",
             Self::WriteAheadLog => "write-ahead logs",
