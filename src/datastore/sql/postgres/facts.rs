@@ -26,6 +26,7 @@ pub(in crate::datastore::sql) async fn of(
              pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8, \
              c.reltuples::float8, c.relpages, \
              s.correlation::float8, s.n_distinct::float8, s.null_frac::float8, \
+             pg_catalog.has_column_privilege(c.oid, 'ctid', 'SELECT'), \
              NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k \
                      WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.confdeltype NOT IN ('a', 'r')) \
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
@@ -55,7 +56,9 @@ pub(in crate::datastore::sql) async fn of(
     let correlation: Option<f64> = row.try_get(5).map_err(failed(operation))?;
     let (distinct, nulls): (Option<f64>, Option<f64>) =
         (row.try_get(6).map_err(failed(operation))?, row.try_get(7).map_err(failed(operation))?);
-    let mappable: bool = row.try_get(8).map_err(failed(operation))?;
+    // Where a row lies is a column of its own, which a right on others does not show.
+    let seen: bool = row.try_get(8).map_err(failed(operation))?;
+    let mappable: bool = row.try_get(9).map_err(failed(operation))?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let now = pages as f64;
     // As the planner does it: what was counted once, for as many pages as there are now.
@@ -63,8 +66,8 @@ pub(in crate::datastore::sql) async fn of(
     // Below zero, it is a part of the rows; zero: nobody knows. NULL is none of them.
     let distinct = distinct.filter(|n| *n != 0.0).map(|n| if n < 0.0 { -n * rows } else { n });
     let alike = distinct.map(|distinct| rows * (1.0 - nulls.unwrap_or(0.0)) / distinct.max(1.0));
-    let pages = ranges.then_some(pages.unsigned_abs());
-    let sample = row.try_get(9).map_err(failed(operation))?;
+    let pages = (ranges && seen).then_some(pages.unsigned_abs());
+    let sample = row.try_get(10).map_err(failed(operation))?;
     Ok((Facts { plain, pages, rows, correlation, alike, indexed, mappable }, sample))
 }
 
