@@ -294,9 +294,17 @@ fn of_postgres(code: &str) -> EngineError {
         // What a function of a trigger raises.
         _ if code.starts_with("P0") => EngineError::Refused(TRIGGER),
         _ if code.starts_with("22") => EngineError::Refused(UNFIT),
+        // Such a function may raise any code: those of the classes that no server has for itself, and "a query returned more than one row".
+        _ if !OF_THE_SERVER.iter().any(|class| code.starts_with(class)) => EngineError::Refused(TRIGGER),
         _ => EngineError::Other(format!("the server reports SQLSTATE {code}")),
     }
 }
+
+/// Classes of codes by which the server tells of itself, of the connection, the session or the schema, and never of one row.
+const OF_THE_SERVER: [&str; 30] = [
+    "00", "01", "02", "03", "08", "0A", "0B", "0L", "0P", "25", "26", "28", "2B", "2D", "34", "3B", "3D",
+    "3F", "40", "42", "53", "54", "55", "57", "58", "72", "F0", "HV", "XX", "0F",
+];
 
 /// <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>
 fn of_mariadb(number: u16) -> EngineError {
@@ -307,7 +315,8 @@ fn of_mariadb(number: u16) -> EngineError {
         4025 => EngineError::Refused(CHECK),
         1406 => EngineError::Refused(TOO_LONG),
         1264 | 1265 | 1292 | 1366 => EngineError::Refused(UNFIT),
-        1644 => EngineError::Refused(TRIGGER),
+        // The server numbers its own errors below 5,000: a trigger has given another one (`MYSQL_ERRNO`).
+        1644 | 5000.. => EngineError::Refused(TRIGGER),
         1205 | 1222 => EngineError::Conflict(LOCKED),
         // Of a snapshot, what somebody else has changed since.
         1020 | 1213 => EngineError::Conflict(DEADLOCK),

@@ -69,11 +69,11 @@ impl Prepared<'_> {
     }
 
     /// The values of these columns of a dependent, or of the record, over the batch.
-    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Values> {
+    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Result<Vec<Values>, DatastoreError> {
         match self {
             Self::Rows(prepared) => prepared.leading(of, columns),
             // A file has no columns, and binding refuses what would hang on one.
-            Self::Files(_) => Vec::new(),
+            Self::Files(_) => Ok(Vec::new()),
         }
     }
 

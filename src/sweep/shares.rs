@@ -90,8 +90,11 @@ impl Remote {
     ) -> Result<Vec<Prepared<'w>>, DatastoreError> {
         let mut prepared: Vec<Prepared<'w>> = Vec::new();
         for (number, writer) in (1..).zip(self.writers.iter_mut()) {
-            let links = links(rows, number, own, &prepared);
-            match writer.prepare(rows, number, &links, at, pseudonyms).await {
+            let share = match links(rows, number, own, &prepared) {
+                Ok(links) => writer.prepare(rows, number, &links, at, pseudonyms).await,
+                Err(error) => Err(error),
+            };
+            match share {
                 Ok(share) => prepared.push(share),
                 Err(error) => {
                     give_up(prepared).await?;
@@ -117,21 +120,21 @@ fn links(
     number: usize,
     own: &Prepared<'_>,
     before: &[Prepared<'_>],
-) -> Vec<(usize, Vec<Values>)> {
+) -> Result<Vec<(usize, Vec<Values>)>, DatastoreError> {
     let mut links = Vec::new();
     for at in &rows.bound().shares()[number].dependents {
         let bound = &rows.dependents()[*at];
         let parent = share_of(rows.bound(), bound.of);
         let columns = bound.links();
         if parent == 0 {
-            links.push((*at, own.leading(bound.of, &columns)));
+            links.push((*at, own.leading(bound.of, &columns)?));
         } else if parent != number
             && let Some(share) = before.get(parent - 1)
         {
-            links.push((*at, share.leading(bound.of, &columns)));
+            links.push((*at, share.leading(bound.of, &columns)?));
         }
     }
-    links
+    Ok(links)
 }
 
 fn share_of(bound: &BoundRule<'_>, dependent: Option<usize>) -> usize {

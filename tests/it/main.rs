@@ -33,6 +33,7 @@ mod judge;
 mod lag;
 mod ledger;
 mod levels;
+mod links;
 mod listing;
 #[cfg(feature = "test-hooks")]
 mod measured;

@@ -455,14 +455,13 @@ impl Handle<'_> {
     pub(super) async fn changing(
         &mut self,
         sql: &Sql,
-        table: &TableName,
+        (table, deletes): (&TableName, bool),
         operation: &'static str,
     ) -> Result<Changed, DatastoreError> {
         if let Self::Sqlite(connection) = self {
             return sqlite::connect::changing(connection, sql, operation).await;
         }
-        // What it reaches beyond itself has to be counted, which costs.
-        let watched = sql.dialect.has_triggers(table);
+        let watched = sql.dialect.reaches_others(table);
         let before = if watched { self.reached(&sql.dialect, operation).await? } else { 0 };
         let itself = match self {
             Self::Postgres(connection) if sql.dialect.is_pointed_to(table) => {
@@ -473,8 +472,32 @@ impl Handle<'_> {
             }
             _ => self.run(sql, operation).await?,
         };
-        let reached = if watched { self.reached(&sql.dialect, operation).await? - before } else { itself };
-        Ok(Changed { itself, reached })
+        if !watched {
+            return Ok(Changed { itself, reached: itself });
+        }
+        let counted = self.reached(&sql.dialect, operation).await?.saturating_sub(before);
+        let own = itself * if deletes { sql.dialect.counts_a_deletion(table) } else { 1 };
+        let Some(others) = counted.checked_sub(own) else {
+            return Err(DatastoreError::Unexpected {
+                operation,
+                expected: format!(
+                    "the server to count the rows that a statement changes: at least {own} here (PostgreSQL: `track_counts = on`)"
+                ),
+                observed: counted.to_string(),
+            });
+        };
+        Ok(Changed { itself, reached: itself + others })
+    }
+
+    /// Has PostgreSQL run by now what it has put off to the end of the transaction; how many rows that has changed.
+    pub(super) async fn put_off(
+        &mut self,
+        dialect: &Dialect,
+        operation: &'static str,
+    ) -> Result<u64, DatastoreError> {
+        let before = self.reached(dialect, operation).await?;
+        self.run(&dialect.sql("SET CONSTRAINTS ALL IMMEDIATE"), operation).await?;
+        Ok(self.reached(dialect, operation).await?.saturating_sub(before))
     }
 
     /// Rows that the transaction (MariaDB: the connection) has changed, whoever made it.

@@ -20,10 +20,14 @@ pub(super) enum Dialect {
 pub(super) struct Schema {
     pub(super) name: String,
     pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
-    /// Tables with triggers of the application's, or rules of PostgreSQL's: what these write, only counting shows.
+    /// Tables of PostgreSQL's with triggers of the application's, or with rules: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
     /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.
     pub(super) pointed_to: BTreeSet<String>,
+    /// Those of them whose foreign keys take rows along, or change them: what the server takes for a match, it takes.
+    pub(super) followed: BTreeSet<String>,
+    /// Tables of MariaDB's in partitions, where it counts each deletion twice.
+    pub(super) partitioned: BTreeSet<String>,
     /// Whether a transaction may go by one snapshot, where what others have changed since is a conflict.
     pub(super) snapshots: bool,
 }
@@ -58,6 +62,12 @@ pub(super) enum Class {
     Other,
     /// A JSON array of the values of several rows.
     Rows,
+}
+
+impl Class {
+    fn is_number(self) -> bool {
+        matches!(self, Self::Integer | Self::Decimal | Self::Real)
+    }
 }
 
 /// What PostgreSQL calls the types of times.
@@ -202,12 +212,30 @@ impl Dialect {
         matches!(self, Self::Postgres(_))
     }
 
-    /// Whether triggers of the application stand on the table, or rules of PostgreSQL's.
+    /// Whether triggers of the application stand on a table of PostgreSQL's, or rules.
     pub(super) fn has_triggers(&self, table: &TableName) -> bool {
+        match self {
+            Self::Postgres(schema) => schema.triggered.contains(table.as_str()),
+            Self::Sqlite | Self::MariaDb(_) => false,
+        }
+    }
+
+    /// Whether a statement that changes rows of the table may change others, so that all have to be counted, which costs.
+    pub(super) fn reaches_others(&self, table: &TableName) -> bool {
         match self {
             // The engine counts what they change by itself.
             Self::Sqlite => false,
-            Self::Postgres(schema) | Self::MariaDb(schema) => schema.triggered.contains(table.as_str()),
+            Self::Postgres(schema) => self.has_triggers(table) || schema.followed.contains(table.as_str()),
+            // Which triggers there are, it shows to whoever may make some.
+            Self::MariaDb(_) => true,
+        }
+    }
+
+    /// So often a deletion of a row of the table is counted, if nothing else is changed.
+    pub(super) fn counts_a_deletion(&self, table: &TableName) -> u64 {
+        match self {
+            Self::MariaDb(schema) if schema.partitioned.contains(table.as_str()) => 2,
+            Self::Sqlite | Self::Postgres(_) | Self::MariaDb(_) => 1,
         }
     }
 
@@ -266,7 +294,12 @@ impl Dialect {
             (Self::MariaDb(_), Class::Date) => format!("DATE_FORMAT({sql}, '%Y-%m-%d')"),
             (Self::MariaDb(_), Class::Bytes) => format!("CONCAT('hex:', LOWER(HEX({sql})))"),
             (Self::MariaDb(_), Class::Text | Class::Rows) => sql.clone(),
-            (Self::MariaDb(_), Class::Integer) if ty.name == BIT => format!("CAST({sql} + 0 AS CHAR)"),
+            // Reckoned with, a bit field is a number, and a number has no zeros before it.
+            (Self::MariaDb(_), Class::Integer) => format!("CAST({sql} + 0 AS CHAR)"),
+            // Without the zeros that its scale puts behind it; in such a session a backslash is one.
+            (Self::MariaDb(_), Class::Decimal) => {
+                format!("REGEXP_REPLACE(CAST({sql} AS CHAR), '[.]0*$|([.][0-9]*[1-9])0*$', '\\1')")
+            }
             (Self::MariaDb(_), _) => format!("CAST({sql} AS CHAR)"),
         }
     }
@@ -313,13 +346,27 @@ impl Dialect {
         }
     }
 
+    /// A column that holds the same value, to the byte, as one of the rows that [`Sql::bulk`](super::statement::Sql::bulk) carries. What the column's
+    /// charset has no letter for would be `?` once it is converted: that is for the index alone.
+    pub(super) fn same_carried(&self, x: &Expression, name: &str, ty: &Type) -> String {
+        let carried = self.carried(name, ty);
+        if let (Self::MariaDb(_), Class::Text) = (self, ty.class) {
+            let as_it_came = Expression::text(format!("b.{name}"));
+            let exactly = format!("{} = {}", self.exact_text(x), self.exact_text(&as_it_came));
+            return format!("{} = {} AND {exactly}", x.sql, carried.sql);
+        }
+        self.same(x, &carried)
+    }
+
     /// Two columns that belong together as the engine compares them: perhaps without regard to case. Only where more matches keep
     /// more.
     pub(super) fn equal(&self, x: &Expression, y: &Expression) -> String {
         match self {
             Self::Sqlite => format!("{} = {}", x.sql, y.sql),
             Self::Postgres(_) | Self::MariaDb(_)
-                if x.ty == y.ty || x.ty.class == y.ty.class && x.ty.class != Class::Other =>
+                if x.ty == y.ty
+                    || x.ty.class == y.ty.class && x.ty.class != Class::Other
+                    || x.ty.class.is_number() && y.ty.class.is_number() =>
             {
                 format!("{} = {}", x.sql, y.sql)
             }
@@ -363,14 +410,6 @@ pub(super) enum Wait {
 /// A value of SQLite's as JSON can carry it: text behind `t`, bytes in hex behind `b`, a real behind `r`, the rest as it is.
 pub(super) fn encoded(x: &str) -> String {
     format!(
-        "CASE typeof({x}) WHEN 'text' THEN 't'||{x} WHEN 'blob' THEN 'b'||hex({x}) WHEN 'real' THEN 'r'||{x} ELSE {x} END"
-    )
-}
-
-/// The reverse of [`encoded`].
-pub(super) fn decoded(x: &str) -> String {
-    format!(
-        "CASE WHEN typeof({x}) <> 'text' THEN {x} WHEN substr({x},1,1) = 't' THEN substr({x},2) \
-         WHEN substr({x},1,1) = 'b' THEN unhex(substr({x},2)) ELSE CAST(substr({x},2) AS REAL) END"
+        "CASE typeof({x}) WHEN 'text' THEN 't'||{x} WHEN 'blob' THEN 'b'||hex({x}) WHEN 'real' THEN 'r'||printf('%!.17g',{x}) ELSE {x} END"
     )
 }

@@ -138,8 +138,12 @@ pub(super) fn demanded(sql: &mut Sql, rule: RowRule<'_>, people: People<'_>) {
             sql.push(&format!(") WHERE value LIKE 'hex:%') AND typeof({x}) <> 'real' AND "));
         }
         (_, Class::Integer) => {
-            let numbers: Vec<Value> =
-                asked.iter().filter_map(|id| id.parse().ok()).map(Value::Integer).collect();
+            // Beyond what a signed one holds, its digits stand for it.
+            let number = |id: &String| match id.parse() {
+                Ok(n) => Some(Value::Integer(n)),
+                Err(_) => id.parse::<u64>().ok().map(|n| Value::Text(n.to_string())),
+            };
+            let numbers: Vec<Value> = asked.iter().filter_map(number).collect();
             indexed(sql, &x, &numbers);
         }
         (_, Class::Text) => {

@@ -6,8 +6,8 @@ use super::dialect::{Dialect, Expression, Type};
 use super::rows::{Encode, json};
 use super::statement::Sql;
 use super::trigger::TriggerSql;
-use crate::datastore::error::DatastoreError;
-use crate::model::key::Key;
+use crate::datastore::error::{DatastoreError, EngineError};
+use crate::model::key::{Key, NOT_UTF8};
 use crate::model::name::{ColumnName, TableName};
 use crate::model::value::{Value, Values};
 use crate::pseudonym::{PseudonymKey, replace};
@@ -24,6 +24,8 @@ pub(super) struct Layer<'r> {
     pub(super) matches: &'r [Match],
     pub(super) action: &'r Action,
     pub(super) mark: Option<MarkKind>,
+    /// Whether a foreign key acts on its rows when those go that they hang on.
+    pub(super) followed: bool,
     /// Columns that lead to what hangs on this one, wherever that is.
     pub(super) matched: Vec<&'r ColumnName>,
     /// Columns by which other layers of the same table tell rows apart, beside its own key.
@@ -54,6 +56,7 @@ pub(super) fn layers(rule: RowRule<'_>, share: usize) -> Vec<Layer<'_>> {
             matches: &[],
             action: &rule.rule().action,
             mark: table.mark,
+            followed: false,
             matched: leads(rule, None),
             also: Vec::new(),
         });
@@ -61,7 +64,7 @@ pub(super) fn layers(rule: RowRule<'_>, share: usize) -> Vec<Layer<'_>> {
     let here = rule.bound().shares().get(share).map_or(&[][..], |share| &share.dependents);
     for at in here {
         let bound = &rule.dependents()[*at];
-        let BoundDependents::Rows { table, key, matches, mark } = &bound.dataset else { continue };
+        let BoundDependents::Rows { table, key, matches, mark, followed } = &bound.dataset else { continue };
         let parent = layers.iter().position(|layer: &Layer<'_>| layer.at == bound.of);
         layers.push(Layer {
             at: Some(*at),
@@ -71,6 +74,7 @@ pub(super) fn layers(rule: RowRule<'_>, share: usize) -> Vec<Layer<'_>> {
             matches,
             action: &bound.dependent.action,
             mark: *mark,
+            followed: *followed,
             matched: leads(rule, Some(*at)),
             also: Vec::new(),
         });
@@ -268,11 +272,13 @@ impl<'r> Layer<'r> {
 pub(super) struct Held<'r> {
     pub(super) layer: Layer<'r>,
     rows: Vec<Values>,
+    /// Rows that another layer of the same table disposes of: what hangs on them elsewhere hangs on them still.
+    ceded: Vec<Values>,
 }
 
 impl<'r> Held<'r> {
     pub(super) fn none(layer: Layer<'r>) -> Self {
-        Self { layer, rows: Vec::new() }
+        Self { layer, rows: Vec::new(), ceded: Vec::new() }
     }
 
     /// As [`Layer::columns`] reads them.
@@ -288,12 +294,12 @@ impl<'r> Held<'r> {
         self.rows.len() as u64
     }
 
+    /// Leaves the others to another layer.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
-        let mut at = 0;
-        self.rows.retain(|_| {
-            at += 1;
-            keep(at - 1)
-        });
+        let (kept, ceded): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.rows).into_iter().enumerate().partition(|(at, _)| keep(*at));
+        self.rows = kept.into_iter().map(|(_, row)| row).collect();
+        self.ceded.extend(ceded.into_iter().map(|(_, row)| row));
     }
 
     fn key_of<'v>(&self, row: &'v [Value]) -> &'v [Value] {
@@ -308,8 +314,12 @@ impl<'r> Held<'r> {
         self.rows.iter().map(|row| Ok(Key::from_values(self.key_of(row))?)).collect()
     }
 
-    /// The values of these columns over the rows, each combination once, without NULL, which matches nothing.
-    pub(super) fn leading<'n>(&self, columns: impl Iterator<Item = &'n ColumnName>) -> Vec<Values> {
+    /// The values of these columns over the rows, each combination once, without NULL, which matches nothing. Refused where one of them is a text
+    /// that cannot be told from others, once it is read.
+    pub(super) fn leading<'n>(
+        &self,
+        columns: impl Iterator<Item = &'n ColumnName>,
+    ) -> Result<Vec<Values>, DatastoreError> {
         let start = self.layer.key.len();
         let at: Vec<usize> = columns
             .filter_map(|name| self.layer.matched.iter().position(|matched| *matched == name))
@@ -317,13 +327,14 @@ impl<'r> Held<'r> {
             .collect();
         let mut seen = std::collections::BTreeSet::new();
         let mut leading = Vec::new();
-        for row in &self.rows {
+        for row in self.rows.iter().chain(&self.ceded) {
             let values: Values = at.iter().map(|at| row[*at].clone()).collect();
+            told_apart(&values, "a text that leads to its dependents is not UTF-8")?;
             if !values.contains(&Value::Null) && seen.insert(fingerprint(&values)) {
                 leading.push(values);
             }
         }
-        leading
+        Ok(leading)
     }
 
     /// Its keys with what replaces the values beside them.
@@ -333,6 +344,12 @@ impl<'r> Held<'r> {
         for row in &self.rows {
             let mut replaced = Values::from(self.key_of(row));
             for ((_, strategy), value) in self.layer.computed().zip(&row[start..]) {
+                if *strategy == Strategy::Keyed {
+                    told_apart(
+                        std::slice::from_ref(value),
+                        "a text that a pseudonym would stand for is not UTF-8",
+                    )?;
+                }
                 replaced.push(replace(strategy, value, key)?);
             }
             rows.push(replaced);
@@ -362,6 +379,16 @@ impl<'r> Held<'r> {
         let width = self.layer.key.len();
         self.rows.retain(|row| seen.insert(fingerprint(&row[..width])));
     }
+}
+
+/// Refuses a text that was not UTF-8 where it was read ([`NOT_UTF8`]).
+fn told_apart(values: &[Value], why: &'static str) -> Result<(), DatastoreError> {
+    let is_not = |value: &Value| matches!(value, Value::Text(text) if text.contains(NOT_UTF8));
+    if values.iter().any(is_not) {
+        let source = EngineError::Refused(why);
+        return Err(DatastoreError::Statement { operation: "tell what a batch leads to", source });
+    }
+    Ok(())
 }
 
 /// Values as a text that two of them share only if they are the same, type and all.

@@ -55,7 +55,7 @@ impl Prepared<'_> {
             self.parts.push(part);
         }
         self.parts.reverse();
-        Ok(())
+        share::settle(&mut self.transaction.handle(), &self.dialect, &self.held).await
     }
 
     /// By which evidence a restart will know what became of it: to be recorded with the intent. Of a rule's own records, once they are marked.
@@ -74,9 +74,9 @@ impl Prepared<'_> {
     }
 
     /// The values of these columns of a dependent, or of the record, over the batch: they lead to what hangs on it elsewhere.
-    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Vec<Values> {
+    pub fn leading(&self, of: Option<usize>, columns: &[&ColumnName]) -> Result<Vec<Values>, DatastoreError> {
         let held = self.held.iter().find(|held| held.layer.at == of);
-        held.map(|held| held.leading(columns.iter().copied())).unwrap_or_default()
+        held.map_or(Ok(Vec::new()), |held| held.leading(columns.iter().copied()))
     }
 
     /// Ends the transaction; everything is as it was before the batch was selected.

@@ -75,7 +75,7 @@ pub(super) fn several(
     Ok(values.into_iter().map(value).collect())
 }
 
-/// The reverse of what [`parse`] reads: what [`super::dialect::decoded`] takes.
+/// As [`parse`] reads them.
 pub(super) struct Encode<'v>(pub(super) &'v Value);
 
 impl Serialize for Encode<'_> {
@@ -87,6 +87,23 @@ impl Serialize for Encode<'_> {
             Value::Text(text) => serializer.collect_str(&format_args!("t{text}")),
             Value::Instant(at) => serializer.collect_str(&format_args!("t{}", rfc3339(*at))),
             Value::Blob(bytes) => serializer.collect_str(&format_args!("b{}", hex(bytes))),
+        }
+    }
+}
+
+/// A value as a statement of SQLite's is given it in JSON: text as it is, since the engine's functions would cut it at a NUL; what JSON has no
+/// value for in an object, bytes in hex under `b`, a real under `r`.
+pub(super) struct Carry<'v>(pub(super) &'v Value);
+
+impl Serialize for Carry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Integer(n) => serializer.serialize_i64(*n),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Instant(at) => serializer.serialize_str(&rfc3339(*at)),
+            Value::Real(n) => serializer.collect_map([("r", format!("{n:e}"))]),
+            Value::Blob(bytes) => serializer.collect_map([("b", hex(bytes))]),
         }
     }
 }

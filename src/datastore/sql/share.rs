@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::connection::{Changed, Handle};
-use super::dialect::{Class, Dialect, Type, Wait};
+use super::dialect::{Class, Dialect, Expression, Type, Wait};
 use super::filter::is_uuid;
 use super::layer::{HangsOn, Held, Layer};
 use super::statement::{Sql, text_of};
@@ -33,7 +33,7 @@ pub(super) async fn gather(
         let layer = &held[at].layer;
         let leading = match layer.hangs_on {
             HangsOn::Nothing => continue,
-            HangsOn::Layer(parent) => held[parent].leading(layer.matches.iter().map(|m| &m.ours)),
+            HangsOn::Layer(parent) => held[parent].leading(layer.matches.iter().map(|m| &m.ours))?,
             HangsOn::Links => links
                 .iter()
                 .find(|(of, _)| Some(*of) == layer.at)
@@ -46,11 +46,48 @@ pub(super) async fn gather(
         held[at].once();
         gathered += held[at].len();
         if held[at].layer.hangs_on == HangsOn::Links && gathered > MOST_DEPENDENTS {
-            let source = EngineError::Refused(TOO_MANY_DEPENDENTS);
-            return Err(DatastoreError::Statement { operation: "gather the dependents of a batch", source });
+            return Err(refused(GATHER, TOO_MANY_DEPENDENTS));
         }
     }
     Ok(())
+}
+
+const GATHER: &str = "gather the dependents of a batch";
+
+/// Why a record is kept, where an engine would do what the rule does not say.
+const UNDECLARED: &str = "a trigger or a foreign key would change rows that no dependent declares";
+
+fn refused(operation: &'static str, why: &'static str) -> DatastoreError {
+    DatastoreError::Statement { operation, source: EngineError::Refused(why) }
+}
+
+/// Whether a foreign key of MariaDB's takes more rows for a match than these values lead to: it goes by the columns' collation, and what it takes
+/// along, the server counts nowhere.
+async fn takes_more(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    layer: &Layer<'_>,
+    (carried, leading): (&[(String, Type)], &[Values]),
+    exactly: &str,
+) -> Result<bool, DatastoreError> {
+    if !layer.followed || !matches!(dialect, Dialect::MariaDb(_)) {
+        return Ok(false);
+    }
+    let alike: Vec<String> = layer
+        .matches
+        .iter()
+        .zip(carried)
+        .map(|(m, (name, ty))| {
+            let column = dialect.column("t", layer.table, &m.theirs);
+            format!("{} = {}", column.sql, dialect.carried(name, ty).sql)
+        })
+        .collect();
+    let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
+        sql.push(" FROM ").bulk(carried, leading);
+        let (table, alike) = (dialect.table(layer.table), alike.join(" AND "));
+        sql.push(&format!(" STRAIGHT_JOIN {table} AS t ON {alike} WHERE NOT ({exactly})"));
+    });
+    Ok(handle.number(&select, GATHER).await? > 0)
 }
 
 async fn led_to(
@@ -62,7 +99,11 @@ async fn led_to(
     let types: Vec<&Type> = layer.matches.iter().map(|m| dialect.type_of(layer.table, &m.theirs)).collect();
     let text = Type::TEXT.clone();
     // A value that is none of the column's type belongs to no row there.
+    let all = leading.len();
     leading.retain(|row| row.iter().zip(&types).all(|(value, ty)| held_by(dialect, ty, value)));
+    if layer.followed && leading.len() < all {
+        return Err(refused(GATHER, UNDECLARED));
+    }
     if leading.is_empty() {
         return Ok(Vec::new());
     }
@@ -75,11 +116,12 @@ async fn led_to(
         .matches
         .iter()
         .zip(&carried)
-        .map(|(m, (name, ty))| {
-            dialect.same(&dialect.column("t", layer.table, &m.theirs), &dialect.carried(name, ty))
-        })
+        .map(|(m, (name, ty))| dialect.same_carried(&dialect.column("t", layer.table, &m.theirs), name, ty))
         .collect();
     let on = on.join(" AND ");
+    if takes_more(handle, dialect, layer, (&carried, &leading), &on).await? {
+        return Err(refused(GATHER, UNDECLARED));
+    }
     let join = match dialect {
         Dialect::Sqlite => "CROSS JOIN",
         Dialect::Postgres(_) => "JOIN",
@@ -93,7 +135,7 @@ async fn led_to(
         }
         sql.push(dialect.lock(Wait::Briefly));
     });
-    handle.rows(&select, "gather the dependents of a batch").await
+    handle.rows(&select, GATHER).await
 }
 
 /// Whether a column of this type can hold the value at all: what it cannot hold would not even be compared.
@@ -196,8 +238,10 @@ pub(super) async fn change(
     (expected, extent): (usize, Extent),
 ) -> Result<(), DatastoreError> {
     let operation = "dispose of a batch";
-    let Changed { itself: changed, reached } = handle.changing(sql, layer.table, operation).await?;
-    let refused = |why| Err(DatastoreError::Statement { operation, source: EngineError::Refused(why) });
+    let deletes = *layer.action == Action::Delete;
+    let Changed { itself: changed, reached } =
+        handle.changing(sql, (layer.table, deletes), operation).await?;
+    let refused = |why| Err(refused(operation, why));
     match changed.cmp(&(expected as u64)) {
         // On SQLite nobody else can have written: the transaction has held the lock since the selection. Elsewhere the rows are locked,
         // but not what the predicate looks at beside them.
@@ -209,11 +253,24 @@ pub(super) async fn change(
             Err(DatastoreError::Statement { operation, source })
         }
         Ordering::Greater => Err(unexpected(operation, expected, changed, layer.table)),
-        Ordering::Equal if reached > changed => {
-            refused("a trigger or a foreign key would change rows that no dependent declares")
-        }
+        Ordering::Equal if reached > changed => refused(UNDECLARED),
         Ordering::Equal => Ok(()),
     }
+}
+
+/// Makes sure that what the application's triggers have put off to the commit changes nothing: there, nobody would count it.
+pub(super) async fn settle(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    held: &[Held<'_>],
+) -> Result<(), DatastoreError> {
+    let operation = "run what is put off to the end of a batch";
+    if held.iter().any(|held| dialect.has_triggers(held.layer.table))
+        && handle.put_off(dialect, operation).await? > 0
+    {
+        return Err(refused(operation, UNDECLARED));
+    }
+    Ok(())
 }
 
 pub(super) fn unexpected(

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use super::dialect::{Class, Dialect, Expression, Type, decoded};
-use super::rows::{Encode, json};
+use super::dialect::{Class, Dialect, Expression, Type};
+use super::rows::{Carry, json};
 use crate::model::value::{Value, Values, of_date_time, of_rfc3339, rfc3339};
 
 /// A statement, with the values it binds.
@@ -133,26 +133,29 @@ impl Sql {
         // One value a row needs no list of its own, which would be read anew for each look into it.
         let flat = columns.len() == 1;
         let text = if flat {
-            json(&rows.iter().map(|row| row.first().map(Encode)).collect::<Vec<_>>())
+            json(&rows.iter().map(|row| row.first().map(Carry)).collect::<Vec<_>>())
         } else {
-            json(&rows.iter().map(|row| row.iter().map(Encode).collect()).collect::<Vec<Vec<_>>>())
+            json(&rows.iter().map(|row| row.iter().map(Carry).collect()).collect::<Vec<Vec<_>>>())
         };
         let place = self.place(Arg::Text(text));
         let listed: Vec<String> = columns
             .iter()
             .enumerate()
             .map(|(i, (name, _))| {
-                let x = if flat { "j.value".to_owned() } else { format!("json_extract(j.value, '$[{i}]')") };
-                let all = |is: fn(&Value) -> bool| rows.iter().all(|row| row.get(i).is_some_and(is));
-                // Each look into the JSON reads it anew: where a column holds one kind of value, one look will do.
-                let value = if all(|v| matches!(v, Value::Integer(_) | Value::Null)) {
-                    x
-                } else if all(|v| matches!(v, Value::Text(_))) {
-                    format!("substr({x},2)")
+                let (x, kind) = if flat {
+                    ("j.value".to_owned(), "j.type".to_owned())
                 } else {
-                    decoded(&x)
+                    (format!("json_extract(j.value, '$[{i}]')"), format!("json_type(j.value, '$[{i}]')"))
                 };
-                format!("{value} AS {name}")
+                let as_it_is = |row: &Values| !matches!(row.get(i), Some(Value::Real(_) | Value::Blob(_)));
+                // Each look into the JSON reads it anew.
+                if rows.iter().all(as_it_is) {
+                    return format!("{x} AS {name}");
+                }
+                let other = format!(
+                    "coalesce(unhex(json_extract({x}, '$.b')), CAST(json_extract({x}, '$.r') AS REAL))"
+                );
+                format!("CASE {kind} WHEN 'object' THEN {other} ELSE {x} END AS {name}")
             })
             .collect();
         format!("(SELECT {} FROM json_each({place}) AS j) AS b", listed.join(", "))

@@ -188,6 +188,8 @@ pub enum BoundDependents<'r> {
         matches: &'r [Match],
         /// How their mark is written, where they are pseudonymized.
         mark: Option<MarkKind>,
+        /// Whether a foreign key by the same columns acts on them when what they hang on is deleted: on all that the engine takes for a match.
+        followed: bool,
     },
     /// Files.
     Files(&'r Pattern),

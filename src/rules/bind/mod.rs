@@ -460,7 +460,11 @@ impl<'r, 'c> Binder<'r, 'c> {
                     let mark = self.action(theirs, &key, &dependent.action);
                     self.mark_of_its_own(dependent, name, &bound);
                     tables.insert(&dependent.id, (bound.len(), theirs));
-                    BoundDependents::Rows { table: name, key, matches, mark }
+                    let goes =
+                        of.map_or(&self.rule.action, |at| &bound[at].dependent.action) == &Action::Delete;
+                    let followed =
+                        goes && ours.datastore == theirs.datastore && reach::acts(ours.table, name, matches);
+                    BoundDependents::Rows { table: name, key, matches, mark, followed }
                 }
             };
             bound.push(BoundDependent { dependent, of, dataset });

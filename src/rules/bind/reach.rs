@@ -168,14 +168,25 @@ fn rows_of<'b>(bound: &'b BoundDependent<'_>) -> Option<(&'b TableName, &'b [Mat
 /// Whether a dependent leaves nothing for the foreign key to act on: it has the same columns, and its rows are
 /// gone, or no longer point here, before the record goes.
 fn empties(action: &Action, matches: &[Match], columns: &[(ColumnName, ColumnName)]) -> bool {
-    let same = matches.len() == columns.len()
-        && columns
-            .iter()
-            .all(|(theirs, ours)| matches.iter().any(|m| &m.theirs == theirs && &m.ours == ours));
-    same && match action {
-        Action::Delete => true,
-        Action::Pseudonymize { columns: replaced, .. } => columns
-            .iter()
-            .any(|(theirs, _)| replaced.iter().any(|(c, s)| c == theirs && *s == Strategy::Null)),
-    }
+    by_these(matches, columns)
+        && match action {
+            Action::Delete => true,
+            Action::Pseudonymize { columns: replaced, .. } => columns
+                .iter()
+                .any(|(theirs, _)| replaced.iter().any(|(c, s)| c == theirs && *s == Strategy::Null)),
+        }
+}
+
+/// Whether a match is by a foreign key's columns.
+fn by_these(matches: &[Match], columns: &[(ColumnName, ColumnName)]) -> bool {
+    let is_matched = |(theirs, ours): &(ColumnName, ColumnName)| {
+        matches.iter().any(|m| &m.theirs == theirs && &m.ours == ours)
+    };
+    matches.len() == columns.len() && columns.iter().all(is_matched)
+}
+
+/// Whether a foreign key by these columns acts on rows of the dependent's table when rows of this one are deleted.
+pub(super) fn acts(of: &Table, theirs: &TableName, matches: &[Match]) -> bool {
+    let acts = |r: &Reference| r.on_delete != OnDelete::Refuse && &r.from == theirs;
+    of.referenced_by.iter().any(|r| acts(r) && by_these(matches, &r.columns))
 }

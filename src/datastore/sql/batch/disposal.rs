@@ -144,6 +144,7 @@ impl<'w> Selected<'w> {
             );
         }
         self.dispose_own(due, at, pseudonyms).await?;
+        share::settle(&mut self.transaction.handle(), &self.dialect, &self.held).await?;
         parts.reverse();
         Ok(parts)
     }

@@ -60,7 +60,7 @@ pub struct Selected<'w> {
     file: Option<FileIdentity>,
 }
 
-impl<'w> Selected<'w> {
+impl Selected<'_> {
     /// Ends the transaction; everything is as it was before it.
     pub async fn rollback(self) -> Result<(), DatastoreError> {
         self.transaction.rollback().await

@@ -236,7 +236,7 @@ impl Writer {
         self.selected(rule, cutoffs, phase, (cursor, limit, way), None).await
     }
 
-    /// The same of records that a [`Scout`](super::Scout) has read ahead, and up to as many: unless another connection than this has changed
+    /// The same of records that a [`Scout`](crate::datastore::sql::Scout) has read ahead, and up to as many: unless another connection than this has changed
     /// anything since, they are not read again.
     pub async fn select_seen<'w>(
         &'w mut self,

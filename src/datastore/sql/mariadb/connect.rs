@@ -134,7 +134,7 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// The tables of a database: what their columns hold, and whether triggers of the application stand on them.
+/// The tables of a database: what their columns hold, and whether they are in partitions.
 async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
     let columns = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
@@ -154,13 +154,13 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
         };
         schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
     }
-    let triggers =
-        "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ?";
+    let partitioned = "SELECT DISTINCT TABLE_NAME FROM information_schema.PARTITIONS \
+         WHERE TABLE_SCHEMA = ? AND PARTITION_NAME IS NOT NULL";
     for row in
-        sqlx::query(triggers).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
+        sqlx::query(partitioned).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?
     {
         let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(failed(operation))?;
-        schema.triggered.insert(lossy(&bytes));
+        schema.partitioned.insert(lossy(&bytes));
     }
     Ok(schema)
 }

@@ -108,8 +108,8 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// The tables of a schema: what their columns hold, whether triggers or rules of the application stand on them, and whether
-/// foreign keys point to them.
+/// The tables of a schema: what their columns hold, whether triggers or rules of the application stand on them, whether
+/// foreign keys point to them, and whether these act on the rows that do.
 async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
     let mut schema = Schema { name: name.to_owned(), snapshots: true, ..Schema::default() };
@@ -132,17 +132,25 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
         schema.columns.entry(table).or_default().insert(column, Type { class, name: base.cast });
     }
     // A rule names the whole of a table: what stands on a part of it stands on that too.
-    let spoken = "WITH RECURSIVE spoken(of, engines) AS (\
-             SELECT tgrelid, FALSE FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
-             UNION SELECT ev_class, FALSE FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
-             UNION SELECT confrelid, TRUE FROM pg_catalog.pg_constraint WHERE contype = 'f' \
-             UNION SELECT i.inhparent, s.engines FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
-         SELECT DISTINCT c.relname::text, s.engines FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
+    let spoken = "WITH RECURSIVE spoken(of, key, acts) AS (\
+             SELECT tgrelid, FALSE, TRUE FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+             UNION SELECT ev_class, FALSE, TRUE FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
+             UNION SELECT confrelid, TRUE, confdeltype NOT IN ('a', 'r') OR confupdtype NOT IN ('a', 'r') \
+                 FROM pg_catalog.pg_constraint WHERE contype = 'f' \
+             UNION SELECT i.inhparent, s.key, s.acts FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
+         SELECT DISTINCT c.relname::text, s.key, s.acts FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
          WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
-    for row in sqlx::query(spoken).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))? {
-        let engines: bool = row.try_get(1).map_err(failed(operation))?;
-        let of = if engines { &mut schema.pointed_to } else { &mut schema.triggered };
-        of.insert(row.try_get(0).map_err(failed(operation))?);
+    let spoken: Vec<(String, bool, bool)> =
+        sqlx::query_as(spoken).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?;
+    for (table, key, acts) in spoken {
+        if !key {
+            schema.triggered.insert(table);
+            continue;
+        }
+        if acts {
+            schema.followed.insert(table.clone());
+        }
+        schema.pointed_to.insert(table);
     }
     Ok(schema)
 }
