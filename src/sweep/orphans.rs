@@ -131,8 +131,14 @@ impl Records<'_> {
             match kind {
                 // As the pattern writes it: `007` names nobody.
                 ColumnKind::Integer => {
-                    let number: i64 = text.parse().ok()?;
-                    (number.to_string() == text).then_some(Value::Integer(number))
+                    // Beyond what a signed one holds, its digits stand for it.
+                    let (value, written) = if let Ok(number) = text.parse::<i64>() {
+                        (Value::Integer(number), number.to_string())
+                    } else {
+                        let digits = text.parse::<u64>().ok()?.to_string();
+                        (Value::Text(digits.clone()), digits)
+                    };
+                    (written == text).then_some(value)
                 }
                 ColumnKind::Instant
                 | ColumnKind::Naive

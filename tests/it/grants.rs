@@ -168,9 +168,7 @@ impl<E: Engine> Site<E> {
             if rules.is_empty() {
                 rules = vec!["site/account".to_owned(), "site/guest".to_owned()];
             }
-            // A sweep can do without it, and goes another way.
-            let statement = step["run"].as_str().filter(|statement| !statement.contains("(ctid)"))?;
-            Some((Grant::parse(statement)?, rules))
+            Some((Grant::parse(step["run"].as_str().unwrap())?, rules))
         };
         steps.iter().filter_map(of).collect()
     }

@@ -461,7 +461,7 @@ impl Handle<'_> {
         if let Self::Sqlite(connection) = self {
             return sqlite::connect::changing(connection, sql, operation).await;
         }
-        let watched = sql.dialect.reaches_others(table);
+        let watched = sql.dialect.reaches_others(table, deletes);
         let before = if watched { self.reached(&sql.dialect, operation).await? } else { 0 };
         let itself = match self {
             Self::Postgres(connection) if sql.dialect.is_pointed_to(table) => {
@@ -476,7 +476,7 @@ impl Handle<'_> {
             return Ok(Changed { itself, reached: itself });
         }
         let counted = self.reached(&sql.dialect, operation).await?.saturating_sub(before);
-        let own = itself * if deletes { sql.dialect.counts_a_deletion(table) } else { 1 };
+        let own = itself * sql.dialect.counts_of_a_row(table);
         let Some(others) = counted.checked_sub(own) else {
             return Err(DatastoreError::Unexpected {
                 operation,
@@ -508,6 +508,9 @@ impl Handle<'_> {
         };
         let of = match dialect {
             Dialect::Postgres(_) => " FROM pg_catalog.pg_stat_xact_user_tables",
+            Dialect::MariaDb(schema) if schema.logs_into_tables => {
+                " FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN ('HANDLER_DELETE', 'HANDLER_UPDATE')"
+            }
             Dialect::Sqlite | Dialect::MariaDb(_) => {
                 " FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN ('HANDLER_DELETE', 'HANDLER_UPDATE', 'HANDLER_WRITE')"
             }

@@ -24,10 +24,14 @@ pub(super) struct Schema {
     pub(super) triggered: BTreeSet<String>,
     /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.
     pub(super) pointed_to: BTreeSet<String>,
-    /// Those of them whose foreign keys take rows along, or change them: what the server takes for a match, it takes.
-    pub(super) followed: BTreeSet<String>,
-    /// Tables of MariaDB's in partitions, where it counts each deletion twice.
+    /// Those of them whose foreign keys take rows along, or change them, once rows there are deleted: what the server takes for a match, it takes.
+    pub(super) followed_where_deleted: BTreeSet<String>,
+    /// The same where rows there are changed.
+    pub(super) followed_where_changed: BTreeSet<String>,
+    /// Tables of MariaDB's in partitions, where it counts each change twice.
     pub(super) partitioned: BTreeSet<String>,
+    /// Whether the server of MariaDB logs into tables, which it counts as rows of the session's.
+    pub(super) logs_into_tables: bool,
     /// Whether a transaction may go by one snapshot, where what others have changed since is a conflict.
     pub(super) snapshots: bool,
 }
@@ -220,19 +224,23 @@ impl Dialect {
         }
     }
 
-    /// Whether a statement that changes rows of the table may change others, so that all have to be counted, which costs.
-    pub(super) fn reaches_others(&self, table: &TableName) -> bool {
+    /// Whether a statement that deletes, or changes, rows of the table may change others, so that all have to be counted, which costs.
+    pub(super) fn reaches_others(&self, table: &TableName, deletes: bool) -> bool {
         match self {
             // The engine counts what they change by itself.
             Self::Sqlite => false,
-            Self::Postgres(schema) => self.has_triggers(table) || schema.followed.contains(table.as_str()),
+            Self::Postgres(schema) => {
+                let followed =
+                    if deletes { &schema.followed_where_deleted } else { &schema.followed_where_changed };
+                self.has_triggers(table) || followed.contains(table.as_str())
+            }
             // Which triggers there are, it shows to whoever may make some.
             Self::MariaDb(_) => true,
         }
     }
 
-    /// So often a deletion of a row of the table is counted, if nothing else is changed.
-    pub(super) fn counts_a_deletion(&self, table: &TableName) -> u64 {
+    /// So often a row of the table that is deleted, or changed, is counted, if nothing else is.
+    pub(super) fn counts_of_a_row(&self, table: &TableName) -> u64 {
         match self {
             Self::MariaDb(schema) if schema.partitioned.contains(table.as_str()) => 2,
             Self::Sqlite | Self::Postgres(_) | Self::MariaDb(_) => 1,

@@ -71,11 +71,6 @@ fn of_table(dialect: &Dialect, account: &str, needed: &Needed) -> Vec<Step> {
             continue;
         }
         let grant = rights::grant(dialect, account, &needed.table, (*right, &used.columns));
-        if let (Right::Delete, Dialect::Postgres(_), false) = (right, dialect, used.rules.is_empty()) {
-            let places = format!("GRANT SELECT (ctid) ON {} TO {account};", dialect.table(&needed.table));
-            let why = "where a row lies, so that a sweep may go by the pages of the table where that is faster; it can do without";
-            steps.push(Step { why: why.to_owned(), run: Run::Adapt(places) });
-        }
         if let Right::Vacuum = right {
             let before = format!(
                 "{}; from PostgreSQL 17 on; before, only the table's owner may, and who is a member of that role: GRANT … TO {account}",

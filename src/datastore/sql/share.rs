@@ -16,7 +16,7 @@ use crate::datastore::{MOST_DEPENDENTS, PreparedPart, TOO_MANY_DEPENDENTS};
 use crate::model::name::TableName;
 use crate::model::value::{Value, Values, date_time, of_date_time, of_rfc3339, rfc3339};
 use crate::pseudonym::PseudonymKey;
-use crate::rules::rule::Action;
+use crate::rules::rule::{Action, Match};
 
 /// Values that lead to a dependent from another datastore, by the dependent's position in the rule.
 pub(super) type Links<'l> = &'l [(usize, Vec<Values>)];
@@ -33,7 +33,11 @@ pub(super) async fn gather(
         let layer = &held[at].layer;
         let leading = match layer.hangs_on {
             HangsOn::Nothing => continue,
-            HangsOn::Layer(parent) => held[parent].leading(layer.matches.iter().map(|m| &m.ours))?,
+            HangsOn::Layer(parent) => {
+                let leading = held[parent].leading(layer.matches.iter().map(|m| &m.ours))?;
+                keep_others_out(handle, dialect, (&held[parent].layer, layer), &leading).await?;
+                leading
+            }
             HangsOn::Links => links
                 .iter()
                 .find(|(of, _)| Some(*of) == layer.at)
@@ -61,8 +65,33 @@ fn refused(operation: &'static str, why: &'static str) -> DatastoreError {
     DatastoreError::Statement { operation, source: EngineError::Refused(why) }
 }
 
-/// Whether a foreign key of MariaDB's takes more rows for a match than these values lead to: it goes by the columns' collation, and what it takes
-/// along, the server counts nowhere.
+/// Locks what a foreign key of MariaDB's looks at, which goes by an index of its own, where it takes along rows of a layer: until the batch ends, the
+/// application adds none.
+async fn keep_others_out(
+    handle: &mut Handle<'_>,
+    dialect: &Dialect,
+    (above, layer): (&Layer<'_>, &Layer<'_>),
+    leading: &[Values],
+) -> Result<(), DatastoreError> {
+    if !layer.followed || !matches!(dialect, Dialect::MariaDb(_)) || leading.is_empty() {
+        return Ok(());
+    }
+    let column = |m: &Match| dialect.column("t", above.table, &m.ours);
+    let carried: Vec<(String, Type)> =
+        layer.matches.iter().enumerate().map(|(i, m)| (format!("m{i}"), column(m).ty)).collect();
+    let same = layer.matches.iter().zip(&carried);
+    let same = same.map(|(m, (name, ty))| format!("{} = {}", column(m).sql, dialect.carried(name, ty).sql));
+    let same = same.collect::<Vec<_>>().join(" AND ");
+    let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
+        sql.push(" FROM ").bulk(&carried, leading);
+        sql.push(&format!(" STRAIGHT_JOIN {} AS t ON {same}", dialect.table(above.table)));
+        sql.push(dialect.lock(Wait::Briefly));
+    });
+    handle.number(&select, GATHER).await.map(drop)
+}
+
+/// Whether a foreign key of MariaDB's takes more rows for a match than these values lead to: it goes by the columns' collation, and by no mark, and
+/// what it takes along, the server counts nowhere.
 async fn takes_more(
     handle: &mut Handle<'_>,
     dialect: &Dialect,
@@ -85,7 +114,11 @@ async fn takes_more(
     let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
         sql.push(" FROM ").bulk(carried, leading);
         let (table, alike) = (dialect.table(layer.table), alike.join(" AND "));
-        sql.push(&format!(" STRAIGHT_JOIN {table} AS t ON {alike} WHERE NOT ({exactly})"));
+        sql.push(&format!(" STRAIGHT_JOIN {table} AS t ON {alike} WHERE (NOT ({exactly})"));
+        if let Action::Pseudonymize { mark, .. } = layer.action {
+            sql.push(&format!(" OR {} IS NOT NULL", dialect.column("t", layer.table, mark).sql));
+        }
+        sql.push(")");
     });
     Ok(handle.number(&select, GATHER).await? > 0)
 }

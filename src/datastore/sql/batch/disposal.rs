@@ -15,6 +15,7 @@ use crate::datastore::sql::share::Extent;
 use crate::datastore::sql::trigger::TriggerSql;
 use crate::datastore::sql::way::Way;
 use crate::datastore::sql::{Phase, level, share};
+use crate::hook;
 use crate::model::level::Level;
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
@@ -132,6 +133,7 @@ impl<'w> Selected<'w> {
             });
         }
         share::gather(&mut self.transaction.handle(), &self.dialect, &mut self.held, &[]).await?;
+        hook::pause("gathered");
         share::name_once(&mut self.held);
         if self.reads_other_tables() && !self.repeats_predicate() {
             self.confirm(due.len()).await?;

@@ -134,7 +134,7 @@ pub(in crate::datastore::sql) async fn be_patient(
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await.map(drop).map_err(failed("set a session up"))
 }
 
-/// The tables of a database: what their columns hold, and whether they are in partitions.
+/// The tables of a database: what their columns hold, whether they are in partitions, and what else is counted as theirs.
 async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, DatastoreError> {
     let operation = "read the columns of the tables";
     let columns = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, coalesce(COLLATION_NAME, '') FROM information_schema.COLUMNS \
@@ -162,6 +162,9 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
         let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(failed(operation))?;
         schema.partitioned.insert(lossy(&bytes));
     }
+    let logs = "SELECT CAST(@@log_output LIKE '%TABLE%' AND (@@general_log OR @@slow_query_log) AS SIGNED)";
+    let logs: i64 = sqlx::query_scalar(logs).fetch_one(connection).await.map_err(failed(operation))?;
+    schema.logs_into_tables = logs != 0;
     Ok(schema)
 }
 

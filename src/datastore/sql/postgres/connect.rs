@@ -132,25 +132,24 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
         schema.columns.entry(table).or_default().insert(column, Type { class, name: base.cast });
     }
     // A rule names the whole of a table: what stands on a part of it stands on that too.
-    let spoken = "WITH RECURSIVE spoken(of, key, acts) AS (\
-             SELECT tgrelid, FALSE, TRUE FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
-             UNION SELECT ev_class, FALSE, TRUE FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
-             UNION SELECT confrelid, TRUE, confdeltype NOT IN ('a', 'r') OR confupdtype NOT IN ('a', 'r') \
-                 FROM pg_catalog.pg_constraint WHERE contype = 'f' \
-             UNION SELECT i.inhparent, s.key, s.acts FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
-         SELECT DISTINCT c.relname::text, s.key, s.acts FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
-         WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
-    let spoken: Vec<(String, bool, bool)> =
+    let spoken = "WITH RECURSIVE spoken(of, what) AS (\
+             SELECT tgrelid, 'trigger' FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+             UNION SELECT ev_class, 'trigger' FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
+             UNION SELECT k.confrelid, pg_catalog.unnest(ARRAY['key', CASE WHEN k.confdeltype NOT IN ('a', 'r') THEN 'deletion' END, \
+                 CASE WHEN k.confupdtype NOT IN ('a', 'r') THEN 'change' END]) FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'f' \
+             UNION SELECT i.inhparent, s.what FROM spoken AS s JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = s.of) \
+         SELECT DISTINCT c.relname::text, s.what FROM spoken AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.of \
+         WHERE s.what IS NOT NULL AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
+    let spoken: Vec<(String, String)> =
         sqlx::query_as(spoken).bind(name).fetch_all(&mut *connection).await.map_err(failed(operation))?;
-    for (table, key, acts) in spoken {
-        if !key {
-            schema.triggered.insert(table);
-            continue;
-        }
-        if acts {
-            schema.followed.insert(table.clone());
-        }
-        schema.pointed_to.insert(table);
+    for (table, what) in spoken {
+        let of = match what.as_str() {
+            "trigger" => &mut schema.triggered,
+            "deletion" => &mut schema.followed_where_deleted,
+            "change" => &mut schema.followed_where_changed,
+            _ => &mut schema.pointed_to,
+        };
+        of.insert(table);
     }
     Ok(schema)
 }

@@ -32,6 +32,11 @@ pub(in crate::datastore::sql) async fn cluster(
     row.and_then(|row| row.try_get(0)).map_err(failed("ask which cluster this is"))
 }
 
+/// The part of what [`cluster`] says that a crash leaves as it was: of a batch that is known to be committed, the number stays its own.
+pub(super) fn lineage(cluster: &str) -> &str {
+    cluster.match_indices('.').nth(1).map_or(cluster, |(at, _)| &cluster[..at])
+}
+
 /// Whether the transaction was committed. One in flight is waited for, up to half a minute.
 pub(in crate::datastore::sql) async fn of(
     connection: &mut PgConnection,

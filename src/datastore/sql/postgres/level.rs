@@ -125,7 +125,9 @@ fn oid(row: &PgRow) -> Result<u64, sqlx::Error> {
 
 /// The batch's transaction, if it is one of this cluster's.
 fn transaction(batch: &Incarnation, cluster: Option<&str>) -> Option<u64> {
-    let transaction = batch.transaction.as_ref().filter(|t| Some(t.cluster.as_str()) == cluster)?;
+    let lineage = evidence::lineage;
+    let transaction =
+        batch.transaction.as_ref().filter(|t| Some(lineage(&t.cluster)) == cluster.map(lineage))?;
     transaction.number.parse().ok()
 }
 
