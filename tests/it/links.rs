@@ -480,3 +480,16 @@ fn a_row_of_mariadb_keeps_a_record_whatever_zeros_its_column_shows() {
         assert_eq!(database.texts("SELECT CAST(id AS CHAR) FROM account"), ["5"], "{ty}: {}", ran.text());
     }
 }
+
+#[test]
+fn a_record_of_mariadb_is_explained_by_any_number() {
+    let database = Database::<MariaDb>::new();
+    database.sql(
+        "CREATE TABLE account (id bigint unsigned PRIMARY KEY, deleted_at timestamp NULL); \
+         INSERT INTO account VALUES (18446744073709551615, '1971-01-01 00:00:00')",
+    );
+    let world = world(&database, "");
+    let ran = world.ran(&["explain", "site/account", "18446744073709551615"], 0);
+    assert!(ran.stdout.contains("due"), "{}", ran.text());
+    world.ran(&["explain", "site/account", "18446744073709551616"], 2);
+}

@@ -68,3 +68,16 @@ pub(in crate::datastore::sql) async fn of(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_changes_nothing_of_a_batch_that_is_known() {
+        assert_eq!(lineage("7612.00000001.1764572400000000"), lineage("7612.00000001.-"));
+        // As it was recorded before crashes were told.
+        assert_eq!(lineage("7612.00000001"), lineage("7612.00000001.-"));
+        assert_ne!(lineage("7612.00000001.-"), lineage("7612.00000002.-"));
+    }
+}
