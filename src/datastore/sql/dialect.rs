@@ -354,6 +354,19 @@ impl Dialect {
         }
     }
 
+    /// A record `t` of the table that the engine takes for one of the rows that [`Sql::bulk`](super::statement::Sql::bulk) carries, by these columns.
+    pub(super) fn is_carried<'n>(
+        &self,
+        table: &TableName,
+        columns: impl Iterator<Item = &'n ColumnName>,
+        carried: &[(String, Type)],
+    ) -> String {
+        let pairs = columns.zip(carried).map(|(name, (carried, ty))| {
+            format!("{} = {}", self.column("t", table, name).sql, self.carried(carried, ty).sql)
+        });
+        pairs.collect::<Vec<_>>().join(" AND ")
+    }
+
     /// A column that holds the same value, to the byte, as one of the rows that [`Sql::bulk`](super::statement::Sql::bulk) carries. What the column's
     /// charset has no letter for would be `?` once it is converted: that is for the index alone.
     pub(super) fn same_carried(&self, x: &Expression, name: &str, ty: &Type) -> String {

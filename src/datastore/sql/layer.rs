@@ -157,10 +157,7 @@ impl<'r> Layer<'r> {
 
     /// Whether a record `t` is the row `b` that the statement carries.
     pub(super) fn is_carried(&self, dialect: &Dialect) -> String {
-        let pairs = self.carried_key(dialect).into_iter().zip(self.key).map(|((carried, ty), name)| {
-            format!("{} = {}", self.named(dialect, name).sql, dialect.carried(&carried, &ty).sql)
-        });
-        pairs.collect::<Vec<_>>().join(" AND ")
+        dialect.is_carried(self.table, self.key.iter(), &self.carried_key(dialect))
     }
 
     /// The statement that deletes these rows by their keys; conditions over `t` may follow. With a trigger, `rows` hold behind each key

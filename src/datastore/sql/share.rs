@@ -16,7 +16,7 @@ use crate::datastore::{MOST_DEPENDENTS, PreparedPart, TOO_MANY_DEPENDENTS};
 use crate::model::name::TableName;
 use crate::model::value::{Value, Values, date_time, of_date_time, of_rfc3339, rfc3339};
 use crate::pseudonym::PseudonymKey;
-use crate::rules::rule::{Action, Match};
+use crate::rules::rule::Action;
 
 /// Values that lead to a dependent from another datastore, by the dependent's position in the rule.
 pub(super) type Links<'l> = &'l [(usize, Vec<Values>)];
@@ -76,12 +76,12 @@ async fn keep_others_out(
     if !layer.followed || !matches!(dialect, Dialect::MariaDb(_)) || leading.is_empty() {
         return Ok(());
     }
-    let column = |m: &Match| dialect.column("t", above.table, &m.ours);
-    let carried: Vec<(String, Type)> =
-        layer.matches.iter().enumerate().map(|(i, m)| (format!("m{i}"), column(m).ty)).collect();
-    let same = layer.matches.iter().zip(&carried);
-    let same = same.map(|(m, (name, ty))| format!("{} = {}", column(m).sql, dialect.carried(name, ty).sql));
-    let same = same.collect::<Vec<_>>().join(" AND ");
+    let ours = || layer.matches.iter().map(|m| &m.ours);
+    let carried: Vec<(String, Type)> = ours()
+        .enumerate()
+        .map(|(i, name)| (format!("m{i}"), dialect.type_of(above.table, name).clone()))
+        .collect();
+    let same = dialect.is_carried(above.table, ours(), &carried);
     let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
         sql.push(" FROM ").bulk(&carried, leading);
         sql.push(&format!(" STRAIGHT_JOIN {} AS t ON {same}", dialect.table(above.table)));
@@ -102,18 +102,10 @@ async fn takes_more(
     if !layer.followed || !matches!(dialect, Dialect::MariaDb(_)) {
         return Ok(false);
     }
-    let alike: Vec<String> = layer
-        .matches
-        .iter()
-        .zip(carried)
-        .map(|(m, (name, ty))| {
-            let column = dialect.column("t", layer.table, &m.theirs);
-            format!("{} = {}", column.sql, dialect.carried(name, ty).sql)
-        })
-        .collect();
+    let alike = dialect.is_carried(layer.table, layer.matches.iter().map(|m| &m.theirs), carried);
     let select = dialect.select(&[Expression::integer("count(*)")], |sql| {
         sql.push(" FROM ").bulk(carried, leading);
-        let (table, alike) = (dialect.table(layer.table), alike.join(" AND "));
+        let table = dialect.table(layer.table);
         sql.push(&format!(" STRAIGHT_JOIN {table} AS t ON {alike} WHERE (NOT ({exactly})"));
         if let Action::Pseudonymize { mark, .. } = layer.action {
             sql.push(&format!(" OR {} IS NOT NULL", dialect.column("t", layer.table, mark).sql));
