@@ -19,7 +19,7 @@ impl Access {
     fn cache(self) -> &'static str {
         match self {
             Self::Read => "-2000",
-            Self::Write => "-12000",
+            Self::Write => "-10000",
         }
     }
 }
