@@ -302,8 +302,8 @@ fn of_postgres(code: &str) -> EngineError {
 
 /// Classes of codes by which the server tells of itself, of the connection, the session or the schema, and never of one row.
 const OF_THE_SERVER: [&str; 30] = [
-    "00", "01", "02", "03", "08", "0A", "0B", "0L", "0P", "25", "26", "28", "2B", "2D", "34", "3B", "3D",
-    "3F", "40", "42", "53", "54", "55", "57", "58", "72", "F0", "HV", "XX", "0F",
+    "00", "01", "02", "03", "08", "0A", "0B", "0F", "0L", "0P", "25", "26", "28", "2B", "2D", "34", "3B",
+    "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "72", "F0", "HV", "XX",
 ];
 
 /// <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>

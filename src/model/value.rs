@@ -36,6 +36,23 @@ impl Value {
             Self::Blob(_) => "bytes",
         }
     }
+
+    /// A whole number as a column may hold it: of one beyond what a signed one holds, the digits stand for it. None: it is none.
+    pub fn whole(text: &str) -> Option<Self> {
+        match text.parse() {
+            Ok(n) => Some(Self::Integer(n)),
+            Err(_) => text.parse::<u64>().ok().map(|n| Self::Text(n.to_string())),
+        }
+    }
+
+    /// Whether such a number is written like this, and not as `007`.
+    pub fn is_written(&self, text: &str) -> bool {
+        match self {
+            Self::Integer(n) => n.to_string() == text,
+            Self::Text(digits) => digits == text,
+            Self::Null | Self::Real(_) | Self::Instant(_) | Self::Blob(_) => false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Value {

@@ -130,16 +130,7 @@ impl Records<'_> {
             let text = std::str::from_utf8(bytes).ok()?;
             match kind {
                 // As the pattern writes it: `007` names nobody.
-                ColumnKind::Integer => {
-                    // Beyond what a signed one holds, its digits stand for it.
-                    let (value, written) = if let Ok(number) = text.parse::<i64>() {
-                        (Value::Integer(number), number.to_string())
-                    } else {
-                        let digits = text.parse::<u64>().ok()?.to_string();
-                        (Value::Text(digits.clone()), digits)
-                    };
-                    (written == text).then_some(value)
-                }
+                ColumnKind::Integer => Value::whole(text).filter(|number| number.is_written(text)),
                 ColumnKind::Instant
                 | ColumnKind::Naive
                 | ColumnKind::Date

@@ -309,8 +309,8 @@ fn check_integers(rows: RowRule<'_>, catalogue: &Catalogue, key: &[String]) -> R
     let table = catalogue.tables.get(rows.table().name);
     let integer =
         |name| table.and_then(|t| t.column(name)).is_some_and(|column| column.kind == ColumnKind::Integer);
-    let is_none = |text: &String| text.parse::<i64>().is_err() && text.parse::<u64>().is_err();
-    let wrong = rows.table().key.iter().zip(key).find(|(name, text)| integer(name) && is_none(text));
+    let wrong =
+        rows.table().key.iter().zip(key).find(|(name, text)| integer(name) && Value::whole(text).is_none());
     let Some((name, _)) = wrong else { return Ok(()) };
     let what =
         format!("`{name}` of the key of `{}` is an integer, and what was given is none", rows.table().name);

@@ -36,9 +36,6 @@ pub(super) struct Schema {
     pub(super) snapshots: bool,
 }
 
-/// The name of an integer type of MariaDB's whose values are bytes, unless they are reckoned with.
-pub(super) const BIT: &str = "bit";
-
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Type {

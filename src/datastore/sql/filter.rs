@@ -138,12 +138,7 @@ pub(super) fn demanded(sql: &mut Sql, rule: RowRule<'_>, people: People<'_>) {
             sql.push(&format!(") WHERE value LIKE 'hex:%') AND typeof({x}) <> 'real' AND "));
         }
         (_, Class::Integer) => {
-            // Beyond what a signed one holds, its digits stand for it.
-            let number = |id: &String| match id.parse() {
-                Ok(n) => Some(Value::Integer(n)),
-                Err(_) => id.parse::<u64>().ok().map(|n| Value::Text(n.to_string())),
-            };
-            let numbers: Vec<Value> = asked.iter().filter_map(number).collect();
+            let numbers: Vec<Value> = asked.iter().filter_map(|id| Value::whole(id)).collect();
             indexed(sql, &x, &numbers);
         }
         (_, Class::Text) => {

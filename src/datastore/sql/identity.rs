@@ -170,13 +170,11 @@ impl Identities {
         };
         let name = |text: &String| ColumnName::new(text).map_err(|_| unexpected("a name that is none"));
         let own = TableName::new(&self.table).map_err(|_| unexpected("a name that is none"))?;
-        let mut carried: Vec<(String, Type)> = Vec::new();
-        let mut conditions = Vec::new();
-        for (i, key) in self.key.iter().enumerate() {
-            let x = dialect.column("t", &own, &name(key)?);
-            conditions.push(format!("{} = {}", x.sql, dialect.carried(&format!("k{i}"), &x.ty).sql));
-            carried.push((format!("k{i}"), x.ty));
-        }
+        let key = self.key.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+        let ty = |name| dialect.type_of(&own, name).clone();
+        let mut carried: Vec<(String, Type)> =
+            key.iter().enumerate().map(|(i, name)| (format!("k{i}"), ty(name))).collect();
+        let mut conditions = vec![dialect.is_carried(&own, key.iter(), &carried)];
         if let Some(trigger) = &self.trigger {
             let x = dialect.column("t", &own, &name(trigger)?);
             conditions.push(TriggerSql::is_carried(dialect, &x));

@@ -431,10 +431,7 @@ fn is_typed(sql: &mut Sql, x: &Expression, kind: Option<ColumnKind>, text: &str)
             (Some(ColumnKind::Other), _, Some(bytes)) => Value::Blob(bytes),
             _ => plain,
         }),
-        (_, Class::Integer) => match text.parse() {
-            Ok(n) => Some(Value::Integer(n)),
-            Err(_) => text.parse::<u64>().is_ok().then_some(plain),
-        },
+        (_, Class::Integer) => Value::whole(text),
         (_, Class::Bytes) => text.strip_prefix("hex:").and_then(unhex).map(Value::Blob),
         (_, Class::Uuid) => {
             Some(Value::Text(text.to_ascii_lowercase())).filter(|_| is_uuid(&text.to_ascii_lowercase()))

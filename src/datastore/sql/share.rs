@@ -171,10 +171,7 @@ fn held_by(dialect: &Dialect, ty: &Type, value: &Value) -> bool {
     let Some(text) = text_of(value).filter(|_| !matches!(value, Value::Real(_))) else { return false };
     // Only in the form that the column itself would show: what a cast makes equal is not the same.
     match ty.class {
-        Class::Integer => {
-            let signed = text.parse::<i64>().is_ok_and(|n| n.to_string() == text);
-            signed || text.parse::<u64>().is_ok_and(|n| n.to_string() == text)
-        }
+        Class::Integer => Value::whole(&text).is_some_and(|number| number.is_written(&text)),
         Class::Boolean => matches!(value, Value::Integer(0 | 1)),
         Class::Decimal => is_decimal(&text),
         Class::Bytes => matches!(value, Value::Blob(_)),

@@ -120,6 +120,35 @@ fn a_row_that_two_dependents_lead_to_goes_once() {
     }
 }
 
+/// Both ends of a message are accounts of one batch: it is one row, and both lead on from it.
+#[test]
+fn what_hangs_elsewhere_on_a_row_that_two_dependents_lead_to_goes_with_it() {
+    let inbox = r#"
+[[rule.dependent]]
+id = "inbox"
+class = "account"
+of = "received"
+datastore = "mail"
+table = "copy"
+match = { message = "id" }
+action = "delete"
+"#;
+    let world = World::new(&rules(DELETED_AT, &format!("{MESSAGES}{inbox}")), MAILBOX);
+    world.configure(
+        "[datastore.site]\n",
+        "[datastore.mail]\nkind = \"sqlite\"\nurl = \"sqlite://mail.db\"\n\n[datastore.site]\n",
+    );
+    world.sql_on(
+        "mail.db",
+        "CREATE TABLE copy (id INTEGER PRIMARY KEY, message INTEGER);
+         INSERT INTO copy VALUES (10, 10), (11, 11), (12, 12), (13, 13), (14, 14), (15, 15), (16, 16);",
+    );
+    world.ran(&["sweep"], 0);
+    // Those that somebody received who is gone.
+    assert_eq!(world.list_on("mail.db", "SELECT id FROM copy ORDER BY id"), ["14", "15", "16"]);
+    assert_eq!(world.ids("SELECT id FROM message"), set(&["14", "16"]));
+}
+
 #[test]
 fn a_record_that_is_its_own_rules_dependent_goes_once() {
     let replies = r#"

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 use crate::datastore::error::{DatastoreError, EngineError};
 use crate::datastore::server::{authority, password};
 use crate::datastore::sql::connection::{Access, failed};
-use crate::datastore::sql::dialect::{BIT, Class, Dialect, Schema, Type};
+use crate::datastore::sql::dialect::{Class, Dialect, Schema, Type};
 use crate::datastore::sql::rows::lossy;
 use crate::model::datastore::{Address, Server, Tls};
 
@@ -146,10 +146,10 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
             bytes.map(|bytes| lossy(&bytes)).map_err(failed(operation))
         };
         let class = class(&text(2)?);
-        // What a text is compared by; and which integers are read as bytes.
+        // What a text is compared by; and which integers are bit fields.
         let collation = match class {
             Class::Text => text(3)?,
-            Class::Integer if text(2)? == "bit" => BIT.to_owned(),
+            Class::Integer if text(2)? == "bit" => text(2)?,
             _ => String::new(),
         };
         schema.columns.entry(text(0)?).or_default().insert(text(1)?, Type { class, name: collation });
