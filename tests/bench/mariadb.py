@@ -40,13 +40,14 @@ class Server:
         directory.chmod(0o755)
         self.data.mkdir()
         shutil.chown(self.data, "mysql", "mysql")
-        subprocess.run(["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
-                        "--skip-test-db", "--skip-name-resolve"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Temporary tables at a place of their own: a server that starts removes those of others, and one that runs dies of it.
+        self.own = ["--no-defaults", "--user=mysql", f"--datadir={self.data}", f"--tmpdir={self.data}", "--skip-name-resolve"]
+        subprocess.run(["mariadb-install-db", *self.own, "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start(self):
         self.process = subprocess.Popen(
-            ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.data}", f"--port={self.port}", "--bind-address=127.0.0.1",
-             f"--socket={self.data / 'socket'}", f"--pid-file={self.data / 'pid'}", "--skip-name-resolve"],
+            ["mariadbd", *self.own, f"--port={self.port}", "--bind-address=127.0.0.1",
+             f"--socket={self.data / 'socket'}", f"--pid-file={self.data / 'pid'}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             if subprocess.run(self.client("select 1"), capture_output=True).returncode == 0:

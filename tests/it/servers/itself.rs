@@ -1,13 +1,14 @@
 //! Whether the servers and the proxy do what other tests take for granted.
 
-use super::Engine;
 use std::net::TcpStream;
+use std::process::Command;
 
 use super::database::{Database, Session};
 use super::mariadb::{self, MariaDb};
 use super::postgres::{self, Postgres};
 use super::private::Private;
 use super::proxy::Cut;
+use super::{Engine, run};
 
 const TABLE: &str = "CREATE TABLE account (id integer PRIMARY KEY, name varchar(20)); \
                      INSERT INTO account VALUES (1, 'one'), (2, NULL)";
@@ -43,6 +44,15 @@ fn a_private_postgres_of_the_newest_version_that_is_killed_has_what_was_committe
 #[test]
 fn a_private_mariadb_that_is_killed_has_what_was_committed() {
     survives_a_kill(mariadb::Private::start());
+}
+
+/// The temporary tables of a server that runs: it dies where one is taken from it.
+#[test]
+fn a_private_mariadb_that_starts_leaves_other_servers_tables_alone() {
+    let table = tempfile::Builder::new().prefix("#sql-temptable-").suffix(".MAI").tempfile().unwrap();
+    run(Command::new("chown").arg(MariaDb::OWNER).arg(table.path()));
+    drop(mariadb::Private::start());
+    assert!(table.path().exists());
 }
 
 fn goes_with_the_test<E: Engine>() {

@@ -78,14 +78,14 @@ impl Engine for MariaDb {
 
     fn initialise(_: &Programs, data: &Path) -> Command {
         let mut install = as_account(Self::OWNER, Path::new("mariadb-install-db"));
-        install.arg("--no-defaults").arg(setting("datadir", data)).arg(LOG_SIZE).current_dir("/");
+        install.arg("--no-defaults").args(own(data)).arg(LOG_SIZE).current_dir("/");
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
         install
     }
 
     fn serve(programs: &Programs, data: &Path, port: u16) -> Command {
         let mut mariadbd = as_account(Self::OWNER, &programs.bin.join("mariadbd"));
-        mariadbd.arg("--no-defaults").arg(setting("datadir", data)).arg(LOG_SIZE).current_dir("/");
+        mariadbd.arg("--no-defaults").args(own(data)).arg(LOG_SIZE).current_dir("/");
         mariadbd.arg(setting("socket", &data.join("socket"))).arg(setting("pid-file", &data.join("pid")));
         mariadbd.arg(format!("--port={port}")).args(["--bind-address=127.0.0.1", "--skip-name-resolve"]);
         mariadbd.args(["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1"]);
@@ -95,6 +95,11 @@ impl Engine for MariaDb {
 
 /// So that a copy is small.
 const LOG_SIZE: &str = "--innodb-log-file-size=8M";
+
+/// A server that starts removes every temporary table that it finds, one of another server's in use included: that one then dies.
+fn own(data: &Path) -> [String; 2] {
+    ["datadir", "tmpdir"].map(|name| setting(name, data))
+}
 
 fn setting(name: &str, path: &Path) -> String {
     format!("--{name}={}", path.display())
