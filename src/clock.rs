@@ -58,10 +58,9 @@ const LONGEST_JUMP: TimeDelta = TimeDelta::days(7);
 
 impl Jumps {
     /// By how much the clock stands ahead because of a jump of more than 7 days between two looks; zero again once it was set
-    /// back to within as much. A host that does not tell the time since its boot is believed.
+    /// back to within as much.
     pub fn look(&mut self) -> TimeDelta {
-        let Some(since_boot) = since_boot() else { return TimeDelta::zero() };
-        self.seen(now(), since_boot)
+        self.seen(now(), since_boot())
     }
 
     fn seen(&mut self, wall: DateTime<Utc>, since_boot: TimeDelta) -> TimeDelta {
@@ -78,13 +77,10 @@ impl Jumps {
     }
 }
 
-/// Linux has it in seconds with two decimals.
-fn since_boot() -> Option<TimeDelta> {
-    let text = std::fs::read_to_string("/proc/uptime").ok()?;
-    let (seconds, hundredths) = text.split(' ').next()?.split_once('.')?;
-    let milliseconds =
-        seconds.parse::<i64>().ok()?.checked_mul(1000)?.checked_add(hundredths.parse::<i64>().ok()? * 10)?;
-    TimeDelta::try_milliseconds(milliseconds)
+/// The kernel's own clock: a daemon that its service manager shows only processes below `/proc` has it as well.
+fn since_boot() -> TimeDelta {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    TimeDelta::seconds(since.tv_sec) + TimeDelta::nanoseconds(since.tv_nsec)
 }
 
 /// Measures how long something took, on the monotonic clock.
@@ -129,7 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn the_time_since_boot_is_read() {
-        assert!(since_boot().is_some_and(|since| since > TimeDelta::zero()));
+    fn the_time_since_boot_is_the_kernels() {
+        let seconds = || -> f64 {
+            let text = std::fs::read_to_string("/proc/uptime").unwrap();
+            text.split(' ').next().unwrap().parse().unwrap()
+        };
+        let before = seconds();
+        let since_boot = since_boot().as_seconds_f64();
+        assert!((before..=seconds() + 0.01).contains(&since_boot), "{since_boot}");
     }
 }
