@@ -236,14 +236,15 @@ impl Defaults {
         OpeningHours::of(datastores, |name| self.windows.get(name).copied())
     }
 
-    /// The longest time between two starts of such a rule that have room for a whole run; where none has, as long as can be counted.
+    /// The longest time between two sweeps of such a rule that have room for a whole run: from start to start, or, where that is longer, as
+    /// long as a start waits for the run before it. Where none has room, as long as can be counted.
     pub fn longest_gap<'n>(
         &self,
         datastores: impl IntoIterator<Item = &'n DatastoreName>,
         schedule: &Schedule,
     ) -> TimeDelta {
         let gap = schedule.longest_gap_within(&self.opening(datastores), self.run_cap);
-        gap.unwrap_or(TimeDelta::MAX)
+        gap.map_or(TimeDelta::MAX, |gap| gap.max(self.run_cap))
     }
 }
 

@@ -268,6 +268,8 @@ bad_input! {
         ["site.toml:24:12: error[R012]", "5 fields", "put `0` in front"];
     a_daily_schedule_cannot_keep_24_hours: with("0 */15 * * * *", "0 0 3 * * *") =>
         ["site.toml:24:12: error[R024]", "shortest window 24 hours on 2024-01-01", "2 × 24 hours + 30 minutes"];
+    a_start_waits_for_the_run_before_it: with("delete_by = \"24 hours\"", "delete_by = \"1 hour\"") =>
+        ["error[R024]", "shortest window 1 hour", "2 × 30 minutes + 30 minutes", "lower `defaults.run_cap` to at most 20 minutes"];
     a_promise_nobody_keeps_is_found: with("keeps = [\"account\"]", "keeps = []") =>
         ["site.toml:7:6: error[R020]: no rule keeps promise `account`"];
     a_class_nobody_reaches_is_found: with("covers = [\"account\", \"comments\"]", "covers = [\"account\", \"photos\"]") =>
@@ -624,27 +626,29 @@ fn window(delete_by: &str, reading: &str) -> Result<Vec<String>, String> {
 #[test]
 fn sweeps_fit_into_the_window_to_the_second_and_lose_an_hour_where_clocks_are_set_back() {
     let fits = |delete_by: &str, reading: &str| window(delete_by, reading).is_ok();
-    assert!(fits("60 minutes", ""));
-    assert!(!fits("59 minutes 59 seconds", ""));
+    assert!(fits("90 minutes", ""));
+    assert!(!fits("89 minutes 59 seconds", ""));
     let (uniform, folds) = ("time_zone = \"Etc/UTC\",", "time_zone = \"Europe/Berlin\",");
-    assert!(fits("60 minutes", uniform));
-    assert!(!fits("60 minutes", folds));
-    assert!(fits("120 minutes", folds));
-    assert!(!fits("119 minutes 59 seconds", folds));
-    let said = window("60 minutes", "").unwrap();
+    assert!(fits("90 minutes", uniform));
+    assert!(!fits("90 minutes", folds));
+    assert!(fits("150 minutes", folds));
+    assert!(!fits("149 minutes 59 seconds", folds));
+    let said = window("90 minutes", "").unwrap();
     assert!(
-        said.contains(&"2 × 15 minutes + 30 minutes ≤ shortest window 1 hour on 2024-01-01".to_owned()),
+        said.contains(
+            &"2 × 30 minutes + 30 minutes ≤ shortest window 1 hour 30 minutes on 2024-01-01".to_owned()
+        ),
         "{said:?}"
     );
     let refused = |delete_by: &str| window(delete_by, "").unwrap_err();
     let cannot = "sweeps of rule `account` cannot meet the deadline: shortest window 59 minutes on 2024-01-01, needed \
-                  2 × 15 minutes + 30 minutes";
-    let help = "start a sweep at least every 14 minutes 30 seconds, or lower `defaults.run_cap`";
+                  2 × 30 minutes + 30 minutes";
+    let help =
+        "lower `defaults.run_cap` to at most 19 minutes 40 seconds: a start waits for the run before it";
     assert_eq!(refused("59 minutes"), format!("{cannot} {help}"));
-    // Half of what one run leaves; not more than a minute is no time for a schedule.
-    assert!(refused("33 minutes").contains("start a sweep at least every 1 minute 30 seconds"));
-    assert!(refused("32 minutes").contains("leave no time between them"));
-    assert!(refused("20 minutes").contains("leave no time between them"));
+    // Three runs; a window of not more than three minutes has no time for them.
+    assert!(refused("4 minutes").contains("to at most 1 minute 20 seconds"));
+    assert!(refused("3 minutes").contains("leave no time between them"));
 }
 
 /// Longer than anything that can be counted, and still an answer.
@@ -993,7 +997,7 @@ fn no_promise_of_24_hours_fits_into_a_window_of_eight() {
     assert!(said.contains(expected), "{said}");
     assert_eq!(
         within("24 hours", "0 */15 * * * *", &[("elsewhere", "22:00", "06:00")]).unwrap(),
-        "2 × 15 minutes + 30 minutes ≤ shortest window 24 hours on 2024-01-01"
+        "2 × 30 minutes + 30 minutes ≤ shortest window 24 hours on 2024-01-01"
     );
 }
 

@@ -1,8 +1,8 @@
 //! Whether sweeps come often enough: `2·G + R` fits into the shortest window between due and deadline.
 //!
 //! A record may become due just after a sweep began (one gap G until the next starts), that sweep may fail (a second
-//! gap), and the one after it may take its whole run cap R. Where datastores have hours, a start counts once all are open, and
-//! if they stay open for R.
+//! gap), and the one after it may take its whole run cap R. A start waits for the run before it, so that G is R at the least. Where
+//! datastores have hours, a start counts once all are open, and if they stay open for R.
 
 use chrono::TimeDelta;
 
@@ -20,6 +20,7 @@ pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
     let Some(gap) = rule.schedule.longest_gap_within(&hours, run) else {
         return Err(no_run(rule, &hours, run));
     };
+    let gap = gap.max(run);
     let needed = needed(gap, run);
     let sum = format!("2 × {} + {}", words(gap), words(run));
     let only = if hours.is_always() { String::new() } else { format!("; swept only in {hours}") };
@@ -64,6 +65,15 @@ pub fn shortest(rule: &Rule) -> Window {
 
 /// What to change: no schedule helps where even one run does not fit, or where it is the hours that are too few.
 fn remedy(rule: &Rule, window: Window, hours: &OpeningHours, run: TimeDelta) -> (&'static str, String) {
+    if needed(run, run) > window.length && window.length > TimeDelta::minutes(3) {
+        return (
+            "delete_by",
+            format!(
+                "lower `defaults.run_cap` to at most {}: a start waits for the run before it",
+                words(window.length / 3)
+            ),
+        );
+    }
     let room = window.length.checked_sub(&run).unwrap_or_default().max(TimeDelta::zero()) / 2;
     // The best that any schedule comes to: a start whenever it is open.
     let best = always().and_then(|schedule| schedule.longest_gap_within(hours, run));

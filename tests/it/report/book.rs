@@ -48,8 +48,8 @@ mark = "done"
 "#;
 
 /// Twice the longest gap of the schedule, in seconds; with the run cap, twice that.
-pub const TWO_GAPS: i64 = 1_800;
-pub const TWO_SWEEPS: u64 = 3_600;
+pub const TWO_GAPS: i64 = 3_600;
+pub const TWO_SWEEPS: u64 = 5_400;
 
 /// The end of the period of [`Book::report`].
 pub const END: i64 = 10_000;
