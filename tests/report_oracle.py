@@ -181,7 +181,7 @@ class Period:
         for bound in timing["bounds"]:
             name, margin, late = bound.get("promise"), bound["margin"], bound["late"]
             in_time = margin is None or t1 < at + margin * 10**6
-            one_more = margin is not None and t0 >= at + next_figure(margin) * 10**6
+            one_more = margin is not None and t0 >= at + (next_figure(margin) + 60) * 10**6
             rule.late[name][0] += max(late + one_more - stayed, 0)
             rule.late[name][1] += min(late, went) if in_time else went
             if margin is not None and in_time and went:

@@ -4,14 +4,14 @@
 //! digits. They went between `t0` and `t1`.
 //!
 //! 1. The others went in time if `t1` is before the end of the margin.
-//! 2. At least one of them went late if `t0` is past the end of the margin however it was rounded.
+//! 2. At least one of them went late if `t0` is past the last deadline that the margin may stand for, however it was rounded.
 //! 3. Between the two nobody can say.
 //! 4. Where some of the intended records did not go, nobody can say which: each count is a range.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::ledger::entry::{BatchCommitted, Bound, Timing, ceiling};
+use crate::ledger::entry::{BatchCommitted, Bound, MINUTE, Timing, ceiling};
 
 /// How many records went late.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -49,7 +49,9 @@ pub(super) fn kept(
 ) -> Kept {
     let stayed = intended.saturating_sub(disposed);
     let in_time = bound.margin.is_none_or(|margin| committed.t1 < after(timing.at, margin));
-    let passed = bound.margin.is_some_and(|margin| committed.t0 >= after(timing.at, ceiling(margin + 1)));
+    // A margin ends where the minute of the deadline begins, and the deadline comes within it.
+    let passed =
+        bound.margin.is_some_and(|margin| committed.t0 >= after(timing.at, ceiling(margin + 1) + MINUTE));
     let late = Lateness {
         at_least: (bound.late + u64::from(passed)).saturating_sub(stayed),
         at_most: if in_time { bound.late.min(disposed) } else { disposed },
