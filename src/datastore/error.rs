@@ -226,6 +226,13 @@ impl DatastoreError {
 
 const FOREIGN_KEY: &str = "a foreign key of another table points to it";
 
+impl EngineError {
+    /// Whether a row with this key is there already, and nothing else.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Refused(UNIQUE))
+    }
+}
+
 impl From<&sqlx::Error> for EngineError {
     fn from(error: &sqlx::Error) -> Self {
         let sqlx::Error::Database(database) = error else { return Self::Other(safe(error)) };
@@ -233,7 +240,7 @@ impl From<&sqlx::Error> for EngineError {
             return of_postgres(server.code());
         }
         if let Some(server) = database.try_downcast_ref::<MySqlDatabaseError>() {
-            return of_mariadb(server.number());
+            return of_mariadb(server.number(), server.code().unwrap_or_default());
         }
         let code: i32 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
         of_sqlite(code, database.message())
@@ -306,17 +313,18 @@ const OF_THE_SERVER: [&str; 30] = [
     "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "72", "F0", "HV", "XX",
 ];
 
-/// <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>
-fn of_mariadb(number: u16) -> EngineError {
+/// <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>. `state`: the SQLSTATE.
+fn of_mariadb(number: u16, state: &str) -> EngineError {
     match number {
+        // The server has no errors of this class for itself: a trigger has signalled it, and may have given it any number.
+        _ if state.starts_with("45") => EngineError::Refused(TRIGGER),
         1216 | 1217 | 1451 | 1452 => EngineError::Refused(FOREIGN_KEY),
         1048 | 1364 => EngineError::Refused(NOT_NULL),
         1062 | 1586 => EngineError::Refused(UNIQUE),
         4025 => EngineError::Refused(CHECK),
         1406 => EngineError::Refused(TOO_LONG),
         1264 | 1265 | 1292 | 1366 => EngineError::Refused(UNFIT),
-        // The server numbers its own errors below 5,000: a trigger has given another one (`MYSQL_ERRNO`).
-        1644 | 5000.. => EngineError::Refused(TRIGGER),
+        1644 => EngineError::Refused(TRIGGER),
         1205 | 1222 => EngineError::Conflict(LOCKED),
         // Of a snapshot, what somebody else has changed since.
         1020 | 1213 => EngineError::Conflict(DEADLOCK),

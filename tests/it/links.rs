@@ -252,13 +252,59 @@ fn a_trigger_that_refuses_by_a_code_of_its_own_keeps_one_record() {
     ] {
         database.sql(statement);
     }
+    // Numbers of the server's own among them: of a lock, and of a right that is missing.
+    for number in [30001, 1001, 1205, 1142] {
+        database.sql(&format!(
+            "CREATE OR REPLACE TRIGGER keep BEFORE DELETE ON account FOR EACH ROW \
+             IF OLD.id = 2 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'it is needed'; END IF"
+        ));
+        let world = world(&database, "");
+        let ran = world.run(&["sweep", "--format", "json"]);
+        assert_eq!((ran.code, counts(&ran)), (1, [Some(2), Some(1), Some(1)]), "{number}: {}", ran.text());
+        database.sql("INSERT INTO account VALUES (1, '1971-01-01'), (3, '1971-01-01')");
+    }
+}
+
+/// Only its being there already says that the batch was committed.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_marker_that_is_refused_for_another_reason_proves_nothing() {
+    let database = Database::<MariaDb>::new();
     database.sql(
-        "CREATE TRIGGER keep BEFORE DELETE ON account FOR EACH ROW \
-         IF OLD.id = 2 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30001, MESSAGE_TEXT = 'it is needed'; END IF",
+        "CREATE TABLE account (id int PRIMARY KEY, deleted_at timestamp NULL, KEY (deleted_at)); \
+         INSERT INTO account VALUES (1, '1971-01-01')",
     );
     let world = world(&database, "");
+    world.killed_at(&["sweep"], "commit.before", 1);
+    database.sql(
+        "CREATE TRIGGER refuse BEFORE INSERT ON expunged_marker FOR EACH ROW SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 9001",
+    );
+    let ran = world.run(&["sweep"]);
+    assert_ne!(ran.code, 0, "{}", ran.text());
+    assert!(world.entries("batch.committed").is_empty(), "{}", ran.text());
+    database.sql("DROP TRIGGER refuse");
+    world.ran(&["sweep"], 0);
+    assert_eq!(database.texts("SELECT count(*) FROM account"), ["0"]);
+    assert_eq!(world.entries("batch.aborted").len(), 1);
+}
+
+/// JSON has no number for it.
+#[test]
+fn a_real_that_is_infinite_leads_to_its_own_dependents() {
+    const BY_CODE: &str = r#"
+[[rule.dependent]]
+id = "comments"
+class = "account"
+table = "comment"
+match = { code = "code" }
+action = "delete"
+"#;
+    let schema = "CREATE TABLE account (id INTEGER PRIMARY KEY, code REAL, deleted_at timestamptz); CREATE TABLE comment (id INTEGER PRIMARY KEY, code REAL);
+        INSERT INTO account VALUES (1, 9e999, '1971-01-01T00:00:00Z'), (2, -9e999, '1971-01-01T00:00:00Z'), (3, 0.0, NULL);
+        INSERT INTO comment VALUES (1, 9e999), (2, -9e999), (3, 0.0);";
+    let world = World::new(&rules(DELETED_AT, BY_CODE), schema);
     let ran = world.run(&["sweep", "--format", "json"]);
-    assert_eq!((ran.code, counts(&ran)), (1, [Some(2), Some(1), Some(1)]), "{}", ran.text());
+    assert_eq!(world.list_on("site.db", "SELECT id FROM comment"), ["3"], "{}", ran.text());
 }
 
 /// The engine reads no more than fifteen digits of it as text.
@@ -344,6 +390,23 @@ fn a_server_of_mariadb_that_logs_into_tables_is_swept() {
     let world = world(&database, "");
     let ran = world.run(&["sweep", "--format", "json"]);
     assert_eq!((ran.code, counts(&ran)), (1, [Some(1), Some(1), Some(1)]), "{}", ran.text());
+}
+
+/// Of ours, no statement is slow: what a trigger inserts is counted there as elsewhere.
+#[test]
+fn a_server_of_mariadb_that_logs_what_is_slow_into_tables_counts_what_triggers_insert() {
+    let private = Private::<MariaDb>::start_set(
+        &["--slow-query-log=1", "--long-query-time=0", "--log-output=TABLE"].map(str::to_owned),
+    );
+    let database = private.database();
+    database.sql(
+        "CREATE TABLE account (id int PRIMARY KEY, deleted_at timestamp NULL, KEY (deleted_at)); CREATE TABLE audit (id int); \
+         CREATE TRIGGER remember AFTER DELETE ON account FOR EACH ROW INSERT INTO audit VALUES (OLD.id); \
+         INSERT INTO account VALUES (1, '1971-01-01 00:00:00')",
+    );
+    let world = world(&database, "");
+    let ran = world.run(&["sweep", "--format", "json"]);
+    assert_eq!((ran.code, counts(&ran)), (1, [Some(0), Some(1), Some(1)]), "{}", ran.text());
 }
 
 /// Its mark says that it was done, and the foreign key does not ask.

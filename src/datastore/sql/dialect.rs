@@ -22,6 +22,8 @@ pub(super) struct Schema {
     pub(super) columns: BTreeMap<String, BTreeMap<String, Type>>,
     /// Tables of PostgreSQL's with triggers of the application's, or with rules: what these write, only counting shows.
     pub(super) triggered: BTreeSet<String>,
+    /// Those of them with triggers that may wait for the end of the transaction.
+    pub(super) deferred: BTreeSet<String>,
     /// Tables of PostgreSQL's whose rows a foreign key points to: for each that goes, the server looks for those.
     pub(super) pointed_to: BTreeSet<String>,
     /// Those of them whose foreign keys take rows along, or change them, once rows there are deleted: what the server takes for a match, it takes.
@@ -221,6 +223,14 @@ impl Dialect {
         }
     }
 
+    /// Whether triggers of the application stand on a table of PostgreSQL's that may wait for the end of the transaction.
+    pub(super) fn puts_off(&self, table: &TableName) -> bool {
+        match self {
+            Self::Postgres(schema) => schema.deferred.contains(table.as_str()),
+            Self::Sqlite | Self::MariaDb(_) => false,
+        }
+    }
+
     /// Whether a statement that deletes, or changes, rows of the table may change others, so that all have to be counted, which costs.
     pub(super) fn reaches_others(&self, table: &TableName, deletes: bool) -> bool {
         match self {
@@ -382,11 +392,13 @@ impl Dialect {
         match self {
             Self::Sqlite => format!("{} = {}", x.sql, y.sql),
             Self::Postgres(_) | Self::MariaDb(_)
-                if x.ty == y.ty
-                    || x.ty.class == y.ty.class && x.ty.class != Class::Other
-                    || x.ty.class.is_number() && y.ty.class.is_number() =>
+                if x.ty == y.ty || x.ty.class == y.ty.class && x.ty.class != Class::Other =>
             {
                 format!("{} = {}", x.sql, y.sql)
+            }
+            // What one shows of 0.1 in less digits, the other takes for another number.
+            Self::Postgres(_) | Self::MariaDb(_) if x.ty.class.is_number() && y.ty.class.is_number() => {
+                format!("({} = {} OR {})", x.sql, y.sql, self.same(x, y))
             }
             Self::Postgres(_) | Self::MariaDb(_) => self.same(x, y),
         }

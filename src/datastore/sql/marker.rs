@@ -180,7 +180,7 @@ pub(super) async fn ensure(
     hook::reach("incarnation.before");
     match handle.run(&insert, operation).await {
         // Another process has named it meanwhile.
-        Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => {}
+        Err(DatastoreError::Statement { source, .. }) if source.is_duplicate() => {}
         done => drop(done?),
     }
     hook::reach("incarnation.after");
@@ -352,10 +352,10 @@ async fn marked(
     let written = transaction.handle().run(&insert, operation).await;
     transaction.undo().await?;
     match written {
-        // A key that is there already does not end a transaction of MariaDB's: it has been rolled back above.
-        Ok(0) | Err(DatastoreError::Statement { source: EngineError::Refused(_), .. }) => {
-            Ok(Evidence::Marked)
-        }
+        Ok(0) => Ok(Evidence::Marked),
+        // A key that is there already does not end a transaction of MariaDB's: it has been rolled back above. Whatever else refuses the
+        // row says nothing of the batch.
+        Err(DatastoreError::Statement { source, .. }) if source.is_duplicate() => Ok(Evidence::Marked),
         Ok(_) => Ok(Evidence::RolledBack),
         Err(error) => Err(error),
     }

@@ -102,6 +102,10 @@ impl Serialize for Carry<'_> {
             Value::Integer(n) => serializer.serialize_i64(*n),
             Value::Text(text) => serializer.serialize_str(text),
             Value::Instant(at) => serializer.serialize_str(&rfc3339(*at)),
+            // The engine reads no word for what is infinite: a number beyond all that it has is.
+            Value::Real(n) if n.is_infinite() => {
+                serializer.collect_map([("r", if *n > 0.0 { "9e999" } else { "-9e999" })])
+            }
             Value::Real(n) => serializer.collect_map([("r", format!("{n:e}"))]),
             Value::Blob(bytes) => serializer.collect_map([("b", hex(bytes))]),
         }

@@ -287,7 +287,7 @@ pub(super) async fn settle(
     held: &[Held<'_>],
 ) -> Result<(), DatastoreError> {
     let operation = "run what is put off to the end of a batch";
-    if held.iter().any(|held| dialect.has_triggers(held.layer.table))
+    if held.iter().any(|held| dialect.puts_off(held.layer.table))
         && handle.put_off(dialect, operation).await? > 0
     {
         return Err(refused(operation, UNDECLARED));

@@ -16,7 +16,7 @@ use crate::model::datastore::{Address, Server, Tls};
 /// What holds for a session whatever the server sets: a statement by itself is committed, time in UTC, what does not fit is an error, and a
 /// statement sees what was committed before it, so that nothing but the rows themselves is locked. JSON of a record's rows is never cut.
 const SESSION: &str = "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES', \
-     tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 28800";
+     tx_isolation = 'READ-COMMITTED', group_concat_max_len = 1073741824, wait_timeout = 28800, slow_query_log = 0";
 
 /// A sweep's statements are short, and wait no longer for a lock than the server can count (with 0, `SKIP LOCKED` fails: error 1180). A row
 /// is found by its key, however small the table: who reads all of it waits for whatever anybody has locked there.
@@ -162,7 +162,7 @@ async fn schema(connection: &mut MySqlConnection, name: &str) -> Result<Schema, 
         let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(failed(operation))?;
         schema.partitioned.insert(lossy(&bytes));
     }
-    let logs = "SELECT CAST(@@log_output LIKE '%TABLE%' AND (@@general_log OR @@slow_query_log) AS SIGNED)";
+    let logs = "SELECT CAST(@@log_output LIKE '%TABLE%' AND @@general_log AS SIGNED)";
     let logs: i64 = sqlx::query_scalar(logs).fetch_one(connection).await.map_err(failed(operation))?;
     schema.logs_into_tables = logs != 0;
     Ok(schema)

@@ -133,7 +133,8 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
     }
     // A rule names the whole of a table: what stands on a part of it stands on that too.
     let spoken = "WITH RECURSIVE spoken(of, what) AS (\
-             SELECT tgrelid, 'trigger' FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+             SELECT tgrelid, pg_catalog.unnest(ARRAY['trigger', CASE WHEN tgdeferrable THEN 'deferred' END]) \
+                 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
              UNION SELECT ev_class, 'trigger' FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND ev_enabled <> 'D' \
              UNION SELECT k.confrelid, pg_catalog.unnest(ARRAY['key', CASE WHEN k.confdeltype NOT IN ('a', 'r') THEN 'deletion' END, \
                  CASE WHEN k.confupdtype NOT IN ('a', 'r') THEN 'change' END]) FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'f' \
@@ -145,6 +146,7 @@ async fn schema(connection: &mut PgConnection, name: &str) -> Result<Schema, Dat
     for (table, what) in spoken {
         let of = match what.as_str() {
             "trigger" => &mut schema.triggered,
+            "deferred" => &mut schema.deferred,
             "deletion" => &mut schema.followed_where_deleted,
             "change" => &mut schema.followed_where_changed,
             _ => &mut schema.pointed_to,
