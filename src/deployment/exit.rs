@@ -162,6 +162,7 @@ fn of_state(error: &StateError) -> Exit {
         | StateError::Foreign { .. }
         | StateError::Version { .. }
         | StateError::Origin { .. } => Exit::Configuration,
+        StateError::Unpublished { source, .. } => of_state(source),
         StateError::Regressed { .. } | StateError::Checkpoint { .. } => Exit::Evidence,
         StateError::File { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Denied

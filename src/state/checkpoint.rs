@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use super::State;
 use super::error::StateError;
 use super::key_file::replace;
-use super::writing::catch_up;
+use super::leaves::{follow, newest_at};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::ledger::tree::{Frontier, TreeSize};
+use crate::ledger::key::SigningKey;
+use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 
 impl State {
     /// Where the checkpoint is published.
@@ -16,27 +17,34 @@ impl State {
         self.path.with_added_extension("checkpoint")
     }
 
-    /// Signs the head of the ledger as the disk has it, and publishes it.
+    /// Signs the head of the ledger as the disk has it, and publishes it. Whoever else publishes waits meanwhile, so that what is
+    /// published only grows.
     pub async fn publish_checkpoint(&mut self) -> Result<SignedCheckpoint, StateError> {
-        self.last_at = catch_up(&mut self.connection, &self.path, &mut self.frontier, self.last_at).await?;
-        let signed = self.sign(&self.frontier)?;
+        let path = self.checkpoint_path();
+        let writing = self.write().await?;
+        let signed = sign(writing.signing_key, &writing.frontier)?;
         crate::hook::reach("checkpoint.before");
-        replace(&self.checkpoint_path(), signed.to_text().as_bytes(), 0o644)?;
+        replace(&path, signed.to_text().as_bytes(), 0o644)?;
         crate::hook::reach("checkpoint.after");
+        writing.commit().await?;
         Ok(signed)
     }
 
-    /// Signs the head that the ledger had at this size, without publishing it; none where it is shorter.
-    ///
-    /// It is a prefix of what the disk holds, which on opening contained what was published.
-    pub async fn checkpoint_at(&mut self, size: TreeSize) -> Result<Option<SignedCheckpoint>, StateError> {
-        let frontier = Frontier::from_leaves(self.leaves(size).await?);
-        if frontier.size() == size { self.sign(&frontier).map(Some) } else { Ok(None) }
+    /// Publishes what an order has added: a copy of the state without it is refused from then on.
+    pub(super) async fn publish_order(&mut self, entry: EntryIndex) -> Result<(), StateError> {
+        match self.publish_checkpoint().await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(StateError::Unpublished { entry, source: Box::new(source) }),
+        }
     }
 
-    pub(super) fn sign(&self, frontier: &Frontier) -> Result<SignedCheckpoint, StateError> {
-        let checkpoint = Checkpoint::new(self.signing_key.origin().clone(), frontier.size(), frontier.root());
-        checkpoint.sign(&self.signing_key).map_err(StateError::Sign)
+    /// Signs the head that the ledger had at this size; none where it is shorter.
+    ///
+    /// It is a prefix of what is published before: a copy of the state that lacks it could else go on otherwise.
+    pub async fn checkpoint_at(&mut self, size: TreeSize) -> Result<Option<SignedCheckpoint>, StateError> {
+        self.publish_checkpoint().await?;
+        let frontier = self.frontier_at(size).await?;
+        if frontier.size() == size { sign(&self.signing_key, &frontier).map(Some) } else { Ok(None) }
     }
 
     /// Refuses a ledger that no longer contains what was published: an older copy, or one that was rewritten.
@@ -50,31 +58,29 @@ impl State {
                 source,
             })?),
         };
-        let Some(text) = text else {
-            self.last_at =
-                catch_up(&mut self.connection, &self.path, &mut self.frontier, self.last_at).await?;
-            return Ok(());
-        };
-        let published = SignedCheckpoint::parse_verified(&text, &self.signing_key.verifier())
-            .map_err(|source| StateError::Checkpoint { path: path.clone(), source })?;
-        let mut all = Frontier::default();
-        self.last_at = catch_up(&mut self.connection, &self.path, &mut all, self.last_at).await?;
-        let (ours, theirs) = (all.size(), published.size());
-        if ours < theirs {
-            let what = format!("it has {ours} entries, {theirs} were published");
-            return Err(StateError::Regressed { path, what });
+        let mut frontier = Frontier::default();
+        if let Some(text) = text {
+            let published = SignedCheckpoint::parse_verified(&text, &self.signing_key.verifier())
+                .map_err(|source| StateError::Checkpoint { path: path.clone(), source })?;
+            follow(&mut self.connection, &self.path, &mut frontier, published.size()).await?;
+            let (ours, theirs) = (frontier.size(), published.size());
+            if ours < theirs {
+                let what = format!("it has {ours} entries, {theirs} were published");
+                return Err(StateError::Regressed { path, what });
+            }
+            if frontier.root() != published.root() {
+                let what = format!("its first {theirs} entries have another root");
+                return Err(StateError::Regressed { path, what });
+            }
         }
-        let root = if ours == theirs { all.root() } else { self.root_at(theirs).await? };
-        if root != published.root() {
-            let what = format!("its first {theirs} entries have another root");
-            return Err(StateError::Regressed { path, what });
-        }
-        self.frontier = all;
+        follow(&mut self.connection, &self.path, &mut frontier, TreeSize::new(u64::MAX)).await?;
+        self.last_at = newest_at(&mut self.connection, &self.path).await?;
+        self.frontier = frontier;
         Ok(())
     }
+}
 
-    async fn root_at(&mut self, size: TreeSize) -> Result<crate::ledger::hash::Hash, StateError> {
-        let leaves = self.leaves(size).await?;
-        Ok(Frontier::from_leaves(leaves).root())
-    }
+pub(super) fn sign(key: &SigningKey, frontier: &Frontier) -> Result<SignedCheckpoint, StateError> {
+    let checkpoint = Checkpoint::new(key.origin().clone(), frontier.size(), frontier.root());
+    checkpoint.sign(key).map_err(StateError::Sign)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::ledger::error::{CheckpointError, DuplicateRecord, EntryError, NameError, TreeError};
+use crate::ledger::tree::EntryIndex;
 use crate::model::orders::Halt;
 use crate::secret::RandomError;
 
@@ -142,6 +143,17 @@ pub enum StateError {
     Subject {
         /// The hold or the request.
         order: String,
+    },
+    /// An order is recorded, but the checkpoint that contains it could not be published.
+    #[error(
+        "the order is recorded and in force (entry {entry}): do not give it again; the checkpoint that contains it is not published, which the next sweep or order tries again"
+    )]
+    Unpublished {
+        /// The order's entry.
+        entry: EntryIndex,
+        /// Why.
+        #[source]
+        source: Box<StateError>,
     },
     /// An order was given after the batch was judged; nothing of it was intended.
     #[error("an order was given after the batch was judged: it is judged again")]

@@ -14,6 +14,7 @@ mod draft;
 mod error;
 mod intent;
 mod key_file;
+mod leaves;
 mod level;
 mod orders;
 mod outcome;
@@ -36,7 +37,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use crate::clock;
 use crate::ledger::commitment::{BatchId, EpochId, EpochKey};
-use crate::ledger::entry::{Body, Entry, Genesis, KeyEpoch, NodeName, Open};
+use crate::ledger::entry::{Body, Cause, Entry, Genesis, KeyEpoch, NodeName, Open};
 use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
@@ -106,6 +107,8 @@ impl State {
         if role == Role::Beside && !path.exists() {
             return Err(StateError::Missing { path });
         }
+        // Two spellings of one file must not have two locks, two checkpoints or two stop files.
+        let path = resolved(path);
         let lock = if role == Role::Disposer { Some(lock(&path)?) } else { None };
         let mut connection = connect(&path).await?;
         prepare(&mut connection, &path).await?;
@@ -128,7 +131,7 @@ impl State {
         }
         state.check_genesis().await?;
         if role == Role::Disposer {
-            state.check_ahead()?;
+            state.check_ahead().await?;
             // Whoever died may have left one; nobody else disposes.
             state.forget_staged().await?;
             crate::hook::reach("log-open.before");
@@ -148,19 +151,51 @@ impl State {
         writing.commit().await
     }
 
-    /// Refuses a host clock that stands far past the newest entry: where nobody else knows the time, a clock set ahead would
-    /// dispose of everything early. Comes before anything of this run is appended, or the refused start would move the mark.
-    fn check_ahead(&self) -> Result<(), StateError> {
+    /// Refuses a host clock that stands far past the newest entry that vouches for one: where nobody else knows the time, a clock
+    /// set ahead would dispose of everything early. Comes before anything of this run is appended, or the refused start would move
+    /// the mark.
+    async fn check_ahead(&mut self) -> Result<(), StateError> {
         let host = clock::now();
-        if self.frontier.size().get() > 1 && host - self.last_at > LONGEST_IDLE {
-            return Err(StateError::ClockAhead { host, mark: self.last_at });
+        if let Some(mark) = self.vouched_at().await?
+            && host - mark > LONGEST_IDLE
+        {
+            return Err(StateError::ClockAhead { host, mark });
         }
         Ok(())
     }
 
+    /// The instant of the newest entry that was written right after somebody had looked at the clock. Orders are no such entries:
+    /// they are taken by whatever clock there is, since a hold cannot wait. Nor is what a sweep writes later: the clock may jump
+    /// meanwhile.
+    async fn vouched_at(&mut self) -> Result<Option<DateTime<Utc>>, StateError> {
+        let operation = "look for the newest entry that vouches for the clock";
+        let mut before = i64::MAX;
+        loop {
+            let newest = "SELECT idx, bytes FROM entry WHERE idx > 0 AND idx < ?1 ORDER BY idx DESC LIMIT 1";
+            let row = sqlx::query(newest).bind(before).fetch_optional(&mut self.connection).await;
+            let Some(row) = row.map_err(|e| failed(&self.path, operation, e))? else { return Ok(None) };
+            before = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+            let bytes: Vec<u8> = row.try_get(1).map_err(|e| failed(&self.path, operation, e))?;
+            let entry = Entry::parse(&bytes).map_err(|e| StateError::Damaged {
+                path: self.path.clone(),
+                what: format!("entry {before} cannot be read: {e}"),
+            })?;
+            let vouches = match entry.body() {
+                Body::Open(_) => true,
+                Body::SweepStarted(started) => started.cause == Cause::Schedule,
+                _ => false,
+            };
+            if vouches {
+                return Ok(Some(entry.at()));
+            }
+        }
+    }
+
     /// Records that a person has looked at the host's clock: the mark moves to it.
     pub async fn accept_clock(&mut self) -> Result<EntryIndex, StateError> {
-        self.log_open().await
+        let entry = self.log_open().await?;
+        self.publish_order(entry).await?;
+        Ok(entry)
     }
 
     /// The newest instant in the ledger: a clock far behind it has been set back.
@@ -301,16 +336,16 @@ fn epoch_file(epoch: &EpochId) -> String {
     format!("epoch-{epoch}")
 }
 
-fn lock(path: &Path) -> Result<File, StateError> {
-    let state = path;
-    // Two spellings of one file must not have two locks.
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let real = path.canonicalize().or_else(|_| {
-        directory
-            .canonicalize()
-            .map(|real| path.file_name().map_or_else(|| real.clone(), |name| real.join(name)))
-    });
-    let path = real.unwrap_or_else(|_| path.to_owned()).with_added_extension("lock");
+/// The file itself, where the path is a link to it.
+fn resolved(path: PathBuf) -> PathBuf {
+    let Ok(target) = path.read_link() else { return path };
+    // The file may not be there yet.
+    path.canonicalize()
+        .unwrap_or_else(|_| path.parent().map_or(target.clone(), |directory| directory.join(target)))
+}
+
+fn lock(state: &Path) -> Result<File, StateError> {
+    let path = state.with_added_extension("lock");
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
     let file = opened.map_err(|source| StateError::File {
         operation: "open the lock file",

@@ -214,6 +214,7 @@ impl State {
         writing.run("record a hold", insert).await?;
         writing.commit().await?;
         crate::hook::reach("order.after");
+        self.publish_order(placed).await?;
         Ok(Hold {
             id,
             placed,
@@ -244,6 +245,7 @@ impl State {
             return Ok(None);
         }
         writing.commit().await?;
+        self.publish_order(released).await?;
         Ok(Some(released))
     }
 
@@ -307,6 +309,7 @@ impl State {
         writing.run("record an erasure request", insert).await?;
         writing.commit().await?;
         crate::hook::reach("order.after");
+        self.publish_order(requested).await?;
         Ok(Request {
             id,
             requested,
@@ -361,6 +364,7 @@ impl State {
             return Ok(None);
         }
         writing.commit().await?;
+        self.publish_order(withdrawn).await?;
         Ok(Some(withdrawn))
     }
 
@@ -407,6 +411,7 @@ impl State {
         );
         if writing.run("record a pause", insert.bind(signed(entry.get()))).await? == 1 {
             writing.commit().await?;
+            self.publish_order(entry).await?;
             return Ok(entry);
         }
         drop(writing);
@@ -425,6 +430,7 @@ impl State {
             return Ok(None);
         }
         writing.commit().await?;
+        self.publish_order(entry).await?;
         Ok(Some(entry))
     }
 

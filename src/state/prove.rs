@@ -2,13 +2,14 @@
 
 use sqlx::Row as _;
 
+use super::checkpoint::sign;
 use super::error::StateError;
 use super::{State, failed, signed};
-use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId};
+use crate::ledger::commitment::{BatchId, Commitment, Commitments, EpochId, EpochKey};
 use crate::ledger::entry::{BatchCommitted, Body, Entry};
-use crate::ledger::hash::{Hash, leaf_hash};
+use crate::ledger::hash::leaf_hash;
 use crate::ledger::proof::{LevelProof, RecordProof};
-use crate::ledger::tree::{self, EntryIndex, Frontier, TreeSize};
+use crate::ledger::tree::{self, EntryIndex, Frontier};
 use crate::model::key::Key;
 
 impl State {
@@ -22,7 +23,7 @@ impl State {
     ) -> Result<Vec<RecordProof>, StateError> {
         let operation = "look for a record's disposal";
         let rows = sqlx::query(
-            "SELECT b.id, b.epoch, b.outcome, p.number, p.commitments, p.tags FROM batch AS b \
+            "SELECT b.id, b.epoch, b.outcome, p.number FROM batch AS b \
              JOIN sweep AS s ON s.id = b.sweep JOIN part AS p ON p.batch = b.id \
              WHERE s.rule = ?1 AND p.dataset = ?2 AND b.committed ORDER BY b.outcome",
         )
@@ -31,29 +32,37 @@ impl State {
         .fetch_all(&mut self.connection)
         .await
         .map_err(|e| failed(&self.path, operation, e))?;
+        // What is signed below is a prefix of what everybody can ask for.
+        self.publish_checkpoint().await?;
         let mut proofs = Vec::new();
         let mut destroyed = None;
+        let mut month: Option<(EpochId, EpochKey)> = None;
         for row in rows {
-            let bytes =
-                |at: usize| row.try_get::<Vec<u8>, _>(at).map_err(|e| failed(&self.path, operation, e));
             let number = |at: usize| row.try_get::<i64, _>(at).map_err(|e| failed(&self.path, operation, e));
             let text = |at: usize| row.try_get::<String, _>(at).map_err(|e| failed(&self.path, operation, e));
             let (batch, epoch) = (BatchId::parse(&text(0)?)?, EpochId::parse(&text(1)?)?);
             let (index, part) = (EntryIndex::new(number(2)?.unsigned_abs()), number(3)?.unsigned_abs());
-            let (commitments, tags) = (bytes(4)?, bytes(5)?);
-            let epoch_key = match self.epoch_key(&epoch).await {
-                Ok(key) => key,
-                // A destroyed epoch opens nothing any more; the record may still be found in another.
-                Err(error @ StateError::KeyMissing { .. }) => {
-                    destroyed = Some(error);
-                    continue;
+            if month.as_ref().is_none_or(|(of, _)| *of != epoch) {
+                match self.epoch_key(&epoch).await {
+                    Ok(key) => month = Some((epoch, key)),
+                    // A destroyed epoch opens nothing any more; the record may still be found in another.
+                    Err(error @ StateError::KeyMissing { .. }) => {
+                        destroyed = Some(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            };
+            }
+            let Some((_, epoch_key)) = &month else { continue };
             let tag = epoch_key.tag(dataset, key.as_str());
+            let tags =
+                self.blob_of(&batch, part, "SELECT tags FROM part WHERE batch = ?1 AND number = ?2").await?;
             if !tags.chunks_exact(6).any(|t| t == tag.as_bytes()) {
                 continue;
             }
+            let commitments = self
+                .blob_of(&batch, part, "SELECT commitments FROM part WHERE batch = ?1 AND number = ?2")
+                .await?;
             let batch_key = epoch_key.batch_key(&batch, dataset);
             let commitments =
                 commitments.chunks_exact(24).filter_map(|c| c.try_into().ok()).map(Commitment::from_bytes);
@@ -62,13 +71,13 @@ impl State {
             let Some(path) = commitments.inclusion(pos) else { continue };
             // Before the leaves: what is claimed meanwhile is not among them.
             let claim = self.claim_of(index).await?;
-            let leaves = self.leaves(TreeSize::new(u64::MAX)).await?;
+            let leaves = self.leaves().await?;
             let Some(inclusion) = tree::inclusion(&leaves, index.get()) else { continue };
             let level = claim.and_then(|(index, entry)| {
                 let inclusion = tree::inclusion(&leaves, index.get())?;
                 Some(LevelProof { entry, index, inclusion })
             });
-            let checkpoint = self.sign(&Frontier::from_leaves(leaves))?;
+            let checkpoint = sign(&self.signing_key, &Frontier::from_leaves(leaves))?;
             proofs.push(RecordProof {
                 entry: self.entry(index).await?,
                 key: key.as_str().to_owned(),
@@ -89,24 +98,16 @@ impl State {
         }
     }
 
-    /// The leaf hashes of the first `size` entries, or of all there are.
-    pub(super) async fn leaves(&mut self, size: TreeSize) -> Result<Vec<Hash>, StateError> {
-        let operation = "read the leaf hashes";
-        let rows = sqlx::query("SELECT leaf FROM entry WHERE idx < ?1 ORDER BY idx")
-            .bind(signed(size.get()))
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|e| failed(&self.path, operation, e))?;
-        let mut leaves = Vec::with_capacity(rows.len());
-        for row in rows {
-            let leaf: Vec<u8> = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
-            let leaf = leaf.try_into().map_err(|_| StateError::Damaged {
-                path: self.path.clone(),
-                what: format!("entry {} has no leaf hash", leaves.len()),
-            })?;
-            leaves.push(Hash::from_bytes(leaf));
-        }
-        Ok(leaves)
+    /// One blob of a batch's part: a rule's batches may have millions of records, of which one is looked for.
+    async fn blob_of(
+        &mut self,
+        batch: &BatchId,
+        part: u64,
+        query: &'static str,
+    ) -> Result<Vec<u8>, StateError> {
+        let row =
+            sqlx::query(query).bind(batch.as_str()).bind(signed(part)).fetch_one(&mut self.connection).await;
+        row.and_then(|row| row.try_get(0)).map_err(|e| failed(&self.path, "look for a record's disposal", e))
     }
 
     pub(super) async fn entry(&mut self, index: EntryIndex) -> Result<Entry, StateError> {

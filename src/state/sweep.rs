@@ -364,6 +364,7 @@ impl State {
         writing.run("record an approval", insert).await?;
         writing.commit().await?;
         crate::hook::reach("approval.after");
+        self.publish_order(entry).await?;
         Ok(entry)
     }
 

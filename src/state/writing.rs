@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
+use super::leaves::catch_up;
 use super::{State, StateError, failed, signed};
 use crate::clock;
 use crate::ledger::entry::{Body, Entry, NodeName};
-use crate::ledger::hash::Hash;
+use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier};
 use crate::model::orders::Generation;
 use crate::model::value::Value;
@@ -44,6 +45,7 @@ impl State {
             last_at,
             orders,
             queue: Queue::default(),
+            signing_key: &self.signing_key,
             into: (&mut self.frontier, &mut self.last_at),
         })
     }
@@ -64,6 +66,7 @@ pub(super) struct Writing<'s> {
     /// Up to which order the state has them; none: disposal is paused.
     pub(super) orders: Option<Generation>,
     pub(super) queue: Queue,
+    pub(super) signing_key: &'s SigningKey,
     into: (&'s mut Frontier, &'s mut DateTime<Utc>),
 }
 
@@ -178,38 +181,4 @@ impl Writing<'_> {
         *self.into.1 = self.last_at;
         Ok(())
     }
-}
-
-/// Brings the frontier up to the entries on the disk; the newest entry's instant.
-pub(super) async fn catch_up(
-    connection: &mut SqliteConnection,
-    path: &Path,
-    frontier: &mut Frontier,
-    mut last_at: DateTime<Utc>,
-) -> Result<DateTime<Utc>, StateError> {
-    let damaged = |what: String| StateError::Damaged { path: path.to_owned(), what };
-    let rows = sqlx::query("SELECT idx, leaf FROM entry WHERE idx >= ?1 ORDER BY idx")
-        .bind(signed(frontier.size().get()))
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|e| failed(path, "read its entries", e))?;
-    if rows.is_empty() {
-        return Ok(last_at);
-    }
-    for row in rows {
-        let index: i64 = row.try_get(0).map_err(|e| failed(path, "read its entries", e))?;
-        let leaf: Vec<u8> = row.try_get(1).map_err(|e| failed(path, "read its entries", e))?;
-        let next = frontier.size().get();
-        if index.unsigned_abs() != next {
-            return Err(damaged(format!("entry {next} is missing")));
-        }
-        let leaf = leaf.try_into().map_err(|_| damaged(format!("entry {next} has no leaf hash")))?;
-        frontier.push(Hash::from_bytes(leaf));
-    }
-    let last =
-        sqlx::query("SELECT bytes FROM entry ORDER BY idx DESC LIMIT 1").fetch_one(&mut *connection).await;
-    let last: Vec<u8> = last.and_then(|r| r.try_get(0)).map_err(|e| failed(path, "read its entries", e))?;
-    let entry = Entry::parse(&last).map_err(|e| damaged(format!("its last entry cannot be read: {e}")))?;
-    last_at = last_at.max(entry.at());
-    Ok(last_at)
 }

@@ -287,6 +287,47 @@ fn a_ledger_older_than_its_published_checkpoint() {
     told!(refused(&world, 4));
 }
 
+/// What somebody was told, or holds in hand, cannot be forgotten by a restore.
+#[test]
+fn a_state_without_an_order_or_without_what_was_signed_for_others_is_refused() {
+    let given: [&[&str]; 4] = [
+        &["hold", "place", "site", "--reference", "CASE-1"],
+        &["pause"],
+        &["approve", "site/account", "--up-to", "3"],
+        &["ledger", "export", "exported"],
+    ];
+    for command in given {
+        let world = swept();
+        let published = std::fs::read(world.path("state.db.checkpoint")).unwrap();
+        let old = std::fs::read(world.path("state.db")).unwrap();
+        if command[0] == "ledger" {
+            // An opening that no sweep has published.
+            world.ran(&["approve", "--clock", "site"], 0);
+            std::fs::write(world.path("state.db.checkpoint"), published).unwrap();
+        }
+        world.ran(command, 0);
+        world.fold();
+        std::fs::write(world.path("state.db"), old).unwrap();
+        refused(&world, 4);
+    }
+}
+
+/// Whatever the path to the state is called, what stands beside it is one.
+#[test]
+fn a_link_to_the_state_leads_to_its_checkpoint_and_its_stop_file() {
+    let world = swept();
+    std::fs::create_dir(world.path("elsewhere")).unwrap();
+    for name in ["state.db", "state.db.checkpoint"] {
+        std::fs::rename(world.path(name), world.path("elsewhere").join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("elsewhere/state.db", world.path("state.db")).unwrap();
+    world.write("elsewhere/state.db.stop", "");
+    refused(&world, 5);
+    std::fs::remove_file(world.path("elsewhere/state.db.stop")).unwrap();
+    world.write("elsewhere/state.db.checkpoint", "of another ledger");
+    refused(&world, 4);
+}
+
 #[test]
 fn a_checkpoint_that_was_tampered_with() {
     let world = swept();

@@ -192,6 +192,19 @@ fn a_clock_far_ahead_of_the_ledger_disposes_of_nothing_until_a_person_confirms_i
         assert!(ran.stderr.contains("approve --clock"), "{}", ran.text());
         assert_eq!(world.contents(), before);
     }
+    // Orders are taken by whatever clock there is, and vouch for none.
+    let orders: [&[&str]; 4] = [
+        &["hold", "place", "site", "--subject", "99", "--reference", "CASE-1"],
+        &["approve", "site/account", "--up-to", "9"],
+        &["pause"],
+        &["resume"],
+    ];
+    for order in orders {
+        let ran = world.run_with(EIGHT_DAYS, order);
+        assert!(ran.code == 0 || order[0] == "hold", "{order:?}: {}", ran.text());
+        assert_eq!(world.run_with(EIGHT_DAYS, &["sweep"]).code, 5, "after {order:?}");
+        assert_eq!(world.contents(), before);
+    }
     let confirmed = world.run_with(EIGHT_DAYS, &["approve", "--clock", "site"]);
     assert_eq!(confirmed.code, 0, "{}", confirmed.text());
     assert_eq!(world.run_with(EIGHT_DAYS, &["sweep"]).code, 0);
