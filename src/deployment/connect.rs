@@ -12,6 +12,7 @@ use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreKind};
 use crate::model::name::DatastoreName;
 use crate::rules::bind::bind;
+use crate::rules::check::subjects::mistaken;
 use crate::rules::connect::constraint::checked;
 use crate::rules::connect::in_flight::unmet;
 use crate::rules::connect::index::{Scan, scans};
@@ -83,6 +84,7 @@ pub async fn connect(config: &Config, rules: &RuleSet) -> Connected {
             live.found.extend(unmet(rule, &live.catalogues));
         }
     }
+    live.found.extend(mistaken(rules, &live.catalogues));
     for scan in missing {
         let warning = live.cost(&scan).await;
         live.found.push(warning);

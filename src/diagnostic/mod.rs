@@ -67,6 +67,8 @@ pub enum Code {
     Idle,
     /// A promise that only observing rules would keep.
     OnlyObserved,
+    /// Ids by which a data subject may be taken for another.
+    AmbiguousSubject,
     /// The state is a datastore.
     StateIsDatastore,
     /// A disposal that writes what no dependent declares.
@@ -87,7 +89,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -111,6 +113,7 @@ impl Code {
         Self::Contradiction,
         Self::Idle,
         Self::OnlyObserved,
+        Self::AmbiguousSubject,
         Self::StateIsDatastore,
         Self::UndeclaredReach,
         Self::MissingIndex,
@@ -147,6 +150,7 @@ impl Code {
             Self::Contradiction => 25,
             Self::Idle => 26,
             Self::OnlyObserved => 27,
+            Self::AmbiguousSubject => 28,
             Self::StateIsDatastore => 30,
             Self::UndeclaredReach => 31,
             Self::MissingIndex => 32,
@@ -277,6 +281,11 @@ impl Diagnostics {
         found.sort_by(|a, b| order(a).cmp(&order(b)));
         found.dedup_by(|a, b| order(a) == order(b));
         Self(found)
+    }
+
+    /// The others, without those of a code.
+    pub fn without(self, code: Code) -> Self {
+        Self(self.0.into_iter().filter(|found| found.code != code).collect())
     }
 
     /// Whether nothing was found.
@@ -429,7 +438,8 @@ mod tests {
             Code::WindowTooShort => Code::Contradiction,
             Code::Contradiction => Code::Idle,
             Code::Idle => Code::OnlyObserved,
-            Code::OnlyObserved => Code::StateIsDatastore,
+            Code::OnlyObserved => Code::AmbiguousSubject,
+            Code::AmbiguousSubject => Code::StateIsDatastore,
             Code::StateIsDatastore => Code::UndeclaredReach,
             Code::UndeclaredReach => Code::MissingIndex,
             Code::MissingIndex => Code::TooFewPrivileges,

@@ -82,7 +82,9 @@ fn with(from: &str, to: &str) -> String {
 #[test]
 fn shipped_rules_load_and_every_promise_is_kept() {
     let set = document::load(&shipped(), &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
-    let kept = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}")).promises;
+    let proof = check::check(&set, &Defaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    assert!(proof.warnings.is_empty(), "{}", proof.warnings.render(Paint::Plain));
+    let kept = proof.promises;
     let mut lines = String::new();
     for promise in &kept {
         writeln!(lines, "{}/{}: {}", promise.service, promise.promise, promise.text).unwrap();
@@ -898,6 +900,65 @@ fn two_rules_with_one_mark_replace_the_same_columns() {
     let own =
         both("name = \"random\"", "email = \"null\"").replacen("mark = \"done\"", "mark = \"named\"", 1);
     check_all(vec![parse(&own).unwrap()]).unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// Account 21 is not workspace 21, and an order names a service and an id alone.
+#[test]
+fn rules_that_find_people_by_ids_of_different_things_are_a_warning() {
+    let rule = |id: &str, datastore: &str, table: &str, key: &str, subject: &str, rest: &str| {
+        format!(
+            "\n[[rule]]\nid = \"{id}\"\nclass = \"account\"\nkeeps = []\ndatastore = \"{datastore}\"\ntable = \"{table}\"\nkey = {key}\n\
+             subject = \"{subject}\"\non_erasure = \"dispose\"\nretain = \"0 hours\"\ndelete_by = \"24 hours\"\n\
+             schedule = \"0 */15 * * * *\"\naction = \"delete\"\n{rest}"
+        )
+    };
+    let deleted = "trigger = { column = \"deleted_at\", pending = [\"null\"] }\n";
+    let said = |rules: &[String]| {
+        let head = &GOOD[..GOOD.find("[[promise]]").unwrap()];
+        let service = parse(&format!("{head}{}", rules.concat())).unwrap_or_else(|e| panic!("{e}"));
+        let proof = check::check(&RuleSet { services: vec![service] }, &Defaults::default()).unwrap();
+        let found = proof.warnings.iter().filter(|found| found.code_text() == "R028");
+        found.map(|found| found.message.clone()).collect::<Vec<_>>()
+    };
+    let account = rule("account", "site", "account", "[\"id\"]", "id", deleted);
+    let other = |rest: &str| rule("other", "site", "profile", "[\"account_id\"]", "account_id", rest);
+    let mistaken = "rules `site/account` and `site/other` find data subjects by `id` of `account` and by `account_id` of `profile`: \
+                    an order for the one with an id reaches what has the same id there";
+    assert_eq!(said(&[account.clone(), other(deleted)]), [mistaken]);
+    let elsewhere = other(deleted).replace("\"site\"", "\"crm\"");
+    assert_eq!(said(&[account.clone(), elsewhere]), [mistaken]);
+    let numbered = rule("other", "site", "account", "[\"number\"]", "number", deleted);
+    assert_eq!(said(&[account.clone(), numbered]).len(), 1);
+    // One id of one table is one kind of thing, whatever its rules are about; and a row that only leads to a person says who it is.
+    for apart in [
+        rule("again", "site", "Account", "[\"id\"]", "ID", &deleted.replace("deleted", "closed")),
+        rule("posts", "site", "post", "[\"id\"]", "account_id", deleted),
+        rule("both", "site", "member", "[\"id\", \"group_id\"]", "id", deleted),
+    ] {
+        assert_eq!(said(&[account.clone(), apart]), [""; 0]);
+    }
+    // Whoever matches one id with the other says that they are the same, from either side.
+    for same in [
+        "trigger = { table = \"account\", match = { id = \"account_id\" }, column = \"deleted_at\", pick = \"latest\" }\n".to_owned(),
+        format!("{deleted}unless = {{ table = \"account\", match = {{ id = \"account_id\" }} }}\n"),
+    ] {
+        assert_eq!(said(&[account.clone(), other(&same)]), [""; 0], "{same}");
+    }
+    let dependent = |key: &str| {
+        format!(
+            "\n[[rule.dependent]]\nid = \"profile\"\nclass = \"account\"\ntable = \"profile\"\nmatch = {{ {key} = \"id\" }}\naction = \"delete\"\n"
+        )
+    };
+    assert_eq!(said(&[format!("{account}{}", dependent("account_id")), other(deleted)]), [""; 0]);
+    assert_eq!(said(&[format!("{account}{}", dependent("owner_id")), other(deleted)]), [mistaken]);
+    // What is the same as one is the same as what that one is; each further kind of thing is told once.
+    let third = |rest: &str| rule("third", "site", "device", "[\"id\"]", "id", rest);
+    let of_profile =
+        format!("{deleted}unless = {{ table = \"profile\", match = {{ account_id = \"id\" }} }}\n");
+    let linked = format!("{account}{}", dependent("account_id"));
+    assert_eq!(said(&[linked, other(deleted), third(&of_profile)]), [""; 0]);
+    assert_eq!(said(&[account.clone(), other(deleted), third(&of_profile)]), [mistaken]);
+    assert_eq!(said(&[account, other(deleted), third(deleted)]).len(), 2);
 }
 
 #[test]

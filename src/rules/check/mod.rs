@@ -5,6 +5,7 @@
 //! 3. What a rule leaves out, its promise leaves out in the same words, or sibling rules take it (`filters`).
 //! 4. Sweeps are frequent enough: two gaps of the schedule and one run fit between due and deadline (`window`).
 //! 5. No two rules over the same records contradict each other (`contradiction`), or take each other's mark for their own (`marks`).
+//! 6. No two of a service find their data subjects by ids of different things (`subjects`): a warning.
 //!
 //! A rule that only observes keeps nothing: what hangs on it alone is a warning, and the promise is not called kept.
 
@@ -12,6 +13,7 @@ mod contradiction;
 pub(super) mod filters;
 mod marks;
 mod strength;
+pub mod subjects;
 pub(super) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,7 @@ use super::rule::{Dataset, DependentDataset, Mode, Promise, Rule, RuleSet, Servi
 use crate::diagnostic::nearest::did_you_mean;
 use crate::diagnostic::reader::Places;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreKind, Defaults};
 use crate::model::name::{ClassName, DatastoreName, PromiseId, RuleId, ServiceId};
 
@@ -90,6 +93,8 @@ pub fn check(set: &RuleSet, defaults: &Defaults) -> Result<Proof, Diagnostics> {
     });
     found.extend(contradiction::contradictions(set));
     found.extend(marks::shared(set));
+    // What a foreign key says, only a catalogue does.
+    found.extend(subjects::mistaken(set, &Catalogues::new()));
     let warnings = Diagnostics::new(found);
     if warnings.has_errors() { Err(warnings) } else { Ok(Proof { promises, warnings }) }
 }

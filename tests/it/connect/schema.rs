@@ -79,6 +79,31 @@ fn a_trigger_column_without_an_index_is_said_with_the_cost_of_a_sweep() {
     );
 }
 
+/// Two tables may hold what belongs to one person under one id, and only the schema can say so.
+#[test]
+fn a_foreign_key_says_that_two_ids_are_one_persons() {
+    let known = "subject = \"id\"\non_erasure = \"dispose\"\n";
+    let other = "\n[[rule]]\nid = \"profile\"\nclass = \"profile\"\nkeeps = []\ndatastore = \"site\"\ntable = \"profile\"\n\
+                 key = [\"account_id\"]\nsubject = \"account_id\"\non_erasure = \"dispose\"\n\
+                 trigger = { column = \"deleted_at\", pending = [\"null\"] }\nretain = \"50 years\"\ndelete_by = \"200 years\"\n\
+                 action = \"delete\"\n";
+    let said = |key: &str, code: i32| {
+        let schema = format!(
+            "CREATE TABLE profile (account_id INTEGER PRIMARY KEY{key}, other_id INTEGER REFERENCES account (id), deleted_at timestamptz); \
+             CREATE INDEX profile_deleted_at ON profile (deleted_at); CREATE INDEX profile_other_id ON profile (other_id)"
+        );
+        found(&format!("{known}{other}"), &schema, code)
+    };
+    assert_eq!(
+        said("", 0),
+        [
+            "rules/site.toml:27:11: warning[R028]: rules `site/account` and `site/profile` find data subjects by `id` of `account` and by \
+             `account_id` of `profile`: an order for the one with an id reaches what has the same id there"
+        ]
+    );
+    assert_eq!(said(" REFERENCES account (id)", 0), [""; 0]);
+}
+
 #[test]
 fn a_small_table_is_counted_exactly() {
     let world = World::new(
