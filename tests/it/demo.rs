@@ -66,6 +66,11 @@ async fn exactly_those_survive_that_the_world_says() {
         assert!(out.lines().any(|line| line == service.name), "{} is not in:\n{out}", service.name);
     }
     assert!(out.contains("Promises kept: 23 of 23.") && out.contains("Survivors as expected"), "{out}");
+    // "Cannot be restored" is more than logical erasure.
+    assert!(
+        out.contains("beyond logical erasure: gsi-parser/report rewritten, gsi-parser/account rewritten\n"),
+        "{out}"
+    );
     let widest = out.lines().filter(|line| !line.contains(" --")).map(|line| line.chars().count()).max();
     assert!(widest <= Some(100), "{out}");
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use expunged::model::datastore::Defaults;
+use expunged::model::level::Level;
 use expunged::model::name::ClassName;
 use expunged::rules::check::{self, ProvedPromise};
 use expunged::rules::document;
-use expunged::rules::rule::{Promise, RuleSet};
+use expunged::rules::rule::{Dataset, Promise, Rule, RuleSet, Service};
 
 const FIXTURE: &str = include_str!("../fixtures/policy-promises.md");
 
@@ -158,13 +159,28 @@ impl Policy {
             let promise = rules.and_then(|s| s.promises.iter().find(|p| p.id.as_str() == id));
             let kept = kept.iter().find(|p| p.service.as_str() == service && p.promise.as_str() == id);
             let problems = match (promise, kept) {
-                (Some(promise), Some(kept)) => self.broken(declared, promise, kept),
+                (Some(promise), Some(kept)) => {
+                    [self.broken(declared, promise, kept), self.restorable(declared, promise, rules)].concat()
+                }
                 (Some(_), None) => vec!["not kept".to_owned()],
                 (None, _) => vec!["not declared".to_owned()],
             };
             found.extend(problems.into_iter().map(|problem| format!("{service}/{id}: {problem}")));
         }
         found
+    }
+
+    /// Rules that leave to the engine what the policy wants physically gone. Files have no versions that one could be asked about.
+    fn restorable(&self, declared: &Declared, promise: &Promise, service: Option<&Service>) -> Vec<String> {
+        let wanted = self.rows[&declared.row].bound.contains("physically gone");
+        let rules = service.into_iter().flat_map(|service| &service.rules).filter(|_| wanted);
+        let of_rows = rules.filter(|rule| matches!(rule.dataset, Dataset::Table { .. }));
+        let reaches = |rule: &&Rule| {
+            let mut classes = rule.dependents.iter().map(|d| &d.class).chain([&rule.class]);
+            classes.any(|class| promise.covers.contains(class))
+        };
+        let left = of_rows.filter(reaches).filter(|rule| rule.then != Level::Rewritten);
+        left.map(|rule| format!("what {} disposes of could be restored", rule.id.local)).collect()
     }
 
     fn broken(&self, declared: &Declared, promise: &Promise, kept: &ProvedPromise) -> Vec<String> {
@@ -258,6 +274,13 @@ fn another_figure_a_missing_decision_and_a_missing_class_are_found() {
         undecided,
         ["web-forms/newsletter: declared is no later than 3 days, the policy says decided"]
     );
+    let (mut set, kept) = shipped();
+    for rule in set.services.iter_mut().flat_map(|s| &mut s.rules) {
+        rule.then = Level::Logical;
+    }
+    let restorable = ["report", "account"]
+        .map(|rule| format!("gsi-parser/report: what {rule} disposes of could be restored"));
+    assert_eq!(policy(FIXTURE).differences(&set, &kept), restorable);
     let reached = found("`reports`, `report-files`", "`reports`, `report-files`, `copies`");
     assert_eq!(reached.matches("gsi-parser/report: ").count(), 2, "{reached}");
 }

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `now` | `eligible` and `late`, the instants that decided, RFC 3339 |
 //! | `promises` | one object a promise: `service`, `promise`, `rules` that keep it, `kept` |
-//! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `longest_wait_seconds` (null: nothing went), `in_time` |
+//! | `rules` | one object a rule: `service`, `rule`, `disposed_of`, `dependents`, `kept`, `undated`, `longest_wait_seconds` (null: nothing went), `level` (`logical`, `rewritten`), `in_time` |
 //! | `survivors` | `rows` and `files` that had to be left, `as_expected`, and `differences`, one text a table or tree |
 //! | `paths` | `directory`, `config`, `verifier_key`, `datastores` and `before` (null: removed) |
 //! | `commands` | for a shell: `prove`, `verify`, `report`, `explain` (null: no datastores), `remove` |

@@ -15,8 +15,9 @@ use super::world::World;
 use crate::cli::table::{length, table};
 use crate::deployment::Deployment;
 use crate::ledger::entry::SweepResult;
+use crate::model::level::Level;
 use crate::model::now::Now;
-use crate::sweep::{Backlog, Counts, Report};
+use crate::sweep::{Backlog, Counts, Raised, Report};
 
 /// A row of the table: one rule.
 #[derive(Debug, Clone)]
@@ -35,18 +36,21 @@ pub struct RuleResult {
     pub undated: Option<u64>,
     /// The longest time between due and disposal; none: nothing went.
     pub longest_wait: Option<TimeDelta>,
-    /// Whether each went before its deadline, and none is left that is due.
+    /// How thoroughly all of them are gone.
+    pub level: Level,
+    /// Whether each went before its deadline, as thoroughly as the rule asks, and none is left that is due.
     pub in_time: bool,
 }
 
 impl RuleResult {
     /// `left`: what there is after the sweep.
-    pub(super) fn of(step: &Step<'_>, report: &Report, left: &Counts) -> Self {
+    pub(super) fn of(step: &Step<'_>, report: &Report, raised: Option<&Raised>, left: &Counts) -> Self {
         let residue = report.residue.as_ref();
         // Both are judged by the frozen now, whose late clock runs ahead of the real one.
         let in_time =
             report.overdue == 0 && report.least_margin.is_none_or(|margin| margin > TimeDelta::zero());
         let none_left = residue.is_some_and(|counts| counts.past_due() == 0);
+        let none_owed = raised.is_none_or(|raised| raised.owed == 0);
         Self {
             service: step.service.id.to_string(),
             rule: step.rule.id.local.to_string(),
@@ -55,7 +59,8 @@ impl RuleResult {
             kept: left.staying(),
             undated: residue.map(Backlog::undated_total),
             longest_wait: report.worst_wait,
-            in_time: report.result == SweepResult::Completed && in_time && none_left,
+            level: raised.filter(|_| none_owed).map_or(Level::Logical, |raised| raised.level),
+            in_time: report.result == SweepResult::Completed && in_time && none_left && none_owed,
         }
     }
 }
@@ -122,7 +127,8 @@ impl Results {
             json!({
                 "service": r.service, "rule": r.rule, "disposed_of": r.disposed_of, "dependents": r.dependents,
                 "kept": r.kept, "undated": r.undated,
-                "longest_wait_seconds": r.longest_wait.map(|l| l.num_seconds()), "in_time": r.in_time,
+                "longest_wait_seconds": r.longest_wait.map(|l| l.num_seconds()), "level": r.level.as_str(),
+                "in_time": r.in_time,
             })
         };
         json!({
@@ -187,8 +193,15 @@ pub(super) fn swept(out: &mut dyn Write, rules: &[RuleResult], took: Duration) -
     let took = took.as_secs_f64();
     writeln!(
         out,
-        "Sweep    {disposed} records with {dependents} dependents, each with a proof, in {took:.1} s\n"
-    )
+        "Sweep    {disposed} records with {dependents} dependents, each with a proof, in {took:.1} s"
+    )?;
+    let beyond = rules.iter().filter(|rule| rule.level > Level::Logical);
+    let beyond: Vec<_> =
+        beyond.map(|rule| format!("{}/{} {}", rule.service, rule.rule, rule.level.as_str())).collect();
+    if !beyond.is_empty() {
+        writeln!(out, "         beyond logical erasure: {}", beyond.join(", "))?;
+    }
+    writeln!(out)
 }
 
 pub(super) fn closing(out: &mut dyn Write, results: &Results) -> io::Result<()> {

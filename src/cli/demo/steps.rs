@@ -1,4 +1,4 @@
-//! What an operator would do: plan, approve, sweep.
+//! What an operator would do: plan, approve, sweep; and what the engine is asked for then.
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use crate::model::orders::Orders;
 use crate::rules::cutoff::Cutoffs;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{Brake, Counts, Progress, Report, count, recover, run};
+use crate::sweep::{Brake, Counts, Patience, Progress, Raised, Report, count, raise, recover, run};
 
 /// The role that the approvals are given in.
 pub(super) const ROLE: &str = "demo";
@@ -46,9 +46,9 @@ pub(super) async fn sweep_all(
     let watch = Stopwatch::start();
     let mut results = Vec::new();
     for step in &steps {
-        let report = sweep(deployment, &mut state, step, world).await?;
+        let (report, raised) = sweep(deployment, &mut state, step, world).await?;
         let left = plan(deployment, step.rule, world).await?;
-        results.push(RuleResult::of(step, &report, &left));
+        results.push(RuleResult::of(step, &report, raised.as_ref(), &left));
     }
     report::swept(out, &results, watch.elapsed())?;
     state.publish_checkpoint().await?;
@@ -73,14 +73,17 @@ async fn sweep(
     state: &mut State,
     step: &Step<'_>,
     world: &World,
-) -> Result<Report, Failure> {
+) -> Result<(Report, Option<Raised>), Failure> {
     let target = deployment.target(step.rule, &step.document)?;
     let bar = bar(&step.rule.id.to_string());
     let mut progress = |p: Progress<'_>| {
         bar.set_length(p.total.max(p.report.disposed));
         bar.set_position(p.report.disposed);
     };
-    let report = run(state, &target, world.now, &Brake::none(), &mut progress).await;
+    let brake = Brake::none();
+    let report = run(state, &target, world.now, &brake, &mut progress).await;
     bar.finish_and_clear();
-    Ok(report?)
+    let report = report?;
+    let patience = Patience { left: target.run_cap, brake: &brake, beat: &mut || {} };
+    Ok((report, raise(state, &target, patience).await?))
 }
