@@ -432,6 +432,18 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         "schedule = \"0 0 * * * *\"",
         &["account changed schedule: 0 */15 * * * * → 0 0 * * * * (longest gap 15 minutes → 1 hour)"],
     ),
+    (
+        "schedule = \"0 */15 * * * *\"",
+        "schedule = \"0 0 0 1,7,13,19,25 * *\"",
+        &[
+            "! account changed schedule: 0 */15 * * * * → 0 0 0 1,7,13,19,25 * * (longest gap 15 minutes → 7 days; a third one would not fit before the deadline)",
+        ],
+    ),
+    (
+        "[[rule]]\nid = \"log\"\n",
+        "[[rule.test]]\nname = \"closed\"\nrecord = { id = 1 }\nat = 2026-03-01T00:00:00Z\nexpect = \"undated\"\n\n[[rule]]\nid = \"log\"\n",
+        &["account changed test: - → closed"],
+    ),
     ("[\"closed\", \"spam\"]", "[\"spam\", \"closed\"]", &[]),
     (
         "[\"closed\", \"spam\"]",
@@ -663,6 +675,29 @@ fn every_kind_of_change_is_judged_with_its_figures() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A rule does the same without its tests, and nobody but a person can tell whether they were wanted.
+#[test]
+fn a_test_that_is_gone_asks_for_a_second_look() {
+    let test = |name: &str, at: &str| {
+        format!(
+            "\n[[rule.test]]\nname = \"{name}\"\nrecord = {{ path = \"logs/a.log\", modified = \"2026-03-01T00:00:00Z\" }}\nat = \"{at}\"\nexpect = \"kept\"\n"
+        )
+    };
+    let [one, two] = ["at first", "still"].map(|name| test(name, "2026-03-02T00:00:00Z"));
+    let both = format!("{BASE}{one}{two}");
+    let gone = |names: &str| format!("! log changed test: {names} → - (no test says so any more)");
+    assert_eq!(lines(&between(&both, BASE)), [gone("at first; still")]);
+    assert_eq!(lines(&between(&both, &format!("{BASE}{two}"))), [gone("at first")]);
+    assert_eq!(lines(&between(BASE, &both)), ["log changed test: - → at first; still"]);
+    // As many as before, and others.
+    let other = test("later", "2026-03-03T00:00:00Z");
+    let swapped = lines(&between(&both, &format!("{BASE}{one}{other}")));
+    assert_eq!(swapped, [gone("still"), "log changed test: - → later".to_owned()]);
+    // In another order, or looked at on another day.
+    let moved = test("still", "2026-03-04T00:00:00Z");
+    assert_eq!(lines(&between(&both, &format!("{BASE}{moved}{one}"))), [""; 0]);
 }
 
 /// What a change is, seen from the other side.

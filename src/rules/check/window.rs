@@ -38,6 +38,14 @@ pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
     Err(Diagnostic::error(Code::WindowTooShort, rule.places.of(key), message, help))
 }
 
+/// Whether a third gap would fit as well: one more sweep may fail, and the deadline is met all the same. False where no start has room
+/// for a run.
+pub fn has_a_gap_to_spare(rule: &Rule, defaults: &Defaults) -> bool {
+    let gap = rule.schedule.longest_gap_within(&defaults.opening(rule.datastores()), defaults.run_cap);
+    gap.and_then(|gap| needed(gap, defaults.run_cap).checked_add(&gap))
+        .is_some_and(|needed| needed <= shortest(rule).length)
+}
+
 /// What cannot be counted fits into nothing but a window without end.
 fn needed(gap: TimeDelta, run: TimeDelta) -> TimeDelta {
     gap.checked_mul(2).and_then(|gaps| gaps.checked_add(&run)).unwrap_or(TimeDelta::MAX)

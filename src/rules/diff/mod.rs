@@ -244,7 +244,7 @@ pub fn diff(old: &RuleSet, new: &RuleSet, defaults: &Defaults) -> Difference {
         |(service, rule)| content::version(service, rule).canonical,
     );
     for pair in rules {
-        match rule::difference(pair, &proofs) {
+        match rule::difference(pair, &proofs, defaults) {
             Some(rule) => difference.rules.push(rule),
             None => difference.unchanged_rules += 1,
         }

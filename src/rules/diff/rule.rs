@@ -5,17 +5,18 @@ use super::pairs::Pair;
 use super::promise::Proofs;
 use super::{Change, Effect, Look, RuleDifference, action, content, dependents, records};
 use crate::diagnostic::counted;
+use crate::model::datastore::Defaults;
 use crate::model::level::Level;
 use crate::rules::check::window;
-use crate::rules::rule::{Mode, OnErasure, Pick, Rule, Service, Subject, TriggerPlace};
+use crate::rules::rule::{Mode, OnErasure, Pick, Rule, RuleTest, Service, Subject, TriggerPlace};
 
 type Side<'r> = (&'r Service, &'r Rule);
 
 /// `None`: nothing differs.
-pub fn difference(pair: Pair<Side<'_>>, proofs: &Proofs<'_>) -> Option<RuleDifference> {
+pub fn difference(pair: Pair<Side<'_>>, proofs: &Proofs<'_>, defaults: &Defaults) -> Option<RuleDifference> {
     let (changes, guarded) = match pair {
         Pair::Both(old, new) => {
-            let (changes, version) = both(old, new);
+            let (changes, version) = both(old, new, defaults);
             (changes, version == Version::Another)
         }
         Pair::Renamed(old, new) => {
@@ -23,7 +24,7 @@ pub fn difference(pair: Pair<Side<'_>>, proofs: &Proofs<'_>) -> Option<RuleDiffe
             let named = named.from(old.1.id.to_string()).to(new.1.id.to_string());
             let named = named
                 .why("holds, approvals and finished sweeps of the old name do not count for the new one");
-            (std::iter::once(named).chain(both(old, new).0).collect(), true)
+            (std::iter::once(named).chain(both(old, new, defaults).0).collect(), true)
         }
         Pair::New((_, rule)) => (
             vec![Change::new(Effect::New, "rule", Look::Second).to(words(rule)).why(match rule.mode {
@@ -69,9 +70,9 @@ enum Version {
     Another,
 }
 
-fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>) -> (Vec<Change>, Version) {
+fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>, defaults: &Defaults) -> (Vec<Change>, Version) {
     let versions = [content::version(of_old, old), content::version(of_new, new)];
-    let mut found = beside_the_digest(old, new);
+    let mut found = beside_the_digest(old, new, defaults);
     // Two keys that say one thing.
     let mut dataset = false;
     for key in content::differing(&versions[0].json, &versions[1].json) {
@@ -119,7 +120,7 @@ fn both((of_old, old): Side<'_>, (of_new, new): Side<'_>) -> (Vec<Change>, Versi
 }
 
 /// How a rule file is commonly written; what is not named here comes last.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "class",
     "keeps",
     "promises",
@@ -146,10 +147,11 @@ const ORDER: [&str; 26] = [
     "then",
     "rule",
     "dependent",
+    "test",
 ];
 
 /// What the ledger does not call another version.
-fn beside_the_digest(old: &Rule, new: &Rule) -> Vec<Change> {
+fn beside_the_digest(old: &Rule, new: &Rule, defaults: &Defaults) -> Vec<Change> {
     let mut found = Vec::new();
     if old.class != new.class {
         found.push(written(old, new, "class", Look::Enough));
@@ -174,12 +176,36 @@ fn beside_the_digest(old: &Rule, new: &Rule) -> Vec<Change> {
         found.push(Change::new(effect, "mode", Look::Second).from(before).to(after).why(why));
     }
     if old.schedule != new.schedule {
-        let [before, after] = [old, new].map(|rule| window::words(rule.schedule.longest_gap()));
-        let change = Change::new(Effect::Changed, "schedule", Look::Enough);
-        let change = change.from(old.schedule.to_string()).to(new.schedule.to_string());
-        found.push(change.why(format!("longest gap {before} → {after}")));
+        found.push(schedule(old, new, defaults));
     }
+    found.extend(tests(&old.tests, &new.tests));
     found
+}
+
+/// That two gaps fit is proved. A person is asked where it has come to be no more than that.
+fn schedule(old: &Rule, new: &Rule, defaults: &Defaults) -> Change {
+    let gaps = [old, new].map(|rule| rule.schedule.longest_gap());
+    let tight = gaps[0] < gaps[1] && !window::has_a_gap_to_spare(new, defaults);
+    let look = if tight { Look::Second } else { Look::Enough };
+    let [before, after] = gaps.map(window::words);
+    let spare = if tight { "; a third one would not fit before the deadline" } else { "" };
+    let change = Change::new(Effect::Changed, "schedule", look);
+    let change = change.from(old.schedule.to_string()).to(new.schedule.to_string());
+    change.why(format!("longest gap {before} → {after}{spare}"))
+}
+
+/// What a rule does is the same without them; what its next author may break unseen is more. By their names, which are sentences.
+fn tests(old: &[RuleTest], new: &[RuleTest]) -> Vec<Change> {
+    let beside = |these: &[RuleTest], those: &[RuleTest]| {
+        let gone = these.iter().filter(|test| !those.iter().any(|other| other.name == test.name));
+        let names: Vec<&str> = gone.map(|test| test.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join("; "))
+    };
+    let removed = beside(old, new).map(|names| {
+        Change::new(Effect::Changed, "test", Look::Second).from(names).why("no test says so any more")
+    });
+    let added = beside(new, old).map(|names| Change::new(Effect::Changed, "test", Look::Enough).to(names));
+    removed.into_iter().chain(added).collect()
 }
 
 fn written(old: &Rule, new: &Rule, key: &str, look: Look) -> Change {
