@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match cli::run(Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("{}", failure.message());
+            cli::tell(&failure);
             failure.exit().into()
         }
     }

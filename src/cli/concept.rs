@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::report::{show, write};
+use super::report::write;
 use super::{Exit, Form, Global, Outcome};
 use crate::concept::{Concept, Given};
 use crate::config::Config;
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, only: Option<&str>, out: Option<PathBuf>) -> 
     };
     match out {
         Some(out) => write(&out, "the concept", &written)?,
-        None => show(&written)?,
+        None => print!("{written}"),
     }
     Ok(Exit::Done)
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::report::show;
 use super::{Exit, Format, Global, Outcome};
 use crate::datastore::grants::{Language, Run, Step, steps};
 use crate::diagnostic::one_line;
@@ -36,8 +35,8 @@ pub(super) fn run(global: &Global, patterns: &[String]) -> Outcome {
         }
     }
     match global.format {
-        Format::Text => show(&text)?,
-        Format::Json => show(&format!("{}\n", json!({ "datastores": objects })))?,
+        Format::Text => print!("{text}"),
+        Format::Json => println!("{}", json!({ "datastores": objects })),
     }
     Ok(Exit::Done)
 }

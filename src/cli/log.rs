@@ -1,4 +1,5 @@
-//! Where log lines go: standard error, or the journal that stands behind it.
+//! Where log lines go: standard error, or the journal that stands behind it. One that cannot be written is lost: to say so on standard error,
+//! as `fmt` does by itself, would panic there.
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
@@ -13,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub(super) fn of_a_command(level: Level) {
     let ansi = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
+    let lines = lines.log_internal_errors(false);
     tracing_subscriber::registry().with(heard(level)).with(lines).init();
 }
 
@@ -24,7 +26,7 @@ pub(super) fn of_the_daemon(level: Level) {
         of_a_command(level);
     } else {
         let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
-        let lines = lines.with_span_list(false).with_writer(io::stderr);
+        let lines = lines.with_span_list(false).with_writer(io::stderr).log_internal_errors(false);
         tracing_subscriber::registry().with(heard(level)).with(lines).init();
     }
 }

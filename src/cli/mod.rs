@@ -1,5 +1,9 @@
 //! The command line: one file a command. Prints for people, or JSON whose fields stay.
 
+// First: its macros stand in for those of the standard library in all modules below.
+#[macro_use]
+mod output;
+
 mod approve;
 mod check;
 mod concept;
@@ -40,6 +44,7 @@ use crate::ledger::name::{CaseReference, RoleName};
 use crate::state::{Role, State};
 
 pub use crate::deployment::{Exit, Failure};
+pub use output::tell;
 
 /// What every command returns.
 pub type Outcome = Result<Exit, Failure>;
@@ -453,7 +458,7 @@ pub fn run(cli: Cli) -> Outcome {
         // One rule at a time: the drivers bring their own threads.
         tokio::runtime::Builder::new_current_thread().enable_all().build()?
     };
-    runtime.block_on(dispatch(&global, command))
+    output::handed_over(runtime.block_on(dispatch(&global, command)))
 }
 
 /// Only what is handed on has other forms than text and JSON.
@@ -522,7 +527,7 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         }
         Command::Test { filters } => test::run(global, &filters),
         Command::Diff { old, new } => diff::run(global, &old, &new),
-        Command::Schema { format } => schema::run(format),
+        Command::Schema { format } => Ok(schema::run(format)),
         Command::Plan { patterns, at, orphans } => {
             let named = if orphans { plan::Named::Listed } else { plan::Named::Counted };
             plan::run(global, &patterns, at, named).await

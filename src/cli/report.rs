@@ -1,6 +1,6 @@
 //! `expunged report`: what was disposed of in a period, and how every promise stands.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -63,17 +63,9 @@ pub(super) async fn run(global: &Global, asked: Asked) -> Outcome {
     };
     match asked.out {
         Some(out) => write(&out, "the report", &written)?,
-        None => show(&written)?,
+        None => print!("{written}"),
     }
     Ok(exit(&report))
-}
-
-/// Who pages through it may leave before the end.
-pub(super) fn show(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
 }
 
 async fn read(

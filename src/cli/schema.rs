@@ -2,8 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::report::show;
-use super::{Exit, Outcome};
+use super::Exit;
 use crate::{config, rules};
 
 /// Which format.
@@ -15,7 +14,7 @@ pub(super) enum Schema {
     Configuration,
 }
 
-pub(super) fn run(schema: Schema) -> Outcome {
+pub(super) fn run(schema: Schema) -> Exit {
     let json = match schema {
         Schema::Rules => {
             rules::document::FILE.json_schema("urn:expunged:schema:rules", "Rules of one service (expunged)")
@@ -24,6 +23,6 @@ pub(super) fn run(schema: Schema) -> Outcome {
             config::FILE.json_schema("urn:expunged:schema:configuration", "Configuration (expunged)")
         }
     };
-    show(&format!("{json:#}\n"))?;
-    Ok(Exit::Done)
+    println!("{json:#}");
+    Exit::Done
 }

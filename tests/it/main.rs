@@ -38,6 +38,7 @@ mod listing;
 #[cfg(feature = "test-hooks")]
 mod measured;
 mod orders;
+mod output;
 mod pattern;
 mod policy;
 mod refusals;

@@ -28,6 +28,7 @@ pub mod world;
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::output::Stdout;
 use super::{Exit, Format, Outcome};
 use crate::clock::{self, Stopwatch};
 use crate::model::now::Now;
@@ -63,7 +64,7 @@ impl Place {
 pub async fn run(directory: Option<PathBuf>, keep: bool, format: Format) -> Outcome {
     let place = Place::new(directory, keep);
     let results = match format {
-        Format::Text => perform(place, &mut std::io::stdout()).await?,
+        Format::Text => perform(place, &mut Stdout).await?,
         Format::Json => perform(place, &mut std::io::sink()).await?,
     };
     if format == Format::Json {
