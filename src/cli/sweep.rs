@@ -12,7 +12,7 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{Backlog, BackupFindings, Brake, Progress, Raised, Recovered, Report, recover};
+use crate::sweep::{Backlog, BackupFindings, Brake, Parked, Progress, Raised, Recovered, Report, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();
@@ -210,6 +210,24 @@ fn demanded_in_vain(report: &Report) -> Option<u64> {
     counts.map(|counts| counts.demanded)
 }
 
+/// Why a rule waits for a person, and what that person is to do.
+pub(super) fn waits(rule: &Rule, parked: &Parked, cause: Cause) {
+    let why = match (cause, parked.known) {
+        (Cause::Request, _) => "more is demanded than may go without a look",
+        (Cause::Schedule | Cause::Replay, true) => "it would do far more than usual",
+        (Cause::Schedule | Cause::Replay, false) => "this version of the rule has not finished a sweep",
+    };
+    println!(
+        "{}: parked: {why}; it would dispose of {}, and may dispose of {}. \
+         Look at `expunged plan {}`, then `expunged approve {} --up-to {}`.",
+        rule.id, parked.due, parked.allowed, rule.id, rule.id, parked.due
+    );
+}
+
+pub(super) fn of_parked(parked: &Parked) -> serde_json::Value {
+    json!({ "due": parked.due, "allowed": parked.allowed })
+}
+
 fn notes(rule: &Rule, report: &Report, cause: Cause) {
     if let Some(halt) = &report.halted {
         println!("{}: stopped before the end: {halt}", rule.id);
@@ -218,16 +236,7 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
         println!("{}: stopped before the end: {closed}", rule.id);
     }
     if let Some(parked) = &report.parked {
-        let why = match (cause, parked.known) {
-            (Cause::Request, _) => "more is demanded than may go without a look",
-            (Cause::Schedule | Cause::Replay, true) => "it would do far more than usual",
-            (Cause::Schedule | Cause::Replay, false) => "this version of the rule has not finished a sweep",
-        };
-        println!(
-            "{}: parked: {why}; it would dispose of {}, and may dispose of {}. \
-             Look at `expunged plan {}`, then `expunged approve {} --up-to {}`.",
-            rule.id, parked.due, parked.allowed, rule.id, rule.id, parked.due
-        );
+        waits(rule, parked, cause);
     }
     for (why, n) in &report.refused {
         println!("{}: {n} records set aside: {why}", rule.id);
@@ -291,7 +300,7 @@ fn of_requests(requests: &Result<Report, Failure>) -> serde_json::Value {
             "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
             "remaining": r.remaining(), "refused": r.refusals(), "locked": r.locked,
             "longest_batch_seconds": r.longest_batch.as_secs_f64(),
-            "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
+            "parked": r.parked.as_ref().map(of_parked),
         }),
     }
 }
@@ -311,7 +320,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
                 "closed": r.closed.as_ref().map(ToString::to_string),
                 "demanded": demanded_in_vain(r),
                 "requests": requests.as_ref().map(of_requests), "level": raised.as_ref().map(of_raised),
-                "parked": r.parked.as_ref().map(|p| json!({ "due": p.due, "allowed": p.allowed })),
+                "parked": r.parked.as_ref().map(of_parked),
                 "seconds": r.took.as_secs_f64(), "ledger_wait_seconds": r.ledger_wait.as_secs_f64(),
                 "longest_batch_seconds": r.longest_batch.as_secs_f64(),
             }),

@@ -13,6 +13,7 @@ use crate::datastore::catalogues;
 use crate::datastore::sql::Backlogged;
 use crate::diagnostic::nearest::did_you_mean;
 use crate::ledger::canonical::RuleDocument;
+use crate::ledger::entry::Cause;
 use crate::ledger::key::SigningKey;
 use crate::model::catalogue::Catalogues;
 use crate::model::datastore::{Datastore, DatastoreIdentity, DatastoreKind, Defaults, Location};
@@ -27,7 +28,9 @@ use crate::rules::document::{holds_none, load, of_directory};
 use crate::rules::rule::{Mode, Rule, RuleSet, Service};
 use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
-use crate::sweep::{Backlog, Counts, Guard, Horizons, Places, SweepError, Target, answer, backlog, count};
+use crate::sweep::{
+    Backlog, Counts, Guard, Horizons, Parked, Places, SweepError, Target, answer, backlog, count, parked,
+};
 
 pub use connect::{Connected, Looked, Seen, connect};
 pub use exit::{Exit, Failure};
@@ -274,6 +277,33 @@ impl Deployment {
         let (orders, bound, cutoffs) = self.to_count(rule, state, now).await?;
         let own = (self.datastore(rule)?, None);
         Ok(backlog(own, &bound, &cutoffs, (&orders, now), Backlogged::All, None).await?)
+    }
+
+    /// Why the rule's turn would wait for a person if it came now, where these counts were just taken: for what its schedule asks for,
+    /// and for what people demand.
+    pub async fn parked(
+        &self,
+        (service, rule): (&Service, &Rule),
+        mut state: Option<&mut State>,
+        counts: &Counts,
+        now: Now,
+    ) -> Result<Vec<(Cause, Parked)>, Failure> {
+        let document = self.document(service, rule)?;
+        let target = self.target(rule, &document)?;
+        let backlog = &counts.backlog;
+        let mut waiting = Vec::new();
+        // Nothing to dispose of is stopped by no guard.
+        if backlog.due + backlog.overdue > 0 {
+            let found = parked(state.as_deref_mut(), &target, Cause::Schedule, now).await?;
+            waiting.extend(found.map(|parked| (Cause::Schedule, parked)));
+        }
+        if backlog.demanded > 0 {
+            let found = parked(state, &target, Cause::Request, now).await?;
+            // What is due by itself as well is gone when the demands have their turn.
+            let left = found.map(|parked| Parked { due: backlog.demanded, ..parked });
+            waiting.extend(left.filter(|p| p.due > p.allowed).map(|parked| (Cause::Request, parked)));
+        }
+        Ok(waiting)
     }
 
     async fn to_count<'r>(

@@ -445,6 +445,14 @@ impl State {
         Ok(entry.map(|entry| EntryIndex::new(entry.unsigned_abs())))
     }
 
+    /// When the `pause` in force was ordered, in UTC, and in which role; none: there is none.
+    pub async fn paused_by(&mut self) -> Result<Option<(DateTime<Utc>, RoleName)>, StateError> {
+        let Some(entry) = self.paused().await? else { return Ok(None) };
+        let entry = self.entry(entry).await?;
+        let Body::Pause(Pause { by }) = entry.body() else { return Ok(None) };
+        Ok(Some((entry.at(), by.clone())))
+    }
+
     /// Why nothing may be disposed of now; none: it may. A stop file that cannot be looked for is one.
     pub async fn halt(&mut self) -> Result<Option<Halt>, StateError> {
         if let Some(entry) = self.paused().await? {

@@ -85,7 +85,7 @@ pub struct SweepEnd {
 }
 
 /// What the ledger knows of one version of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VersionStanding {
     /// Whether a sweep of exactly this version has completed, since the rule last only observed.
     pub finished: bool,

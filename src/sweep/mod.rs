@@ -266,16 +266,44 @@ async fn standing(
 /// The orders in force for a rule, as far as a sweep for this cause goes by them ([`batches::phases`]). One that only observes
 /// disposes of nothing, and counts what is due by either.
 async fn orders(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<Orders, SweepError> {
-    let shared = shared(target.rules, target.rule);
-    let orders = match (cause, target.rule.mode) {
-        (Cause::Schedule | Cause::Replay, Mode::Enforce) => state.holds_over(target.rule, &shared).await?,
-        (Cause::Request, _) | (_, Mode::Observe) => state.orders(target.rule, &shared).await?,
-    };
+    let orders = given(state, target, cause).await?;
     // A hold does not lapse because somebody renamed what it is on. After the others: one that comes between is newer than they are.
     match state.holds().await?.into_iter().find(|hold| hold.is_lost(target.rules)) {
         None => Ok(orders),
         Some(hold) => Err(SweepError::LostHold { hold: hold.id.to_string(), on: hold.on().to_owned() }),
     }
+}
+
+/// The same, whether or not a hold has lost what it is on.
+async fn given(state: &mut State, target: &Target<'_>, cause: Cause) -> Result<Orders, StateError> {
+    let shared = shared(target.rules, target.rule);
+    match (cause, target.rule.mode) {
+        (Cause::Schedule | Cause::Replay, Mode::Enforce) => state.holds_over(target.rule, &shared).await,
+        (Cause::Request, _) | (_, Mode::Observe) => state.orders(target.rule, &shared).await,
+    }
+}
+
+/// Why the guard would not let a sweep for this cause start now, by the look that the sweep itself takes; none: it would. Changes
+/// nothing, and writes nothing down.
+///
+/// `state`: none before the first sweep, when nothing is known of any rule.
+pub async fn parked(
+    state: Option<&mut State>,
+    target: &Target<'_>,
+    cause: Cause,
+    now: Now,
+) -> Result<Option<Parked>, SweepError> {
+    let (orders, standing) = match state {
+        Some(state) => (given(state, target, cause).await?, standing(state, target, cause).await?),
+        None => (Orders::default(), VersionStanding::default()),
+    };
+    let (catalogues, mut readers) = surveyed(target.rule, &|name| target.datastores.get(name)).await?;
+    let bound = bind(target.rule, &catalogues).map_err(SweepError::Bind)?;
+    let cutoffs = Cutoffs::of(&bound, now);
+    let mut reader = readers.remove(&target.rule.datastore);
+    let mandate = Mandate { cause, orders, standing, now, brake: &Brake::none() };
+    let (_, allowed) = permitted(target, &bound, &cutoffs, &mandate, reader.as_mut()).await?;
+    Ok(allowed.err())
 }
 
 /// By what a sweep goes.

@@ -114,7 +114,13 @@ fn a_parked_request_goes_once_it_is_approved() {
     let parked = json(&world, &["sweep"], 5);
     assert_eq!(parked["rules"][0]["requests"]["result"], "parked", "{parked}");
     assert!(world.ids("SELECT id FROM account").contains("21"));
+    let status = json(&world, &["status"], 1)["rules"][0].clone();
+    assert_eq!(status["requests_parked"], serde_json::json!({ "due": 2, "allowed": 1 }), "{status}");
+    assert!(status["parked"].is_null(), "{status}");
+    let told = world.ran(&["status"], 1).stdout;
+    assert!(told.contains("parked: more is demanded than may go without a look"), "{told}");
     world.ran(&["approve", "site/account", "--up-to", "2"], 0);
+    json(&world, &["status"], 0);
     json(&world, &["sweep"], 0);
     assert!(!world.ids("SELECT id FROM account").contains("21"));
     assert_eq!(world.entries("erasure.answered").len(), 1);

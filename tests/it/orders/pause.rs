@@ -38,6 +38,33 @@ fn a_stop_file_stops_everything_and_so_does_one_that_cannot_be_looked_for() {
     sound(&world);
 }
 
+/// Whoever asks how things stand learns that nothing goes, and who said so.
+#[test]
+fn status_says_that_disposal_is_halted_and_is_a_finding() {
+    let world = world();
+    json(&world, &["sweep"], 0);
+    let calm = json(&world, &["status"], 0);
+    assert!(calm["halted"].is_null() && calm["paused_at"].is_null() && calm["paused_by"].is_null(), "{calm}");
+    let entry = json(&world, &["pause", "--by", "ops"], 0)["entry"].clone();
+    let paused = json(&world, &["status"], 1);
+    let why = format!("disposal is paused (entry {entry}): `expunged resume`");
+    assert_eq!((&paused["halted"], &paused["paused_by"]), (&why.as_str().into(), &"ops".into()));
+    let since = crate::world::at(paused["paused_at"].as_str().unwrap());
+    assert_eq!(since, crate::world::at(world.entries("pause")[0]["at"].as_str().unwrap()));
+    let text = world.ran(&["status"], 1).stdout;
+    let first =
+        format!("Nothing is disposed of: {why}; since {}, by ops.", since.format("%Y-%m-%d %H:%M:%S UTC"));
+    assert_eq!(text.lines().next(), Some(first.as_str()));
+    json(&world, &["resume"], 0);
+    world.ran(&["status"], 0);
+    world.write("state.db.stop", "");
+    let stopped = json(&world, &["status"], 1);
+    assert!(stopped["halted"].as_str().unwrap().contains("state.db.stop"), "{stopped}");
+    assert!(stopped["paused_at"].is_null() && stopped["paused_by"].is_null(), "{stopped}");
+    let text = world.ran(&["status"], 1).stdout;
+    assert!(text.starts_with("Nothing is disposed of: the stop file"), "{text}");
+}
+
 #[cfg(feature = "test-hooks")]
 #[test]
 fn a_pause_in_the_middle_of_a_sweep_stops_it_before_the_next_intent() {

@@ -32,6 +32,59 @@ fn a_new_rule_above_its_limits_waits_for_a_person() {
     told!(ran);
 }
 
+/// What a sweep says of it, before the first one and after.
+#[test]
+fn status_says_that_a_rule_is_parked_and_what_to_do() {
+    for (trigger, literal, declared) in [
+        (DELETED_AT, "'1971-01-01T00:00:00Z'", "timestamptz"),
+        // Only the judge can read these.
+        (r#"{ column = "deleted_at", format = "%d.%m.%Y %H:%M %z" }"#, "'01.01.1971 00:00 +0000'", "TEXT"),
+    ] {
+        let world = world(trigger, literal, declared);
+        let told = |status: &str| {
+            let line =
+                status.lines().find(|line| line.starts_with("site/account: parked: ")).map(str::to_owned);
+            line.unwrap_or_else(|| panic!("{status}"))
+        };
+        let before = told(&world.ran(&["status"], 1).stdout);
+        assert!(!world.path("state.db").exists(), "status makes no state");
+        assert_eq!(before, told(&world.ran(&["sweep"], 5).stdout));
+        assert_eq!(before, told(&world.ran(&["status"], 1).stdout));
+        let json = |code| {
+            let status = world.ran(&["status", "--format", "json"], code).stdout;
+            serde_json::from_str::<serde_json::Value>(&status).unwrap()["rules"][0].clone()
+        };
+        let rule = json(1);
+        assert_eq!(rule["parked"], serde_json::json!({ "due": 20, "allowed": 10 }), "{rule}");
+        assert!(rule["requests_parked"].is_null(), "{rule}");
+        world.ran(&["approve", "site/account", "--up-to", "20"], 0);
+        assert!(json(0)["parked"].is_null());
+        world.ran(&["sweep"], 0);
+        assert!(json(0)["parked"].is_null());
+    }
+}
+
+/// A fraction is one of the table, whatever the rule's filters leave of it.
+#[test]
+fn status_counts_a_fraction_of_the_dataset_as_the_sweep_does() {
+    let world = usual();
+    world.configure("first_sweep = 10\nfirst_fraction = 1.0", "first_sweep = 1000\nfirst_fraction = 0.05");
+    world.rules(&rules(DELETED_AT, "only = { name = { not = [\"living\"] } }"));
+    let living = |n: u32| {
+        format!(
+            "INSERT INTO account WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {n})
+             SELECT i + (SELECT max(id) FROM account), NULL, 'living' FROM n;"
+        )
+    };
+    world.sql(&living(370));
+    let status = world.ran(&["status"], 1);
+    assert!(status.stdout.contains("would dispose of 20, and may dispose of 19"), "{}", status.text());
+    world.ran(&["sweep"], 5);
+    world.sql(&living(10));
+    world.ran(&["status"], 0);
+    world.ran(&["sweep"], 0);
+}
+
 #[test]
 fn an_approval_that_is_too_small_still_parks() {
     let world = usual();
