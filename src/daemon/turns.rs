@@ -16,6 +16,7 @@ use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::name::RuleId;
 use crate::model::now::Now;
+use crate::model::opening::OpeningHours;
 use crate::model::orders::Halt;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
@@ -35,6 +36,8 @@ pub(super) struct Turns<'d> {
     state: Option<State>,
     recovered: Recovered,
     plan: Plan,
+    /// When what waits for each rule was last counted: where a start of its schedule may not sweep, it counts.
+    counted: Plan,
     /// Why nothing is disposed of at all.
     halt: Option<Halt>,
     jumps: Jumps,
@@ -50,6 +53,7 @@ impl<'d> Turns<'d> {
             state: Some(state),
             recovered,
             plan: Plan::default(),
+            counted: Plan::default(),
             halt: None,
             jumps: Jumps::default(),
             known: None,
@@ -58,7 +62,7 @@ impl<'d> Turns<'d> {
 
     /// Ends when the brake is pulled, or when the evidence does not hold.
     pub(super) async fn run(mut self) -> Result<(), Failure> {
-        let mut said = None;
+        let mut said = String::new();
         while !self.brake.pulled() {
             self.shared.pulse.beat();
             // Often, so that a jump is not taken for the time since the last look.
@@ -67,30 +71,59 @@ impl<'d> Turns<'d> {
             if self.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &deployment)) {
                 self.adopt(&deployment).await?;
                 self.known = Some(Arc::clone(&deployment));
-                said = None;
+                said.clear();
                 continue;
             }
+            // Whether or not anything is due: whoever watches must not learn of it only then.
+            let halted = self.halted().await?;
             let rules = deployment.rules.rules().map(|(_, rule)| {
                 (&rule.id, &rule.schedule, deployment.config.defaults.opening(rule.datastores()))
             });
-            let next = self.plan.next(rules, clock::now());
-            let slice = self.shared.pulse.slice();
-            if said.as_ref() != Some(&next) {
-                say(&next);
-                said = Some(next.clone());
+            let now = clock::now();
+            let next = self.plan.next(rules, now);
+            let status = if halted { "disposal is halted".to_owned() } else { told(&next) };
+            if said != status {
+                tell(&[NotifyState::Status(&status)]);
+                said = status;
             }
-            match next {
-                // What is due stays due: it starts as soon as disposal goes on.
-                Next::Due(_) if self.halted().await? => self.wait_until(DateTime::<Utc>::MAX_UTC, LOOK).await,
-                Next::Due(rule) => {
+            let next = match next {
+                Next::Due(rule) if !halted => {
                     self.start(&deployment, &rule).await?;
-                    said = None;
+                    said.clear();
+                    continue;
                 }
-                Next::At(_, at) => self.wait_until(at, slice).await,
-                Next::Never => self.wait_until(DateTime::<Utc>::MAX_UTC, slice).await,
-            }
+                // What is due stays due: it starts as soon as disposal goes on.
+                Next::Due(_) | Next::Never => DateTime::<Utc>::MAX_UTC,
+                Next::At(_, at) => at,
+            };
+            let slice = if halted { LOOK } else { self.shared.pulse.slice() };
+            self.count_or_wait(&deployment, now, next, slice).await;
         }
         Ok(())
+    }
+
+    /// While nothing may be swept, because of a halt or of a closed datastore, deadlines pass all the same: whoever watches sees it as
+    /// soon as by sweeps. Where nothing is to be counted either, a slice of the way to the next sweep.
+    async fn count_or_wait(
+        &mut self,
+        deployment: &Deployment,
+        now: DateTime<Utc>,
+        next: DateTime<Utc>,
+        slice: Duration,
+    ) {
+        let rules = deployment.rules.rules();
+        let always = rules.map(|(_, rule)| (&rule.id, &rule.schedule, OpeningHours::default()));
+        let until = match self.counted.next(always, now) {
+            Next::Due(id) => {
+                if let Some((_, rule)) = deployment.rules.rules().find(|(_, rule)| rule.id == id) {
+                    self.count(deployment, rule).await;
+                }
+                return;
+            }
+            Next::At(_, at) => at.min(next),
+            Next::Never => next,
+        };
+        self.wait_until(until, slice).await;
     }
 
     /// A slice of the way, or until something happens.
@@ -116,9 +149,8 @@ impl<'d> Turns<'d> {
                 tracing::info!("disposal goes on");
             }
             self.halt = halt;
+            // Before the service manager is told: who listens to it may look at the metrics at once.
             self.shared.metrics.halted(self.halt.is_some());
-            // Last: whoever is told may look at the metrics at once.
-            tell(&[NotifyState::Status("disposal is halted")]);
         }
         Ok(self.halt.is_some())
     }
@@ -162,6 +194,7 @@ impl<'d> Turns<'d> {
 
     /// Counts what waits for a rule; given up when the process has to end: counting changes nothing.
     async fn count(&mut self, deployment: &Deployment, rule: &Rule) {
+        self.counted.remember(&rule.id, Some(clock::now()));
         let Some(state) = &mut self.state else {
             // What is on hold and what is demanded, nobody knows.
             self.shared.metrics.backlog(&rule.id, None);
@@ -183,7 +216,9 @@ impl<'d> Turns<'d> {
 
     /// Gives a rule its turn.
     async fn start(&mut self, deployment: &Deployment, id: &RuleId) -> Result<(), Failure> {
-        self.plan.remember(id, Some(clock::now()));
+        let now = clock::now();
+        self.plan.remember(id, Some(now));
+        self.counted.remember(id, Some(now));
         let Some((service, rule)) = deployment.rules.rules().find(|(_, rule)| rule.id == *id) else {
             return Ok(());
         };
@@ -324,12 +359,11 @@ fn unfinished(failure: &Failure) -> SweepResult {
     if failure.exit() == Exit::Refused { SweepResult::Refused } else { SweepResult::Failed }
 }
 
-/// Tells the service manager what comes next.
-fn say(next: &Next) {
-    let status = match next {
+/// What comes next, as the service manager is told it.
+fn told(next: &Next) -> String {
+    match next {
         Next::Due(rule) => format!("sweeping {rule}"),
         Next::At(rule, at) => format!("next sweep: {rule} at {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
         Next::Never => "no schedule fires any more".to_owned(),
-    };
-    tell(&[NotifyState::Status(&status)]);
+    }
 }

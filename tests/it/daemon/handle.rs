@@ -169,6 +169,20 @@ impl<'w> Daemon<'w> {
         metrics
     }
 
+    /// Looks until monitoring sees what it should: that something was counted, nobody is told. What it saw.
+    #[track_caller]
+    pub fn until(&self, seen: impl Fn(&str) -> bool) -> String {
+        let watch = expunged::clock::Stopwatch::start();
+        loop {
+            let metrics = self.metrics();
+            if seen(&metrics) {
+                return metrics;
+            }
+            assert!(watch.elapsed() < LONGEST, "{metrics}\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits until it tells its manager something that begins like this, and forgets what came before.
     #[track_caller]
     pub fn wait(&self, beginning: &str) -> String {

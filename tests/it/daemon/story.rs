@@ -85,6 +85,45 @@ fn orders_and_reloads_are_heeded_between_ticks_and_a_restart_catches_up() {
     world.ran(&["ledger", "verify"], 0);
 }
 
+/// Deadlines pass during a pause as well, and whoever watches must see both before the next start of a rule.
+#[test]
+fn a_pause_is_seen_at_once_and_what_falls_due_meanwhile_is_counted() {
+    let world = world();
+    let daemon = Daemon::spawn(&world, &[("WATCHDOG_USEC", "600000")]);
+    daemon.wait("STATUS=next sweep");
+    let rule = |name: &str| format!("expunged_{name}{{service=\"site\",rule=\"account\"}}");
+    let metrics = daemon.metrics();
+    assert_eq!(sample(&metrics, &rule("first_deadline_seconds")), "+Inf");
+    assert_eq!(run(&world, &["pause"]).code, 0);
+    // Nothing is due for the better part of an hour.
+    daemon.wait("STATUS=disposal is halted");
+    assert_eq!(sample(&daemon.metrics(), "expunged_paused"), "1");
+    // Account 2 should have gone by 23:30, account 3 by 01:30 of the next day.
+    for (now, due, overdue) in [
+        ("2031-03-04T02:00:10Z", "1", "0"),
+        ("2031-03-04T04:00:10Z", "2", "0"),
+        ("2031-03-05T02:00:10Z", "0", "2"),
+    ] {
+        set_clock(&world, now);
+        daemon.until(|metrics| {
+            sample(metrics, &rule("due")) == due && sample(metrics, &rule("overdue")) == overdue
+        });
+    }
+    let metrics = daemon.metrics();
+    assert!(sample(&metrics, &rule("first_deadline_seconds")).starts_with('-'), "{metrics}");
+    assert_eq!(accounts(&world), set(&["2", "3", "4"]));
+    assert_eq!(swept(&world), ["site/account", "site/visit"]);
+    daemon.silent("STATUS=");
+    assert_eq!(run(&world, &["resume"]).code, 0);
+    // Not under the words of the halt.
+    daemon.wait("STATUS=sweeping site/");
+    daemon.wait("STATUS=next sweep");
+    assert_eq!(accounts(&world), set(&["4"]));
+    let metrics = daemon.metrics();
+    assert_eq!((sample(&metrics, "expunged_paused"), sample(&metrics, &rule("overdue"))), ("0", "0"));
+    daemon.stop();
+}
+
 #[test]
 fn while_disposal_is_paused_the_daemon_waits_and_then_goes_on_at_once() {
     let world = world();

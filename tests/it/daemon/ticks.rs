@@ -1,6 +1,6 @@
 //! Rules on their schedules.
 
-use super::handle::{Daemon, TWO_RULES, set_clock, sweeps, swept, world};
+use super::handle::{BEGIN, Daemon, TWO_RULES, monitored, sample, set_clock, sweeps, swept, world};
 use crate::world::set;
 
 #[test]
@@ -48,6 +48,25 @@ fn a_stretch_that_was_slept_through_is_one_sweep() {
     assert_eq!(sweeps.len(), 4, "{sweeps:?}");
     // The account's start at 01:00 was missed before the visit's at 03:00.
     assert_eq!(sweeps[2].0, "site/account");
+    daemon.stop();
+}
+
+/// A deadline does not wait until a window opens.
+#[test]
+fn a_start_outside_the_window_counts_what_is_due() {
+    let world = monitored();
+    world.rules(&TWO_RULES.replace("delete_by = \"24 hours\"", "delete_by = \"72 hours\""));
+    world.configure(
+        "url = \"sqlite://site.db\"\n",
+        "url = \"sqlite://site.db\"\nwindow = { from = \"22:00\", to = \"23:00\", time_zone = \"Etc/UTC\" }\n",
+    );
+    let daemon = Daemon::spawn(&world, &[("WATCHDOG_USEC", "600000")]);
+    daemon.wait("STATUS=next sweep");
+    for (now, due) in [(BEGIN, "1"), ("2031-03-04T01:00:10Z", "2"), ("2031-03-04T03:00:10Z", "3")] {
+        set_clock(&world, now);
+        daemon.until(|metrics| sample(metrics, "expunged_due{service=\"site\",rule=\"account\"}") == due);
+    }
+    assert_eq!(swept(&world), [""; 0]);
     daemon.stop();
 }
 
