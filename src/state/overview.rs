@@ -11,7 +11,7 @@ use super::{State, failed};
 pub struct RuleOverview {
     /// Its last sweep by its schedule, if there was one.
     pub last: Option<LastSweep>,
-    /// When its last sweep ended that was completed, or only observed, in UTC.
+    /// When its last sweep by its schedule ended that was completed, or only observed, in UTC.
     pub last_success: Option<DateTime<Utc>>,
     /// The rule's own records disposed of since the ledger began.
     pub disposed: u64,
@@ -46,7 +46,7 @@ impl State {
             "SELECT coalesce(sum(b.own) FILTER (WHERE b.committed), 0), \
              coalesce(sum(b.records - b.own) FILTER (WHERE b.committed), 0), count(*) FILTER (WHERE b.outcome IS NULL), \
              max(b.gone_by) FILTER (WHERE b.committed), \
-             (SELECT max(finished_at) FROM sweep WHERE rule = ?1 AND result IN ('completed', 'observed')) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
+             (SELECT max(finished_at) FROM sweep WHERE rule = ?1 AND cause = 'schedule' AND result IN ('completed', 'observed')) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep WHERE s.rule = ?1",
         )
         .bind(rule)
         .fetch_one(&mut self.connection)

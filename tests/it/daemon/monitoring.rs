@@ -146,6 +146,41 @@ fn a_parked_request_alarms_and_goes_once_it_is_approved() {
     assert!(daemon.stop().contains("parked: waits for `expunged approve`"));
 }
 
+/// What people demand is swept by itself, and says nothing of the schedule: neither live nor after a restart.
+#[test]
+fn the_last_success_is_the_schedules_after_a_restart_as_well() {
+    let world = monitored();
+    let rules =
+        TWO_RULES.replacen("key = [\"id\"]", "key = [\"id\"]\nsubject = \"id\"\non_erasure = \"dispose\"", 1);
+    world.rules(&rules);
+    let daemon = Daemon::start(&world);
+    daemon.stop();
+    world.configure("first_sweep = 1000000", "first_sweep = 1");
+    let daemon = Daemon::start(&world);
+    world.sql(
+        "INSERT INTO account VALUES (11, '2031-03-03T23:30:00Z'), (12, '2031-03-03T23:30:00Z'), (13, '2031-03-03T23:30:00Z'),
+         (14, '2031-03-03T23:30:00Z'), (15, '2031-03-03T23:30:00Z')",
+    );
+    assert_eq!(run(&world, &["erase", "request", "site", "4"]).code, 0);
+    daemon.advance("2031-03-04T01:00:10Z");
+    assert_eq!(
+        world.entries("sweep.finished").len(),
+        3,
+        "the schedule's sweep is parked, the request's is not"
+    );
+    let success = |daemon: &Daemon<'_>| -> f64 {
+        let name = "expunged_last_success_timestamp_seconds{service=\"site\",rule=\"account\"}";
+        sample(&daemon.metrics(), name).parse().unwrap()
+    };
+    let begun = crate::world::at(super::handle::BEGIN).timestamp();
+    let of_the_schedule = f64::from(i32::try_from(begun).unwrap());
+    assert!((success(&daemon) - of_the_schedule).abs() < 600.0);
+    daemon.stop();
+    let daemon = Daemon::start(&world);
+    assert!((success(&daemon) - of_the_schedule).abs() < 600.0, "{}", success(&daemon));
+    daemon.stop();
+}
+
 #[test]
 fn a_parked_rule_goes_on_alarming() {
     let world = monitored();
