@@ -1,5 +1,7 @@
 //! `expunged ledger verify` and `export`: the whole ledger.
 
+mod found;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -10,12 +12,12 @@ use serde_json::json;
 use super::directory::{empty, unusable};
 use super::verify::verifier_key;
 use super::{Exit, Failure, Format, Global, Outcome};
-use crate::diagnostic::chain;
-use crate::ledger::audit::{Audit, AuditReport, OpenIntents};
+use crate::ledger::audit::{Audit, OpenIntents};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::tiles::{self, File, Tiles};
 use crate::ledger::tree::EntryIndex;
 use crate::state::{Role, State};
+use found::{Beside, Found};
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;
@@ -41,24 +43,31 @@ pub(super) async fn verify(global: &Global) -> Outcome {
     let deployment = global.deployment()?;
     // Opening compares the tree with the published checkpoint.
     let mut state = deployment.state(Role::Beside).await?;
-    let report = audit(&mut state).await?;
-    let commitments = state.check_commitments().await?;
-    let leaves = state.check_leaves().await?;
-    match global.format {
-        Format::Json => println!("{}", object(&report, &commitments, &leaves)),
-        Format::Text => text(&report, &commitments, &leaves),
-    }
-    Ok(exit(&report, commitments.len() + leaves.len()))
-}
-
-async fn audit(state: &mut State) -> Result<AuditReport, Failure> {
+    let obeyed = state.obeyed().await?;
     let mut audit = Audit::default();
-    every_entry(state, |index, bytes| {
-        audit.push(index, bytes);
+    every_entry(&mut state, |index, bytes| {
+        // What others append meanwhile is for the next verification.
+        if index < obeyed.size().next_index() {
+            audit.push(index, bytes);
+        }
         Ok(())
     })
     .await?;
-    Ok(audit.finish(OpenIntents::Allowed))
+    let report = audit.finish(OpenIntents::Allowed);
+    let beside = Beside {
+        commitments: state.check_commitments().await?,
+        leaves: state.check_leaves().await?,
+        contradictions: obeyed.contradictions(&report),
+    };
+    Ok(tell(global, &Found { report, beside: Some(beside) }))
+}
+
+fn tell(global: &Global, found: &Found) -> Exit {
+    match global.format {
+        Format::Json => println!("{}", found.object()),
+        Format::Text => found.print(),
+    }
+    found.exit()
 }
 
 /// Writes the ledger as it is now. The checkpoint comes last: without it, the directory is no ledger.
@@ -134,27 +143,7 @@ pub(super) fn verify_exported(global: &Global, directory: &Path, key: &Path) -> 
         );
         return Err(evidence(anyhow!(what)));
     }
-    match global.format {
-        Format::Json => {
-            let mut object = object(&report, &[], &[]);
-            // Neither is among the files: what was not looked at is not in order.
-            for absent in ["wrong_commitments", "wrong_leaves"] {
-                object[absent] = serde_json::Value::Null;
-            }
-            println!("{object}");
-        }
-        Format::Text => text(&report, &[], &[]),
-    }
-    Ok(exit(&report, 0))
-}
-
-/// `beside`: how much is wrong with what is kept beside the entries.
-fn exit(report: &AuditReport, beside: usize) -> Exit {
-    match (report.findings.is_empty() && beside == 0, report.open_intents.is_empty()) {
-        (false, _) => Exit::Evidence,
-        (true, false) => Exit::Finding,
-        (true, true) => Exit::Done,
-    }
+    Ok(tell(global, &Found { report, beside: None }))
 }
 
 fn evidence(error: anyhow::Error) -> Failure {
@@ -165,36 +154,4 @@ fn missing(path: &str, error: io::Error) -> Failure {
     evidence(
         anyhow::Error::new(error).context(format!("`{path}` cannot be read, expected by the checkpoint")),
     )
-}
-
-fn text(report: &AuditReport, commitments: &[String], leaves: &[EntryIndex]) {
-    for finding in &report.findings {
-        println!("{}", chain(finding));
-    }
-    for batch in commitments {
-        println!("batch {batch}: the commitments kept beside it are not those its entry names");
-    }
-    for entry in leaves {
-        println!("entry {entry}: its bytes are not those that were signed; restore the state from a backup");
-    }
-    for open in &report.open_intents {
-        println!("entry {}: batch {} is open; the next sweep settles it", open.entry, open.batch);
-    }
-    let word = if report.findings.is_empty() && commitments.is_empty() && leaves.is_empty() {
-        "sound"
-    } else {
-        "NOT SOUND"
-    };
-    println!("{word}: {} entries, root {}", report.size, report.root);
-}
-
-fn object(report: &AuditReport, commitments: &[String], leaves: &[EntryIndex]) -> serde_json::Value {
-    json!({
-        "sound": report.findings.is_empty() && commitments.is_empty() && leaves.is_empty(),
-        "entries": report.size.get(), "root": report.root.to_string(),
-        "findings": report.findings.iter().map(|f| json!({ "entry": f.entry.get(), "what": chain(f) })).collect::<Vec<_>>(),
-        "suppressed": report.suppressed, "wrong_commitments": commitments,
-        "wrong_leaves": leaves.iter().map(|l| l.get()).collect::<Vec<_>>(),
-        "open_intents": report.open_intents.iter().map(|o| o.batch.as_str()).collect::<Vec<_>>(),
-    })
 }

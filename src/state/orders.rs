@@ -559,12 +559,31 @@ impl State {
     }
 
     fn open_subject(&self, order: &str, sealed: &[u8]) -> Result<SubjectId, StateError> {
-        let key = self.keys.read(KEY)?;
-        let text = key.and_then(|key| aead::open(&key, Purpose::Subject, order, sealed));
-        let opened: Option<Opened> = text.and_then(|text| serde_json::from_str(&text).ok());
-        opened
+        self.opened(order, sealed)?
             .and_then(|opened| SubjectId::canonical(&opened.subject))
             .ok_or_else(|| StateError::Subject { order: order.to_owned() })
+    }
+
+    fn opened(&self, order: &str, sealed: &[u8]) -> Result<Option<Opened>, StateError> {
+        let key = self.keys.read(KEY)?;
+        let text = key.and_then(|key| aead::open(&key, Purpose::Subject, order, sealed));
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Whether there is a key to read whom orders are about.
+    pub(super) fn has_key_of_orders(&self) -> Result<bool, StateError> {
+        Ok(self.keys.read(KEY)?.is_some())
+    }
+
+    /// What the ledger would call whom an order is about; none: they cannot be read.
+    pub(super) fn committed_subject(
+        &self,
+        order: &str,
+        sealed: &[u8],
+    ) -> Result<Option<Commitment>, StateError> {
+        let Some(opened) = self.opened(order, sealed)? else { return Ok(None) };
+        let nonce = STANDARD.decode(&opened.nonce).ok().and_then(|nonce| nonce.try_into().ok());
+        Ok(nonce.map(|nonce| commit_subject(&Nonce::from_bytes(nonce), &opened.subject)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod erase;
 mod hold;
 mod lost;
+mod obeyed;
 mod on_request;
 mod pause;
 mod shared;

@@ -5,6 +5,7 @@ use super::super::entry::{DatastoreName, RuleId, SweepId};
 use super::super::error::EntryError;
 use super::super::hash::Hash;
 use super::super::tree::{EntryIndex, TreeSize};
+use super::Orders;
 
 /// Whether an intent without an outcome is a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct AuditReport {
     pub open_intents: Vec<OpenIntent>,
     /// Sweeps that did not finish, or whose open intents are not settled.
     pub open_sweeps: Vec<SweepId>,
+    /// What people ordered and is in force at the end.
+    pub orders: Orders,
 }
 
 /// An intent without an outcome: its records may or may not be gone.

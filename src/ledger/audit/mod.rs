@@ -21,10 +21,9 @@ use super::entry::{
 use super::hash::{leaf_hash, sha256};
 use super::tree::{EntryIndex, Frontier};
 
-use levels::Levels;
-use orders::Orders;
-
 pub use finding::{AuditReport, Finding, OpenIntent, OpenIntents, Violation};
+use levels::Levels;
+pub use orders::Orders;
 
 /// Enough to see what is wrong; a ledger full of it should not exhaust the auditor.
 const MAX_FINDINGS: usize = 1_000;
@@ -132,6 +131,7 @@ impl Audit {
             suppressed: self.suppressed,
             open_intents: open,
             open_sweeps: self.sweeps.into_keys().collect(),
+            orders: self.orders,
         }
     }
 

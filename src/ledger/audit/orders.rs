@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::super::entry::{Body, HoldId, RequestId};
+use super::super::entry::{Body, ErasureRequested, HoldPlaced};
 use super::super::tree::EntryIndex;
 use super::{Audit, Violation, name};
 
-/// The orders in force.
-#[derive(Default)]
-pub(super) struct Orders {
-    holds: BTreeMap<EntryIndex, HoldId>,
-    requests: BTreeMap<EntryIndex, RequestId>,
-    pause: Option<EntryIndex>,
+/// The orders in force, by the entry that gave each.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Legal holds.
+    pub holds: BTreeMap<EntryIndex, HoldPlaced>,
+    /// Erasure requests without an answer.
+    pub requests: BTreeMap<EntryIndex, ErasureRequested>,
+    /// The `pause`, if disposal is paused.
+    pub pause: Option<EntryIndex>,
 }
 
 impl Orders {
@@ -27,25 +30,25 @@ impl Audit {
         match body {
             Body::HoldPlaced(placed) => {
                 let repeated = self.repeated(b"hold", placed.hold.as_str());
-                self.orders.holds.insert(index, placed.hold.clone());
+                self.orders.holds.insert(index, placed.clone());
                 repeated
             }
             Body::HoldReleased(released) => {
                 let known = self.orders.holds.remove(&released.placed);
-                ended(known.as_ref() == Some(&released.hold), released.placed)
+                ended(known.is_some_and(|known| known.hold == released.hold), released.placed)
             }
             Body::ErasureRequested(requested) => {
                 let repeated = self.repeated(b"request", requested.request.as_str());
-                self.orders.requests.insert(index, requested.request.clone());
+                self.orders.requests.insert(index, requested.clone());
                 repeated
             }
             Body::ErasureAnswered(answered) => {
                 let known = self.orders.requests.remove(&answered.requested);
-                ended(known.as_ref() == Some(&answered.request), answered.requested)
+                ended(known.is_some_and(|known| known.request == answered.request), answered.requested)
             }
             Body::ErasureWithdrawn(withdrawn) => {
                 let known = self.orders.requests.remove(&withdrawn.requested);
-                ended(known.as_ref() == Some(&withdrawn.request), withdrawn.requested)
+                ended(known.is_some_and(|known| known.request == withdrawn.request), withdrawn.requested)
             }
             Body::Pause(_) => self.orders.pause.replace(index).map(|_| Violation::PausedTwice),
             Body::Resume(resume) => ended(self.orders.pause.take() == Some(resume.pause), resume.pause),
