@@ -194,6 +194,20 @@ pub enum Violation {
     },
     /// A field contradicts the entry it refers to.
     #[error("`{field}` disagrees with the entry it refers to")]
+    /// An intent of a rule all of whose records were held.
+    #[error("batch `{batch}` was intended while the hold that entry {placed} placed covered all of its rule")]
+    Held {
+        /// The batch.
+        batch: BatchId,
+        /// The hold's `hold.placed`.
+        placed: EntryIndex,
+    },
+    /// An intent of a sweep for erasure requests, of which there was none.
+    #[error("batch `{batch}` was intended for an erasure request, and none of its service was open")]
+    NotDemanded {
+        /// The batch.
+        batch: BatchId,
+    },
     Disagrees {
         /// The field.
         field: &'static str,

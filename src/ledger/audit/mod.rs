@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 use super::commitment::{BatchId, EpochId};
 use super::entry::{
-    BackupExpired, BatchAborted, BatchCommitted, BatchIntent, Body, Entry, Outcomes, Residue, RuleDigest,
+    BackupExpired, BatchAborted, BatchCommitted, BatchIntent, Body, Cause, Entry, Outcomes, Residue, RuleDigest,
     RuleId, SweepFinished, SweepId, SweepResult, SweepStarted,
 };
 use super::hash::{leaf_hash, sha256};
@@ -230,10 +230,7 @@ impl Audit {
         if !self.epochs.contains(&intent.epoch) {
             self.find(index, Violation::UnknownEpoch { epoch: intent.epoch.clone() });
         }
-        let mut violations = Vec::new();
-        if self.orders.paused() {
-            violations.push(Violation::Paused { batch: intent.batch.clone() });
-        }
+        let mut violations = self.orders.forbid(intent);
         match self.sweeps.get_mut(&intent.sweep) {
             None => violations.push(Violation::UnknownSweep { sweep: intent.sweep.clone() }),
             Some(sweep) => {
@@ -243,6 +240,10 @@ impl Audit {
                 }
                 if sweep.started.rule_entry != intent.rule_entry {
                     violations.push(Violation::Disagrees { field: "rule_entry" });
+                }
+                // Its start says nothing yet: the last request may be withdrawn before the first batch.
+                if sweep.started.cause == Cause::Request && !self.orders.demand(intent.rule.service()) {
+                    violations.push(Violation::NotDemanded { batch: intent.batch.clone() });
                 }
             }
         }

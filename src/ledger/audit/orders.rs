@@ -1,8 +1,8 @@
-//! Orders: each is given once, and ended at most once, by an entry that names it.
+//! Orders: each is given once, and ended at most once, by an entry that names it; between the two, intents heed it.
 
 use std::collections::BTreeMap;
 
-use super::super::entry::{Body, ErasureRequested, HoldPlaced};
+use super::super::entry::{BatchIntent, Body, ErasureRequested, HoldPlaced};
 use super::super::tree::EntryIndex;
 use super::{Audit, Violation, name};
 
@@ -18,8 +18,23 @@ pub struct Orders {
 }
 
 impl Orders {
-    pub(super) fn paused(&self) -> bool {
-        self.pause.is_some()
+    /// What an intent breaks. A hold on a data subject does not tell: whose its records are is in no entry.
+    pub(super) fn forbid(&self, intent: &BatchIntent) -> Vec<Violation> {
+        let batch = &intent.batch;
+        let paused = self.pause.map(|_| Violation::Paused { batch: batch.clone() });
+        let covers = |hold: &HoldPlaced| {
+            hold.subject.is_none()
+                && hold.service.as_str() == intent.rule.service()
+                && hold.rule.as_ref().is_none_or(|only| *only == intent.rule)
+        };
+        let held = self.holds.iter().filter(|(_, hold)| covers(hold));
+        let held = held.map(|(placed, _)| Violation::Held { batch: batch.clone(), placed: *placed });
+        paused.into_iter().chain(held).collect()
+    }
+
+    /// Whether somebody demands erasure of this service.
+    pub(super) fn demand(&self, service: &str) -> bool {
+        self.requests.values().any(|request| request.service.as_str() == service)
     }
 }
 

@@ -5,7 +5,7 @@ use expunged::ledger::commitment::{Nonce, commit_subject};
 use expunged::ledger::entry::*;
 use expunged::ledger::tree::EntryIndex;
 
-use super::world::{self, INTENT, at};
+use super::world::{self, INTENT, STARTED, at};
 
 fn role() -> RoleName {
     RoleName::parse("legal").unwrap()
@@ -134,6 +134,90 @@ fn an_intent_while_disposal_is_paused_is_found() {
     let report = audit(entries.map(|(n, e)| (EntryIndex::new(n as u64), e.to_bytes())), OpenIntents::Allowed);
     let paused = |f: &&expunged::ledger::audit::Finding| matches!(&f.violation, Violation::Paused { batch } if *batch == intent.batch);
     assert_eq!(report.findings.iter().filter(paused).count(), 1, "{:?}", report.findings);
+}
+
+/// What the audit finds at an entry once these are put before the first intent, which comes right behind them.
+fn at_the_intent(orders: Vec<Body>, cause: Cause) -> Vec<Violation> {
+    let mut bodies = world::bodies();
+    let Body::SweepStarted(started) = &mut bodies[STARTED] else { panic!("no sweep") };
+    started.cause = cause;
+    let intent = (INTENT + orders.len()) as u64;
+    bodies.splice(INTENT..INTENT, orders);
+    let entries = world::entries(&bodies).into_iter().enumerate();
+    let report = audit(entries.map(|(n, e)| (EntryIndex::new(n as u64), e.to_bytes())), OpenIntents::Allowed);
+    let here = report.findings.into_iter().filter(|finding| finding.entry.get() == intent);
+    here.map(|finding| finding.violation).collect()
+}
+
+#[test]
+fn an_intent_of_a_rule_all_of_which_is_held_is_found() {
+    let on = |service: &str, rule: Option<&str>| {
+        let rule = rule.map(|rule| RuleId::parse(rule).unwrap());
+        let service = ServiceName::parse(service).unwrap();
+        Body::HoldPlaced(HoldPlaced { service, rule, subject: None, ..placed() })
+    };
+    let first = INTENT as u64;
+    let all = on("motorsport", None);
+    for covers in [all.clone(), on("motorsport", Some("motorsport/account"))] {
+        let found = at_the_intent(vec![covers], Cause::Schedule);
+        let held = |v: &Violation| matches!(v, Violation::Held { placed, .. } if placed.get() == first);
+        assert!(found.len() == 1 && held(&found[0]), "{found:?}");
+    }
+    // Whose records a batch is of is in no entry.
+    let others = [
+        vec![Body::HoldPlaced(placed())],
+        vec![on("motorsport", Some("motorsport/other"))],
+        vec![on("partner-portal", None)],
+        vec![all, released(first)],
+    ];
+    for orders in others {
+        assert!(at_the_intent(orders.clone(), Cause::Schedule).is_empty(), "{orders:?}");
+    }
+}
+
+#[test]
+fn an_intent_for_erasure_requests_of_which_none_is_open_is_found() {
+    let asked = || Body::ErasureRequested(requested());
+    let of_another = Body::ErasureRequested(ErasureRequested {
+        service: ServiceName::parse("partner-portal").unwrap(),
+        ..requested()
+    });
+    let first = INTENT as u64;
+    let over = [
+        vec![],
+        vec![of_another],
+        vec![asked(), Body::ErasureAnswered(answered(first))],
+        vec![asked(), withdrawn(first)],
+    ];
+    for orders in over {
+        let found = at_the_intent(orders.clone(), Cause::Request);
+        assert!(matches!(found[..], [Violation::NotDemanded { .. }]), "{orders:?}: {found:?}");
+        assert!(at_the_intent(orders, Cause::Schedule).is_empty());
+    }
+    assert!(at_the_intent(vec![asked()], Cause::Request).is_empty());
+}
+
+/// The last request may be withdrawn between the look at the orders and the start of its sweep, or during it.
+#[test]
+fn a_sweep_for_requests_that_disposes_of_nothing_may_have_none() {
+    let started = world::bodies()[STARTED].clone();
+    let Body::SweepStarted(started) = started else { panic!("no sweep") };
+    let sweep = SweepId::parse("S2").unwrap();
+    let more = vec![
+        Body::ErasureRequested(requested()),
+        withdrawn(12),
+        Body::SweepStarted(SweepStarted { sweep: sweep.clone(), cause: Cause::Request, ..started }),
+        Body::SweepFinished(SweepFinished {
+            sweep,
+            started: EntryIndex::new(14),
+            result: SweepResult::Completed,
+            batches: 0,
+            aborted: 0,
+            open: 0,
+            totals: Outcomes::default(),
+        }),
+    ];
+    assert_eq!(findings(more), []);
 }
 
 #[test]

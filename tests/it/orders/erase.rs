@@ -230,6 +230,22 @@ fn a_hold_that_comes_before_the_intent_of_a_request_keeps_the_batch() {
     sound(&world);
 }
 
+/// The sweep for requests has looked at them, and starts without any: it disposes of nothing, and the audit knows that this can be.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_request_that_is_withdrawn_before_the_start_of_its_sweep_is_no_finding() {
+    let world = world();
+    let asked = json(&world, &["erase", "request", "site", "boris"], 0);
+    let id = asked["request"].as_str().unwrap();
+    world.run_paused("sweep-started.before:2", &["sweep"], || {
+        world.ran(&["erase", "withdraw", id], 0);
+    });
+    let started = world.entries("sweep.started");
+    assert_eq!(started.iter().filter(|sweep| sweep["cause"] == "request").count(), 1);
+    assert_eq!(world.ids("SELECT id FROM account WHERE person = 'boris'"), set(&["5"]));
+    sound(&world);
+}
+
 #[cfg(feature = "test-hooks")]
 #[test]
 fn a_crash_of_an_answer_is_made_good_by_the_next_sweep() {
