@@ -62,16 +62,7 @@ pub(super) async fn settle(
                 _ => Left::RolledBack("its commit failed"),
             };
             let error = SweepError::Commit { rule: share.target.rule.id.clone(), source };
-            match evidence(share, &incarnation, intent, error).await? {
-                Evidence::Marked => Ok(whole(Settled::MarkerFound, intent)),
-                Evidence::Committed => Ok(whole(Settled::Remembered, intent)),
-                Evidence::RolledBack | Evidence::Lost => Ok(Settlement {
-                    settled: Settled::RolledBack,
-                    went: 0,
-                    left: Some(left),
-                    each: Vec::new(),
-                }),
-            }
+            by_evidence(share, &incarnation, intent, (left, error)).await
         }
         Committed::Each(outcomes) => each(share, intent, outcomes),
     }
@@ -81,13 +72,14 @@ fn whole(settled: Settled, intent: &CommittedIntent) -> Settlement {
     Settlement { settled, went: intent.records(), left: None, each: Vec::new() }
 }
 
-/// Looks at the marker; where it is lost, the intent stays open and the next start looks at the records: an error.
-async fn evidence(
+/// Settles a batch by its marker. `left`: why it is still there if it was rolled back. Where the marker is lost, nothing is settled: the intent
+/// stays open and the next start looks at the records; `error` says so.
+async fn by_evidence(
     share: &Share<'_>,
     incarnation: &str,
     intent: &CommittedIntent,
-    error: SweepError,
-) -> Result<Evidence, SweepError> {
+    (left, error): (Left, SweepError),
+) -> Result<Settlement, SweepError> {
     tracing::warn!(
         batch = intent.batch(),
         error = &error as &dyn std::error::Error,
@@ -96,8 +88,12 @@ async fn evidence(
     let mut fresh = sql::Writer::open(share.target.locate(share.datastore)?).await?;
     let incarnation = Incarnation::recorded(incarnation);
     match fresh.evidence(&incarnation, intent.batch()).await? {
+        Evidence::Marked => Ok(whole(Settled::MarkerFound, intent)),
+        Evidence::Committed => Ok(whole(Settled::Remembered, intent)),
+        Evidence::RolledBack => {
+            Ok(Settlement { settled: Settled::RolledBack, went: 0, left: Some(left), each: Vec::new() })
+        }
         Evidence::Lost => Err(error),
-        known => Ok(known),
     }
 }
 
