@@ -7,7 +7,8 @@ use crate::ledger::tree::EntryIndex;
 use crate::model::orders::Halt;
 use crate::secret::RandomError;
 
-/// A call to the state that failed. Where a batch was in flight, nothing of it has become irreversible.
+/// A call to the state that failed. Where an intent was to be written, nothing of its batch has become irreversible; where an outcome was, the
+/// batch is what its datastore made of it, and its intent stays open.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another process disposes of records with this state.
@@ -48,7 +49,7 @@ pub enum StateError {
         expected: i64,
     },
     /// It cannot be read as what it was.
-    #[error("state `{}` is damaged: {what}; nothing was disposed of; restore it from a backup", path.display())]
+    #[error("state `{}` is damaged: {what}; nothing more is disposed of; a batch in flight may be gone, and its intent is in this file alone: keep the file before anything is restored", path.display())]
     Damaged {
         /// The state.
         path: PathBuf,
