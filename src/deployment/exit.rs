@@ -82,12 +82,17 @@ impl Failure {
         self.exit
     }
 
-    /// Whether the state, and not a datastore or a rule, is at fault. An order that stops a rule is none of its faults.
+    /// Whether the state, and not a datastore or a rule, is at fault. An order that stops a rule is none of its faults, nor is a key that one rule needs.
     pub fn is_of_the_state(&self) -> bool {
         let error = self.error.chain().find_map(|error| error.downcast_ref::<StateError>());
         !matches!(
             error,
-            None | Some(StateError::Subject { .. } | StateError::OrdersMoved | StateError::Halted(_))
+            None | Some(
+                StateError::Subject { .. }
+                    | StateError::PseudonymKeyMissing { .. }
+                    | StateError::OrdersMoved
+                    | StateError::Halted(_)
+            )
         )
     }
 
@@ -174,6 +179,7 @@ fn of_state(error: &StateError) -> Exit {
         | StateError::File { .. }
         | StateError::WrongKey { .. }
         | StateError::KeyMissing { .. }
+        | StateError::PseudonymKeyMissing { .. }
         | StateError::ClockAhead { .. }
         | StateError::Sealed { .. }
         | StateError::Subject { .. }

@@ -188,6 +188,18 @@ fn action(action: &Action) -> Json {
     }
 }
 
+/// Whether an `action` of a version, or one of its `dependents`, replaces a value by a keyed pseudonym.
+pub fn uses_key(json: &Json) -> bool {
+    match json {
+        Json::Object(members) => {
+            members.get("with").is_some_and(|with| *with == strategy(&Strategy::Keyed))
+                || members.values().any(uses_key)
+        }
+        Json::Array(items) => items.iter().any(uses_key),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
+    }
+}
+
 fn strategy(strategy: &Strategy) -> Json {
     match strategy {
         Strategy::Random => json!("random"),

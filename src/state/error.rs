@@ -131,6 +131,12 @@ pub enum StateError {
         /// The file.
         path: PathBuf,
     },
+    /// The key of keyed pseudonyms is gone.
+    #[error("key file `{}` is missing, and pseudonyms were made with its key: restore it, since under another the same value gets another pseudonym; if it was destroyed on purpose, put 32 random bytes there", path.display())]
+    PseudonymKeyMissing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The sealed identities of an open intent cannot be opened.
     #[error("the sealed identities of batch `{batch}` cannot be opened with the key of its epoch")]
     Sealed {

@@ -38,12 +38,13 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use crate::clock;
 use crate::ledger::commitment::{BatchId, EpochId, EpochKey};
-use crate::ledger::entry::{Body, Cause, Entry, Genesis, KeyEpoch, NodeName, Open};
+use crate::ledger::entry::{Body, Cause, Entry, Genesis, KeyEpoch, NodeName, Open, RuleVersion};
 use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
 use key_file::{KeyDirectory, give_to_owner};
+use crate::rules::digest;
 
 pub use coverage::{Covered, coverage};
 pub use draft::{Draft, DraftPart, Sealed};
@@ -324,16 +325,44 @@ impl State {
         Ok(bytes.map(|bytes| EpochKey::from_bytes(*bytes).tag(dataset, key.as_str()).to_string()))
     }
 
-    /// The key of keyed pseudonyms, made on first use.
-    pub fn pseudonym_key(&self) -> Result<PseudonymKey, StateError> {
+    /// The key of keyed pseudonyms, made on first use. Where some were made already, a missing key is lost and not new.
+    pub async fn pseudonym_key(&mut self) -> Result<PseudonymKey, StateError> {
         let key = match self.keys.read("pseudonyms")? {
             Some(key) => key,
             None => self.keys.create("pseudonyms")?,
         };
+            None if self.has_keyed_pseudonyms().await? => {
+                return Err(StateError::PseudonymKeyMissing { path: self.keys.path("pseudonyms") });
+            }
         Ok(PseudonymKey::from_bytes(key))
     }
 }
 
+
+    /// Whether a version of a rule that needs the key disposed of something.
+    async fn has_keyed_pseudonyms(&mut self) -> Result<bool, StateError> {
+        let operation = "look for keyed pseudonyms";
+        let rows = sqlx::query(
+            "SELECT DISTINCT rule_entry FROM sweep \
+             WHERE EXISTS (SELECT 1 FROM batch WHERE batch.sweep = sweep.id AND committed)",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|e| failed(&self.path, operation, e))?;
+        for row in rows {
+            let entry: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+            let entry = self.entry(EntryIndex::new(entry.unsigned_abs())).await?;
+            let Body::RuleVersion(RuleVersion { rule_json, .. }) = entry.body() else { continue };
+            if ["action", "dependents"]
+                .iter()
+                .filter_map(|field| rule_json.field(field))
+                .any(digest::uses_key)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 fn epoch_file(epoch: &EpochId) -> String {
     format!("epoch-{epoch}")
 }

@@ -124,7 +124,7 @@ async fn walks(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut gate = Gate::of(run.target)?;
-    let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key()?) } else { None };
+    let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key().await?) } else { None };
     for phase in phases(run.cause) {
         if *phase == Phase::Candidates && !run.has_candidates(rows, writer).await? {
             continue;

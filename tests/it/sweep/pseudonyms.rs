@@ -89,6 +89,46 @@ fn keyed_pseudonyms_join_across_tables_and_sweeps() {
     assert_eq!(world.ids("SELECT email FROM comment WHERE id IN (1, 9)").len(), 1);
 }
 
+/// Another key would break every join that the old one made, and nobody would see it.
+#[test]
+fn a_key_of_pseudonyms_that_is_gone_is_not_made_anew() {
+    let world = World::new(&rules(DELETED_AT, DEPENDENTS), SCHEMA);
+    world.ran(&["sweep"], 0);
+    let key = world.path("keys/pseudonyms.key");
+    std::fs::rename(&key, world.path("away")).unwrap();
+    world.sql("INSERT INTO account VALUES (9, '1971-01-01T00:00:00Z', NULL)");
+    // Behind the rule that needs the key, one that does not.
+    world.write(
+        "rules/spare.toml",
+        &rules(DELETED_AT, "").replace("table = \"account\"", "table = \"spare\""),
+    );
+    world.sql(
+        "CREATE TABLE spare (id INTEGER PRIMARY KEY, deleted_at timestamptz);
+         CREATE INDEX spare_by_deleted ON spare (deleted_at); INSERT INTO spare VALUES (1, '1971-01-01T00:00:00Z')",
+    );
+    let refused = world.ran(&["sweep"], 5);
+    assert!(refused.stderr.contains("pseudonyms were made with its key"), "{}", refused.text());
+    assert_eq!(world.ids("SELECT id FROM spare"), set(&[]));
+    assert!(!key.exists());
+    assert_eq!(world.ids("SELECT id FROM account WHERE id = 9"), set(&["9"]));
+    // Destroyed on purpose, it is followed by another one.
+    std::fs::write(&key, [7; 32]).unwrap();
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account WHERE id = 9"), set(&[]));
+}
+
+/// A rule that was never swept to a batch has made none.
+#[test]
+fn a_key_of_pseudonyms_is_made_behind_other_rules() {
+    let world = World::new(&rules(DELETED_AT, ""), SCHEMA);
+    world.ran(&["sweep"], 0);
+    assert!(!world.path("keys/pseudonyms.key").exists());
+    world.rules(&rules(DELETED_AT, DEPENDENTS));
+    world.sql("INSERT INTO account VALUES (9, '1971-01-01T00:00:00Z', NULL)");
+    world.ran(&["sweep"], 0);
+    assert!(world.path("keys/pseudonyms.key").exists());
+}
+
 #[test]
 fn nothing_is_rewritten_twice() {
     let world = World::new(&rules(DELETED_AT, DEPENDENTS), SCHEMA);
