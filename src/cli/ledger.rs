@@ -1,10 +1,11 @@
 //! `expunged ledger verify` and `export`: the whole ledger.
 
 mod found;
+mod kept;
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
@@ -14,10 +15,12 @@ use super::verify::verifier_key;
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::ledger::audit::{Audit, OpenIntents};
 use crate::ledger::checkpoint::SignedCheckpoint;
+use crate::ledger::key::VerifierKey;
 use crate::ledger::tiles::{self, File, Tiles};
 use crate::ledger::tree::EntryIndex;
 use crate::state::{Role, State};
 use found::{Beside, Found};
+use kept::Kept;
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;
@@ -39,16 +42,19 @@ pub(super) async fn every_entry(
     }
 }
 
-pub(super) async fn verify(global: &Global) -> Outcome {
+/// `since`: files with checkpoints that somebody kept.
+pub(super) async fn verify(global: &Global, since: &[PathBuf]) -> Outcome {
     let deployment = global.deployment()?;
     // Opening compares the tree with the published checkpoint.
     let mut state = deployment.state(Role::Beside).await?;
+    let key = deployment.signing_key()?.verifier();
+    // Before the size is taken: whatever is shown here was signed before.
+    let (mut audit, mut kept) = begin(since, &key)?;
     let obeyed = state.obeyed().await?;
-    let mut audit = Audit::default();
     every_entry(&mut state, |index, bytes| {
         // What others append meanwhile is for the next verification.
         if index < obeyed.size().next_index() {
-            audit.push(index, bytes);
+            push(&mut audit, &mut kept, (index, bytes));
         }
         Ok(())
     })
@@ -58,8 +64,26 @@ pub(super) async fn verify(global: &Global) -> Outcome {
         commitments: state.check_commitments().await?,
         leaves: state.check_leaves().await?,
         contradictions: obeyed.contradictions(&report),
+        keys: state.absent_keys(&report.epochs)?,
     };
-    Ok(tell(global, &Found { report, beside: Some(beside) }))
+    Ok(tell(global, &Found { report, kept, beside: Some(beside) }))
+}
+
+/// An audit of nothing yet, and the checkpoints it will pass.
+fn begin(since: &[PathBuf], key: &VerifierKey) -> Result<(Audit, Vec<Kept>), Failure> {
+    let mut kept = since.iter().map(|path| Kept::read(path, key)).collect::<Result<Vec<_>, _>>()?;
+    let audit = Audit::default();
+    for kept in &mut kept {
+        kept.look(audit.tree());
+    }
+    Ok((audit, kept))
+}
+
+fn push(audit: &mut Audit, kept: &mut [Kept], (index, bytes): (EntryIndex, &[u8])) {
+    audit.push(index, bytes);
+    for kept in kept {
+        kept.look(audit.tree());
+    }
 }
 
 fn tell(global: &Global, found: &Found) -> Exit {
@@ -113,13 +137,17 @@ fn write(directory: &Path, file: &File) -> Result<(), Failure> {
 }
 
 /// The same for whoever has nothing but the files and the key. Commitments are not among the files.
-pub(super) fn verify_exported(global: &Global, directory: &Path, key: &Path) -> Outcome {
+pub(super) fn verify_exported(
+    global: &Global,
+    (directory, key): (&Path, &Path),
+    since: &[PathBuf],
+) -> Outcome {
     let vkey = verifier_key(key)?;
     let read = |path: &str| fs::read(directory.join(path));
     let note = String::from_utf8(read("checkpoint").map_err(|e| unusable(directory, "holds no ledger", e))?);
     let checkpoint = SignedCheckpoint::parse_verified(&note.map_err(|e| evidence(e.into()))?, &vkey);
     let checkpoint = checkpoint.map_err(|e| evidence(anyhow::Error::new(e).context("the checkpoint")))?;
-    let mut audit = Audit::default();
+    let (mut audit, mut kept) = begin(since, &vkey)?;
     let size = checkpoint.size().get();
     let width = tiles::WIDTH as u64;
     for bundle in 0..size.div_ceil(width) {
@@ -130,7 +158,7 @@ pub(super) fn verify_exported(global: &Global, directory: &Path, key: &Path) -> 
         let bytes = bytes.map_err(|e| missing(&path, e))?;
         let all = tiles::entries(&bytes).with_context(|| format!("`{path}`")).map_err(evidence)?;
         for (index, entry) in (bundle * width..).zip(all.iter().take(entries)) {
-            audit.push(EntryIndex::new(index), entry);
+            push(&mut audit, &mut kept, (EntryIndex::new(index), entry));
         }
     }
     let report = audit.finish(OpenIntents::Allowed);
@@ -143,7 +171,7 @@ pub(super) fn verify_exported(global: &Global, directory: &Path, key: &Path) -> 
         );
         return Err(evidence(anyhow!(what)));
     }
-    Ok(tell(global, &Found { report, beside: None }))
+    Ok(tell(global, &Found { report, kept, beside: None }))
 }
 
 fn evidence(error: anyhow::Error) -> Failure {

@@ -425,6 +425,9 @@ enum LedgerCommand {
         /// The verifier key, for `--exported`.
         #[arg(long, value_name = "VKEY", requires = "exported")]
         key: Option<PathBuf>,
+        /// A checkpoint kept from earlier, which this ledger has to continue; may be repeated.
+        #[arg(long, value_name = "CHECKPOINT")]
+        since: Vec<PathBuf>,
     },
     /// Write the ledger as static C2SP tlog-tiles: checkpoint, tiles, entries.
     Export {
@@ -552,10 +555,10 @@ async fn dispatch(global: &Global, command: Command) -> Outcome {
         }
         Command::Concept { service, out } => concept::run(global, service.as_deref(), out),
         Command::Ledger { command } => match command {
-            LedgerCommand::Verify { exported: Some(directory), key: Some(key) } => {
-                ledger::verify_exported(global, &directory, &key)
+            LedgerCommand::Verify { exported: Some(directory), key: Some(key), since } => {
+                ledger::verify_exported(global, (&directory, &key), &since)
             }
-            LedgerCommand::Verify { exported: _, key: _ } => ledger::verify(global).await,
+            LedgerCommand::Verify { exported: _, key: _, since } => ledger::verify(global, &since).await,
             LedgerCommand::Export { directory } => ledger::export(global, &directory).await,
         },
         Command::Key { command: KeyCommand::Generate { file, origin } } => {

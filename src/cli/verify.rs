@@ -23,7 +23,7 @@ pub(super) fn verifier_key(path: &Path) -> Result<VerifierKey, Failure> {
     })
 }
 
-fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+pub(super) fn unreadable(path: &Path, error: std::io::Error) -> Failure {
     Failure::new(Exit::Usage, anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())))
 }
 

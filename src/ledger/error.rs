@@ -42,14 +42,6 @@ pub enum TreeError {
         /// The size of the tree.
         size: u64,
     },
-    /// Trees of these sizes cannot be consistent.
-    #[error("a tree of {old_size} is no prefix of one of {new_size}")]
-    Sizes {
-        /// The size of the old tree.
-        old_size: u64,
-        /// The size of the new tree.
-        new_size: u64,
-    },
     /// Too many or too few hashes.
     #[error("the number of hashes in the path does not fit the tree")]
     PathLength,

@@ -1,4 +1,4 @@
-//! The Merkle tree of RFC 6962, Section 2.1: roots, inclusion and consistency, built and verified.
+//! The Merkle tree of RFC 6962, Section 2.1: roots and inclusion, built and verified.
 //!
 //! One code for both levels: the ledger's tree over its entries, and each batch's tree over its commitments.
 //! Therefore positions and sizes are plain `u64` here; [`EntryIndex`] and [`TreeSize`] are the ledger's own.
@@ -168,83 +168,6 @@ pub fn verify_inclusion(
         return Err(TreeError::PathLength);
     }
     if hash == *root { Ok(()) } else { Err(TreeError::Root) }
-}
-
-/// The proof that the tree of the first `old_size` leaves is a prefix of the tree of all of them
-/// (RFC 6962, Section 2.1.2); `None` where `old_size` is zero or more than there are.
-///
-/// Empty where both are the same tree.
-pub fn consistency(leaves: &[Hash], old_size: u64) -> Option<Vec<Hash>> {
-    let mut old = usize::try_from(old_size).ok().filter(|old| (1..=leaves.len()).contains(old))?;
-    let mut rest = leaves;
-    let mut old_root_is_known = true;
-    let mut proof = Vec::new();
-    // Ends: `rest` loses a leaf in every round, and `old` stays within it.
-    while old < rest.len() {
-        let (left, right) = rest.split_at(split(rest.len()));
-        if old <= left.len() {
-            proof.push(root(right));
-            rest = left;
-        } else {
-            proof.push(root(left));
-            old -= left.len();
-            rest = right;
-            old_root_is_known = false;
-        }
-    }
-    if !old_root_is_known {
-        proof.push(root(rest));
-    }
-    proof.reverse();
-    Some(proof)
-}
-
-/// Checks that the tree of `old_size` leaves with `old_root` is a prefix of the one of `new_size` with `new_root`
-/// (RFC 9162, Section 2.1.4.2). An empty old tree is refused: it says nothing.
-pub fn verify_consistency(
-    old_size: u64,
-    old_root: &Hash,
-    new_size: u64,
-    new_root: &Hash,
-    proof: &[Hash],
-) -> Result<(), TreeError> {
-    if old_size == 0 || old_size > new_size {
-        return Err(TreeError::Sizes { old_size, new_size });
-    }
-    if old_size == new_size {
-        let same = proof.is_empty() && old_root == new_root;
-        return if same { Ok(()) } else { Err(TreeError::Root) };
-    }
-    // A power of two is a complete subtree, whose root is the old root and is left out of the proof.
-    let (first, proof) = if old_size.is_power_of_two() {
-        (old_root, proof)
-    } else {
-        proof.split_first().ok_or(TreeError::PathLength)?
-    };
-    let levels = (old_size - 1).trailing_ones();
-    let mut node = (old_size - 1) >> levels;
-    let mut last = (new_size - 1) >> levels;
-    let (mut old_hash, mut new_hash) = (*first, *first);
-    for sibling in proof {
-        if last == 0 {
-            return Err(TreeError::PathLength);
-        }
-        if node & 1 == 1 || node == last {
-            old_hash = node_hash(sibling, &old_hash);
-            new_hash = node_hash(sibling, &new_hash);
-            let levels = if node == 0 { 0 } else { node.trailing_zeros() };
-            node >>= levels;
-            last >>= levels;
-        } else {
-            new_hash = node_hash(&new_hash, sibling);
-        }
-        node >>= 1;
-        last >>= 1;
-    }
-    if last != 0 {
-        return Err(TreeError::PathLength);
-    }
-    if old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(TreeError::Root) }
 }
 
 /// The largest power of two smaller than `n`, for `n` above 1: where RFC 6962 divides a tree.

@@ -11,6 +11,7 @@ mod backup;
 mod checkpoint;
 mod coverage;
 mod draft;
+mod epochs;
 mod error;
 mod intent;
 mod key_file;
@@ -43,11 +44,12 @@ use crate::ledger::key::SigningKey;
 use crate::ledger::tree::{EntryIndex, Frontier, TreeSize};
 use crate::model::key::Key;
 use crate::pseudonym::PseudonymKey;
-use key_file::{KeyDirectory, give_to_owner};
 use crate::rules::digest;
+use key_file::{KeyDirectory, give_to_owner};
 
 pub use coverage::{Covered, coverage};
 pub use draft::{Draft, DraftPart, Sealed};
+pub use epochs::{AbsentKey, Instead};
 pub use error::StateError;
 pub use intent::{CommittedIntent, NewBatch, OpenIntent};
 pub use key_file::write_key_pair;
@@ -329,15 +331,13 @@ impl State {
     pub async fn pseudonym_key(&mut self) -> Result<PseudonymKey, StateError> {
         let key = match self.keys.read("pseudonyms")? {
             Some(key) => key,
-            None => self.keys.create("pseudonyms")?,
-        };
             None if self.has_keyed_pseudonyms().await? => {
                 return Err(StateError::PseudonymKeyMissing { path: self.keys.path("pseudonyms") });
             }
+            None => self.keys.create("pseudonyms")?,
+        };
         Ok(PseudonymKey::from_bytes(key))
     }
-}
-
 
     /// Whether a version of a rule that needs the key disposed of something.
     async fn has_keyed_pseudonyms(&mut self) -> Result<bool, StateError> {
@@ -363,6 +363,8 @@ impl State {
         }
         Ok(false)
     }
+}
+
 fn epoch_file(epoch: &EpochId) -> String {
     format!("epoch-{epoch}")
 }

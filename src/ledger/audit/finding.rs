@@ -1,7 +1,7 @@
 //! What an audit finds.
 
 use super::super::commitment::{BatchId, EpochId};
-use super::super::entry::{DatastoreName, RuleId, SweepId};
+use super::super::entry::{DatastoreName, KeyEpoch, RuleId, SweepId};
 use super::super::error::EntryError;
 use super::super::hash::Hash;
 use super::super::tree::{EntryIndex, TreeSize};
@@ -33,6 +33,8 @@ pub struct AuditReport {
     pub open_sweeps: Vec<SweepId>,
     /// What people ordered and is in force at the end.
     pub orders: Orders,
+    /// The commitment keys that were announced.
+    pub epochs: Vec<KeyEpoch>,
 }
 
 /// An intent without an outcome: its records may or may not be gone.
@@ -192,8 +194,6 @@ pub enum Violation {
         /// The batch.
         batch: BatchId,
     },
-    /// A field contradicts the entry it refers to.
-    #[error("`{field}` disagrees with the entry it refers to")]
     /// An intent of a rule all of whose records were held.
     #[error("batch `{batch}` was intended while the hold that entry {placed} placed covered all of its rule")]
     Held {
@@ -208,6 +208,8 @@ pub enum Violation {
         /// The batch.
         batch: BatchId,
     },
+    /// A field contradicts the entry it refers to.
+    #[error("`{field}` disagrees with the entry it refers to")]
     Disagrees {
         /// The field.
         field: &'static str,

@@ -9,14 +9,14 @@ mod finding;
 mod levels;
 mod orders;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
 
 use chrono::{DateTime, Utc};
 
-use super::commitment::{BatchId, EpochId};
+use super::commitment::{BatchId, EpochId, KeyCheck};
 use super::entry::{
-    BackupExpired, BatchAborted, BatchCommitted, BatchIntent, Body, Cause, Entry, Outcomes, Residue, RuleDigest,
-    RuleId, SweepFinished, SweepId, SweepResult, SweepStarted,
+    BackupExpired, BatchAborted, BatchCommitted, BatchIntent, Body, Cause, Entry, KeyEpoch, Outcomes,
+    Residue, RuleDigest, RuleId, SweepFinished, SweepId, SweepResult, SweepStarted,
 };
 use super::hash::{leaf_hash, sha256};
 use super::tree::{EntryIndex, Frontier};
@@ -46,7 +46,7 @@ pub struct Audit {
     tree: Frontier,
     last_at: Option<DateTime<Utc>>,
     rules: BTreeMap<EntryIndex, (RuleId, RuleDigest)>,
-    epochs: HashSet<EpochId>,
+    epochs: BTreeMap<EpochId, KeyCheck>,
     names: HashSet<[u8; 16]>,
     intents: BTreeMap<BatchId, PendingIntent>,
     /// Of units whose own batch is open: the entries of the shares that went.
@@ -105,6 +105,11 @@ impl Audit {
         self.read(index, &entry, &before);
     }
 
+    /// The tree over the entries read so far.
+    pub fn tree(&self) -> &Frontier {
+        &self.tree
+    }
+
     /// What was found. An intent without an outcome is a finding where the caller says so: a ledger at rest has
     /// none, a daemon at work does.
     pub fn finish(mut self, open_intents: OpenIntents) -> AuditReport {
@@ -132,6 +137,7 @@ impl Audit {
             open_intents: open,
             open_sweeps: self.sweeps.into_keys().collect(),
             orders: self.orders,
+            epochs: self.epochs.into_iter().map(|(epoch, check)| KeyEpoch { epoch, check }).collect(),
         }
     }
 
@@ -143,8 +149,12 @@ impl Audit {
                 }
             }
             Body::KeyEpoch(key) => {
-                if !self.epochs.insert(key.epoch.clone()) {
-                    self.find(index, Violation::RepeatedEpoch { epoch: key.epoch.clone() });
+                // The first of that name is the one that the intents after it mean.
+                match self.epochs.entry(key.epoch.clone()) {
+                    btree_map::Entry::Vacant(new) => drop(new.insert(key.check)),
+                    btree_map::Entry::Occupied(_) => {
+                        self.find(index, Violation::RepeatedEpoch { epoch: key.epoch.clone() });
+                    }
                 }
             }
             Body::RuleVersion(version) => {
@@ -227,7 +237,7 @@ impl Audit {
             return self.find(index, Violation::RepeatedBatch { batch: intent.batch.clone() });
         }
         self.check_rule(index, intent.rule_entry, &intent.rule, intent.rule_sha256);
-        if !self.epochs.contains(&intent.epoch) {
+        if !self.epochs.contains_key(&intent.epoch) {
             self.find(index, Violation::UnknownEpoch { epoch: intent.epoch.clone() });
         }
         let mut violations = self.orders.forbid(intent);

@@ -56,14 +56,6 @@ impl Oracles {
         let leaf = &self.leaves[usize::try_from(index).unwrap()];
         tree::verify_inclusion(leaf, index, self.size(), &path, &self.root()).unwrap();
     }
-
-    fn check_consistency(&self, old_size: u64) {
-        let proof = tree::consistency(&self.leaves, old_size).unwrap();
-        let tlog = tlog_tiles::prove_tree(self.size(), old_size, &self.tlog).unwrap();
-        assert_eq!(proof, tlog.iter().map(ours).collect::<Vec<_>>());
-        let old = tree::root(&self.leaves[..usize::try_from(old_size).unwrap()]);
-        tree::verify_consistency(old_size, &old, self.size(), &self.root(), &proof).unwrap();
-    }
 }
 
 fn ours(hash: &tlog_tiles::Hash) -> Hash {
@@ -87,7 +79,6 @@ fn every_tree_up_to_130_leaves_agrees_with_two_other_implementations() {
         assert_eq!(tree::root(&oracles.leaves), oracles.root());
         for index in 0..=n {
             oracles.check_inclusion(index);
-            oracles.check_consistency(index + 1);
         }
     }
 }
@@ -121,29 +112,6 @@ fn a_proof_of_inclusion_holds_for_no_other_leaf_place_size_or_path() {
     }
 }
 
-#[test]
-fn a_proof_of_consistency_holds_for_no_other_trees() {
-    let leaves: Vec<Hash> = (0..23).map(|n| leaf_hash(&data(n))).collect();
-    let new = tree::root(&leaves);
-    assert_eq!(tree::consistency(&leaves, 0), None);
-    assert_eq!(tree::consistency(&leaves, 24), None);
-    for old_size in 1..=23_usize {
-        let size = old_size as u64;
-        let old = tree::root(&leaves[..old_size]);
-        let proof = tree::consistency(&leaves, size).unwrap();
-        assert!(tree::verify_consistency(size, &old, 23, &new, &proof).is_ok());
-        assert!(tree::verify_consistency(size, &leaf_hash(b"x"), 23, &new, &proof).is_err());
-        assert!(tree::verify_consistency(size, &old, 23, &leaf_hash(b"x"), &proof).is_err());
-        assert!(tree::verify_consistency(0, &old, 23, &new, &proof).is_err());
-        assert!(tree::verify_consistency(24, &old, 23, &new, &proof).is_err());
-        let longer = [proof.clone(), vec![new]].concat();
-        assert!(tree::verify_consistency(size, &old, 23, &new, &longer).is_err());
-        if let Some((_, shorter)) = proof.split_last() {
-            assert!(tree::verify_consistency(size, &old, 23, &new, shorter).is_err());
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -153,7 +121,6 @@ proptest! {
         prop_assert_eq!(tree::root(&oracles.leaves), oracles.root());
         for index in [0, seed % size, size / 2, size - 1] {
             oracles.check_inclusion(index);
-            oracles.check_consistency(index + 1);
         }
     }
 }

@@ -3,6 +3,10 @@
 use crate::told;
 use crate::world::{Ran, World, at};
 use chrono::{SecondsFormat, TimeDelta};
+use expunged::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
+use expunged::ledger::hash::{empty_root, leaf_hash};
+use expunged::ledger::key::SigningKey;
+use expunged::ledger::tree::TreeSize;
 
 /// Two rules, which keep one promise; the first is the one that the library sweeps.
 const RULES: &str = r#"[service]
@@ -240,6 +244,52 @@ fn an_exported_ledger_verifies_with_nothing_but_the_key() {
     let checkpoint = std::fs::read_to_string(world.path("exported/checkpoint")).unwrap();
     world.write("exported/checkpoint", &checkpoint.replacen(&format!("\n{width}\n"), "\n3\n", 1));
     world.ran(&verify, 4);
+}
+
+/// Whoever holds the key can sign two ledgers: a head that somebody kept shows which of them it was.
+#[test]
+fn a_ledger_continues_the_checkpoints_that_were_kept_or_is_another() {
+    let world = world();
+    let kept = std::fs::read_to_string(world.path("state.db.checkpoint")).unwrap();
+    world.write("kept", &kept);
+    world.ran(&["pause"], 0);
+    world.ran(&["ledger", "export", "exported"], 0);
+    let key = std::fs::read_to_string(world.path("ledger.key")).unwrap();
+    let key = SigningKey::parse(key.trim()).unwrap();
+    let head = SignedCheckpoint::parse_verified(&kept, &key.verifier()).unwrap();
+    let signed = |size: u64, root| {
+        Checkpoint::new(key.origin().clone(), TreeSize::new(size), root).sign(&key).unwrap().to_text()
+    };
+    world.write("another", &signed(head.size().get(), leaf_hash(b"another")));
+    world.write("longer", &signed(1_000_000, head.root()));
+    world.write("forged", &kept.replacen(&head.root().to_string(), &leaf_hash(b"another").to_string(), 1));
+    world.write("empty", &signed(0, empty_root()));
+    world.write("bytes", "");
+    let of_state = ["ledger", "verify"];
+    let of_files = ["ledger", "verify", "--exported", "exported", "--key", "ledger.key.vkey"];
+    for verify in [&of_state[..], &of_files] {
+        let since = |files: &[&str], code| {
+            let files: Vec<&str> = files.iter().flat_map(|file| ["--since", file]).collect();
+            let json = json(&world.ran(&[verify, &files, &["--format", "json"]].concat(), code));
+            assert_eq!(json["sound"], code == 0, "{json}");
+            (world.ran(&[verify, &files].concat(), code), json)
+        };
+        let (said, json) = since(&["kept", "exported/checkpoint", "empty"], 0);
+        assert_eq!(said.stdout.matches("the ledger continues it").count(), 3, "{}", said.text());
+        assert_eq!(json["since"][0]["entries"], head.size().get());
+        for (file, why) in [
+            ("another", "and the ledger's first ones have root"),
+            ("longer", "1000000 entries were signed, and the ledger has"),
+            ("forged", "NOT VERIFIED: "),
+            ("bytes", "NOT VERIFIED: "),
+        ] {
+            let (said, json) = since(&["kept", file], 4);
+            assert!(said.stdout.contains(why) && said.stdout.contains("NOT SOUND"), "{}", said.text());
+            let continued = [0, 1].map(|n| json["since"][n]["continued"].as_bool().unwrap());
+            assert_eq!(continued, [true, false], "{json}");
+        }
+        world.ran(&[verify, &["--since", "nowhere"]].concat(), 2);
+    }
 }
 
 #[test]

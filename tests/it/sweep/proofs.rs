@@ -276,3 +276,37 @@ fn no_personal_data_reaches_logs_state_or_reports() {
         assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600, "{}", key.display());
     }
 }
+
+/// Whoever destroys an epoch's key may, and knows what for; another key in its place is nobody's right.
+#[test]
+fn a_month_whose_key_is_gone_or_another_is_named() {
+    let world = world();
+    world.ran(&["sweep"], 0);
+    let epoch = world.entries("key.epoch")[0]["epoch"].as_str().unwrap().to_owned();
+    let file = world.path(&format!("keys/epoch-{epoch}.key"));
+    let verify = |code| {
+        let said = world.ran(&["ledger", "verify"], code).stdout;
+        let json = world.ran(&["ledger", "verify", "--format", "json"], code).stdout;
+        (said, serde_json::from_str::<serde_json::Value>(&json).unwrap())
+    };
+    let (said, json) = verify(0);
+    assert!(!said.contains("key file"), "{said}");
+    assert_eq!(
+        (&json["missing_keys"], &json["wrong_keys"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+    std::fs::rename(&file, world.path("away")).unwrap();
+    let (said, json) = verify(0);
+    let nothing = format!("nothing that went in epoch {epoch} can be proved any more");
+    assert!(said.contains(&nothing) && said.contains("\nsound: "), "{said}");
+    assert_eq!(json["missing_keys"][0], epoch);
+    for other in [&[7; 32][..], &[7; 31]] {
+        std::fs::write(&file, other).unwrap();
+        let (said, json) = verify(4);
+        assert!(
+            said.contains("is not the key that the ledger announced") && said.contains("NOT SOUND"),
+            "{said}"
+        );
+        assert_eq!(json["wrong_keys"][0], epoch);
+    }
+}
