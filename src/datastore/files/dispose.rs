@@ -149,6 +149,35 @@ fn unlink(directory: BorrowedFd<'_>, file: &Listed) -> Outcome {
         Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY)) => {
             Outcome::Refused(said(errno))
         }
-        Err(errno) => Outcome::Unknown(said(errno)),
+        Err(errno) => failed(at(directory, file).0, errno),
+    }
+}
+
+/// What became of a file whose unlink failed with an error that does not say so, from what is at its name now: one such file must
+/// not stop its rule.
+fn failed(presence: Presence, errno: Errno) -> Outcome {
+    match presence {
+        Presence::Unchanged => Outcome::Refused(said(errno)),
+        // A server did it, and its answer was lost. The directory is synced like that of any other.
+        Presence::Gone => Outcome::Disposed,
+        Presence::Changed => Outcome::Changed,
+        Presence::Unknown(why) => Outcome::Unknown(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unlink_that_failed_for_an_unlisted_reason_is_told_by_a_look() {
+        for (presence, outcome) in [
+            (Presence::Unchanged, Outcome::Refused("the disk reports an error")),
+            (Presence::Gone, Outcome::Disposed),
+            (Presence::Changed, Outcome::Changed),
+            (Presence::Unknown("nobody can tell"), Outcome::Unknown("nobody can tell")),
+        ] {
+            assert_eq!(failed(presence, Errno::IO), outcome);
+        }
     }
 }

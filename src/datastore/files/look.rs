@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::Tree;
 use super::error::said;
 use super::listed::{Identity, Listed, Presence};
-use super::open::{kind, stat};
+use super::open::{kind, stat_now};
 
 /// The files of one directory, by their number in the list.
 pub(super) struct Group<'l> {
@@ -72,7 +72,7 @@ pub(super) fn at(directory: impl AsFd, file: &Listed) -> (Presence, u32) {
     if matches!(name, b"" | b"." | b"..") {
         return (Presence::Unknown("its path is not one below the root"), 0);
     }
-    match stat(directory, name) {
+    match stat_now(directory, name) {
         Ok(now) if kind(&now) == FileType::RegularFile && Identity::of(&now) == file.identity => {
             (Presence::Unchanged, now.stx_nlink)
         }

@@ -87,8 +87,18 @@ impl Resolver {
 
 /// What a name in a directory is, itself and not where it leads; an empty name is the directory.
 pub(super) fn stat(at: BorrowedFd<'_>, name: &[u8]) -> Result<Statx> {
+    ask(at, name, AtFlags::empty())
+}
+
+/// The same as the server of a network file system has it now, and not as this host remembers it from some seconds ago: before
+/// something irreversible, and as evidence.
+pub(super) fn stat_now(at: BorrowedFd<'_>, name: &[u8]) -> Result<Statx> {
+    ask(at, name, AtFlags::STATX_FORCE_SYNC)
+}
+
+fn ask(at: BorrowedFd<'_>, name: &[u8], sync: AtFlags) -> Result<Statx> {
     let alone = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::empty() };
-    let flags = alone | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let flags = alone | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | sync;
     retry_on_intr(|| statx(at, name, flags, ASKED))
 }
 

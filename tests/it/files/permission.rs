@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use expunged::datastore::files::{Obstacle, Outcome, Presence, Tree};
 
-use super::world::{World, run, set, walk};
+use super::world::{Mount, World, run, set, walk};
 
 /// An attribute of ext4 and others, until it is dropped.
 struct Attribute(&'static str, PathBuf);
@@ -38,6 +38,32 @@ fn what_is_immutable_is_refused_and_the_rest_goes() {
     assert_eq!(world.tree().dispose(&listed), [refused, refused, Outcome::Disposed]);
     drop((immutable, append));
     assert_eq!(world.left(), set(["append/", "append/a", "d/", "d/a"]));
+}
+
+/// No list of errors is whole. Here a layer without an inode left cannot hide a file of the layer below (`ENOSPC`).
+#[test]
+fn a_file_that_stays_for_a_reason_nobody_foresaw_is_refused_and_the_rest_goes() {
+    let world = World::new();
+    let [lower, layer] = ["lower", "layer"].map(|name| world.outside(name));
+    for directory in [&lower, &layer] {
+        std::fs::create_dir(directory).unwrap();
+    }
+    std::fs::write(lower.join("a"), "").unwrap();
+    let disk = Mount::tmpfs_of(8, &layer);
+    let [upper, work] = ["upper", "work"].map(|name| layer.join(name));
+    for directory in [&upper, &work] {
+        std::fs::create_dir(directory).unwrap();
+    }
+    let overlay = Mount::overlay(&lower, &upper, &work, &world.root());
+    world.file("b");
+    // The last ones that there are.
+    assert!((0..8).any(|n| std::fs::File::create_new(layer.join(n.to_string())).is_err()));
+    let listed = world.listed("*");
+    let outcomes = world.tree().dispose(&listed);
+    assert!(matches!(outcomes[..], [Outcome::Refused(_), Outcome::Disposed]), "{outcomes:?}");
+    assert_eq!(world.left(), set(["a"]));
+    drop(overlay);
+    drop(disk);
 }
 
 /// Names the tree to the same test, started once more without root's way around permissions.

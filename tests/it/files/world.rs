@@ -124,8 +124,23 @@ pub struct Mount(PathBuf);
 
 impl Mount {
     pub fn tmpfs(at: &Path) -> Self {
-        let options = ["-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs"].map(OsStr::new);
-        run("mount", &[&options[..], &[at.as_os_str()]].concat());
+        Self::new("tmpfs", "size=1m,mode=755", at)
+    }
+
+    /// With room for so many files and directories, itself among them.
+    pub fn tmpfs_of(inodes: u32, at: &Path) -> Self {
+        Self::new("tmpfs", &format!("size=1m,mode=755,nr_inodes={inodes}"), at)
+    }
+
+    /// A read-only layer, and above it one that holds what is changed.
+    pub fn overlay(lower: &Path, upper: &Path, work: &Path, at: &Path) -> Self {
+        let (lower, upper, work) = (lower.display(), upper.display(), work.display());
+        Self::new("overlay", &format!("lowerdir={lower},upperdir={upper},workdir={work}"), at)
+    }
+
+    fn new(kind: &str, options: &str, at: &Path) -> Self {
+        let arguments = ["-t", kind, "-o", options, kind].map(OsStr::new);
+        run("mount", &[&arguments[..], &[at.as_os_str()]].concat());
         Self(at.to_owned())
     }
 
