@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::run::Run;
 use crate::model::calendar::Calendar;
-use crate::rules::decide::{Kept, Verdict};
+use crate::rules::decide::{Due, Kept, Verdict};
 use crate::rules::rule::Backup;
 
 /// What is left of the backups of a rule.
@@ -18,7 +18,8 @@ pub struct BackupFindings {
     pub fewer_than: Option<u32>,
     /// How old the newest is, where that is more than the time between two; none left is as old as time.
     pub newest_too_old: Option<Option<TimeDelta>>,
-    /// Every backup that is left was begun after it; none: one of them has no plausible time, or may be out of sight.
+    /// Every backup that is left was begun after it; none: one of them has no plausible time, or may be out of sight, or
+    /// there is none and none went.
     pub until: Option<DateTime<Utc>>,
 }
 
@@ -36,6 +37,8 @@ pub(super) struct Backups {
     left: u64,
     oldest: Option<DateTime<Utc>>,
     newest: Option<DateTime<Utc>>,
+    /// The newest of those that went in this sweep.
+    gone: Option<DateTime<Utc>>,
     undated: bool,
 }
 
@@ -44,7 +47,7 @@ impl Backups {
         let rule = run.target.rule;
         let backup = rule.backup.clone()?;
         let calendar = rule.calendar;
-        Some(Self { backup, calendar, left: 0, oldest: None, newest: None, undated: false })
+        Some(Self { backup, calendar, left: 0, oldest: None, newest: None, gone: None, undated: false })
     }
 
     pub(super) fn stays(&mut self, verdict: &Verdict) {
@@ -65,6 +68,11 @@ impl Backups {
         self.newest = Some(self.newest.map_or(made, |newest| newest.max(made)));
     }
 
+    /// A backup that was disposed of.
+    pub(super) fn went(&mut self, due: &Due) {
+        self.gone = self.gone.max(self.calendar.earliest(&due.times().trigger));
+    }
+
     pub(super) fn findings(self, run: &Run<'_>) -> BackupFindings {
         let now = run.now.eligible;
         let every = self.backup.every;
@@ -79,7 +87,9 @@ impl Backups {
             left: self.left,
             fewer_than: wanted.filter(|wanted| self.left < u64::from(*wanted)),
             newest_too_old: too_old.then_some(age),
-            until: if hidden { None } else { Some(self.oldest.map_or(now, |oldest| oldest - every)) },
+            // A root that is not mounted looks like one without a backup, and nothing seen there vouches for anything. What went
+            // was there; a backup that was out of sight then and is newer than it was begun later than one interval before.
+            until: self.oldest.or(self.gone).filter(|_| !hidden).map(|made| made - every),
         }
     }
 }

@@ -206,6 +206,9 @@ fn sort_out(
     for (due, outcome) in due.into_iter().zip(outcomes) {
         match outcome {
             Outcome::Disposed => {
+                if let Some(backups) = &mut seen.backups {
+                    backups.went(&due);
+                }
                 gone.push(due);
                 continue;
             }

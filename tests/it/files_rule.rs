@@ -147,6 +147,21 @@ fn where_a_backup_may_hide_nobody_says_that_all_are_gone() {
     }
 }
 
+/// A root that is not mounted is an empty directory: what is not seen there proves nothing.
+#[test]
+fn where_no_backup_is_seen_only_one_that_went_says_how_far_they_reach() {
+    let world = world("*", NAMED, BACKUPS);
+    world.ran(&["sweep"], 1);
+    assert!(world.entries("backup.expired").is_empty());
+    backup(&world, at("1971-01-01T00:00:00Z"));
+    backup(&world, at("1971-01-03T00:00:00Z"));
+    world.ran(&["sweep"], 1);
+    assert!(left(&world).is_empty());
+    let expired = world.entries("backup.expired");
+    assert_eq!(expired.len(), 1);
+    assert_eq!(expired[0]["until"], "1971-01-02T00:00:00.000000Z", "{expired:?}");
+}
+
 /// What goes from a datastore that backups hold says by when it is gone from them: in its entry, its proof and `status`.
 #[test]
 fn a_disposal_says_by_when_it_is_gone_everywhere() {
