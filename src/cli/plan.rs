@@ -20,7 +20,7 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Verdict, decide};
 use crate::rules::rule::{Mode, Rule};
 use crate::state::State;
-use crate::sweep::{Counts, Orphan, count, orphans};
+use crate::sweep::{Counts, Orphan, count, kinds, orphans};
 
 /// How many records a plan names, by ids that only the holder of the key can tell.
 const SAMPLE: usize = 3;
@@ -216,6 +216,9 @@ fn details(rule: &Rule, plan: &Plan, named: Named) {
     if plan.counts.backlog.demanded > 0 {
         println!("  demanded: {} more by erasure requests", plan.counts.backlog.demanded);
     }
+    if !plan.counts.hidden.is_empty() {
+        println!("  not looked into: {}; there may be more records", kinds(&plan.counts.hidden));
+    }
     println!("  statement: {}", plan.statement);
     for line in &plan.steps {
         println!("  plan: {line}");
@@ -264,7 +267,7 @@ fn object((rule, plan): &Row<'_>, named: Named) -> serde_json::Value {
     let c = &plan.counts.backlog;
     json!({
         "rule": rule.id.to_string(), "mode": rule.mode.as_str(), "due": c.due, "overdue": c.past_deadline(), "held": c.held, "kept": plan.counts.kept,
-        "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded,
+        "not_started": c.not_started, "undated": c.undated, "demanded": c.demanded, "hidden": plan.counts.hidden,
         "oldest_due": c.oldest_due.map(|at| at.to_rfc3339()),
         "first_deadline": c.first_deadline.map(|at| at.to_rfc3339()),
         "statement": plan.statement, "query_plan": plan.steps, "way": plan.way, "sample": plan.sample, "orphans": plan.orphans.len(),

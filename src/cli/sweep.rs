@@ -12,7 +12,7 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{Backlog, BackupFindings, Brake, Parked, Progress, Raised, Recovered, Report, recover};
+use crate::sweep::{Backlog, BackupFindings, Brake, Parked, Progress, Raised, Recovered, Report, kinds, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();
@@ -259,6 +259,13 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
     for (what, n) in &report.obstacles {
         println!("{}: not records, and left alone: {n} of kind `{what}`", rule.id);
     }
+    if !report.hidden.is_empty() {
+        println!(
+            "{}: not looked into: {}; records may be there, and what remains is not known",
+            rule.id,
+            kinds(&report.hidden)
+        );
+    }
     if let Some(backups) = &report.backups {
         backup_notes(rule, backups);
     }
@@ -313,7 +320,7 @@ fn object(recovered: &Recovered, results: &[(&Rule, Turn)]) -> serde_json::Value
             Ok(Swept { report: r, requests, raised }) => json!({
                 "rule": rule.id.to_string(), "result": r.result.as_str(), "disposed": r.disposed, "dependents": r.dependents,
                 "overdue": r.found_overdue(), "remaining": r.remaining(), "refused": r.refusals(), "locked": r.locked,
-                "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles,
+                "changed": r.changed, "stranded": r.stranded, "obstacles": r.obstacles, "hidden": r.hidden,
                 "backups_gone_until": r.backups.as_ref().and_then(|b| b.until).map(|at| at.to_rfc3339()),
                 "undated": r.residue.as_ref().map(|c| c.undated.clone()),
                 "halted": r.halted.as_ref().map(ToString::to_string),

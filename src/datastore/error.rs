@@ -69,6 +69,15 @@ pub enum DatastoreError {
         #[source]
         source: RootError,
     },
+    /// What a walk cannot look behind, with no path.
+    #[error(
+        "the files cannot be counted: {behind} cannot be looked into, and there may be more; give the account the right to read there, or \
+         make it a datastore of its own"
+    )]
+    Hidden {
+        /// How many of which kind.
+        behind: String,
+    },
     /// The configuration names another kind of datastore than the rule was checked against.
     #[error("a datastore of kind `{found}` was found where one of {expected} belongs: check the rules again")]
     WrongKind {

@@ -222,6 +222,7 @@ fn of_datastore(error: &DatastoreError) -> Exit {
         | DatastoreError::Authority { .. }
         | DatastoreError::Credential(_) => Exit::Configuration,
         DatastoreError::Unexpected { .. }
+        | DatastoreError::Hidden { .. }
         | DatastoreError::Crowded { .. }
         | DatastoreError::Key(_)
         | DatastoreError::Pseudonym(_) => Exit::Finding,

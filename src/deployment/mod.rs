@@ -264,7 +264,7 @@ impl Deployment {
     /// What a rule's dataset holds now, counted on a connection of its own.
     pub async fn counts(&self, rule: &Rule, state: Option<&mut State>, now: Now) -> Result<Counts, Failure> {
         let (orders, bound, cutoffs) = self.to_count(rule, state, now).await?;
-        Ok(count(self.datastore(rule)?, &bound, &cutoffs, &orders, now).await?)
+        Ok(count(self.datastore(rule)?, &bound, &cutoffs, &orders, now).await?.whole()?)
     }
 
     /// The same of all that is not kept: an index spares a look at the rest.

@@ -228,7 +228,7 @@ impl Told for Left {
         let told = match self {
             Self::Undated => "undated",
             Self::Refused => "refused",
-            Self::Obstacle => "no record",
+            Self::Obstacle => "in the way",
         };
         told.to_owned()
     }

@@ -81,7 +81,7 @@ impl Backups {
         // One is under way, or has just failed: the next is due within the same time again.
         let too_old = age.is_none_or(|age| age > every * 2);
         // A backup of no known time, or one behind what the walk could not enter, may be older than all others.
-        let hidden = self.undated || !run.report.obstacles.is_empty();
+        let hidden = self.undated || !run.report.obstacles.is_empty() || !run.report.hidden.is_empty();
         BackupFindings {
             of: self.backup.of.iter().map(ToString::to_string).collect(),
             left: self.left,

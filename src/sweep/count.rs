@@ -15,6 +15,7 @@ use crate::rules::cutoff::Cutoffs;
 use crate::rules::decide::{Judge, Record, Times, Verdict, decide};
 use crate::rules::rule::Rule;
 
+use super::files::add;
 use super::timing::Standing;
 
 /// How many records a page holds: a few hundred kilobytes of JSON.
@@ -27,6 +28,8 @@ pub struct Counts {
     pub kept: u64,
     /// The rest.
     pub backlog: Backlog,
+    /// What nobody can look behind, by kind: there may be more of all these.
+    pub hidden: BTreeMap<&'static str, u64>,
 }
 
 /// The same without those that are kept: to count these may mean to read all of a table.
@@ -128,14 +131,23 @@ impl Backlog {
 impl Counts {
     /// Of no records yet; `late`: the clock that decides what is overdue.
     pub(super) fn new(rule: &Rule, late: DateTime<Utc>) -> Self {
-        Self { kept: 0, backlog: Backlog::new(rule, late) }
+        Self { kept: 0, backlog: Backlog::new(rule, late), hidden: BTreeMap::new() }
     }
 
     pub(super) fn add(&mut self, verdict: &Verdict) {
         self.kept += u64::from(self.backlog.add(verdict));
     }
 
-    /// Every record there is.
+    /// The same, where nothing is hidden: a count of what could be seen is none.
+    pub fn whole(self) -> Result<Self, DatastoreError> {
+        if self.hidden.is_empty() {
+            Ok(self)
+        } else {
+            Err(DatastoreError::Hidden { behind: kinds(&self.hidden) })
+        }
+    }
+
+    /// Every record there is, as far as it can be seen.
     pub fn all(&self) -> u64 {
         self.backlog.past_due() + self.backlog.undated_total() + self.staying()
     }
@@ -144,6 +156,11 @@ impl Counts {
     pub fn staying(&self) -> u64 {
         self.kept + self.backlog.not_started
     }
+}
+
+/// How many of which kind, for people.
+pub fn kinds(counts: &BTreeMap<&'static str, u64>) -> String {
+    counts.iter().map(|(kind, n)| format!("{n} of kind `{kind}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Counts a dataset, on a connection of its own.
@@ -161,6 +178,7 @@ pub async fn count(
     let BoundDataset::Files(pattern) = bound.dataset() else { return Ok(counts) };
     let mut pages = files::Pages::open(files::root_of(datastore)?, pattern, PAGE)?;
     while let Some(page) = pages.next().await? {
+        add(&mut counts.hidden, &page.hidden);
         for found in &page.files {
             counts.add(&decide(bound, files::record(bound, found, 0)?, orders, now));
         }
@@ -192,7 +210,7 @@ pub async fn backlog(
     known: Option<Census>,
 ) -> Result<Backlog, DatastoreError> {
     let Some(rows) = bound.rows() else {
-        return Ok(count(datastore, bound, cutoffs, orders, now).await?.backlog);
+        return Ok(count(datastore, bound, cutoffs, orders, now).await?.whole()?.backlog);
     };
     let mut reader = Reader::open_again(datastore, layout).await?;
     let census = match known {

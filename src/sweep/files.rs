@@ -1,8 +1,8 @@
 //! The loop over files: page after page of a walk, each judged, intended, disposed of and sealed. What the walk sees is the
 //! residue, but for what goes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::backups::Backups;
 use super::batches::{Drafted, drafting};
@@ -10,7 +10,7 @@ use super::error::SweepError;
 use super::gate::{Gate, Pass};
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
-use super::pace::Budget;
+use super::pace::Rate;
 use super::run::{Heeded, Run, set_aside, tally};
 use super::timing::Waits;
 use super::{Counts, Progress};
@@ -23,11 +23,9 @@ use crate::rules::bind::BoundDataset;
 use crate::rules::decide::{Due, Verdict, decide};
 use crate::state::{NewBatch, State, StateError, Unsealed};
 
-/// A batch takes the whole page: its identities and commitments show in the memory of the process (docs/measurements.md).
+/// A batch takes the whole page, however long that takes: no file is locked, and nobody waits for it. Its identities and commitments
+/// show in the memory of the process (docs/measurements.md).
 const LARGEST: u32 = 10_000;
-
-/// A page that takes longer is followed by a smaller one.
-const LONGEST: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(
     run: &mut Run<'_>,
@@ -41,18 +39,18 @@ pub(super) async fn run(
         Pace::RowsPerSecond(_) => run.target.batch,
     };
     let mut pages = Pages::open(files::root_of(own)?, pattern, size)?;
-    let mut budget = Budget::new(size, run.target.pace, LONGEST);
+    let mut rate = Rate::new(run.target.pace);
     let mut gate = Gate::of(run.target)?;
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };
     // Ends with the walk, which sees each file once.
     while let Some(page) = pages.next().await? {
-        budget.wait(run.brake, &mut || run.tell(progress)).await;
+        rate.wait(run.brake, &mut || run.tell(progress)).await;
         if gate.pass(run, progress).await? == Pass::Stop {
             run.report.result = SweepResult::Stopped;
             break;
         }
         match batch(run, state, pages.tree(), &page, &mut seen).await? {
-            Turn::On(went) => budget.went(went, page.files.len() as u64),
+            Turn::On(went) => rate.went(went),
             Turn::Exhausted => run.report.result = SweepResult::Parked,
             Turn::Stop => run.report.result = SweepResult::Stopped,
         }
@@ -63,7 +61,7 @@ pub(super) async fn run(
     }
     if run.report.result == SweepResult::Completed {
         // Only a walk that saw everything can say what is left.
-        run.report.residue = Some(seen.counts.backlog);
+        run.report.residue = run.report.hidden.is_empty().then_some(seen.counts.backlog);
         run.report.backups = seen.backups.map(|backups| backups.findings(run));
     }
     Ok(())
@@ -94,9 +92,8 @@ async fn batch(
     seen: &mut Seen,
 ) -> Result<Turn, SweepError> {
     hook::reach("prepare.before");
-    for (what, n) in &page.obstacles {
-        *run.report.obstacles.entry(what).or_default() += n;
-    }
+    add(&mut run.report.obstacles, &page.obstacles);
+    add(&mut run.report.hidden, &page.hidden);
     loop {
         if run.has_to_stop() || matches!(run.heed(state).await?, Heeded::Halted) {
             return Ok(Turn::Stop);
@@ -222,6 +219,13 @@ fn sort_out(
         seen.stays(&if overdue { Verdict::Overdue(due) } else { Verdict::Due(due) });
     }
     gone
+}
+
+/// Adds counts by kind.
+pub(super) fn add(sums: &mut BTreeMap<&'static str, u64>, counts: &BTreeMap<&'static str, u64>) {
+    for (kind, n) in counts {
+        *sums.entry(kind).or_default() += n;
+    }
 }
 
 fn listed(found: &[files::Found], due: &Due) -> Option<Listed> {

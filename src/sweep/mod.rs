@@ -57,7 +57,7 @@ use crate::state::{State, StateError, Sweep, SweepEnd, SweepStart, VersionStandi
 
 pub use backups::BackupFindings;
 pub use brake::{Brake, Lever};
-pub use count::{Backlog, Counts, backlog, count};
+pub use count::{Backlog, Counts, backlog, count, kinds};
 pub use erasure::{Reached, answer, erase, left, reached, standing_of_requests};
 pub use error::SweepError;
 pub use gate::Closed;
@@ -154,6 +154,8 @@ pub struct Report {
     pub stranded: u64,
     /// What stands among the files and is no record, by kind.
     pub obstacles: BTreeMap<&'static str, u64>,
+    /// What nobody can look behind, by kind: there may be records, and what remains is not known.
+    pub hidden: BTreeMap<&'static str, u64>,
     /// What a backup rule found beside its records; none: it is no backup rule.
     pub backups: Option<BackupFindings>,
     /// What a separate connection counted afterwards (files: what the walk saw); none: it could not.
@@ -188,6 +190,7 @@ impl Report {
             changed: 0,
             stranded: 0,
             obstacles: BTreeMap::new(),
+            hidden: BTreeMap::new(),
             backups: None,
             residue: None,
             took: Duration::ZERO,
@@ -546,7 +549,8 @@ fn why(report: &Report) -> Result<Vec<Why>, StateError> {
     let undated = report.residue.iter().flat_map(|counts| &counts.undated);
     let undated = undated.map(|(reason, n)| (Left::Undated, *reason, *n));
     let refused = report.refused.iter().map(|(reason, n)| (Left::Refused, *reason, *n));
-    let obstacles = report.obstacles.iter().map(|(reason, n)| (Left::Obstacle, *reason, *n));
+    let obstacles =
+        report.obstacles.iter().chain(&report.hidden).map(|(reason, n)| (Left::Obstacle, *reason, *n));
     let all = undated.chain(refused).chain(obstacles).filter(|(_, _, n)| *n > 0);
     let mut why = all
         .map(|(of, reason, n)| Ok(Why { of, reason: ReasonText::parse(reason)?, n }))

@@ -15,40 +15,16 @@ const LARGEST: u32 = 10_000;
 /// A pause longer than this says between that the sweep is alive.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
-/// The size of the next batch, and when it may begin.
-pub(super) struct Budget {
-    limit: u32,
-    largest: u32,
-    /// A batch that takes longer keeps the application waiting.
-    longest: Duration,
+/// When the next batch may begin.
+pub(super) struct Rate {
     pace: Pace,
     started: Option<Stopwatch>,
     went: u64,
 }
 
-impl Budget {
-    pub(super) fn new(batch: u32, pace: Pace, longest: Duration) -> Self {
-        let limit = batch.max(1);
-        // A paced sweep is asked to be invisible: its batches do not grow.
-        let largest =
-            if pace == Pace::Unlimited { limit.saturating_mul(10).min(LARGEST).max(limit) } else { limit };
-        Self { limit, largest, longest, pace, started: None, went: 0 }
-    }
-
-    /// Never takes more than this at once.
-    pub(super) fn bound(&mut self, most: u32) {
-        (self.limit, self.largest) = (self.limit.min(most), self.largest.min(most));
-    }
-
-    pub(super) fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    /// The same of a batch that goes this way. One that is measured is to hold two thirds of what it may: where nobody asks for a pace, it
-    /// may hold half as many again, so as to hold as many as any other.
-    pub(super) fn limit_of(&self, way: Way) -> u32 {
-        let more = way.is_measured() && self.pace == Pace::Unlimited;
-        if more { self.limit.saturating_add(self.limit / 2) } else { self.limit }
+impl Rate {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, started: None, went: 0 }
     }
 
     /// Sleeps until the rate allows the next batch, or the brake is pulled. Where there is a rate, no transaction is open. `alive` is told
@@ -70,15 +46,60 @@ impl Budget {
         self.went = 0;
     }
 
+    /// A batch of this many records went.
+    pub(super) fn went(&mut self, records: u64) {
+        self.went = records;
+    }
+}
+
+/// The size of the next batch, and when it may begin.
+pub(super) struct Budget {
+    limit: u32,
+    largest: u32,
+    /// A batch that takes longer keeps the application waiting.
+    longest: Duration,
+    rate: Rate,
+}
+
+impl Budget {
+    pub(super) fn new(batch: u32, pace: Pace, longest: Duration) -> Self {
+        let limit = batch.max(1);
+        // A paced sweep is asked to be invisible: its batches do not grow.
+        let largest =
+            if pace == Pace::Unlimited { limit.saturating_mul(10).min(LARGEST).max(limit) } else { limit };
+        Self { limit, largest, longest, rate: Rate::new(pace) }
+    }
+
+    /// Never takes more than this at once.
+    pub(super) fn bound(&mut self, most: u32) {
+        (self.limit, self.largest) = (self.limit.min(most), self.largest.min(most));
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// The same of a batch that goes this way. One that is measured is to hold two thirds of what it may: where nobody asks for a pace, it
+    /// may hold half as many again, so as to hold as many as any other.
+    pub(super) fn limit_of(&self, way: Way) -> u32 {
+        let more = way.is_measured() && self.rate.pace == Pace::Unlimited;
+        if more { self.limit.saturating_add(self.limit / 2) } else { self.limit }
+    }
+
+    /// Waits for the rate, as [`Rate::wait`] does.
+    pub(super) async fn wait(&mut self, brake: &Brake, alive: &mut (dyn FnMut() + Send)) {
+        self.rate.wait(brake, alive).await;
+    }
+
     /// A batch of this many records went, of so many that were looked at.
     pub(super) fn went(&mut self, records: u64, selected: u64) {
-        let took = self.started.map_or(Duration::ZERO, Stopwatch::elapsed);
+        let took = self.rate.started.map_or(Duration::ZERO, Stopwatch::elapsed);
         self.went_within(records, selected, took);
     }
 
     /// The same, where it is known how long of that the application may have had to wait.
     pub(super) fn went_within(&mut self, records: u64, selected: u64, took: Duration) {
-        self.went = records;
+        self.rate.went(records);
         if took > self.longest {
             self.limit = (self.limit / 2).max(1);
         } else if took < self.longest / 2 && selected > u64::from(self.limit / 2) {

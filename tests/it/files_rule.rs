@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value as Json;
 
+use crate::files::world::Mount;
 use crate::world::{World, rules};
 
 /// Due after 50 years; the tree is `tree`.
@@ -60,6 +61,35 @@ fn what_is_no_record_and_what_cannot_go_is_said_and_stops_nothing() {
     assert!(left(&world).contains(b"linked".as_slice()) && !left(&world).contains(b"goes".as_slice()));
     // The refused file has no proof.
     world.ran(&["prove", "site/account", "linked"], 1);
+    world.ran(&["ledger", "verify"], 0);
+}
+
+/// Files may lie behind it, and nobody has seen them.
+#[test]
+fn where_records_may_hide_nobody_says_how_many_remain() {
+    let world = world("**", MODIFIED, "");
+    write(&world, "goes", at("1971-01-01T00:00:00Z"));
+    std::fs::create_dir(world.path("tree/m")).unwrap();
+    let mount = Mount::tmpfs(&world.path("tree/m"));
+    let swept = report(&world, 1);
+    assert_eq!((&swept["disposed"], &swept["remaining"]), (&Json::from(1), &Json::Null), "{swept}");
+    assert_eq!(
+        (&swept["hidden"]["mount point"], &swept["obstacles"]),
+        (&Json::from(1), &serde_json::json!({}))
+    );
+    assert_eq!(world.entries("residue").pop().unwrap()["remaining"], Json::Null);
+    let said = world.ran(&["sweep"], 1);
+    assert!(
+        said.stdout.contains("not looked into") && !said.stdout.contains("not records"),
+        "{}",
+        said.text()
+    );
+    let planned = world.ran(&["plan"], 0);
+    assert!(planned.stdout.contains("not looked into"), "{}", planned.text());
+    let status = world.ran(&["status"], 1);
+    assert!(status.stderr.contains("1 of kind `mount point`"), "{}", status.text());
+    drop(mount);
+    assert_eq!(report(&world, 0)["remaining"], 0);
     world.ran(&["ledger", "verify"], 0);
 }
 

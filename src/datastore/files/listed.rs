@@ -144,6 +144,27 @@ pub enum Obstacle {
     Unreadable(&'static str),
 }
 
+impl Obstacle {
+    /// Whether records may lie behind it that no walk sees; else it is itself no record, and that is all.
+    pub fn hides(self) -> bool {
+        match self {
+            Self::MountPoint | Self::TooDeep | Self::Unreadable(_) => true,
+            Self::Symlink | Self::Special => false,
+        }
+    }
+
+    /// Its kind, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MountPoint => "mount point",
+            Self::Symlink => "symbolic link",
+            Self::Special => "socket, pipe or device",
+            Self::TooDeep => "more than 64 directories deep",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
 /// What a walk comes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {

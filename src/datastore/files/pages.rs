@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::batch::key;
 use super::listed::typed;
-use super::{Found, Obstacle, Seen, Tree};
+use super::{Found, Seen, Tree};
 use crate::datastore::{DatastoreError, Explained};
 use crate::model::orders::Whose;
 use crate::model::pattern::{Glob, Pattern};
@@ -24,12 +24,27 @@ pub struct FilePage {
     pub files: Vec<Found>,
     /// What the pattern reaches and is no record, by kind.
     pub obstacles: BTreeMap<&'static str, u64>,
+    /// What the pattern reaches and nobody can look behind, by kind: there may be records.
+    pub hidden: BTreeMap<&'static str, u64>,
+}
+
+impl FilePage {
+    fn add(&mut self, seen: Seen) {
+        match seen {
+            Seen::File(found) => self.files.push(found),
+            Seen::Obstacle(obstacle) => {
+                let kinds = if obstacle.hides() { &mut self.hidden } else { &mut self.obstacles };
+                *kinds.entry(obstacle.as_str()).or_default() += 1;
+            }
+        }
+    }
 }
 
 /// A walk that hands over page after page.
 pub struct Pages {
     tree: Arc<Tree>,
-    receiver: Receiver<Result<FilePage, DatastoreError>>,
+    /// None is the end of the walk: a walk that says nothing more has not seen everything.
+    receiver: Receiver<Result<Option<FilePage>, DatastoreError>>,
 }
 
 /// One page goes, one is ready, one is being listed: whatever the tree holds, three are in memory.
@@ -45,6 +60,14 @@ impl Pages {
     pub fn of(root: &Path, globs: Vec<Glob>, size: u32) -> Result<Self, DatastoreError> {
         let tree = Arc::new(Tree::open(root)?);
         let walk = tree.walk(globs);
+        Ok(Self::going(tree, walk, size))
+    }
+
+    fn going(
+        tree: Arc<Tree>,
+        walk: impl Iterator<Item = Result<Seen, DatastoreError>> + Send + 'static,
+        size: u32,
+    ) -> Self {
         let (sender, receiver) = channel(READY);
         let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
         // Ends with the walk, or with the receiver.
@@ -52,20 +75,22 @@ impl Pages {
             let mut page = FilePage::default();
             for seen in walk {
                 match seen {
-                    Ok(Seen::File(found)) => page.files.push(found),
-                    Ok(Seen::Obstacle(obstacle)) => *page.obstacles.entry(word(obstacle)).or_default() += 1,
+                    Ok(seen) => page.add(seen),
                     Err(error) => {
                         drop(sender.blocking_send(Err(error)));
                         return;
                     }
                 }
-                if page.files.len() >= size && sender.blocking_send(Ok(std::mem::take(&mut page))).is_err() {
+                let full = page.files.len() >= size;
+                if full && sender.blocking_send(Ok(Some(std::mem::take(&mut page)))).is_err() {
                     return;
                 }
             }
-            drop(sender.blocking_send(Ok(page)));
+            if sender.blocking_send(Ok(Some(page))).is_ok() {
+                drop(sender.blocking_send(Ok(None)));
+            }
         });
-        Ok(Self { tree, receiver })
+        Self { tree, receiver }
     }
 
     /// The tree that is walked through.
@@ -73,9 +98,15 @@ impl Pages {
         &self.tree
     }
 
-    /// The next page; none: the walk is over.
+    /// The next page; none: the walk is over, and has seen everything.
     pub async fn next(&mut self) -> Result<Option<FilePage>, DatastoreError> {
-        self.receiver.recv().await.transpose()
+        self.receiver.recv().await.unwrap_or_else(|| {
+            Err(DatastoreError::Unexpected {
+                operation: "go through the files",
+                expected: "a walk to the end".to_owned(),
+                observed: "the worker stopped".to_owned(),
+            })
+        })
     }
 }
 
@@ -118,12 +149,17 @@ fn name(path: &[u8]) -> Value {
     }
 }
 
-fn word(obstacle: Obstacle) -> &'static str {
-    match obstacle {
-        Obstacle::MountPoint => "mount point",
-        Obstacle::Symlink => "symbolic link",
-        Obstacle::Special => "socket, pipe or device",
-        Obstacle::TooDeep => "more than 64 directories deep",
-        Obstacle::Unreadable(_) => "unreadable",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_walk_that_died_has_not_seen_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = Arc::new(Tree::open(folder.path()).unwrap());
+        let mut whole = Pages::going(Arc::clone(&tree), std::iter::empty(), 1);
+        assert!(whole.next().await.unwrap().is_some() && whole.next().await.unwrap().is_none());
+        let mut died = Pages::going(tree, std::iter::from_fn(|| panic!("as a bug would")), 1);
+        assert!(matches!(died.next().await, Err(DatastoreError::Unexpected { .. })));
     }
 }

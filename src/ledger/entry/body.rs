@@ -243,7 +243,7 @@ pub enum Left {
     Undated,
     /// The datastore would not let it go.
     Refused,
-    /// No record, such as a symbolic link among files.
+    /// In the way of a walk through files: no record, such as a symbolic link, or what may hide some, such as a mount point.
     Obstacle,
 }
 
