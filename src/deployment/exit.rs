@@ -209,6 +209,7 @@ fn of_datastore(error: &DatastoreError) -> Exit {
                 ReplicaError::Hidden(_) | ReplicaError::NoReplica | ReplicaError::Stopped | ReplicaError::Silent,
             ..
         } => Exit::Unreachable,
+        DatastoreError::Root { source: RootError::NoDirectory { .. }, .. } => Exit::Refused,
         DatastoreError::Rights { .. } => Exit::Denied,
         DatastoreError::Password { source, .. } | DatastoreError::Authority { source, .. }
             if source.kind() == std::io::ErrorKind::PermissionDenied =>

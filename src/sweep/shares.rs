@@ -7,10 +7,11 @@ use super::error::SweepError;
 use super::outcome::{Left, Settlement, settle};
 use super::recover;
 use super::run::Run;
+use crate::datastore::files::Tree;
 use crate::datastore::{DatastoreError, Prepared, Writer};
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
-use crate::rules::bind::{BoundRule, RowRule};
+use crate::rules::bind::{BoundDependents, BoundRule, RowRule};
 use crate::state::{CommittedIntent, Settled, State, Unsealed};
 
 /// Records with dependents in other datastores go in batches of at most this many: their rows are locked meanwhile.
@@ -39,8 +40,9 @@ impl Remote {
         let mut writers = Vec::new();
         for share in rows.bound().shares().iter().skip(1) {
             let mut writer = Writer::open(run.target.locate(share.datastore)?).await?;
-            if let Writer::Rows(rows) = &mut writer {
-                recover::forget(state, rows).await?;
+            match &mut writer {
+                Writer::Rows(rows) => recover::forget(state, rows).await?,
+                Writer::Files(tree) => expect(tree, rows, &share.dependents)?,
             }
             writers.push(writer);
         }
@@ -104,6 +106,16 @@ impl Remote {
         }
         Ok(prepared)
     }
+}
+
+/// Refuses a tree in which what hangs on the records cannot be: they lead to it, and would go before it was found.
+fn expect(tree: &Tree, rows: RowRule<'_>, dependents: &[usize]) -> Result<(), DatastoreError> {
+    for at in dependents {
+        if let BoundDependents::Files(pattern) = rows.dependents()[*at].dataset {
+            tree.expect(pattern)?;
+        }
+    }
+    Ok(())
 }
 
 /// Rolls back what has been prepared.

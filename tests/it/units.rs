@@ -321,6 +321,23 @@ fn a_world_writable_or_symlinked_root_is_refused_and_said() {
     assert_eq!(unit.left(), all);
 }
 
+/// A root that is not mounted has nothing in it, and what hangs on a record would seem to be gone.
+#[test]
+fn a_root_without_the_directory_that_a_dependent_names_keeps_the_records() {
+    let unit = Unit::new();
+    let tree = unit.world.path("tree");
+    std::fs::rename(&tree, unit.world.path("away")).unwrap();
+    std::fs::create_dir(&tree).unwrap();
+    let all = unit.left();
+    let swept = unit.world.ran(&["sweep"], 5);
+    assert!(swept.stderr.contains("there is no directory `uploads` in it"), "{}", swept.text());
+    assert_eq!(unit.left(), all);
+    // Nothing was uploaded yet.
+    std::fs::create_dir(tree.join("uploads")).unwrap();
+    unit.sweep(0);
+    assert!(!unit.left().contains("account 1"));
+}
+
 /// The unit is judged, and every one of its shares is prepared: a hold keeps all of it, in every datastore, and nothing of others.
 #[cfg(feature = "test-hooks")]
 #[test]

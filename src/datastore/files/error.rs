@@ -24,6 +24,15 @@ pub enum RootError {
         /// The permission bits.
         mode: u32,
     },
+    /// A pattern begins with a directory that is not there.
+    #[error(
+        "there is no directory `{directory}` in it, where files belong that go with records, and nobody can tell them from files that are \
+         out of sight: mount what belongs there, or create the directory if nothing was ever put there"
+    )]
+    NoDirectory {
+        /// As the pattern has it: the rule's own words.
+        directory: String,
+    },
     /// The system does not let us in.
     #[error("it cannot be opened")]
     Unreachable(#[source] EngineError),

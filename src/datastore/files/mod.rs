@@ -38,7 +38,7 @@ pub use self::walk::Walk;
 use self::open::Resolver;
 use crate::datastore::DatastoreError;
 use crate::model::datastore::{Datastore, Location};
-use crate::model::pattern::Glob;
+use crate::model::pattern::{Glob, Pattern};
 
 /// The root of a datastore of files.
 pub fn root_of(datastore: &Datastore) -> Result<&Path, DatastoreError> {
@@ -92,6 +92,20 @@ impl Tree {
         let path = self.path.as_os_str().as_bytes();
         let now = open::stat(rustix::fs::CWD, path);
         !now.is_ok_and(|now| (device(&now), now.stx_ino) == (self.device, self.inode))
+    }
+
+    /// Refused: a tree without the directories that a dependent's pattern begins with. So looks a root that is not mounted, and all that
+    /// hangs on a record would seem to be gone.
+    pub fn expect(&self, pattern: &Pattern) -> Result<(), DatastoreError> {
+        let directory = pattern.leading();
+        match self.directory(directory.as_bytes()) {
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                let source = RootError::NoDirectory { directory };
+                Err(DatastoreError::Root { path: self.path.clone(), source })
+            }
+            // A walk says what else is in the way, and keeps the records.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Goes through the files that any of the globs stands for, each once, in no particular order but directory by

@@ -74,6 +74,16 @@ impl Pattern {
         })
     }
 
+    /// The directories that come before the first component that is not a plain word, as a path; empty where there are none.
+    pub fn leading(&self) -> String {
+        let directories = self.parts.len() - usize::from(!self.everything);
+        let words = self.parts[..directories].iter().map_while(|part| match part {
+            Part::Literal(word) => Some(word.as_str()),
+            Part::Star(_) | Part::Column { .. } => None,
+        });
+        words.collect::<Vec<_>>().join("/")
+    }
+
     /// What it stands for by itself; none if it has columns.
     pub fn glob(&self) -> Option<Glob> {
         self.columns().next().is_none().then(|| self.open())
