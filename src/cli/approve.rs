@@ -3,6 +3,9 @@
 use serde_json::json;
 
 use super::{Exit, Failure, Format, Global, Outcome};
+use crate::datastore::files::{Tree, root_of};
+use crate::deployment::Deployment;
+use crate::model::datastore::Datastore;
 use crate::model::name::DatastoreName;
 use crate::state::Role;
 
@@ -24,11 +27,7 @@ pub(super) async fn run(global: &Global, name: &str, up_to: u64, by: &str) -> Ou
 /// `expunged approve --clock DATASTORE`: a person has looked at the host's clock, the only one that datastore has.
 pub(super) async fn clock(global: &Global, datastore: &str) -> Outcome {
     let deployment = global.deployment()?;
-    if !deployment.config.datastores.keys().any(|name| name.as_str() == datastore) {
-        let known: Vec<&str> = deployment.config.datastores.keys().map(DatastoreName::as_str).collect();
-        let what = format!("there is no datastore `{datastore}`: the datastores are {}", known.join(", "));
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
-    }
+    find(&deployment, datastore)?;
     let mut state = deployment.state(Role::Beside).await?;
     let entry = state.accept_clock().await?;
     match global.format {
@@ -36,4 +35,27 @@ pub(super) async fn clock(global: &Global, datastore: &str) -> Outcome {
         Format::Text => println!("{datastore}: the host's clock is confirmed (entry {entry})."),
     }
     Ok(Exit::Done)
+}
+
+/// `expunged approve --root DATASTORE`: a person has looked at the directory that a datastore's files are in.
+pub(super) async fn root(global: &Global, datastore: &str) -> Outcome {
+    let deployment = global.deployment()?;
+    let root = root_of(find(&deployment, datastore)?).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let identity = Tree::open(root)?.identity();
+    let mut state = deployment.state(Role::Beside).await?;
+    state.know_root(datastore, &identity).await?;
+    match global.format {
+        Format::Json => println!("{}", json!({ "root": datastore, "identity": identity })),
+        Format::Text => println!("{datastore}: its root is confirmed ({identity})."),
+    }
+    Ok(Exit::Done)
+}
+
+fn find<'d>(deployment: &'d Deployment, datastore: &str) -> Result<&'d Datastore, Failure> {
+    let datastores = &deployment.config.datastores;
+    datastores.iter().find(|(name, _)| name.as_str() == datastore).map(|(_, found)| found).ok_or_else(|| {
+        let known: Vec<&str> = datastores.keys().map(DatastoreName::as_str).collect();
+        let what = format!("there is no datastore `{datastore}`: the datastores are {}", known.join(", "));
+        Failure::new(Exit::Usage, anyhow::anyhow!(what))
+    })
 }

@@ -204,12 +204,12 @@ enum Command {
     },
     /// Show every rule: last sweep, backlog, oldest due, time to the deadline.
     Status,
-    /// Let a parked rule dispose of up to N records until its next completed sweep; or confirm the clock.
+    /// Let a parked rule dispose of up to N records until its next completed sweep; or confirm a clock or a root.
     Approve {
         #[command(flatten)]
         what: Approvable,
         /// In which role you approve; a role, never a name: it goes into the ledger.
-        #[arg(long, value_name = "ROLE", default_value = "operator", value_parser = RoleParser, conflicts_with = "clock")]
+        #[arg(long, value_name = "ROLE", default_value = "operator", value_parser = RoleParser, conflicts_with_all = ["clock", "root"])]
         by: RoleName,
     },
     /// Legal holds: what they cover is not disposed of, whatever a rule says.
@@ -360,18 +360,21 @@ enum EraseCommand {
     },
 }
 
-/// What a person approves: a rule's sweep, or a datastore's clock; never both.
+/// What a person approves: a rule's sweep, a datastore's clock, or its root; never two of them.
 #[derive(Debug, Args)]
 struct Approvable {
     /// SERVICE/RULE.
-    #[arg(required_unless_present = "clock", requires = "up_to", conflicts_with = "clock")]
+    #[arg(required_unless_present_any = ["clock", "root"], requires = "up_to", conflicts_with_all = ["clock", "root"])]
     rule: Option<String>,
     /// How many of the rule's own records.
     #[arg(long, value_name = "N", requires = "rule", value_parser = clap::value_parser!(u64).range(1..))]
     up_to: Option<u64>,
     /// The datastore whose clock you have looked at.
-    #[arg(long, value_name = "DATASTORE", conflicts_with = "up_to")]
+    #[arg(long, value_name = "DATASTORE", conflicts_with_all = ["up_to", "root"])]
     clock: Option<String>,
+    /// The datastore of files whose root you have looked at: it is the directory that is meant.
+    #[arg(long, value_name = "DATASTORE", conflicts_with = "up_to")]
+    root: Option<String>,
 }
 
 /// Parses a reference without printing back what is none: it could be a person's name.
@@ -592,13 +595,15 @@ async fn erase(global: &Global, command: EraseCommand) -> Outcome {
 async fn approve(global: &Global, what: Approvable, by: &RoleName) -> Outcome {
     match what {
         Approvable { clock: Some(datastore), .. } => approve::clock(global, &datastore).await,
-        Approvable { rule: Some(rule), up_to: Some(up_to), clock: None } => {
+        Approvable { root: Some(datastore), .. } => approve::root(global, &datastore).await,
+        Approvable { rule: Some(rule), up_to: Some(up_to), clock: None, root: None } => {
             approve::run(global, &rule, up_to, by.as_str()).await
         }
         // The definition above lets none of these pass; an approval is not the place for a guess.
-        Approvable { rule: _, up_to: _, clock: None } => {
-            Err(Failure::new(Exit::Usage, anyhow::anyhow!("say `RULE --up-to N` or `--clock DATASTORE`")))
-        }
+        Approvable { rule: _, up_to: _, clock: None, root: None } => Err(Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("say `RULE --up-to N`, `--clock DATASTORE` or `--root DATASTORE`"),
+        )),
     }
 }
 

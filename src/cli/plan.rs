@@ -101,7 +101,7 @@ async fn plan(
     mut state: Option<&mut State>,
 ) -> Result<Plan, Failure> {
     let datastore = deployment.datastore(rule)?;
-    let orders = deployment.orders(state.as_deref_mut(), rule).await?;
+    let orders = deployment.vouched(rule, state.as_deref_mut()).await?;
     let (bound, catalogues) = deployment.bind(rule).await?;
     let cutoffs = Cutoffs::of(&bound, now);
     let counts = count(datastore, &bound, &cutoffs, &orders, now).await?;

@@ -12,7 +12,9 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{Backlog, BackupFindings, Brake, Parked, Progress, Raised, Recovered, Report, kinds, recover};
+use crate::sweep::{
+    Backlog, BackupFindings, Brake, Parked, Progress, Raised, Recovered, Report, kinds, recover,
+};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();

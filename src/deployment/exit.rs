@@ -149,7 +149,11 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     match error.downcast_ref::<SweepError>()? {
         SweepError::Bind(_) => Some(Exit::Rules),
-        SweepError::Clock { .. } | SweepError::Halted(_) | SweepError::LostHold { .. } => Some(Exit::Refused),
+        SweepError::Clock { .. }
+        | SweepError::Halted(_)
+        | SweepError::LostHold { .. }
+        | SweepError::OtherRoot { .. }
+        | SweepError::BareRoot { .. } => Some(Exit::Refused),
         SweepError::NoDatastore { .. } => Some(Exit::Configuration),
         SweepError::Disagreement { .. } | SweepError::Hashing(_) | SweepError::NoIntent => Some(Exit::Bug),
         SweepError::RolledBack { .. } | SweepError::Commit { .. } | SweepError::InDoubt { .. } => {

@@ -30,6 +30,7 @@ use crate::rules::shared::shared;
 use crate::state::{Role, State, StateError};
 use crate::sweep::{
     Backlog, Counts, Guard, Horizons, Parked, Places, SweepError, Target, answer, backlog, count, parked,
+    same_root,
 };
 
 pub use connect::{Connected, Looked, Seen, connect};
@@ -306,13 +307,21 @@ impl Deployment {
         Ok(waiting)
     }
 
+    /// The orders in force for a rule that is about to be counted; refused where what the count would see is not what was swept.
+    pub async fn vouched(&self, rule: &Rule, mut state: Option<&mut State>) -> Result<Orders, Failure> {
+        if let Some(state) = state.as_deref_mut() {
+            same_root(state, &rule.datastore, self.datastore(rule)?).await?;
+        }
+        self.orders(state, rule).await
+    }
+
     async fn to_count<'r>(
         &self,
         rule: &'r Rule,
         state: Option<&mut State>,
         now: Now,
     ) -> Result<(Orders, BoundRule<'r>, Cutoffs), Failure> {
-        let orders = self.orders(state, rule).await?;
+        let orders = self.vouched(rule, state).await?;
         let (bound, _) = self.bind(rule).await?;
         let cutoffs = Cutoffs::of(&bound, now);
         Ok((orders, bound, cutoffs))

@@ -22,6 +22,7 @@ mod orders;
 mod outcome;
 mod overview;
 mod prove;
+mod root;
 mod seal;
 mod stage;
 mod sweep;
@@ -63,7 +64,7 @@ pub use sweep::{Sweep, SweepEnd, SweepStart, Usual, VersionStanding};
 
 /// `expu` in ASCII: what `file` and this program know the database by.
 const APPLICATION_ID: i64 = 0x6578_7075;
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 /// How long nothing may have been written before the host's clock has to be confirmed.
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(7);
@@ -450,7 +451,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     }
     let schema = concat!(
         include_str!("schema.sql"),
-        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 7;"
+        "\nPRAGMA application_id = 1702391925;\nPRAGMA user_version = 8;"
     );
     let begun = connection.begin_with("BEGIN IMMEDIATE").await;
     let mut transaction = begun.map_err(|e| failed(path, "create its tables", e))?;

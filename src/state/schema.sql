@@ -1,5 +1,5 @@
 -- The state of expunged. Entries are the ledger; everything else can be derived from them, the commitments and the
--- key files, except the sealed identities of open intents, and of a batch that waits for its intent.
+-- key files, except the sealed identities of open intents, and of a batch that waits for its intent, and which roots are known.
 CREATE TABLE entry (
     idx INTEGER PRIMARY KEY,
     bytes BLOB NOT NULL,
@@ -94,6 +94,12 @@ CREATE TABLE backup (
     rule TEXT PRIMARY KEY,
     entry INTEGER NOT NULL REFERENCES entry (idx),
     until INTEGER NOT NULL
+) STRICT;
+
+-- By what identity the root of each files datastore is known. Not of the ledger.
+CREATE TABLE root (
+    datastore TEXT PRIMARY KEY,
+    identity TEXT NOT NULL
 ) STRICT;
 
 -- Orders. Whom they are about is sealed under a key of the key directory, and forgotten when the order ends.

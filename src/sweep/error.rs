@@ -81,6 +81,29 @@ pub enum SweepError {
         /// What it is on.
         on: String,
     },
+    /// The root of a files datastore is not the directory that it was.
+    #[error(
+        "the root of datastore `{datastore}` is another directory than it was: nothing is disposed of there, and of nothing whose files are \
+         there; expected {expected}, observed {observed}; mount what belongs there, or, if the files were moved for good, \
+         `expunged approve --root {datastore}`"
+    )]
+    OtherRoot {
+        /// The datastore.
+        datastore: DatastoreName,
+        /// By what it is known.
+        expected: String,
+        /// What is there.
+        observed: String,
+    },
+    /// The root of a files datastore has nothing in it, and nobody has seen anything there.
+    #[error(
+        "the root of datastore `{datastore}` is empty, and nobody can tell it from one that is not mounted: records whose files are there stay; \
+         mount what belongs there, or, if nothing was ever put there, `expunged approve --root {datastore}`"
+    )]
+    BareRoot {
+        /// The datastore.
+        datastore: DatastoreName,
+    },
     /// Somebody has stopped all disposal.
     #[error("nothing is disposed of: {0}")]
     Halted(Halt),

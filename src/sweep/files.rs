@@ -11,6 +11,7 @@ use super::gate::{Gate, Pass};
 use super::judge::agree;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Rate;
+use super::roots::recognise;
 use super::run::{Heeded, Run, set_aside, tally};
 use super::timing::Waits;
 use super::{Counts, Progress};
@@ -39,6 +40,7 @@ pub(super) async fn run(
         Pace::RowsPerSecond(_) => run.target.batch,
     };
     let mut pages = Pages::open(files::root_of(own)?, pattern, size)?;
+    recognise(state, &run.target.rule.datastore, pages.tree()).await?;
     let mut rate = Rate::new(run.target.pace);
     let mut gate = Gate::of(run.target)?;
     let mut seen = Seen { counts: Counts::new(run.target.rule, run.now.late), backups: Backups::of(run) };

@@ -24,6 +24,7 @@ mod orphans;
 mod outcome;
 mod pace;
 mod recover;
+mod roots;
 mod run;
 mod shares;
 mod timing;
@@ -65,6 +66,7 @@ pub use guard::{Guard, Parked};
 pub use level::{Patience, Raised, raise};
 pub use orphans::{Orphan, orphans};
 pub use recover::{Places, Recovered, recover};
+pub use roots::same_root;
 
 use run::Run;
 
@@ -328,6 +330,10 @@ async fn sweep(
     check_clock(state, clock::now())?;
     if let Some(halt) = state.halt().await? {
         return Err(SweepError::Halted(halt));
+    }
+    // A count comes before the trees are opened that the sweep goes through.
+    for name in target.rule.datastores() {
+        same_root(state, name, target.locate(name)?).await?;
     }
     let own = target.own()?;
     let locate = |name: &DatastoreName| target.datastores.get(name);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::error::SweepError;
 use super::outcome::{Left, Settlement, settle};
 use super::recover;
+use super::roots::{Standing, recognise};
 use super::run::Run;
 use crate::datastore::files::Tree;
 use crate::datastore::{DatastoreError, Prepared, Writer};
@@ -42,7 +43,13 @@ impl Remote {
             let mut writer = Writer::open(run.target.locate(share.datastore)?).await?;
             match &mut writer {
                 Writer::Rows(rows) => recover::forget(state, rows).await?,
-                Writer::Files(tree) => expect(tree, rows, &share.dependents)?,
+                Writer::Files(tree) => {
+                    expect(tree, rows, &share.dependents)?;
+                    let datastore = share.datastore.clone();
+                    if recognise(state, &datastore, tree).await? == Standing::New {
+                        return Err(SweepError::BareRoot { datastore });
+                    }
+                }
             }
             writers.push(writer);
         }

@@ -59,23 +59,27 @@ fn a_plan_takes_other_rules_and_what_disposes_of_records_does_not() {
 }
 
 #[test]
-fn an_approval_is_of_a_rule_or_of_a_clock() {
+fn an_approval_is_of_a_rule_or_of_a_clock_or_of_a_root() {
     let world = world();
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 8] = [
         &[],
         &["site/account"],
         &["--up-to", "3"],
         &["site/account", "--up-to", "0"],
         &["site/account", "--clock", "site"],
         &["--up-to", "3", "--clock", "site"],
+        &["site/account", "--root", "site"],
+        &["--clock", "site", "--root", "site"],
     ];
     for arguments in wrong {
         world.ran(&[&["approve"], arguments].concat(), 2);
     }
     assert!(!world.path("state.db").exists());
     world.ran(&["sweep"], 0);
-    let missing = world.ran(&["approve", "--clock", "nowhere"], 2);
-    assert!(missing.stdout.is_empty(), "{}", missing.text());
+    for what in ["--clock", "--root"] {
+        let missing = world.ran(&["approve", what, "nowhere"], 2);
+        assert!(missing.stdout.is_empty(), "{}", missing.text());
+    }
     world.ran(&["approve", "site/account", "--up-to", "1", "--by", "data-protection.officer_2"], 0);
     assert_eq!(world.entries("approval").len(), 1);
 }

@@ -93,6 +93,60 @@ fn where_records_may_hide_nobody_says_how_many_remain() {
     world.ran(&["ledger", "verify"], 0);
 }
 
+/// Another directory, with one file in it, takes the tree's place; the tree goes to `away`.
+fn replace(world: &World, away: &str) {
+    std::fs::rename(world.path("tree"), world.path(away)).unwrap();
+    write(world, "other", at("1971-01-01T00:00:00Z"));
+}
+
+/// A disk that is not mounted looks like a tree in which nothing is due.
+#[test]
+fn another_root_than_before_is_neither_swept_nor_counted_until_a_person_confirms_it() {
+    let world = world("**", MODIFIED, "");
+    // Nothing was put there yet: whatever comes is the first.
+    assert_eq!(report(&world, 0)["remaining"], 0);
+    replace(&world, "bare");
+    assert_eq!(report(&world, 0)["disposed"], 1);
+    replace(&world, "first");
+    for command in ["sweep", "status", "plan"] {
+        let refused = world.ran(&[command], 5);
+        assert!(refused.stderr.contains("expunged approve --root files"), "{}", refused.text());
+    }
+    assert_eq!(left(&world), BTreeSet::from([b"other".to_vec()]));
+    world.ran(&["approve", "--root", "site"], 2);
+    world.ran(&["approve", "--root", "files"], 0);
+    assert_eq!(report(&world, 0)["disposed"], 1);
+}
+
+/// After a restart of the host a disk may have another number, and its files are the same.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_batch_is_settled_although_its_disk_has_another_number_now() {
+    let world = world("u/*", MODIFIED, "");
+    let [disk, other] = ["disk", "other"].map(|name| world.path(name));
+    let mount = Mount::image(&disk, &world.path("tree"));
+    for n in 0..3 {
+        write(&world, format!("u/{n}"), at("1971-01-01T00:00:00Z"));
+    }
+    let number =
+        |path: &str| std::os::unix::fs::MetadataExt::dev(&std::fs::metadata(world.path(path)).unwrap());
+    let before = number("tree");
+    assert_eq!(world.killed_at(&["sweep"], "unlink.after", 2).code, -1);
+    drop(mount);
+    std::fs::create_dir(world.path("elsewhere")).unwrap();
+    let others = Mount::image(&other, &world.path("elsewhere"));
+    let mount = Mount::image(&disk, &world.path("tree"));
+    assert_ne!(number("tree"), before);
+    let swept = world.ran(&["sweep", "--format", "json"], 0);
+    assert!(
+        swept.stdout.contains("\"committed\":1") && swept.stdout.contains("\"disposed\":1"),
+        "{}",
+        swept.text()
+    );
+    world.ran(&["ledger", "verify"], 0);
+    drop((mount, others));
+}
+
 #[test]
 fn an_unapproved_rule_over_files_waits_for_a_person() {
     let world = world("**", MODIFIED, "");

@@ -338,6 +338,50 @@ fn a_root_without_the_directory_that_a_dependent_names_keeps_the_records() {
     assert!(!unit.left().contains("account 1"));
 }
 
+/// Their record is all that leads to files which a mount hides.
+#[test]
+fn another_root_than_before_keeps_the_records_until_a_person_confirms_it() {
+    let unit = Unit::new();
+    unit.sweep(0);
+    let path = |name: &str| unit.world.path(name);
+    let move_to = |from: &str, to: &str| std::fs::rename(path(from), path(to)).unwrap();
+    let refused = || {
+        unit.world.sql("INSERT OR IGNORE INTO account VALUES (5, '1971-01-01T00:00:00Z')");
+        let swept = unit.world.ran(&["sweep"], 5);
+        assert!(swept.stderr.contains("expunged approve --root uploads"), "{}", swept.text());
+        assert!(unit.left().contains("account 5"));
+    };
+    move_to("tree", "hidden");
+    std::fs::create_dir_all(path("tree/uploads")).unwrap();
+    refused();
+    // Mounted again.
+    move_to("tree", "other");
+    move_to("hidden", "tree");
+    unit.sweep(0);
+    assert_eq!(unit.left(), survivors());
+    // Moved for good.
+    move_to("tree", "old");
+    move_to("other", "tree");
+    refused();
+    unit.world.ran(&["approve", "--root", "uploads"], 0);
+    unit.sweep(0);
+    assert!(!unit.left().contains("account 5"));
+}
+
+/// Where a pattern begins with what varies, no directory tells an empty root from one that is not mounted.
+#[test]
+fn an_empty_root_that_nobody_has_seen_keeps_the_records() {
+    let unit = Unit::ruled(&DEPENDENTS.replace("uploads/{id}/**", "{id}/**"));
+    std::fs::rename(unit.world.path("tree"), unit.world.path("hidden")).unwrap();
+    std::fs::create_dir(unit.world.path("tree")).unwrap();
+    let swept = unit.world.ran(&["sweep"], 5);
+    assert!(swept.stderr.contains("expunged approve --root uploads"), "{}", swept.text());
+    assert!(unit.left().contains("account 1"));
+    unit.world.ran(&["approve", "--root", "uploads"], 0);
+    unit.sweep(0);
+    assert!(!unit.left().contains("account 1"));
+}
+
 /// The unit is judged, and every one of its shares is prepared: a hold keeps all of it, in every datastore, and nothing of others.
 #[cfg(feature = "test-hooks")]
 #[test]

@@ -86,7 +86,7 @@ fn part(tree: &Tree, files: &[Listed], groups: &[Group<'_>]) -> Vec<(usize, Outc
                 }
             };
             let first = done.len();
-            let unlinked = group.numbers.iter().map(|n| (*n, unlink(directory.as_fd(), &files[*n])));
+            let unlinked = group.numbers.iter().map(|n| (*n, unlink(tree, directory.as_fd(), &files[*n])));
             done.extend(unlinked);
             let gone = |(_, outcome): &(usize, Outcome)| *outcome == Outcome::Disposed;
             if done[first..].iter().any(gone) {
@@ -130,8 +130,8 @@ fn unreached(presence: Presence) -> Outcome {
 /// Between the look and the unlink another process may put another file of its own under the name, in this directory,
 /// which lies in the tree; no call unlinks by identity. It cannot make the name lead anywhere else.
 #[expect(clippy::disallowed_methods, reason = "a datastore disposes of files")]
-fn unlink(directory: BorrowedFd<'_>, file: &Listed) -> Outcome {
-    let (presence, links) = at(directory, file);
+fn unlink(tree: &Tree, directory: BorrowedFd<'_>, file: &Listed) -> Outcome {
+    let (presence, links) = at(tree, directory, file);
     if presence != Presence::Unchanged {
         return unreached(presence);
     }
@@ -149,7 +149,7 @@ fn unlink(directory: BorrowedFd<'_>, file: &Listed) -> Outcome {
         Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY)) => {
             Outcome::Refused(said(errno))
         }
-        Err(errno) => failed(at(directory, file).0, errno),
+        Err(errno) => failed(at(tree, directory, file).0, errno),
     }
 }
 

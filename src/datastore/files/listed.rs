@@ -12,8 +12,8 @@ use crate::model::value::Value;
 /// before 6.13 count it in ticks of up to 10 ms: what changes within the tick of its listing is not told apart.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Of the file system.
-    pub device: u64,
+    /// Whether it is on another file system than the root, as in a subvolume. Which one, the system numbers anew with every mount.
+    pub elsewhere: bool,
     /// Within it; used again once a file is gone.
     pub inode: u64,
     /// Of the change time, since 1970.
@@ -23,9 +23,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(stat: &Statx) -> Self {
+    pub(super) fn of(stat: &Statx, elsewhere: bool) -> Self {
         Self {
-            device: (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor),
+            elsewhere,
             inode: stat.stx_ino,
             seconds: stat.stx_ctime.tv_sec,
             nanoseconds: stat.stx_ctime.tv_nsec,

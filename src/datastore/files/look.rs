@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::Tree;
 use super::error::said;
-use super::listed::{Identity, Listed, Presence};
+use super::listed::{Listed, Presence};
 use super::open::{kind, stat_now};
 
 /// The files of one directory, by their number in the list.
@@ -32,7 +32,7 @@ pub(super) fn look(tree: &Tree, files: &[Listed]) -> Vec<Presence> {
         let directory = open(tree, group.directory);
         for &number in &group.numbers {
             present[number] = match &directory {
-                Ok(directory) => at(directory, &files[number]).0,
+                Ok(directory) => at(tree, directory, &files[number]).0,
                 Err(presence) => *presence,
             };
         }
@@ -66,14 +66,14 @@ pub(super) fn open(tree: &Tree, directory: &[u8]) -> Result<OwnedFd, Presence> {
 }
 
 /// What is at a file's name in its directory, and how many names the file has.
-pub(super) fn at(directory: impl AsFd, file: &Listed) -> (Presence, u32) {
+pub(super) fn at(tree: &Tree, directory: impl AsFd, file: &Listed) -> (Presence, u32) {
     let directory: BorrowedFd<'_> = directory.as_fd();
     let (_, name) = file.split();
     if matches!(name, b"" | b"." | b"..") {
         return (Presence::Unknown("its path is not one below the root"), 0);
     }
     match stat_now(directory, name) {
-        Ok(now) if kind(&now) == FileType::RegularFile && Identity::of(&now) == file.identity => {
+        Ok(now) if kind(&now) == FileType::RegularFile && tree.identify(&now) == file.identity => {
             (Presence::Unchanged, now.stx_nlink)
         }
         Ok(_) => (Presence::Changed, 0),

@@ -22,6 +22,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
@@ -60,6 +61,8 @@ pub struct Tree {
     path: PathBuf,
     device: (u32, u32),
     inode: u64,
+    /// Where the file system keeps it.
+    made: Option<DateTime<Utc>>,
     resolver: Resolver,
 }
 
@@ -78,13 +81,29 @@ impl Tree {
         check(&stat).map_err(refused)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(&named, c".", flags, Mode::empty()).map_err(unreachable)?;
+        let made = open::made(root.as_fd()).map_err(unreachable)?;
         let resolver = Resolver::of(root.as_fd());
-        Ok(Self { root, path, device: device(&stat), inode: stat.stx_ino, resolver })
+        Ok(Self { root, path, device: device(&stat), inode: stat.stx_ino, made, resolver })
     }
 
-    /// Which directory this is, for the record: another one at the same path has another.
+    /// Which directory this is, for the record: another one at the same path has another. By the number of its file system it could not
+    /// be told, which changes with the order of mounts.
     pub fn identity(&self) -> String {
-        format!("{}:{}:{}", self.device.0, self.device.1, self.inode)
+        match self.made {
+            Some(made) => {
+                format!("inode {}, made {}", self.inode, made.to_rfc3339_opts(SecondsFormat::Nanos, true))
+            }
+            None => format!("inode {}", self.inode),
+        }
+    }
+
+    /// Whether it has no entry at all.
+    pub fn is_bare(&self) -> Result<bool, DatastoreError> {
+        let bare = self.directory(b"").and_then(|root| walk::is_bare(&root));
+        bare.map_err(|errno| DatastoreError::Root {
+            path: self.path.clone(),
+            source: RootError::Unreachable(errno.into()),
+        })
     }
 
     /// Whether the path leads to another directory now, or nowhere: what the application uses is not what is swept.
@@ -137,10 +156,15 @@ impl Tree {
         let directory = self.directory(directory).ok()?;
         let stat = open::stat(directory.as_fd(), name).ok()?;
         let found = || {
-            let listed = Listed { path: path.to_vec(), identity: Identity::of(&stat), keep: 0 };
+            let listed = Listed { path: path.to_vec(), identity: self.identify(&stat), keep: 0 };
             Found { listed, modified_micros: listed::modified_micros(&stat), links: stat.stx_nlink }
         };
         (open::kind(&stat) == FileType::RegularFile).then(found)
+    }
+
+    /// Which file below the root this is.
+    fn identify(&self, stat: &Statx) -> Identity {
+        Identity::of(stat, device(stat) != self.device)
     }
 
     /// Opens a directory by its path below the root, as [`Resolver::directory`] does.

@@ -1,5 +1,6 @@
 //! How a directory below the root is opened, so that no link and no mount leads out of the tree.
 
+use chrono::{DateTime, Utc};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, openat, openat2, statx,
@@ -100,6 +101,13 @@ fn ask(at: BorrowedFd<'_>, name: &[u8], sync: AtFlags) -> Result<Statx> {
     let alone = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::empty() };
     let flags = alone | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | sync;
     retry_on_intr(|| statx(at, name, flags, ASKED))
+}
+
+/// When a directory was made; none: its file system does not say.
+pub(super) fn made(directory: BorrowedFd<'_>) -> Result<Option<DateTime<Utc>>> {
+    let stat = retry_on_intr(|| statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME))?;
+    let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    Ok(known.then(|| DateTime::from_timestamp(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)).flatten())
 }
 
 /// Whether something is mounted on a name. Kernels before 5.8 do not say; there, another device is taken for a mount.

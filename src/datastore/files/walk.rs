@@ -8,7 +8,7 @@ use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
 
 use super::error::said;
-use super::listed::{Found, Identity, Listed, Obstacle, Seen, modified_micros};
+use super::listed::{Found, Listed, Obstacle, Seen, modified_micros};
 use super::open::{is_mounted, kind, stat};
 use super::plan::{Plan, Step};
 use super::{MAX_DEPTH, Tree};
@@ -87,7 +87,7 @@ impl Walk {
     fn found(&self, name: &CStr, stat: &Statx, keep: usize) -> Found {
         let path = [&self.path, name.to_bytes()].concat();
         let keep = u32::try_from(keep).unwrap_or(u32::MAX);
-        let listed = Listed { path, identity: Identity::of(stat), keep };
+        let listed = Listed { path, identity: self.tree.identify(stat), keep };
         Found { listed, modified_micros: modified_micros(stat), links: stat.stx_nlink }
     }
 
@@ -189,6 +189,11 @@ fn passed(errno: Errno) -> Result<Option<Seen>, Errno> {
         Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSYS => Err(errno),
         other => Ok(Some(Seen::Obstacle(Obstacle::Unreadable(said(other))))),
     }
+}
+
+/// Whether a directory that was just opened has no entry.
+pub(super) fn is_bare(directory: &OwnedFd) -> Result<bool, Errno> {
+    Ok(piece(directory, &mut Vec::with_capacity(PIECE))?.is_empty())
 }
 
 /// Reads on in a directory: the last entry comes first. Nothing is the end.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use super::handle::{Daemon, TWO_RULES, get, get_unix, monitored, run, sample, world};
+use super::handle::{BEGIN, Daemon, TWO_RULES, get, get_unix, monitored, run, sample, set_clock, world};
+use crate::files::world::Mount;
+use crate::files_rule::{self, MODIFIED};
 
 /// Prometheus' own judgement of the text.
 fn promtool(metrics: &str) {
@@ -39,6 +41,22 @@ fn monitoring_is_answered_over_tcp_and_over_a_unix_socket() {
     promtool(&get_unix(&socket, "/metrics").1);
     daemon.stop();
     assert!(!socket.exists());
+}
+
+#[test]
+fn what_may_hide_records_leaves_the_backlog_unknown() {
+    let world = files_rule::world("**", MODIFIED, "");
+    set_clock(&world, BEGIN);
+    world.configure("[datastore.files]", "[http]\nlisten = \"127.0.0.1:0\"\n\n[datastore.files]");
+    std::fs::create_dir(world.path("tree/canary")).unwrap();
+    let mount = Mount::tmpfs(&world.path("tree/canary"));
+    let daemon = Daemon::start(&world);
+    let known = "expunged_backlog_known{service=\"site\",rule=\"account\"}";
+    assert_eq!(sample(&daemon.metrics(), known), "0");
+    let log = daemon.log();
+    assert!(log.contains("1 of kind `mount point`") && !log.contains("canary"), "{log}");
+    daemon.stop();
+    drop(mount);
 }
 
 #[test]

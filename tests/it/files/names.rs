@@ -76,7 +76,7 @@ fn a_path_is_a_key_as_text_unless_text_cannot_hold_it() {
 fn a_sealed_path_that_nobody_wrote_is_not_read() {
     for path in ["hex:0", "hex:0g", "hex:+1"] {
         let text = format!(
-            r#"{{"path":"{path}","identity":{{"device":1,"inode":1,"seconds":1,"nanoseconds":1}},"keep":0}}"#
+            r#"{{"path":"{path}","identity":{{"elsewhere":false,"inode":1,"seconds":1,"nanoseconds":1}},"keep":0}}"#
         );
         assert!(serde_json::from_str::<Listed>(&text).is_err(), "{path}");
     }

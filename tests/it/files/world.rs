@@ -138,6 +138,16 @@ impl Mount {
         Self::new("overlay", &format!("lowerdir={lower},upperdir={upper},workdir={work}"), at)
     }
 
+    /// A file system of its own in a file, which is made where it is not there.
+    pub fn image(file: &Path, at: &Path) -> Self {
+        if !file.exists() {
+            std::fs::File::create(file).unwrap().set_len(8 << 20).unwrap();
+            run("mkfs.ext4", &["-q".as_ref(), file.as_os_str()]);
+        }
+        run("mount", &["-o".as_ref(), "loop".as_ref(), file.as_os_str(), at.as_os_str()]);
+        Self(at.to_owned())
+    }
+
     fn new(kind: &str, options: &str, at: &Path) -> Self {
         let arguments = ["-t", kind, "-o", options, kind].map(OsStr::new);
         run("mount", &[&arguments[..], &[at.as_os_str()]].concat());

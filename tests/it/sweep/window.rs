@@ -60,7 +60,7 @@ fn the_window_of_a_dependents_datastore_counts_too() {
     let dependent = "[[rule.dependent]]\nid = \"pictures\"\nclass = \"pictures\"\ndatastore = \"tree\"\npattern = \"{id}/*\"\n\
                      action = \"delete\"\n";
     let world = World::new(&rules(DELETED_AT, dependent), SCHEMA);
-    std::fs::create_dir(world.path("tree")).unwrap();
+    std::fs::create_dir_all(world.path("tree/3")).unwrap();
     world.configure(
         "[datastore.site]\n",
         &format!("[datastore.tree]\nkind = \"files\"\nroot = \"tree\"\n{NIGHT}\n[datastore.site]\n"),
