@@ -217,17 +217,22 @@ pub(super) fn waits(rule: &Rule, parked: &Parked, cause: Cause) {
     let why = match (cause, parked.known) {
         (Cause::Request, _) => "more is demanded than may go without a look",
         (Cause::Schedule | Cause::Replay, true) => "it would do far more than usual",
-        (Cause::Schedule | Cause::Replay, false) => "this version of the rule has not finished a sweep",
+        (Cause::Schedule | Cause::Replay, false) => "no sweep has shown yet what this version of the rule does",
+    };
+    let (due, allowed, id) = (parked.due, parked.allowed, &rule.id);
+    let wants = match parked.dependents {
+        None => format!("it would dispose of {due}, and may dispose of {allowed}"),
+        Some(along) => {
+            format!("it would dispose of {due} and at least {along} dependents, and may dispose of {allowed} in all")
+        }
     };
     println!(
-        "{}: parked: {why}; it would dispose of {}, and may dispose of {}. \
-         Look at `expunged plan {}`, then `expunged approve {} --up-to {}`.",
-        rule.id, parked.due, parked.allowed, rule.id, rule.id, parked.due
+        "{id}: parked: {why}; {wants}. Look at `expunged plan {id}`, then `expunged approve {id} --up-to {due}`."
     );
 }
 
 pub(super) fn of_parked(parked: &Parked) -> serde_json::Value {
-    json!({ "due": parked.due, "allowed": parked.allowed })
+    json!({ "due": parked.due, "dependents": parked.dependents, "allowed": parked.allowed })
 }
 
 fn notes(rule: &Rule, report: &Report, cause: Cause) {
@@ -301,6 +306,7 @@ fn backup_notes(rule: &Rule, backups: &BackupFindings) {
         println!("{}: backups up to {} are gone", rule.id, until.format("%Y-%m-%d %H:%M:%S UTC"));
     }
 }
+
 
 fn of_requests(requests: &Result<Report, Failure>) -> serde_json::Value {
     match requests {

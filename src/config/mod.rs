@@ -90,7 +90,7 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// `[limits]`: what a rule digest without a finished sweep may dispose of before someone approves.
+/// `[limits]`: what a rule digest may dispose of before someone approves, until a completed sweep has shown what it does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Records.

@@ -57,7 +57,7 @@ static DEFAULTS: Shape = Shape::of(
 );
 
 static LIMITS: Shape = Shape::of(
-    "What a rule digest without a finished sweep may dispose of before someone approves.",
+    "What a rule digest may dispose of before someone approves, until a completed sweep has shown what it does.",
     &[
         Key::optional("first_sweep", Type::Integer(0), "records"),
         Key::optional("first_fraction", Type::Number, "part of a dataset above 200 records, from 0 to 1"),

@@ -289,8 +289,8 @@ impl<'d> Turns<'d> {
             match report {
                 Ok(report) => {
                     if let Some(parked) = &report.parked {
-                        let (due, allowed) = (parked.due, parked.allowed);
-                        tracing::warn!(rule = %id, due, allowed, "parked: waits for `expunged approve`");
+                        let (due, dependents, allowed) = (parked.due, parked.dependents, parked.allowed);
+                        tracing::warn!(rule = %id, due, dependents, allowed, "parked: waits for `expunged approve`");
                     }
                     residue = report.residue.filter(|_| alone);
                 }

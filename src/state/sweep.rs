@@ -87,10 +87,11 @@ pub struct SweepEnd {
 /// What the ledger knows of one version of a rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VersionStanding {
-    /// Whether a sweep of exactly this version has completed, since the rule last only observed.
-    pub finished: bool,
-    /// What is left of the last approval given since: the rule's own records that went under it are taken off, so that a
-    /// crash does not renew it.
+    /// Whether a completed sweep has shown what exactly this version does, since the rule last only observed: one that disposed
+    /// of something, or that a person had approved. One that found nothing to dispose of has shown nothing.
+    pub tried: bool,
+    /// What is left of the last approval, unless such a sweep has ended it: the rule's own records that went under it are taken
+    /// off, so that a crash does not renew it.
     pub approved: Option<u64>,
     /// What the rule usually does; none before its first completed sweep.
     pub usual: Option<Usual>,
@@ -291,14 +292,19 @@ impl State {
     ) -> Result<VersionStanding, StateError> {
         let operation = "look a rule's version up";
         let row = sqlx::query(
-            "WITH last AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep \
-             WHERE rule = ?1 AND sha256 = ?2 AND result = 'completed' AND (cause = ?3 OR ?3 = 'request') \
-             AND finished > (SELECT coalesce(max(finished), -1) FROM sweep WHERE rule = ?1 AND result = 'observed')), \
+            "WITH watched AS (SELECT coalesce(max(finished), -1) AS entry FROM sweep WHERE rule = ?1 AND result = 'observed'), \
+             last AS (SELECT coalesce((SELECT finished FROM sweep AS s \
+             WHERE s.rule = ?1 AND s.sha256 = ?2 AND s.result = 'completed' AND (s.cause = ?3 OR ?3 = 'request') \
+             AND (EXISTS (SELECT 1 FROM batch AS b WHERE b.sweep = s.id AND b.committed AND b.own > 0) \
+             OR EXISTS (SELECT 1 FROM approval AS a WHERE a.rule = ?1 AND a.sha256 = ?2 AND a.entry < s.started \
+             AND NOT EXISTS (SELECT 1 FROM sweep AS o WHERE o.rule = ?1 AND o.result = 'observed' \
+             AND o.finished > a.entry AND o.finished < s.finished))) \
+             ORDER BY s.started DESC LIMIT 1), -1) AS entry), \
              given AS (SELECT max(approval.entry) AS entry FROM approval, last \
              WHERE rule = ?1 AND sha256 = ?2 AND approval.entry > last.entry) \
-             SELECT last.entry >= 0, (SELECT up_to FROM approval WHERE entry = given.entry), \
+             SELECT last.entry > watched.entry, (SELECT up_to FROM approval WHERE entry = given.entry), \
              (SELECT coalesce(sum(b.own), 0) FROM batch AS b JOIN sweep AS s ON s.id = b.sweep \
-             WHERE s.rule = ?1 AND s.sha256 = ?2 AND s.cause = ?3 AND b.committed AND b.intent > given.entry) FROM last, given",
+             WHERE s.rule = ?1 AND s.sha256 = ?2 AND s.cause = ?3 AND b.committed AND b.intent > given.entry) FROM watched, last, given",
         )
         .bind(rule)
         .bind(document.digest().to_string())
@@ -306,11 +312,11 @@ impl State {
         .fetch_one(&mut self.connection)
         .await
         .map_err(|e| failed(&self.path, operation, e))?;
-        let finished: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
+        let tried: i64 = row.try_get(0).map_err(|e| failed(&self.path, operation, e))?;
         let approved: Option<i64> = row.try_get(1).map_err(|e| failed(&self.path, operation, e))?;
         let used: i64 = row.try_get(2).map_err(|e| failed(&self.path, operation, e))?;
         let left = approved.map(|n| n.unsigned_abs().saturating_sub(used.unsigned_abs()));
-        Ok(VersionStanding { finished: finished != 0, approved: left, usual: self.usual(rule).await? })
+        Ok(VersionStanding { tried: tried != 0, approved: left, usual: self.usual(rule).await? })
     }
 
     /// What the rule has disposed of on an ordinary day, in all its versions.

@@ -406,11 +406,11 @@ impl Walk<'_, '_, '_> {
             // A wrong `match` takes along what nobody expects: whoever approves sees the plan first.
             shares::give_up(others).await?;
             own.rollback().await?;
-            return if late {
-                refused("its dependents take longer than 10 s to list")
-            } else {
-                Ok(Turn::Exhausted)
-            };
+            if late {
+                return refused("its dependents take longer than 10 s to list");
+            }
+            run.along = Some(dependents);
+            return Ok(Turn::Exhausted);
         }
         let writing = run.idle.write();
         let (drafted, waits) = drafting.done().await?;

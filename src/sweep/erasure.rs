@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::guard::{Guard, Parked};
+use super::guard::Parked;
 use super::{Brake, Mandate, Progress, Report, SweepError, Target, orders, standing, sweep};
 use crate::datastore::catalogues;
 use crate::datastore::sql::Reader;
@@ -67,7 +67,7 @@ pub(super) async fn guard(
     let (Some(rows), Some(reader)) = (bound.rows(), reader) else { return Ok((0, Ok(0))) };
     let due = reader.count_demanded(rows.heeding(orders)).await?;
     let standing = VersionStanding { usual: None, ..*standing };
-    let counted = Guard::depends_on_size(&standing, due);
+    let counted = target.guard.depends_on_size(&standing, due);
     let all = if counted { Some(reader.count_all(rows).await?) } else { None };
     Ok((due, target.guard.allowance(&standing, due, all, now.eligible)))
 }

@@ -84,7 +84,7 @@ pub struct Target<'a> {
     pub rules: &'a RuleSet,
     /// How fast it may go.
     pub pace: Pace,
-    /// What an unfinished version may dispose of by itself.
+    /// What a version that has shown nothing yet may dispose of by itself.
     pub guard: Guard,
     /// How many records a batch starts with.
     pub batch: u32,
@@ -372,7 +372,8 @@ async fn sweep(
         cause,
         sweep: &sweep,
         allowance,
-        unapproved: (!standing.finished && standing.approved.is_none()).then_some(target.guard.first_sweep),
+        unapproved: target.guard.along(&standing),
+        along: None,
         total: due,
         watch,
         idle: idle::Idle::default(),
@@ -397,7 +398,7 @@ async fn sweep(
     // To look for the due among what has just been deleted would cost more than to delete it did, where an engine leaves the dead where
     // they were.
     let of = if run.has_accounted(own) { Backlogged::NotDue } else { Backlogged::All };
-    let (orders, layout, mut report) = (Arc::clone(&run.orders), run.layout, run.report);
+    let (orders, layout, along, mut report) = (Arc::clone(&run.orders), run.layout, run.along, run.report);
     report.ledger_wait = run.idle.total();
     report.stranded = run.stranded.len() as u64;
     // The walk through files has counted them, unless there was none.
@@ -416,8 +417,11 @@ async fn sweep(
     }
     if report.result == SweepResult::Parked {
         let due = report.remaining().map_or(due, |left| report.disposed + left);
-        report.parked =
-            Some(Parked { due, allowed: allowance, approved: standing.approved, known: standing.finished });
+        // Whatever went in this sweep before counts as well.
+        let dependents = along.map(|along| report.dependents + along);
+        let allowed = target.guard.along(&standing).filter(|_| along.is_some()).unwrap_or(allowance);
+        let (approved, known) = (standing.approved, standing.tried);
+        report.parked = Some(Parked { due, dependents, allowed, approved, known });
     }
     let finished = finish(state, &sweep, &mut report).await;
     outcome?;
@@ -510,13 +514,12 @@ async fn guard(
     };
     let mut due = reader.count_selected(rows, cutoffs).await?;
     let doubtful = reader.leaves_to_the_judge(rows);
-    let counted = doubtful || Guard::depends_on_size(standing, due);
+    let counted = doubtful || target.guard.depends_on_size(standing, due);
     let all = if counted { Some(reader.count_all(rows).await?) } else { None };
     let mut allowed = allowance(due, all);
     // What SQL cannot compare is as good as due until the judge has seen it: a look through the table, and only where it could
     // make a difference. A known version that is surprised by it is stopped by its allowance.
-    if doubtful && !standing.finished && matches!((&allowed, all), (Ok(allowed), Some(all)) if *allowed < all)
-    {
+    if doubtful && !standing.tried && matches!((&allowed, all), (Ok(allowed), Some(all)) if *allowed < all) {
         due += count::candidates_due(reader, rows, cutoffs, orders, now).await?;
         allowed = allowance(due, all);
     }

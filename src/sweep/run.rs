@@ -41,6 +41,8 @@ pub(super) struct Run<'a> {
     pub(super) allowance: u64,
     /// For a version that nobody has approved: the records of all datasets that may still go.
     pub(super) unapproved: Option<u64>,
+    /// The dependents of the batch at which it stopped, where more would have gone with them than may; none: they are not why.
+    pub(super) along: Option<u64>,
     pub(super) total: u64,
     pub(super) watch: Stopwatch,
     pub(super) idle: Idle,

@@ -1,7 +1,9 @@
 //! A rule that is new or changed disposes of little before a person has looked.
 
+use serde_json::Value as Json;
+
 use crate::told;
-use crate::world::{DELETED_AT, World, rules};
+use crate::world::{DELETED_AT, World, rules, set};
 
 /// Twenty records are due, the limit is ten.
 fn world(trigger: &str, literal: &str, declared: &str) -> World {
@@ -192,11 +194,11 @@ fn a_disagreement_between_query_and_judge_rolls_back_and_stops_the_rule() {
     world.ran(&["ledger", "verify"], 0);
     // The same world, with both derivations right.
     world.ran(&["sweep"], 0);
-    assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2", "3"]));
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2", "3"]));
 }
 
-#[test]
-fn a_version_nobody_has_approved_counts_what_goes_along() {
+/// An account's comments go with it.
+fn with_dependents(mode: &str) -> String {
     let dependents = r#"
 [[rule.dependent]]
 id = "comments"
@@ -205,25 +207,99 @@ table = "comment"
 match = { author_id = "id" }
 action = "delete"
 "#;
+    rules(DELETED_AT, &format!("mode = \"{mode}\"\n{dependents}"))
+}
+
+/// `accounts`, and fifty comments on the first of them.
+fn with_comments(accounts: &str) -> World {
     let rows: Vec<String> = (1..=50).map(|n| format!("({n}, 1)")).collect();
     let world = World::new(
-        &rules(DELETED_AT, dependents),
+        &with_dependents("enforce"),
         &format!(
             "CREATE TABLE account (id INTEGER PRIMARY KEY, deleted_at timestamptz);
              CREATE TABLE comment (id INTEGER PRIMARY KEY, author_id INTEGER);
-             INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z'), (2, NULL);
+             INSERT INTO account VALUES {accounts};
              INSERT INTO comment VALUES {};",
             rows.join(", ")
         ),
     );
     world.configure("first_sweep = 1000000", "first_sweep = 10");
+    world
+}
+
+const FIRST_IS_DUE: &str = "UPDATE account SET deleted_at = '1971-01-01T00:00:00Z' WHERE id = 1";
+
+#[test]
+fn a_version_nobody_has_approved_counts_what_goes_along() {
+    let world = with_comments("(1, '1971-01-01T00:00:00Z'), (2, NULL)");
     let before = world.contents();
-    world.ran(&["sweep"], 5);
+    let ran = world.ran(&["sweep"], 5);
+    assert!(
+        ran.stdout.contains("would dispose of 1 and at least 50 dependents, and may dispose of 10 in all"),
+        "{}",
+        ran.text()
+    );
+    let report: Json = serde_json::from_str(&world.ran(&["sweep", "--format", "json"], 5).stdout).unwrap();
+    let parked = serde_json::json!({ "due": 1, "dependents": 50, "allowed": 10 });
+    assert_eq!(report["rules"][0]["parked"], parked);
     assert_eq!(world.contents(), before);
     world.ran(&["approve", "site/account", "--up-to", "1"], 0);
     world.ran(&["sweep"], 0);
-    assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2"]));
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2"]));
     assert!(world.ids("SELECT id FROM comment").is_empty());
+}
+
+/// Sweeps that found nothing have shown nothing of what the rule does.
+#[test]
+fn a_version_that_has_disposed_of_nothing_yet_is_as_new() {
+    let world = with_comments("(1, NULL), (2, NULL)");
+    world.ran(&["sweep"], 0);
+    world.ran(&["sweep"], 0);
+    world.sql(FIRST_IS_DUE);
+    let before = world.contents();
+    world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
+    // The other goes by itself, and what goes then is not of a new version any more.
+    world.sql(
+        "UPDATE account SET deleted_at = NULL WHERE id = 1; UPDATE account SET deleted_at = '1971-01-01T00:00:00Z' WHERE id = 2",
+    );
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1"]));
+    world.sql(FIRST_IS_DUE);
+    world.ran(&["sweep"], 0);
+    assert!(world.contents().is_empty());
+}
+
+/// Somebody has looked, whether there was something to dispose of or not.
+#[test]
+fn a_version_that_was_approved_is_past_its_guard_after_a_sweep_of_nothing() {
+    let world = with_comments("(1, NULL), (2, NULL)");
+    world.ran(&["sweep"], 0);
+    world.ran(&["approve", "site/account", "--up-to", "1"], 0);
+    world.ran(&["sweep"], 0);
+    world.sql(FIRST_IS_DUE);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2"]));
+}
+
+/// What was approved has gone, and after that somebody had a reason to watch the rule again.
+#[test]
+fn an_approval_that_is_over_does_not_lift_the_guard_again() {
+    let world = with_comments("(1, NULL), (2, NULL)");
+    world.ran(&["sweep"], 0);
+    world.sql("UPDATE account SET deleted_at = '1971-01-01T00:00:00Z' WHERE id = 2");
+    world.ran(&["approve", "site/account", "--up-to", "5"], 0);
+    world.ran(&["sweep"], 0);
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["1"]));
+    world.rules(&with_dependents("observe"));
+    world.ran(&["sweep"], 0);
+    world.rules(&with_dependents("enforce"));
+    // There is still nothing to show what it does.
+    world.ran(&["sweep"], 0);
+    world.sql(FIRST_IS_DUE);
+    let before = world.contents();
+    world.ran(&["sweep"], 5);
+    assert_eq!(world.contents(), before);
 }
 
 #[test]
@@ -261,7 +337,7 @@ fn a_clock_far_ahead_of_the_ledger_disposes_of_nothing_until_a_person_confirms_i
     let confirmed = world.run_with(EIGHT_DAYS, &["approve", "--clock", "site"]);
     assert_eq!(confirmed.code, 0, "{}", confirmed.text());
     assert_eq!(world.run_with(EIGHT_DAYS, &["sweep"]).code, 0);
-    assert_eq!(world.ids("SELECT id FROM account"), crate::world::set(&["2"]));
+    assert_eq!(world.ids("SELECT id FROM account"), set(&["2"]));
     // Back to the true time, the ledger is ahead of the clock.
     assert_eq!(world.run(&["sweep"]).code, 5);
 }
