@@ -13,7 +13,7 @@ use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
 use crate::sweep::{
-    Backlog, BackupFindings, Brake, Parked, Progress, Raised, Recovered, Report, kinds, recover,
+    Backlog, Brake, Finding, Parked, Progress, Raised, Recovered, Report, kinds, recover,
 };
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
@@ -86,23 +86,20 @@ fn exit(result: &Turn) -> Exit {
 }
 
 fn exit_of(report: &Report) -> Exit {
-    let left = report.remaining() != Some(0) || report.refusals() > 0;
-    let looked_at = report.changed + report.stranded > 0 || !report.obstacles.is_empty();
-    match report.result {
-        SweepResult::Parked => Exit::Refused,
-        _ if report.halted.is_some() => Exit::Refused,
-        SweepResult::Stopped | SweepResult::Refused | SweepResult::Failed => Exit::Finding,
-        SweepResult::Completed if left || looked_at => Exit::Finding,
-        SweepResult::Completed if report.backups.as_ref().is_some_and(BackupFindings::alarming) => {
-            Exit::Finding
-        }
-        SweepResult::Completed => Exit::Done,
-        // What is due stays because the rule says so; what is overdue breaks a promise all the same.
-        SweepResult::Observed => match report.found_overdue() {
-            Some(0) => Exit::Done,
-            Some(_) | None => Exit::Finding,
-        },
-    }
+    let exit = |finding| match finding {
+        Finding::Parked | Finding::Halted => Exit::Refused,
+        Finding::Unfinished
+        | Finding::Remaining(_)
+        | Finding::Uncounted
+        | Finding::Overdue(_)
+        | Finding::Refused(_)
+        | Finding::Changed(_)
+        | Finding::Stranded(_)
+        | Finding::Obstacles(_)
+        | Finding::FewBackups { .. }
+        | Finding::NoRecentBackup(_) => Exit::Finding,
+    };
+    report.findings().into_iter().map(exit).max().unwrap_or(Exit::Done)
 }
 
 fn text(recovered: &Recovered, results: &[(&Rule, Turn)]) {
@@ -254,14 +251,22 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
             rule.id, report.locked
         );
     }
-    if report.stranded > 0 {
-        println!(
-            "{}: {} records are still there while dependents of theirs are gone",
-            rule.id, report.stranded
-        );
-    }
-    if report.changed > 0 {
-        println!("{}: {} files changed before they could go, and were left alone", rule.id, report.changed);
+    for finding in report.findings() {
+        match finding {
+            Finding::Stranded(_)
+            | Finding::Changed(_)
+            | Finding::FewBackups { .. }
+            | Finding::NoRecentBackup(_) => println!("{}: {finding}", rule.id),
+            // The table has them, or more is said of them above and below.
+            Finding::Parked
+            | Finding::Halted
+            | Finding::Unfinished
+            | Finding::Remaining(_)
+            | Finding::Uncounted
+            | Finding::Overdue(_)
+            | Finding::Refused(_)
+            | Finding::Obstacles(_) => {}
+        }
     }
     for (what, n) in &report.obstacles {
         println!("{}: not records, and left alone: {n} of kind `{what}`", rule.id);
@@ -273,8 +278,8 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
             kinds(&report.hidden)
         );
     }
-    if let Some(backups) = &report.backups {
-        backup_notes(rule, backups);
+    if let Some(until) = report.backups.as_ref().and_then(|backups| backups.until) {
+        println!("{}: backups up to {} are gone", rule.id, until.format("%Y-%m-%d %H:%M:%S UTC"));
     }
     if let (SweepResult::Stopped, Some(remaining)) = (report.result, report.remaining()) {
         println!("{}: stopped before the end; {remaining} wait for the next sweep", rule.id);
@@ -287,23 +292,6 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
     }
     if let Some(wait) = report.worst_wait {
         tracing::info!(rule = %rule.id, "longest wait after due: {}", length(wait));
-    }
-}
-
-fn backup_notes(rule: &Rule, backups: &BackupFindings) {
-    if let Some(wanted) = backups.fewer_than {
-        println!(
-            "{}: {} backups are left, {wanted} were to be kept: the promise goes first",
-            rule.id, backups.left
-        );
-    }
-    match backups.newest_too_old {
-        Some(Some(age)) => println!("{}: the newest backup is {} old", rule.id, length(age)),
-        Some(None) => println!("{}: there is no backup", rule.id),
-        None => {}
-    }
-    if let Some(until) = backups.until {
-        println!("{}: backups up to {} are gone", rule.id, until.format("%Y-%m-%d %H:%M:%S UTC"));
     }
 }
 

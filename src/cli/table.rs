@@ -1,11 +1,13 @@
 //! Aligned tables and times for people.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::model::calendar::Zone;
 use crate::model::now::Now;
 use crate::sweep::Backlog;
+
+pub(super) use crate::model::length::length;
 
 /// A table without lines; the first columns are text, the rest numbers.
 pub(super) fn table(header: &[&str], text_columns: usize) -> Table {
@@ -47,22 +49,4 @@ pub(super) fn local(at: DateTime<Utc>, zone: Zone) -> String {
 /// How long the oldest of the due has waited.
 pub(super) fn oldest_due(backlog: &Backlog, now: Now) -> String {
     backlog.oldest_due.map_or_else(|| "-".to_owned(), |due| length(now.eligible - due))
-}
-
-/// A length of time in its two largest units.
-pub(super) fn length(length: TimeDelta) -> String {
-    let seconds = length.num_seconds().abs();
-    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    let mut rest = seconds;
-    let mut parts = Vec::new();
-    for (name, size) in units {
-        let count = rest / size;
-        rest %= size;
-        if count > 0 && parts.len() < 2 {
-            parts.push(format!("{count} {name}"));
-        } else if !parts.is_empty() {
-            break;
-        }
-    }
-    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }

@@ -15,7 +15,7 @@ use crate::ledger::entry::{Action, SweepResult};
 use crate::model::name::{DatastoreName, RuleId};
 use crate::rules::decide::Undated;
 use crate::state::StandingOrders;
-use crate::sweep::{Backlog, Report};
+use crate::sweep::{Backlog, Finding, Report};
 
 /// From a minute to three months: deadlines are hours to years, and what is late is looked at within days.
 const LATENESS: [f64; 8] = [60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0, 7_776_000.0];
@@ -87,6 +87,8 @@ struct Watch {
     duration: Histogram,
     last_success: Option<DateTime<Utc>>,
     parked: bool,
+    /// What the sweeps of the last turn left to look at, by its words.
+    found: BTreeSet<&'static str>,
     /// None: it could not be counted.
     backlog: Option<Backlog>,
 }
@@ -102,6 +104,7 @@ impl Watch {
             duration: Histogram::new(&DURATION),
             last_success: None,
             parked: false,
+            found: BTreeSet::new(),
             backlog: None,
         }
     }
@@ -181,6 +184,11 @@ impl Metrics {
                 watch.last_success = Some(at);
             }
         });
+    }
+
+    /// What somebody has to look at after a turn.
+    pub(super) fn found(&self, rule: &RuleId, words: BTreeSet<&'static str>) {
+        self.of(rule, |watch| watch.found = words);
     }
 
     /// What waits; none: it could not be counted.
@@ -273,6 +281,14 @@ impl Watched {
         let help = "Whether a sweep of the last turn was parked by its guard, and waits for an approval.";
         let family = out.family("expunged_parked", Kind::Gauge, help);
         self.each(family, |watch| Some(flag(watch.parked)));
+        let help = "Whether the sweeps of the last turn left something that somebody has to look at.";
+        let mut family = out.family("expunged_findings", Kind::Gauge, help);
+        for (rule, watch) in &self.rules {
+            let [service, local] = labels(rule);
+            for word in Finding::WORDS {
+                family.sample(&[service, local, ("finding", word)], flag(watch.found.contains(word)));
+            }
+        }
     }
 
     /// What waits, as it was last counted.

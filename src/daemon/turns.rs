@@ -1,5 +1,6 @@
 //! The loop: one rule's turn after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::model::opening::OpeningHours;
 use crate::model::orders::Halt;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
-use crate::sweep::{Brake, Progress, Recovered, recover};
+use crate::sweep::{Brake, Finding, Progress, Recovered, recover};
 
 /// While disposal is halted, how often it is looked whether it goes on.
 const LOOK: Duration = Duration::from_secs(1);
@@ -282,9 +283,12 @@ impl<'d> Turns<'d> {
             Ok(swept) => (Ok(swept.report), swept.requests, swept.raised),
             Err(failure) => (Err(failure), None, None),
         };
+        // One that failed says nothing of what it would have found.
+        let looked = report.is_ok();
         // What is demanded went after the schedule's sweep had counted.
         let alone = requests.is_none();
         let mut residue = None;
+        let mut found = BTreeSet::new();
         for report in [report].into_iter().chain(requests) {
             match report {
                 Ok(report) => {
@@ -292,10 +296,17 @@ impl<'d> Turns<'d> {
                         let (due, dependents, allowed) = (parked.due, parked.dependents, parked.allowed);
                         tracing::warn!(rule = %id, due, dependents, allowed, "parked: waits for `expunged approve`");
                     }
+                    for finding in report.findings() {
+                        warn(id, finding);
+                        found.insert(finding.word());
+                    }
                     residue = report.residue.filter(|_| alone);
                 }
                 Err(failure) => self.turn_failed(id, failure)?,
             }
+        }
+        if looked {
+            self.shared.metrics.found(id, found);
         }
         // What was reached, or not, has been said.
         if let Some(Err(failure)) = raised {
@@ -351,6 +362,24 @@ impl<'d> Turns<'d> {
         self.state = None;
         self.shared.metrics.state(None);
         Ok(())
+    }
+}
+
+/// Says what somebody has to look at, unless it is said elsewhere.
+fn warn(rule: &RuleId, finding: Finding) {
+    match finding {
+        // By who parked, halted, stopped or stranded it.
+        Finding::Parked | Finding::Halted | Finding::Unfinished | Finding::Stranded(_) => {}
+        Finding::Remaining(_)
+        | Finding::Uncounted
+        | Finding::Overdue(_)
+        | Finding::Refused(_)
+        | Finding::Changed(_)
+        | Finding::Obstacles(_)
+        | Finding::FewBackups { .. }
+        | Finding::NoRecentBackup(_) => {
+            tracing::warn!(%rule, finding = finding.word(), "somebody has to look: {finding}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod datastore;
 pub mod horizon;
 pub mod key;
+pub mod length;
 pub mod level;
 pub mod name;
 pub mod now;

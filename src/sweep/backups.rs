@@ -23,13 +23,6 @@ pub struct BackupFindings {
     pub until: Option<DateTime<Utc>>,
 }
 
-impl BackupFindings {
-    /// Whether somebody has to look.
-    pub fn alarming(&self) -> bool {
-        self.fewer_than.is_some() || self.newest_too_old.is_some()
-    }
-}
-
 /// The backups that a walk sees and that stay.
 pub(super) struct Backups {
     backup: Backup,

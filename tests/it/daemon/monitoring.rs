@@ -80,6 +80,7 @@ fn every_metric_is_there_before_its_first_event() {
             format!("expunged_undated{{{rule},reason=\"unreadable\"}}"),
             format!("expunged_oldest_due_age_seconds{{{rule}}}"),
             format!("expunged_parked{{{rule}}}"),
+            format!("expunged_findings{{{rule},finding=\"remaining\"}}"),
         ] {
             assert_eq!(sample(&metrics, &zero), "0", "{zero}");
         }
@@ -218,6 +219,55 @@ fn a_parked_rule_goes_on_alarming() {
     daemon.advance("2031-03-04T01:00:10Z");
     assert_eq!(sample(&daemon.metrics(), &format!("expunged_parked{rule}")), "0");
     assert!(daemon.stop().contains("parked: waits for `expunged approve`"));
+}
+
+/// What ends the command with 1, the daemon says: it has nobody to look at its exit code.
+#[test]
+fn missing_backups_are_said_in_the_log_and_in_the_metrics() {
+    const BACKUPS: &str = r#"
+[[rule]]
+id = "backup"
+class = "backup"
+keeps = []
+datastore = "files"
+pattern = "*"
+backup = { of = ["site"], every = "1 day", keep_at_least = 3 }
+trigger = { name = "backup-%Y%m%dT%H%M%SZ.tar" }
+retain = "8 days"
+delete_by = "30 days"
+schedule = "0 0 * * * *"
+action = "delete"
+"#;
+    let world = monitored();
+    world.rules(&format!("{TWO_RULES}{BACKUPS}"));
+    world.configure(
+        "[datastore.site]",
+        "[datastore.files]\nkind = \"files\"\nroot = \"tree\"\n\n[datastore.site]",
+    );
+    std::fs::create_dir(world.path("tree")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(world.path("tree"), mode).unwrap();
+    world.write("tree/backup-20310301T000000Z.tar", "x");
+    let daemon = Daemon::start(&world);
+    let of = |word: &str| format!("expunged_findings{{service=\"site\",rule=\"backup\",finding=\"{word}\"}}");
+    let metrics = daemon.metrics();
+    for (word, found) in
+        [("few_backups", "1"), ("no_recent_backup", "1"), ("changed", "0"), ("remaining", "0")]
+    {
+        assert_eq!(sample(&metrics, &of(word)), found, "{word}");
+    }
+    let log = daemon.log();
+    assert!(log.contains("1 backups are left, 3 were to be kept: the promise goes first"), "{log}");
+    assert!(log.contains("the newest backup is 3 d old"), "{log}");
+    for made in ["backup-20310303T000000Z.tar", "backup-20310304T000000Z.tar"] {
+        world.write(&format!("tree/{made}"), "x");
+    }
+    daemon.advance("2031-03-04T01:00:10Z");
+    let metrics = daemon.metrics();
+    for word in ["few_backups", "no_recent_backup"] {
+        assert_eq!(sample(&metrics, &of(word)), "0", "{word}");
+    }
+    daemon.stop();
 }
 
 #[test]
