@@ -12,9 +12,7 @@ use crate::deployment::{Swept, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::rules::rule::Rule;
 use crate::state::Role;
-use crate::sweep::{
-    Backlog, Brake, Finding, Parked, Progress, Raised, Recovered, Report, kinds, recover,
-};
+use crate::sweep::{Backlog, Brake, Finding, Parked, Progress, Raised, Recovered, Report, kinds, recover};
 
 pub(super) async fn run(global: &Global, patterns: &[String]) -> Outcome {
     let (lever, brake) = Brake::new();
@@ -214,13 +212,17 @@ pub(super) fn waits(rule: &Rule, parked: &Parked, cause: Cause) {
     let why = match (cause, parked.known) {
         (Cause::Request, _) => "more is demanded than may go without a look",
         (Cause::Schedule | Cause::Replay, true) => "it would do far more than usual",
-        (Cause::Schedule | Cause::Replay, false) => "no sweep has shown yet what this version of the rule does",
+        (Cause::Schedule | Cause::Replay, false) => {
+            "no sweep has shown yet what this version of the rule does"
+        }
     };
     let (due, allowed, id) = (parked.due, parked.allowed, &rule.id);
     let wants = match parked.dependents {
         None => format!("it would dispose of {due}, and may dispose of {allowed}"),
         Some(along) => {
-            format!("it would dispose of {due} and at least {along} dependents, and may dispose of {allowed} in all")
+            format!(
+                "it would dispose of {due} and at least {along} dependents, and may dispose of {allowed} in all"
+            )
         }
     };
     println!(
@@ -294,7 +296,6 @@ fn notes(rule: &Rule, report: &Report, cause: Cause) {
         tracing::info!(rule = %rule.id, "longest wait after due: {}", length(wait));
     }
 }
-
 
 fn of_requests(requests: &Result<Report, Failure>) -> serde_json::Value {
     match requests {

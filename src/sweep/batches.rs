@@ -36,7 +36,7 @@ use super::judge::Threads;
 use super::outcome::{Left, Settlement, settle};
 use super::pace::Budget;
 use super::run::{Heeded, Run, Sums, out_of_the_way, set_aside, tally};
-use super::shares::{self, Carried, Remote};
+use super::shares::{self, Carried, Lookout, Remote};
 use super::timing::Waits;
 use super::{Progress, Report};
 
@@ -101,9 +101,12 @@ pub(super) async fn run(
     writer: &mut Writer,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
+    let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key().await?) } else { None };
     let mut remote = Remote::open(run, rows, state).await?;
+    let mut lookout = Lookout::open(run, pseudonyms.as_ref()).await?;
     let mut others: Option<Beside> = None;
-    let walked = walks(run, rows, state, (writer, &mut others), &mut remote, progress).await;
+    let elsewhere = (&mut remote, &mut lookout);
+    let walked = walks(run, rows, state, (writer, &mut others), elsewhere, progress).await;
     match (others, walked.is_ok()) {
         // After an error a batch of a lane's may be committed and not sealed: its marker has to stay.
         (Some(Beside::Lanes(_)), false) | (None, _) => {}
@@ -111,20 +114,20 @@ pub(super) async fn run(
         (Some(others), _) => others.close().await,
     }
     walked?;
+    lookout.close().await;
     remote.close().await;
     Ok(())
 }
 
-async fn walks(
+async fn walks<'r>(
     run: &mut Run<'_>,
-    rows: RowRule<'_>,
+    rows: RowRule<'r>,
     state: &mut State,
     (writer, others): (&mut Writer, &mut Option<Beside>),
-    remote: &mut Remote,
+    (remote, lookout): (&mut Remote, &mut Lookout<'r>),
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let mut gate = Gate::of(run.target)?;
-    let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key().await?) } else { None };
     for phase in phases(run.cause) {
         if *phase == Phase::Candidates && !run.has_candidates(rows, writer).await? {
             continue;
@@ -134,8 +137,9 @@ async fn walks(
         let mut walk = Walk {
             rows,
             phase: *phase,
-            pseudonyms: pseudonyms.as_ref(),
+            pseudonyms: lookout.pseudonyms,
             remote: &mut *remote,
+            lookout: &mut *lookout,
             gate: &mut gate,
             outstanding: None,
             way,
@@ -164,6 +168,7 @@ struct Walk<'w, 'r, 'g> {
     phase: Phase,
     pseudonyms: Option<&'w PseudonymKey>,
     remote: &'w mut Remote,
+    lookout: &'w mut Lookout<'r>,
     gate: &'w mut Gate<'g>,
     outstanding: Option<Outstanding>,
     /// How it goes through the table.
@@ -425,7 +430,8 @@ impl Walk<'_, '_, '_> {
         };
         drop(writing);
         let mut sealed = Vec::new();
-        let came_to = carry_out(run, state, intended, (&due, &waits), &mut sealed).await;
+        let again = (rows, &mut *self.lookout);
+        let came_to = carry_out(run, state, intended, (&due, &waits), again, &mut sealed).await;
         self.remote.sealed(&sealed);
         match self.conclude(run, came_to?, batch)? {
             // A deferred constraint spoke at the commit: of one of them, and nobody knows which.
@@ -487,9 +493,17 @@ async fn carry_out(
     state: &mut State,
     Intended { own, intent, others }: Intended<'_, '_>,
     (due, waits): (&[Due], &Waits),
+    (rows, lookout): (RowRule<'_>, &mut Lookout<'_>),
     sealed: &mut Vec<(usize, String)>,
 ) -> Result<CameTo, SweepError> {
-    let elsewhere = match shares::carry_out(run, state, others, sealed).await? {
+    let carried = match shares::carry_out(run, state, others, (rows, lookout), sealed).await? {
+        Carried::All(went) => match lookout.left(run, rows, (0, &own)).await? {
+            None => Carried::All(went),
+            Some(left) => Carried::Kept { left, went },
+        },
+        kept @ Carried::Kept { .. } => kept,
+    };
+    let elsewhere = match carried {
         Carried::All(went) => went,
         Carried::Kept { left, went } => {
             run.strand(due, went);

@@ -1,5 +1,6 @@
 //! What a batch has in other datastores: no transaction spans two, so each share has an intent, a commit and a seal of its own, and
-//! the record goes last. The record is the work queue: until it is gone, the next sweep finds what is left.
+//! the record goes last. The record is the work queue: until it is gone, the next sweep finds what is left. What leads to a share goes
+//! only after another look at what it leads to: the application may have added to that meanwhile.
 
 use chrono::{DateTime, Utc};
 
@@ -99,7 +100,8 @@ impl Remote {
     ) -> Result<Vec<Prepared<'w>>, DatastoreError> {
         let mut prepared: Vec<Prepared<'w>> = Vec::new();
         for (number, writer) in (1..).zip(self.writers.iter_mut()) {
-            let share = match links(rows, number, own, &prepared) {
+            let leader = |share: usize| share.checked_sub(1).map_or(Some(own), |before| prepared.get(before));
+            let share = match links(rows, number, &leader) {
                 Ok(links) => writer.prepare(rows, number, &links, at, pseudonyms).await,
                 Err(error) => Err(error),
             };
@@ -133,24 +135,20 @@ pub(super) async fn give_up(prepared: Vec<Prepared<'_>>) -> Result<(), Datastore
     Ok(())
 }
 
-/// What leads to the dependents of a share from others, which come before it.
-fn links(
+/// What leads to the dependents of a share from others; `leader`: one of those, by its number.
+fn links<'p, 'w: 'p>(
     rows: RowRule<'_>,
     number: usize,
-    own: &Prepared<'_>,
-    before: &[Prepared<'_>],
+    leader: &dyn Fn(usize) -> Option<&'p Prepared<'w>>,
 ) -> Result<Vec<(usize, Vec<Values>)>, DatastoreError> {
     let mut links = Vec::new();
     for at in &rows.bound().shares()[number].dependents {
         let bound = &rows.dependents()[*at];
         let parent = share_of(rows.bound(), bound.of);
-        let columns = bound.links();
-        if parent == 0 {
-            links.push((*at, own.leading(bound.of, &columns)?));
-        } else if parent != number
-            && let Some(share) = before.get(parent - 1)
+        if parent != number
+            && let Some(share) = leader(parent)
         {
-            links.push((*at, share.leading(bound.of, &columns)?));
+            links.push((*at, share.leading(bound.of, &bound.links())?));
         }
     }
     Ok(links)
@@ -161,14 +159,75 @@ fn share_of(bound: &BoundRule<'_>, dependent: Option<usize>) -> usize {
     bound.shares().iter().position(|share| share.dependents.contains(&at)).unwrap_or(0)
 }
 
+/// Why a record is kept to which the application has added something, after that was listed.
+const CAME: &str = "more came to hang on it elsewhere meanwhile";
+
+/// Who looks once more at what a share leads to, before that share goes: over connections of its own, as those of the other shares are
+/// taken by what is prepared.
+pub(super) struct Lookout<'p> {
+    writers: Vec<Writer>,
+    /// With which the sweep makes its keyed pseudonyms.
+    pub(super) pseudonyms: Option<&'p PseudonymKey>,
+}
+
+impl<'p> Lookout<'p> {
+    /// Opens every datastore of the rule but its own.
+    pub(super) async fn open(
+        run: &Run<'_>,
+        pseudonyms: Option<&'p PseudonymKey>,
+    ) -> Result<Self, SweepError> {
+        let mut writers = Vec::new();
+        for share in run.bound.shares().iter().skip(1) {
+            writers.push(Writer::open(run.target.locate(share.datastore)?).await?);
+        }
+        Ok(Self { writers, pseudonyms })
+    }
+
+    /// Why what leads to other shares has to stay; none: nothing is left that hangs on it. They are prepared once more, by the same links,
+    /// and rolled back: what was disposed of is not found again, whatever the action.
+    pub(super) async fn left(
+        &mut self,
+        run: &Run<'_>,
+        rows: RowRule<'_>,
+        (number, leading): (usize, &Prepared<'_>),
+    ) -> Result<Option<Left>, SweepError> {
+        for (other, writer) in (1..).zip(self.writers.iter_mut()) {
+            let leader = |share: usize| (share == number).then_some(leading);
+            let links = links(rows, other, &leader)?;
+            if links.iter().all(|(_, values)| values.is_empty()) {
+                continue;
+            }
+            let again = match writer.prepare(rows, other, &links, run.now.eligible, self.pseudonyms).await {
+                Ok(again) => again,
+                Err(error) => match error.refused().or(error.conflict()) {
+                    Some(why) => return Ok(Some(Left::Refused(why))),
+                    None => return Err(error.into()),
+                },
+            };
+            let came = !again.parts().is_empty();
+            again.rollback().await?;
+            if came {
+                return Ok(Some(Left::Refused(CAME)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Closes them all.
+    pub(super) async fn close(self) {
+        Remote::over(self.writers).close().await;
+    }
+}
+
 /// Carries out the shares whose intents are durable, the one that hangs lowest first, each sealed before the next. After one that
-/// is not gone whole, the rest is given up: the records stay, and lead to it again.
+/// is not gone whole, or to which something came, the rest is given up: the records stay, and lead to it again.
 ///
 /// A crash leaves each intent with the evidence of its own datastore.
 pub(super) async fn carry_out(
     run: &mut Run<'_>,
     state: &mut State,
     shares: Vec<(usize, Prepared<'_>, CommittedIntent)>,
+    (rows, lookout): (RowRule<'_>, &mut Lookout<'_>),
     sealed: &mut Vec<(usize, String)>,
 ) -> Result<Carried, SweepError> {
     let mut kept: Option<Left> = None;
@@ -177,6 +236,9 @@ pub(super) async fn carry_out(
         let datastore = run.bound.shares()[number].datastore;
         let batch = intent.batch().to_owned();
         let keys: Vec<_> = prepared.parts().iter().map(|part| part.keys.clone()).collect();
+        if kept.is_none() {
+            kept = lookout.left(run, rows, (number, &prepared)).await?;
+        }
         let settled = if kept.is_some() {
             prepared.rollback().await?;
             Settled::NotAttempted

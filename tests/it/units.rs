@@ -6,6 +6,12 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+#[cfg(feature = "test-hooks")]
+use crate::servers::mariadb::MariaDb;
+#[cfg(feature = "test-hooks")]
+use crate::servers::postgres::Postgres;
+#[cfg(feature = "test-hooks")]
+use crate::servers::{Database, Engine};
 use crate::world::{DELETED_AT, Ran, World, rules};
 
 const DEPENDENTS: &str = r#"
@@ -406,4 +412,121 @@ fn a_hold_that_comes_before_the_intents_of_a_unit_keeps_it_everywhere() {
     assert_eq!(gone.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new(), "{before:?}");
     assert_eq!(unit.left(), &before - &gone);
     unit.world.ran(&["ledger", "verify"], 0);
+}
+
+/// The application finishes an upload, whatever has been listed.
+#[cfg(feature = "test-hooks")]
+fn upload(unit: &Unit, path: &str) {
+    let path = unit.world.path("tree").join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, "x").unwrap();
+}
+
+/// Every share has gone, and the records have not: they stay until what came goes too.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn what_comes_while_a_unit_goes_is_not_left_behind() {
+    let unit = Unit::new();
+    let swept = unit.world.run_paused("commit.after:2", &["sweep"], || {
+        upload(&unit, "uploads/1/late.txt");
+        unit.world.sql_on("devices.db", "INSERT INTO device VALUES (29, 2)");
+    });
+    assert_eq!(swept.code, 0, "{}", swept.text());
+    assert_eq!(unit.left(), survivors());
+    unit.proves_everything("what came late");
+}
+
+/// The row that leads to it is in another datastore: it stays as the record does.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn what_comes_below_a_row_of_another_share_is_not_left_behind() {
+    let pictures = "\n[[rule.dependent]]\nid = \"pictures\"\nclass = \"account\"\nof = \"devices\"\n\
+        datastore = \"uploads\"\npattern = \"pictures/{id}/**\"\naction = \"delete\"\n";
+    let unit = Unit::ruled(&format!("{DEPENDENTS}{pictures}"));
+    upload(&unit, "pictures/10/early.txt");
+    let swept = unit.world.run_paused("commit.after:1", &["sweep"], || {
+        assert!(!unit.left().contains("pictures/10/early.txt"));
+        upload(&unit, "pictures/10/late.txt");
+    });
+    assert_eq!(swept.code, 0, "{}", swept.text());
+    let pictures: Vec<String> = unit.left().into_iter().filter(|one| one.ends_with("late.txt")).collect();
+    assert_eq!(pictures, [""; 0]);
+    assert!(!unit.left().contains("account 1"));
+    unit.world.ran(&["ledger", "verify"], 0);
+}
+
+/// Whoever demanded it is not told that nothing is left.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_request_is_not_answered_while_something_came_to_its_record() {
+    let unit = Unit::ruled(&format!("subject = \"id\"\non_erasure = \"dispose\"\n{DEPENDENTS}"));
+    unit.world.sql("UPDATE account SET deleted_at = NULL");
+    unit.world.ran(&["erase", "request", "site", "4"], 0);
+    let swept = unit.world.run_paused("commit.after:2", &["sweep"], || upload(&unit, "uploads/4/late.txt"));
+    assert_eq!(swept.code, 1, "{}", swept.text());
+    assert!(
+        swept.stdout.contains("1 records set aside: more came to hang on it elsewhere"),
+        "{}",
+        swept.text()
+    );
+    assert!(swept.stdout.contains("1 records are still there while dependents of theirs are gone"));
+    let left = unit.left();
+    assert!(left.contains("account 4") && left.contains("uploads/4/late.txt"), "{left:?}");
+    assert!(unit.world.entries("erasure.answered").is_empty());
+    unit.world.ran(&["ledger", "verify"], 0);
+    unit.sweep(0);
+    let left = unit.left();
+    assert!(!left.contains("account 4") && !left.contains("uploads/4/"), "{left:?}");
+    assert_eq!(unit.world.entries("erasure.answered").len(), 1);
+    unit.world.ran(&["ledger", "verify"], 0);
+}
+
+/// A letter comes to the account after its letters have gone, and before it has: nothing of it is left behind, and what is
+/// pseudonymized does not come again.
+#[cfg(feature = "test-hooks")]
+fn what_comes_to_a_server_is_not_left_behind<E: Engine>() {
+    let letters = |action: &str| {
+        let head = "[[rule.dependent]]\nid = \"letters\"\nclass = \"account\"\ndatastore = \"mail\"\ntable = \"letter\"\n";
+        format!("\n{head}match = {{ account_id = \"id\" }}\n{action}\n")
+    };
+    let pseudonymize = "action = \"pseudonymize\"\ncolumns = { name = \"keyed\" }\nmark = \"marked_at\"";
+    for (action, left) in [("action = \"delete\"", "FALSE"), (pseudonymize, "marked_at IS NOT NULL")] {
+        let mail = Database::<E>::new();
+        mail.sql(
+            "CREATE TABLE letter (id int PRIMARY KEY, account_id int, name varchar(80), marked_at timestamp NULL); \
+             CREATE INDEX letter_account ON letter (account_id); \
+             INSERT INTO letter VALUES (1, 1, 'Anna', NULL), (2, 2, 'Boris', NULL)",
+        );
+        let world = World::new(
+            &rules(DELETED_AT, &letters(action)),
+            "CREATE TABLE account (id integer PRIMARY KEY, deleted_at timestamptz);\
+             INSERT INTO account VALUES (1, '1971-01-01T00:00:00Z'), (2, NULL);",
+        );
+        let lines = mail.datastore(E::ADMINISTRATOR);
+        world.configure("[datastore.site]\n", &format!("[datastore.mail]\n{lines}\n\n[datastore.site]\n"));
+        let swept = world.run_paused("commit.after:1", &["sweep"], || {
+            mail.sql("INSERT INTO letter VALUES (3, 1, 'Anna', NULL)");
+        });
+        assert_eq!(swept.code, 1, "{}", swept.text());
+        let why = "1 records set aside: more came to hang on it elsewhere meanwhile";
+        assert!(swept.stdout.contains(why), "{}", swept.text());
+        assert_eq!(world.list_on("site.db", "SELECT id FROM account"), ["1", "2"]);
+        world.ran(&["sweep"], 0);
+        assert_eq!(world.list_on("site.db", "SELECT id FROM account"), ["2"]);
+        let others = format!("SELECT name FROM letter WHERE NOT ({left})");
+        assert_eq!(mail.texts(&others), ["Boris"], "{action}");
+        world.ran(&["ledger", "verify"], 0);
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn what_comes_to_postgres_while_a_unit_goes_is_not_left_behind() {
+    what_comes_to_a_server_is_not_left_behind::<Postgres>();
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn what_comes_to_mariadb_while_a_unit_goes_is_not_left_behind() {
+    what_comes_to_a_server_is_not_left_behind::<MariaDb>();
 }
