@@ -8,7 +8,7 @@ use super::table::{length, local, oldest_due, print, table};
 use super::{Exit, Failure, Format, Global, Outcome};
 use crate::clock;
 use crate::deployment::Deployment;
-use crate::ledger::entry::Cause;
+use crate::ledger::entry::{Cause, SweepResult};
 use crate::ledger::name::RoleName;
 use crate::model::now::Now;
 use crate::model::orders::Halt;
@@ -102,9 +102,15 @@ fn exit((_, overview, found): &Row<'_>) -> Exit {
         Err(failure) => failure.exit(),
         Ok((counts, parked)) => {
             let looked_at = overview.open_intents > 0 || counts.backlog.past_deadline() > 0;
-            if looked_at || !parked.is_empty() { Exit::Finding } else { Exit::Done }
+            if looked_at || was_parked(overview) || !parked.is_empty() { Exit::Finding } else { Exit::Done }
         }
     }
+}
+
+/// What goes along is counted within a sweep alone, and nobody else knows that it would be too much.
+fn was_parked(overview: &RuleOverview) -> bool {
+    let result = overview.last.as_ref().and_then(|last| last.result.as_deref());
+    result == Some(SweepResult::Parked.as_str())
 }
 
 type Row<'r> = (&'r Rule, RuleOverview, Result<Found, Failure>);
@@ -168,6 +174,9 @@ fn text(rows: &[Row<'_>], now: Now, promises: &[ProvedPromise]) {
             }
             for (cause, parked) in parked {
                 waits(rule, parked, *cause);
+            }
+            if parked.is_empty() && was_parked(overview) {
+                println!("{}: its last sweep was parked: `expunged sweep {}` says why", rule.id, rule.id);
             }
         }
         if overview.open_intents > 0 {

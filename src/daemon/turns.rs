@@ -15,10 +15,12 @@ use super::plan::{Next, Plan};
 use crate::clock::{self, Jumps, Stopwatch};
 use crate::deployment::{Deployment, Exit, Failure, Turn, sweep_rule};
 use crate::ledger::entry::{Cause, SweepResult};
+use crate::model::datastore::Defaults;
 use crate::model::name::RuleId;
 use crate::model::now::Now;
 use crate::model::opening::OpeningHours;
 use crate::model::orders::Halt;
+use crate::model::schedule::Schedule;
 use crate::rules::rule::{Rule, Service};
 use crate::state::{Role, State};
 use crate::sweep::{Brake, Finding, Progress, Recovered, recover};
@@ -39,6 +41,8 @@ pub(super) struct Turns<'d> {
     plan: Plan,
     /// When what waits for each rule was last counted: where a start of its schedule may not sweep, it counts.
     counted: Plan,
+    /// How often it counts at the most while a datastore is closed.
+    seldom: Schedule,
     /// Why nothing is disposed of at all.
     halt: Option<Halt>,
     jumps: Jumps,
@@ -55,6 +59,7 @@ impl<'d> Turns<'d> {
             recovered,
             plan: Plan::default(),
             counted: Plan::default(),
+            seldom: Defaults::default().schedule,
             halt: None,
             jumps: Jumps::default(),
             known: None,
@@ -113,7 +118,14 @@ impl<'d> Turns<'d> {
         slice: Duration,
     ) {
         let rules = deployment.rules.rules();
-        let always = rules.map(|(_, rule)| (&rule.id, &rule.schedule, OpeningHours::default()));
+        let always = rules.map(|(_, rule)| {
+            // A window is there to keep load away: once an hour is often enough for what nothing is done about.
+            let schedule = match self.halt {
+                None if rule.schedule.longest_gap() < self.seldom.longest_gap() => &self.seldom,
+                Some(_) | None => &rule.schedule,
+            };
+            (&rule.id, schedule, OpeningHours::default())
+        });
         let until = match self.counted.next(always, now) {
             Next::Due(id) => {
                 if let Some((_, rule)) = deployment.rules.rules().find(|(_, rule)| rule.id == id) {

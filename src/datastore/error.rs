@@ -333,7 +333,8 @@ fn of_mariadb(number: u16, state: &str) -> EngineError {
         4025 => EngineError::Refused(CHECK),
         1406 => EngineError::Refused(TOO_LONG),
         1264 | 1265 | 1292 | 1366 => EngineError::Refused(UNFIT),
-        1644 => EngineError::Refused(TRIGGER),
+        // The server numbers its own errors below 5,000.
+        1644 | 5000.. => EngineError::Refused(TRIGGER),
         1205 | 1222 => EngineError::Conflict(LOCKED),
         // Of a snapshot, what somebody else has changed since.
         1020 | 1213 => EngineError::Conflict(DEADLOCK),

@@ -18,16 +18,21 @@ impl State {
     }
 
     /// Signs the head of the ledger as the disk has it, and publishes it. Whoever else publishes waits meanwhile, so that what is
-    /// published only grows.
-    pub async fn publish_checkpoint(&mut self) -> Result<SignedCheckpoint, StateError> {
+    /// published only grows. How many entries it has.
+    pub async fn publish_checkpoint(&mut self) -> Result<TreeSize, StateError> {
         let path = self.checkpoint_path();
         let writing = self.write().await?;
+        let size = writing.frontier.size();
         let signed = sign(writing.signing_key, &writing.frontier)?;
+        // The file's time says when something was added.
+        if std::fs::read(&path).is_ok_and(|there| there == signed.to_text().as_bytes()) {
+            return Ok(size);
+        }
         crate::hook::reach("checkpoint.before");
         replace(&path, signed.to_text().as_bytes(), 0o644)?;
         crate::hook::reach("checkpoint.after");
         writing.commit().await?;
-        Ok(signed)
+        Ok(size)
     }
 
     /// Publishes what an order has added: a copy of the state without it is refused from then on.

@@ -17,10 +17,10 @@ const PAGE: i64 = 4096;
 const READ: &str = "read its entries";
 
 impl State {
-    /// The leaf hashes of all entries, to find paths among them: 32 bytes each.
-    pub(super) async fn leaves(&mut self) -> Result<Vec<Hash>, StateError> {
+    /// The leaf hashes of the first `size` entries, to find paths among them: 32 bytes each.
+    pub(super) async fn leaves(&mut self, size: TreeSize) -> Result<Vec<Hash>, StateError> {
         let mut leaves = Vec::new();
-        each(&mut self.connection, &self.path, 0, u64::MAX, |leaf| leaves.push(leaf)).await?;
+        each(&mut self.connection, &self.path, 0, size.get(), |leaf| leaves.push(leaf)).await?;
         Ok(leaves)
     }
 

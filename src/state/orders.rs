@@ -343,6 +343,7 @@ impl State {
         }
         writing.commit().await?;
         crate::hook::reach("answer.after");
+        self.publish_order(answered).await?;
         Ok(true)
     }
 

@@ -32,8 +32,8 @@ impl State {
         .fetch_all(&mut self.connection)
         .await
         .map_err(|e| failed(&self.path, operation, e))?;
-        // What is signed below is a prefix of what everybody can ask for.
-        self.publish_checkpoint().await?;
+        // What is signed below is what everybody can ask for, and nothing that came since.
+        let published = self.publish_checkpoint().await?;
         let mut proofs = Vec::new();
         let mut destroyed = None;
         let mut month: Option<(EpochId, EpochKey)> = None;
@@ -69,9 +69,9 @@ impl State {
             let commitments = Commitments::from_unsorted(commitments.collect())?;
             let Some(pos) = commitments.position(&batch_key.commit(key.as_str())) else { continue };
             let Some(path) = commitments.inclusion(pos) else { continue };
-            // Before the leaves: what is claimed meanwhile is not among them.
+            // What was claimed since is not among the leaves.
             let claim = self.claim_of(index).await?;
-            let leaves = self.leaves().await?;
+            let leaves = self.leaves(published).await?;
             let Some(inclusion) = tree::inclusion(&leaves, index.get()) else { continue };
             let level = claim.and_then(|(index, entry)| {
                 let inclusion = tree::inclusion(&leaves, index.get())?;

@@ -213,8 +213,12 @@ async fn by_looking(
     doubt: &InDoubt,
 ) -> Result<Settled, Unsettled> {
     let tree = Arc::new(files::root_of(datastore).and_then(Tree::open).map_err(|e| doubt.unreachable(&e))?);
-    if tree.identity() != open.incarnation {
-        return Err(doubt.because("its root is another directory now: put the one back that was swept"));
+    let is_it = tree.is_recorded(&open.incarnation);
+    let confirmed = state.known_root(open.datastore()).await.map_err(|e| Unsettled::State(e.into()))?;
+    if !is_it && !confirmed.is_some_and(|confirmed| tree.is_recorded(&confirmed)) {
+        return Err(doubt.because(
+            "its root is another directory now: put the one back that was swept, or confirm this one by `expunged approve --root`",
+        ));
     }
     let sealed = identities(state, open, doubt).await?;
     let identities =
@@ -227,6 +231,8 @@ async fn by_looking(
         let mut gone = Vec::new();
         for (key, presence) in keys.into_iter().zip(there) {
             match presence {
+                // What is not in the directory that took its place was not seen to go.
+                Presence::Gone if !is_it => counts.already_gone += 1,
                 Presence::Gone => {
                     counts.disposed += 1;
                     gone.push(key);

@@ -33,7 +33,7 @@ async fn compare(state: &mut State, name: &DatastoreName, tree: &Tree) -> Result
     let observed = tree.identity();
     match state.known_root(name.as_str()).await? {
         None => Ok(Standing::New),
-        Some(known) if known == observed => Ok(Standing::Known),
+        Some(known) if tree.is_recorded(&known) => Ok(Standing::Known),
         Some(expected) => Err(SweepError::OtherRoot { datastore: name.clone(), expected, observed }),
     }
 }

@@ -253,10 +253,12 @@ fn a_trigger_that_refuses_by_a_code_of_its_own_keeps_one_record() {
         database.sql(statement);
     }
     // Numbers of the server's own among them: of a lock, and of a right that is missing.
-    for number in [30001, 1001, 1205, 1142] {
+    for (state, number) in
+        [("45000", 1001), ("45000", 1205), ("45000", 1142), ("HY000", 30001), ("99001", 6001)]
+    {
         database.sql(&format!(
             "CREATE OR REPLACE TRIGGER keep BEFORE DELETE ON account FOR EACH ROW \
-             IF OLD.id = 2 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'it is needed'; END IF"
+             IF OLD.id = 2 THEN SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'it is needed'; END IF"
         ));
         let world = world(&database, "");
         let ran = world.run(&["sweep", "--format", "json"]);

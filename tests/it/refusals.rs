@@ -323,7 +323,7 @@ fn a_link_to_the_state_leads_to_its_checkpoint_and_its_stop_file() {
     std::os::unix::fs::symlink("elsewhere/state.db", world.path("state.db")).unwrap();
     world.write("elsewhere/state.db.stop", "");
     refused(&world, 5);
-    std::fs::remove_file(world.path("elsewhere/state.db.stop")).unwrap();
+    crate::files::world::remove(&world.path("elsewhere/state.db.stop"));
     world.write("elsewhere/state.db.checkpoint", "of another ledger");
     refused(&world, 4);
 }

@@ -97,6 +97,13 @@ impl Tree {
         }
     }
 
+    /// Whether it is the directory that was recorded so. A kernel may have learned since to tell when one was made.
+    pub fn is_recorded(&self, recorded: &str) -> bool {
+        let identity = self.identity();
+        let more = identity.strip_prefix(recorded).or_else(|| recorded.strip_prefix(&identity));
+        more.is_some_and(|more| more.is_empty() || more.starts_with(", made "))
+    }
+
     /// Whether it has no entry at all.
     pub fn is_bare(&self) -> Result<bool, DatastoreError> {
         let bare = self.directory(b"").and_then(|root| walk::is_bare(&root));

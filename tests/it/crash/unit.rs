@@ -67,6 +67,31 @@ fn a_rule_with_dependents_in_a_parked_datastore_disposes_of_nothing() {
     unit.proves_everything("the root came back");
 }
 
+/// Of a disk that was replaced, and its files restored, a person says that it is the one; nothing that is not there is claimed.
+#[test]
+fn a_batch_of_a_root_that_was_replaced_is_settled_once_that_is_confirmed() {
+    let unit = Unit::new();
+    assert!(unit.killed_at("unlink.after", 1));
+    let world = &unit.world;
+    std::fs::rename(world.path("tree"), world.path("away")).unwrap();
+    let copied =
+        std::process::Command::new("cp").arg("-a").args([world.path("away"), world.path("tree")]).status();
+    assert!(copied.unwrap().success());
+    assert!(world.ran(&["sweep"], 5).stderr.contains("approve --root"));
+    world.ran(&["approve", "--root", "uploads"], 0);
+    let intent = world.entries("batch.intent")[0]["batch"].clone();
+    unit.sweep_to_the_end();
+    assert_eq!(unit.left(), survivors());
+    let settled = world.entries("batch.committed");
+    let settled = settled.iter().find(|entry| entry["batch"] == intent).unwrap();
+    let outcomes = &settled["parts"][0]["outcomes"];
+    assert_eq!(
+        (&outcomes["disposed"], &outcomes["already_gone"], &outcomes["changed"]),
+        (&0.into(), &1.into(), &5.into())
+    );
+    world.ran(&["ledger", "verify"], 0);
+}
+
 #[test]
 fn a_crash_while_the_end_of_backups_is_recorded_loses_nothing() {
     for when in ["before", "after"] {

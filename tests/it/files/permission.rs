@@ -79,7 +79,9 @@ fn a_directory_without_permission_keeps_its_files() {
         world.file(path);
     }
     // Owned by root, who is bound by the bits like everyone once the capabilities are gone.
-    for (path, mode) in [("hidden", 0o000), ("locked", 0o555)] {
+    // As a file system has it, for itself, and nothing of the application's.
+    std::fs::create_dir(world.path("lost+found")).unwrap();
+    for (path, mode) in [("hidden", 0o000), ("locked", 0o555), ("lost+found", 0o000)] {
         std::fs::set_permissions(world.path(path), std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let program = std::env::current_exe().unwrap();
@@ -89,7 +91,11 @@ fn a_directory_without_permission_keeps_its_files() {
     let arguments = [lost.as_ref(), "env".as_ref(), OsStr::new(&tree), program.as_os_str(), name.as_ref()];
     run("setpriv", &[&arguments[..], &["--exact".as_ref()]].concat());
     let left = world.left();
-    assert_eq!(left, set(["hidden/", "hidden/a", "locked/", "locked/a"]), "the test ran, and open/ went");
+    assert_eq!(
+        left,
+        set(["hidden/", "hidden/a", "locked/", "locked/a", "lost+found/"]),
+        "the test ran, and open/ went"
+    );
 }
 
 fn without_permission(root: &Path) {

@@ -57,7 +57,11 @@ fn status_says_that_a_rule_is_parked_and_what_to_do() {
             serde_json::from_str::<serde_json::Value>(&status).unwrap()["rules"][0].clone()
         };
         let rule = json(1);
-        assert_eq!(rule["parked"], serde_json::json!({ "due": 20, "allowed": 10 }), "{rule}");
+        assert_eq!(
+            rule["parked"],
+            serde_json::json!({ "due": 20, "dependents": null, "allowed": 10 }),
+            "{rule}"
+        );
         assert!(rule["requests_parked"].is_null(), "{rule}");
         world.ran(&["approve", "site/account", "--up-to", "20"], 0);
         assert!(json(0)["parked"].is_null());
