@@ -58,6 +58,8 @@ pub(super) struct Budget {
     largest: u32,
     /// A batch that takes longer keeps the application waiting.
     longest: Duration,
+    /// The last batch, where it took longer: how many it looked at, and how long.
+    slow: Option<(u64, Duration)>,
     rate: Rate,
 }
 
@@ -67,7 +69,7 @@ impl Budget {
         // A paced sweep is asked to be invisible: its batches do not grow.
         let largest =
             if pace == Pace::Unlimited { limit.saturating_mul(10).min(LARGEST).max(limit) } else { limit };
-        Self { limit, largest, longest, rate: Rate::new(pace) }
+        Self { limit, largest, longest, slow: None, rate: Rate::new(pace) }
     }
 
     /// Never takes more than this at once.
@@ -100,7 +102,18 @@ impl Budget {
     /// The same, where it is known how long of that the application may have had to wait.
     pub(super) fn went_within(&mut self, records: u64, selected: u64, took: Duration) {
         self.rate.went(records);
+        let slow = std::mem::take(&mut self.slow);
         if took > self.longest {
+            // What half as many take no less time for, is not their number's: a server that is busy, a cost that each batch has.
+            if let Some((before, longer)) = slow
+                && selected <= (before / 2).max(1)
+                && took > longer / 8 * 7
+            {
+                let more = u32::try_from(before).unwrap_or(u32::MAX).saturating_mul(2);
+                self.limit = more.min(self.largest);
+                return;
+            }
+            self.slow = Some((selected, took));
             self.limit = (self.limit / 2).max(1);
         } else if took < self.longest / 2 && selected > u64::from(self.limit / 2) {
             // A batch that was read ahead may be smaller than the limit: it says nothing of one that is not.
@@ -144,6 +157,31 @@ mod tests {
         assert_eq!(budget.limit(), 2000);
         budget.went_within(2000, 2000, Duration::from_millis(300));
         assert_eq!(budget.limit(), 1000);
+    }
+
+    /// On a server that is busy every batch takes long: those of one record would take as long each, and the sweep for ever.
+    #[test]
+    fn what_smaller_batches_do_not_shorten_does_not_make_them_smaller() {
+        let milliseconds = Duration::from_millis;
+        let smallest = |took: &dyn Fn(u64) -> Duration| {
+            let mut budget = Budget::new(1000, Pace::Unlimited, milliseconds(50));
+            let mut smallest = u64::MAX;
+            for _ in 0..100 {
+                let selected = u64::from(budget.limit());
+                smallest = smallest.min(selected);
+                budget.went_within(selected, selected, took(selected));
+            }
+            smallest
+        };
+        assert_eq!(smallest(&|_| milliseconds(700)), 500);
+        // Where it is their number's, it is kept to.
+        assert_eq!(smallest(&|selected| milliseconds(selected)), 31);
+        // One that has come down to one record comes up again.
+        let mut budget = Budget::new(1, Pace::Unlimited, milliseconds(50));
+        for _ in 0..2 {
+            budget.went_within(1, 1, milliseconds(700));
+        }
+        assert_eq!(budget.limit(), 2);
     }
 
     #[test]
