@@ -114,7 +114,10 @@ fn rule(service: &rule::Service, rule: &rule::Rule, defaults: &Defaults) -> Rule
         retain: rule.retain.to_string(),
         delete_by: rule.delete_by.to_string(),
         schedule: rule.schedule.to_string(),
-        longest_gap_seconds: defaults.longest_gap(rule.datastores(), &rule.schedule).num_seconds(),
+        longest_gap_seconds: defaults
+            .longest_gap(rule.datastores(), &rule.schedule)
+            .unwrap_or(chrono::TimeDelta::MAX)
+            .num_seconds(),
         mode: rule.mode.as_str(),
         action: action(&rule.action),
         then: prose::then(rule.then),

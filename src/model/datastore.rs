@@ -237,14 +237,14 @@ impl Defaults {
     }
 
     /// The longest time between two sweeps of such a rule that have room for a whole run: from start to start, or, where that is longer, as
-    /// long as a start waits for the run before it. Where none has room, as long as can be counted.
+    /// long as a start waits for the run before it; none: none has room.
     pub fn longest_gap<'n>(
         &self,
         datastores: impl IntoIterator<Item = &'n DatastoreName>,
         schedule: &Schedule,
-    ) -> TimeDelta {
+    ) -> Option<TimeDelta> {
         let gap = schedule.longest_gap_within(&self.opening(datastores), self.run_cap);
-        gap.map_or(TimeDelta::MAX, |gap| gap.max(self.run_cap))
+        gap.map(|gap| gap.max(self.run_cap))
     }
 }
 

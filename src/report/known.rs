@@ -116,7 +116,7 @@ fn rule(rule: &Rule, defaults: &Defaults, digest: Option<RuleDigest>) -> KnownRu
         let place = (dependent.datastore.to_string(), dependent.dataset.name().to_owned());
         dependents.entry(place).or_default().insert(dependent.class.to_string());
     }
-    let gap = defaults.longest_gap(rule.datastores(), &rule.schedule);
+    let gap = defaults.longest_gap(rule.datastores(), &rule.schedule).unwrap_or(TimeDelta::MAX);
     let two_gaps = gap.checked_mul(2).unwrap_or(TimeDelta::MAX);
     KnownRule {
         id: rule.id.to_string(),

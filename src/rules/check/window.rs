@@ -17,10 +17,9 @@ use crate::rules::rule::Rule;
 pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
     let (window, run) = (shortest(rule), defaults.run_cap);
     let hours = defaults.opening(rule.datastores());
-    let Some(gap) = rule.schedule.longest_gap_within(&hours, run) else {
+    let Some(gap) = defaults.longest_gap(rule.datastores(), &rule.schedule) else {
         return Err(no_run(rule, &hours, run));
     };
-    let gap = gap.max(run);
     let needed = needed(gap, run);
     let sum = format!("2 × {} + {}", words(gap), words(run));
     let only = if hours.is_always() { String::new() } else { format!("; swept only in {hours}") };
@@ -41,7 +40,7 @@ pub fn fits(rule: &Rule, defaults: &Defaults) -> Result<String, Diagnostic> {
 /// Whether a third gap would fit as well: one more sweep may fail, and the deadline is met all the same. False where no start has room
 /// for a run.
 pub fn has_a_gap_to_spare(rule: &Rule, defaults: &Defaults) -> bool {
-    let gap = rule.schedule.longest_gap_within(&defaults.opening(rule.datastores()), defaults.run_cap);
+    let gap = defaults.longest_gap(rule.datastores(), &rule.schedule);
     gap.and_then(|gap| needed(gap, defaults.run_cap).checked_add(&gap))
         .is_some_and(|needed| needed <= shortest(rule).length)
 }
