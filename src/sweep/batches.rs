@@ -102,7 +102,7 @@ pub(super) async fn run(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<(), SweepError> {
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key().await?) } else { None };
-    let mut remote = Remote::open(run, rows, state).await?;
+    let mut remote = Remote::open(run, state).await?;
     let mut lookout = Lookout::open(run, pseudonyms.as_ref()).await?;
     let mut others: Option<Beside> = None;
     let elsewhere = (&mut remote, &mut lookout);
@@ -403,6 +403,11 @@ impl Walk<'_, '_, '_> {
                 return error.refused().map_or_else(|| Err(error.into()), refused);
             }
         };
+        if let Err(error) = shares::expect(run, state, rows, (&own, &others)).await {
+            shares::give_up(others).await?;
+            own.rollback().await?;
+            return Err(error);
+        }
         hook::reach("prepare.after");
         let dependents = records_of(own.parts()) + others.iter().map(|o| records_of(o.parts())).sum::<u64>();
         let exceeds = |left| due.len() as u64 + dependents > left;

@@ -9,7 +9,6 @@ use super::outcome::{Left, Settlement, settle};
 use super::recover;
 use super::roots::{Standing, recognise};
 use super::run::Run;
-use crate::datastore::files::Tree;
 use crate::datastore::{DatastoreError, Prepared, Writer};
 use crate::model::value::Values;
 use crate::pseudonym::PseudonymKey;
@@ -34,23 +33,14 @@ pub(super) enum Carried {
 
 impl Remote {
     /// Opens every datastore of the rule but its own.
-    pub(super) async fn open(
-        run: &Run<'_>,
-        rows: RowRule<'_>,
-        state: &mut State,
-    ) -> Result<Self, SweepError> {
+    pub(super) async fn open(run: &Run<'_>, state: &mut State) -> Result<Self, SweepError> {
         let mut writers = Vec::new();
-        for share in rows.bound().shares().iter().skip(1) {
+        for share in run.bound.shares().iter().skip(1) {
             let mut writer = Writer::open(run.target.locate(share.datastore)?).await?;
             match &mut writer {
                 Writer::Rows(rows) => recover::forget(state, rows).await?,
-                Writer::Files(tree) => {
-                    expect(tree, rows, &share.dependents)?;
-                    let datastore = share.datastore.clone();
-                    if recognise(state, &datastore, tree).await? == Standing::New {
-                        return Err(SweepError::BareRoot { datastore });
-                    }
-                }
+                // A new one that is bare refuses nobody before a record leads there.
+                Writer::Files(tree) => drop(recognise(state, share.datastore, tree).await?),
             }
             writers.push(writer);
         }
@@ -117,11 +107,26 @@ impl Remote {
     }
 }
 
-/// Refuses a tree in which what hangs on the records cannot be: they lead to it, and would go before it was found.
-fn expect(tree: &Tree, rows: RowRule<'_>, dependents: &[usize]) -> Result<(), DatastoreError> {
-    for at in dependents {
-        if let BoundDependents::Files(pattern) = rows.dependents()[*at].dataset {
-            tree.expect(pattern)?;
+/// Refuses a unit that leads to a tree in which what hangs on its records cannot be: they would go before it was found.
+pub(super) async fn expect(
+    run: &Run<'_>,
+    state: &mut State,
+    rows: RowRule<'_>,
+    (own, others): (&Prepared<'_>, &[Prepared<'_>]),
+) -> Result<(), SweepError> {
+    let leader = |share: usize| share.checked_sub(1).map_or(Some(own), |before| others.get(before));
+    for (number, prepared) in (1..).zip(others) {
+        let Prepared::Files(files) = prepared else { continue };
+        let mut led = links(rows, number, &leader)?;
+        led.retain(|(_, values)| !values.is_empty());
+        for (at, _) in &led {
+            if let BoundDependents::Files(pattern) = rows.dependents()[*at].dataset {
+                files.tree().expect(pattern)?;
+            }
+        }
+        let datastore = run.bound.shares()[number].datastore;
+        if !led.is_empty() && recognise(state, datastore, files.tree()).await? == Standing::New {
+            return Err(SweepError::BareRoot { datastore: datastore.clone() });
         }
     }
     Ok(())

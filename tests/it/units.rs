@@ -344,6 +344,30 @@ fn a_root_without_the_directory_that_a_dependent_names_keeps_the_records() {
     assert!(!unit.left().contains("account 1"));
 }
 
+/// The application makes the directory with the first upload: where no record is due, nothing can be missed in it.
+#[test]
+fn a_root_that_waits_for_its_first_file_stops_no_sweep_that_disposes_of_nothing() {
+    for pattern in ["uploads/{id}/**", "{id}/**"] {
+        let rest = format!("subject = \"id\"\non_erasure = \"dispose\"\n{DEPENDENTS}");
+        let unit = Unit::ruled(&rest.replace("uploads/{id}/**", pattern));
+        let tree = unit.world.path("tree");
+        std::fs::rename(&tree, unit.world.path("away")).unwrap();
+        std::fs::create_dir(&tree).unwrap();
+        unit.world.sql("UPDATE account SET deleted_at = NULL");
+        unit.world.ran(&["sweep"], 0);
+        // The first who leads there is somebody who demands it.
+        unit.world.ran(&["erase", "request", "site", "4"], 0);
+        unit.world.ran(&["sweep"], 5);
+        assert!(unit.left().contains("account 4"), "{pattern}");
+        let first = tree.join(pattern.replace("{id}/**", "4"));
+        std::fs::create_dir_all(&first).unwrap();
+        std::fs::write(first.join("first.txt"), "x").unwrap();
+        unit.world.ran(&["sweep"], 0);
+        assert!(!unit.left().contains("account 4"), "{pattern}");
+        unit.world.ran(&["ledger", "verify"], 0);
+    }
+}
+
 /// Their record is all that leads to files which a mount hides.
 #[test]
 fn another_root_than_before_keeps_the_records_until_a_person_confirms_it() {
