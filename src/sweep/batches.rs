@@ -33,7 +33,7 @@ use making::{Flight, Or, Sheet, Sitting, Stretch, judged, prepared, prepared_and
 use super::error::SweepError;
 use super::gate::{Gate, Pass};
 use super::judge::Threads;
-use super::outcome::{Left, Settlement, settle};
+use super::outcome::{Hindrance, Left, Settlement, settle};
 use super::pace::Budget;
 use super::run::{Heeded, Run, Sums, out_of_the_way, set_aside, tally};
 use super::shares::{self, Carried, Lookout, Remote};
@@ -56,8 +56,10 @@ enum Turn {
     Refused { stretch: Stretch, why: &'static str },
     /// More would go than is allowed.
     Exhausted,
-    /// Another transaction stood in the way of what was selected (none: of the selection itself); nothing of it was intended.
-    Conflict { stretch: Option<Stretch>, error: DatastoreError },
+    /// Something stood in the way of what was selected, which may be gone by the next try; none of these records went.
+    Hindered { stretch: Stretch, by: Hindrance },
+    /// Another transaction stood in the way of the selection.
+    Unselected(DatastoreError),
     /// Something stood in the way of a whole stretch: it is looked at again from here, record by record.
     Closer(Cursor),
     /// Nothing of what stands behind this was intended, and it is read again: an order came between judgement and intent, or the table is
@@ -249,25 +251,30 @@ impl Walk<'_, '_, '_> {
                     self.closer = true;
                     cursor = from;
                 }
-                Turn::Conflict { stretch, error } => {
-                    conflicts += 1;
-                    match stretch {
-                        // It stands alone, and still somebody else has it: it is set aside, and the walk goes on behind it.
-                        Some(alone) if alone.selected <= 1 && conflicts > MOST_TRIES => {
-                            out_of_the_way(&mut run.report, &error);
-                            run.report.locked += alone.passed_over;
-                            run.tell(progress);
-                            if alone.last {
-                                return Ok(());
-                            }
-                            (cursor, conflicts) = (alone.next, 0);
-                            continue;
-                        }
-                        Some(batch) if batch.selected > 1 => budget.halve(batch.selected),
-                        Some(_) => {}
-                        None if conflicts > MOST_CONFLICTS => return Err(error.into()),
-                        None => budget.halve(budget.limit() as usize),
+                Turn::Hindered { stretch: alone, by } if alone.selected <= 1 && conflicts >= MOST_TRIES => {
+                    // It stands alone, and still something is in its way: it is set aside, and the walk goes on behind it.
+                    out_of_the_way(&mut run.report, by);
+                    run.report.locked += alone.passed_over;
+                    run.tell(progress);
+                    if alone.last {
+                        return Ok(());
                     }
+                    (cursor, conflicts) = (alone.next, 0);
+                }
+                Turn::Hindered { stretch, .. } => {
+                    hook::pause("hindered");
+                    conflicts += 1;
+                    if stretch.selected > 1 {
+                        budget.halve(stretch.selected);
+                    }
+                    pause_after(conflicts).await?;
+                }
+                Turn::Unselected(error) => {
+                    conflicts += 1;
+                    if conflicts > MOST_CONFLICTS {
+                        return Err(error.into());
+                    }
+                    budget.halve(budget.limit() as usize);
                     pause_after(conflicts).await?;
                 }
                 Turn::Exhausted => {
@@ -340,7 +347,7 @@ impl Walk<'_, '_, '_> {
         };
         let selected = match selected {
             Err(error) if way != Way::Listed => return stumbled(error, closer),
-            Err(error) if error.conflict().is_some() => return Ok(Turn::Conflict { stretch: None, error }),
+            Err(error) if error.conflict().is_some() => return Ok(Turn::Unselected(error)),
             selected => selected?,
         };
         if way == self.way && !cursor.is_within() {
@@ -397,8 +404,10 @@ impl Walk<'_, '_, '_> {
             Ok(others) => others,
             Err(error) => {
                 own.rollback().await?;
-                if error.conflict().is_some() {
-                    return Ok(Turn::Conflict { stretch: Some(batch), error });
+                let midway = run.has_stranded(&due);
+                let by = if midway { Hindrance::midway(&error) } else { Hindrance::of(&error) };
+                if let Some(by) = by {
+                    return Ok(Turn::Hindered { stretch: batch, by });
                 }
                 return error.refused().map_or_else(|| Err(error.into()), refused);
             }

@@ -5,7 +5,7 @@ use super::error::SweepError;
 use crate::datastore::error::EngineError;
 use crate::datastore::files::Outcome;
 use crate::datastore::sql::{self, Evidence, Incarnation};
-use crate::datastore::{Committed, Prepared};
+use crate::datastore::{Committed, DatastoreError, Prepared};
 use crate::hook;
 use crate::ledger::entry::Outcomes;
 use crate::model::key::Key;
@@ -36,8 +36,34 @@ pub(super) struct Settlement {
 pub(super) enum Left {
     /// A record cannot go; others could.
     Refused(&'static str),
+    /// What stood in the way may be gone by the next try.
+    Hindered(Hindrance),
     /// The datastore did nothing, whatever it was asked.
     RolledBack(&'static str),
+}
+
+/// What stood in the way of records, and may be gone by the next try.
+#[derive(Clone, Copy)]
+pub(super) enum Hindrance {
+    /// Somebody else has what is needed, or waits for it as well.
+    Lock,
+    /// Something else, in these words.
+    Other(&'static str),
+}
+
+impl Hindrance {
+    /// None: another try would come to the same.
+    pub(super) fn of(error: &DatastoreError) -> Option<Self> {
+        if error.locked() { Some(Self::Lock) } else { error.conflict().map(Self::Other) }
+    }
+
+    /// The same where something that hangs on the records is gone: whoever has the whole database is waited for as well.
+    pub(super) fn midway(error: &DatastoreError) -> Option<Self> {
+        match error {
+            DatastoreError::Statement { source: EngineError::Busy, .. } => Some(Self::Lock),
+            error => Self::of(error),
+        }
+    }
 }
 
 /// Commits, and finds out what became of it.

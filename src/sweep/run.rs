@@ -7,11 +7,10 @@ use super::brake::Brake;
 use super::error::SweepError;
 use super::idle::Idle;
 use super::judge::Grounds;
-use super::outcome::Share;
+use super::outcome::{Hindrance, Share};
 use super::timing::Waits;
 use super::{Progress, Report, Target, orders};
 use crate::clock::Stopwatch;
-use crate::datastore::DatastoreError;
 use crate::datastore::sql::{Backlogged, CANDIDATE, Census, Layout, Reader, Writer};
 use crate::ledger::entry::{Cause, SweepResult};
 use crate::model::datastore::Datastore;
@@ -172,6 +171,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether something that hung on any of these went in an earlier try.
+    pub(super) fn has_stranded(&self, due: &[Due]) -> bool {
+        !self.stranded.is_empty() && due.iter().any(|due| self.stranded.contains(due.key()))
+    }
+
     /// One of the rule's datastores, by its number among the shares, for a commit there.
     pub(super) fn share(&self, number: usize, keys: Vec<Vec<Key>>) -> Share<'_> {
         Share { target: self.target, datastore: self.bound.shares()[number].datastore, keys }
@@ -183,12 +187,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Sets a record aside that another transaction stands in the way of.
-pub(super) fn out_of_the_way(report: &mut Report, error: &DatastoreError) {
-    if error.locked() {
-        report.locked += 1;
-    } else {
-        set_aside(report, error.conflict().unwrap_or_default());
+/// Sets a record aside that something still stands in the way of.
+pub(super) fn out_of_the_way(report: &mut Report, by: Hindrance) {
+    match by {
+        Hindrance::Lock => report.locked += 1,
+        Hindrance::Other(why) => set_aside(report, why),
     }
 }
 

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use super::error::SweepError;
-use super::outcome::{Left, Settlement, settle};
+use super::outcome::{Hindrance, Left, Settlement, settle};
 use super::recover;
 use super::roots::{Standing, recognise};
 use super::run::Run;
@@ -164,8 +164,8 @@ fn share_of(bound: &BoundRule<'_>, dependent: Option<usize>) -> usize {
     bound.shares().iter().position(|share| share.dependents.contains(&at)).unwrap_or(0)
 }
 
-/// Why a record is kept to which the application has added something, after that was listed.
-const CAME: &str = "more came to hang on it elsewhere meanwhile";
+/// Why a record is set aside to which the application adds something whenever that has been listed.
+const CAME: &str = "with every try more came to hang on it elsewhere";
 
 /// Who looks once more at what a share leads to, before that share goes: over connections of its own, as those of the other shares are
 /// taken by what is prepared.
@@ -204,15 +204,16 @@ impl<'p> Lookout<'p> {
             }
             let again = match writer.prepare(rows, other, &links, run.now.eligible, self.pseudonyms).await {
                 Ok(again) => again,
-                Err(error) => match error.refused().or(error.conflict()) {
-                    Some(why) => return Ok(Some(Left::Refused(why))),
-                    None => return Err(error.into()),
-                },
+                Err(error) => {
+                    let left = Hindrance::midway(&error).map(Left::Hindered);
+                    let left = left.or_else(|| error.refused().map(Left::Refused));
+                    return left.map_or_else(|| Err(error.into()), |left| Ok(Some(left)));
+                }
             };
             let came = !again.parts().is_empty();
             again.rollback().await?;
             if came {
-                return Ok(Some(Left::Refused(CAME)));
+                return Ok(Some(Left::Hindered(Hindrance::Other(CAME))));
             }
         }
         Ok(None)

@@ -429,16 +429,11 @@ fn refused_without_reading(world: &World, code: i32) -> Ran {
     world.ran(&["sweep"], code)
 }
 
-/// Runs with an exclusive lock on the datastore, held by another connection.
+/// Runs with a lock on the datastore, held by another connection.
 fn hold<T>(world: &World, run: impl FnOnce() -> T) -> T {
-    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.path("site.db"));
-    let mut writer = runtime.block_on(options.connect()).unwrap();
-    runtime.block_on(writer.execute("BEGIN IMMEDIATE; UPDATE account SET name = name;")).unwrap();
+    let holder = world.hold("site.db");
     let done = run();
-    runtime.block_on(writer.execute("ROLLBACK")).unwrap();
-    runtime.block_on(writer.close()).unwrap();
+    holder.release();
     done
 }
 

@@ -288,6 +288,15 @@ impl World {
         })
     }
 
+    /// Another connection, which lets nobody write before it is released.
+    pub fn hold(&self, file: &str) -> Holder {
+        block(async {
+            let mut connection = open(&self.path(file)).await;
+            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+            Holder(connection)
+        })
+    }
+
     pub fn sql_on(&self, file: &str, statements: &str) {
         self::statements(&self.path(file), statements);
     }
@@ -456,6 +465,15 @@ async fn list(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
         format!("WITH q({}) AS ({query}) SELECT {} FROM q", columns.join(", "), quoted.join(" || ' | ' || "));
     let rows = sqlx::query(AssertSqlSafe(wrapped)).fetch_all(&mut *connection).await.unwrap();
     rows.iter().map(|row| row.try_get(0).unwrap()).collect()
+}
+
+/// Whoever has a database's lock.
+pub struct Holder(SqliteConnection);
+
+impl Holder {
+    pub fn release(self) {
+        block(self.0.close()).unwrap();
+    }
 }
 
 pub fn block<T>(future: impl Future<Output = T>) -> T {

@@ -17,7 +17,7 @@ use crate::state::{Draft, State, StateError};
 use crate::sweep::error::SweepError;
 use crate::sweep::idle::Idle;
 use crate::sweep::judge::{Grounds, Threads, judge};
-use crate::sweep::outcome::Left;
+use crate::sweep::outcome::{Hindrance, Left};
 use crate::sweep::run::Sums;
 use crate::sweep::timing::Waits;
 
@@ -184,8 +184,8 @@ fn stopped(error: DatastoreError, sheet: Sheet) -> Result<Turn, SweepError> {
     if sheet.loose {
         return stumbled(error, sheet.closer);
     }
-    if error.conflict().is_some() {
-        return Ok(Turn::Conflict { stretch: Some(sheet.batch), error });
+    if let Some(by) = Hindrance::of(&error) {
+        return Ok(Turn::Hindered { stretch: sheet.batch, by });
     }
     error.refused().map_or_else(|| Err(error.into()), |why| Ok(sheet.batch.refused(why)))
 }
@@ -224,6 +224,7 @@ impl Stretch {
     pub(super) fn left(self, batch: String, left: Left) -> Result<Turn, SweepError> {
         match left {
             Left::Refused(why) => Ok(self.refused(why)),
+            Left::Hindered(by) => Ok(Turn::Hindered { stretch: self, by }),
             Left::RolledBack(why) => Err(SweepError::RolledBack { batch, why }),
         }
     }
