@@ -62,8 +62,8 @@ enum Turn {
     Unselected(DatastoreError),
     /// Something stood in the way of a whole stretch: it is looked at again from here, record by record.
     Closer(Cursor),
-    /// Nothing of what stands behind this was intended, and it is read again: an order came between judgement and intent, or the table is
-    /// not as it seemed.
+    /// Nothing of what stands behind this was intended, and it is read again: an order came between judgement and intent, the table is
+    /// not as it seemed, or the last look was not open yet.
     Again(Cursor),
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn run(
 ) -> Result<(), SweepError> {
     let pseudonyms = if uses_key(run.bound) { Some(state.pseudonym_key().await?) } else { None };
     let mut remote = Remote::open(run, state).await?;
-    let mut lookout = Lookout::open(run, pseudonyms.as_ref()).await?;
+    let mut lookout = Lookout::new(pseudonyms.as_ref());
     let mut others: Option<Beside> = None;
     let elsewhere = (&mut remote, &mut lookout);
     let walked = walks(run, rows, state, (writer, &mut others), elsewhere, progress).await;
@@ -182,7 +182,7 @@ struct Walk<'w, 'r, 'g> {
 
 impl Walk<'_, '_, '_> {
     /// Ends because every turn moves the cursor or halves the batch, but for those that an order undoes, and people give them one by
-    /// one; and because a pulled brake stays pulled.
+    /// one, and the one that opens the last look; and because a pulled brake stays pulled.
     async fn run(
         &mut self,
         run: &mut Run<'_>,
@@ -430,6 +430,13 @@ impl Walk<'_, '_, '_> {
             }
             run.along = Some(dependents);
             return Ok(Turn::Exhausted);
+        }
+        if self.lookout.is_wanted(&others) {
+            // Once a sweep, and before anything goes: where it cannot be opened, everything is as it was.
+            shares::give_up(others).await?;
+            own.rollback().await?;
+            self.lookout.open(run).await?;
+            return Ok(Turn::Again(batch.from));
         }
         let writing = run.idle.write();
         let (drafted, waits) = drafting.done().await?;

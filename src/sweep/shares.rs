@@ -168,24 +168,33 @@ fn share_of(bound: &BoundRule<'_>, dependent: Option<usize>) -> usize {
 const CAME: &str = "with every try more came to hang on it elsewhere";
 
 /// Who looks once more at what a share leads to, before that share goes: over connections of its own, as those of the other shares are
-/// taken by what is prepared.
+/// taken by what is prepared. It has none before the first unit with something elsewhere: of one that has nothing there, the listing was
+/// that look.
 pub(super) struct Lookout<'p> {
+    /// In the order of the rule's shares; empty: not open.
     writers: Vec<Writer>,
     /// With which the sweep makes its keyed pseudonyms.
     pub(super) pseudonyms: Option<&'p PseudonymKey>,
 }
 
 impl<'p> Lookout<'p> {
-    /// Opens every datastore of the rule but its own.
-    pub(super) async fn open(
-        run: &Run<'_>,
-        pseudonyms: Option<&'p PseudonymKey>,
-    ) -> Result<Self, SweepError> {
+    pub(super) fn new(pseudonyms: Option<&'p PseudonymKey>) -> Self {
+        Self { writers: Vec::new(), pseudonyms }
+    }
+
+    /// Whether a unit with these shares has to wait until it is open.
+    pub(super) fn is_wanted(&self, others: &[Prepared<'_>]) -> bool {
+        self.writers.is_empty() && others.iter().any(|share| !share.parts().is_empty())
+    }
+
+    /// Opens every datastore of the rule but its own. Nothing is prepared there meanwhile: it would stand in the way.
+    pub(super) async fn open(&mut self, run: &Run<'_>) -> Result<(), SweepError> {
         let mut writers = Vec::new();
         for share in run.bound.shares().iter().skip(1) {
             writers.push(Writer::open(run.target.locate(share.datastore)?).await?);
         }
-        Ok(Self { writers, pseudonyms })
+        self.writers = writers;
+        Ok(())
     }
 
     /// Why what leads to other shares has to stay; none: nothing is left that hangs on it. They are prepared once more, by the same links,

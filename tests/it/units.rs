@@ -11,7 +11,7 @@ use crate::servers::mariadb::MariaDb;
 #[cfg(feature = "test-hooks")]
 use crate::servers::postgres::Postgres;
 #[cfg(feature = "test-hooks")]
-use crate::servers::{Database, Engine, Session};
+use crate::servers::{Database, Engine, Session, poll};
 use crate::world::{DELETED_AT, Ran, World, rules};
 
 const DEPENDENTS: &str = r#"
@@ -566,6 +566,29 @@ fn what_comes_to_a_server_is_not_left_behind<E: Engine>() {
         assert_eq!(mail.texts(&others), ["Boris"], "{action}");
         world.ran(&["ledger", "verify"], 0);
     }
+}
+
+/// The last look has a connection of its own from the first record on of which something hangs there, and none before.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_second_connection_is_there_once_something_hangs_on_a_record() {
+    const OURS: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let mail = Database::<Postgres>::new();
+    mail.sql(LETTERS);
+    mail.sql("DELETE FROM letter WHERE account_id = 1");
+    let world = with_mail(&mail, "action = \"delete\"");
+    // What the sweep has closed may be there for another moment.
+    let has = |connections: &str| {
+        poll("the connections", || (mail.texts(OURS) == [connections]).then_some(()));
+    };
+    let swept = world.run_paused("intent.before:1", &["sweep"], || has("1"));
+    assert_eq!(swept.code, 0, "{}", swept.text());
+    assert_eq!(world.list_on("site.db", "SELECT id FROM account"), ["2"]);
+    world.sql("UPDATE account SET deleted_at = '1971-01-01T00:00:00Z'");
+    let swept = world.run_paused("intent.before:1", &["sweep"], || has("2"));
+    assert_eq!(swept.code, 0, "{}", swept.text());
+    assert_eq!(mail.texts("SELECT name FROM letter"), [""; 0]);
+    world.ran(&["ledger", "verify"], 0);
 }
 
 /// What came is still somebody else's: the record waits for it, and where that lasts, it is counted as locked.
