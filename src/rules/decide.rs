@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 use super::bind::{BoundRule, TriggerKind, Written};
-use super::rule::{Pick, Rule, TriggerPlace, Unit};
+use super::rule::{Pick, Rule, Unit};
 use crate::model::calendar::{Memo, Moment};
 use crate::model::key::Key;
 use crate::model::now::Now;
@@ -254,16 +254,7 @@ pub fn trigger_moment(rule: &BoundRule<'_>, value: &TriggerValue, now: Now) -> R
     match value {
         TriggerValue::Own(value) => plausible(moment(rule.trigger(), value)?, rule, limit),
         TriggerValue::Rows(values) => {
-            let pick = match &rule.rule().trigger.place {
-                TriggerPlace::Rows { pick, .. } => *pick,
-                TriggerPlace::Column(_)
-                | TriggerPlace::Modified
-                | TriggerPlace::Name
-                | TriggerPlace::ObjectModified
-                | TriggerPlace::Field(_)
-                | TriggerPlace::Idle
-                | TriggerPlace::Request => Pick::Latest,
-            };
+            let pick = rule.rule().trigger.place.rows().map_or(Pick::Latest, |(.., pick)| pick);
             plausible(picked(rule, values, pick)?, rule, limit)
         }
     }

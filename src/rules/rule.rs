@@ -312,6 +312,22 @@ pub enum TriggerPlace {
     Request,
 }
 
+impl TriggerPlace {
+    /// Of a time in other rows: their table, how they belong to the record, and which of them counts; none: it is not there.
+    pub fn rows(&self) -> Option<(&TableName, &[Match], Pick)> {
+        match self {
+            Self::Rows { table, matches, pick, .. } => Some((table, matches, *pick)),
+            Self::Column(_)
+            | Self::Modified
+            | Self::Name
+            | Self::ObjectModified
+            | Self::Field(_)
+            | Self::Idle
+            | Self::Request => None,
+        }
+    }
+}
+
 /// Which of several times counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {

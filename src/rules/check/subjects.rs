@@ -6,7 +6,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::catalogue::{Catalogues, Table};
 use crate::model::name::{ColumnName, DatastoreName, TableName};
-use crate::rules::rule::{Dataset, DependentDataset, Match, Rule, RuleSet, Service, TriggerPlace};
+use crate::rules::rule::{Dataset, DependentDataset, Match, Rule, RuleSet, Service};
 
 /// Rules that may take one thing's id for another's, as far as these catalogues say; none where there is nothing to say.
 pub fn mistaken(set: &RuleSet, catalogues: &Catalogues) -> Vec<Diagnostic> {
@@ -70,16 +70,10 @@ impl<'r> Named<'r> {
                 same(pair.ours.as_str(), self.id.as_str()) && same(pair.theirs.as_str(), other.id.as_str())
             })
         };
-        let by_trigger = match &trigger.place {
-            TriggerPlace::Rows { table, matches, .. } => other.stands_in(datastore, table) && led(matches),
-            TriggerPlace::Column(_)
-            | TriggerPlace::Modified
-            | TriggerPlace::Name
-            | TriggerPlace::ObjectModified
-            | TriggerPlace::Field(_)
-            | TriggerPlace::Idle
-            | TriggerPlace::Request => false,
-        };
+        let by_trigger = trigger
+            .place
+            .rows()
+            .is_some_and(|(table, matches, _)| other.stands_in(datastore, table) && led(matches));
         let mut own = dependents.iter().filter(|dependent| dependent.of.is_none());
         by_trigger
             || unless.iter().any(|row| other.stands_in(datastore, &row.table) && led(&row.matches))

@@ -70,25 +70,15 @@ impl Scans<'_> {
     }
 
     fn triggers(&mut self, rule: &Rule) {
-        match (&rule.dataset, &rule.trigger.place) {
-            (Dataset::Table { table, .. }, TriggerPlace::Column(column)) => {
-                let place = rule.places.of("trigger.column");
-                self.search(place, &rule.datastore, table, vec![column.clone()], Often::Sweep);
-            }
-            (_, TriggerPlace::Rows { table, matches, .. }) => {
-                let place = rule.places.of("trigger.match");
-                self.search(place, &rule.datastore, table, theirs(matches), Often::Record);
-            }
-            (
-                _,
-                TriggerPlace::Column(_)
-                | TriggerPlace::Modified
-                | TriggerPlace::Name
-                | TriggerPlace::ObjectModified
-                | TriggerPlace::Field(_)
-                | TriggerPlace::Idle
-                | TriggerPlace::Request,
-            ) => {}
+        if let (Dataset::Table { table, .. }, TriggerPlace::Column(column)) =
+            (&rule.dataset, &rule.trigger.place)
+        {
+            let place = rule.places.of("trigger.column");
+            self.search(place, &rule.datastore, table, vec![column.clone()], Often::Sweep);
+        }
+        if let Some((table, matches, _)) = rule.trigger.place.rows() {
+            let place = rule.places.of("trigger.match");
+            self.search(place, &rule.datastore, table, theirs(matches), Often::Record);
         }
     }
 

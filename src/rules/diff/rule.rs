@@ -8,7 +8,7 @@ use crate::diagnostic::counted;
 use crate::model::datastore::Defaults;
 use crate::model::level::Level;
 use crate::rules::check::window;
-use crate::rules::rule::{Mode, OnErasure, Pick, Rule, RuleTest, Service, Subject, TriggerPlace};
+use crate::rules::rule::{Mode, OnErasure, Pick, Rule, RuleTest, Service, Subject};
 
 type Side<'r> = (&'r Service, &'r Rule);
 
@@ -253,16 +253,9 @@ fn promises(old: &Rule, new: &Rule) -> Option<Change> {
 /// `pending` says what is normal, and nothing is due by it or not; but for the earliest of several times it also says whether one that is
 /// NULL counts.
 fn trigger(old: &Rule, new: &Rule) -> Change {
-    let counts = |rule: &Rule| match rule.trigger.place {
-        TriggerPlace::Rows { pick: Pick::Earliest, .. } => rule.trigger.pending.null,
-        TriggerPlace::Rows { pick: Pick::Latest, .. }
-        | TriggerPlace::Column(_)
-        | TriggerPlace::Modified
-        | TriggerPlace::Name
-        | TriggerPlace::ObjectModified
-        | TriggerPlace::Field(_)
-        | TriggerPlace::Idle
-        | TriggerPlace::Request => false,
+    let counts = |rule: &Rule| {
+        let earliest = rule.trigger.place.rows().is_some_and(|(.., pick)| pick == Pick::Earliest);
+        earliest && rule.trigger.pending.null
     };
     let events = [old, new].map(|rule| (&rule.trigger.place, &rule.trigger.reading, counts(rule)));
     // What was undated, counted and shown, is passed over in silence from then on.
